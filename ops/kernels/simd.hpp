@@ -1,0 +1,98 @@
+// What every kernel source includes first: the instruction set it is being compiled for, vector
+// types, and loads and stores of a row's last, partial vector. Differences between versions of
+// xsimd sit here.
+//
+// A kernel source is compiled once per instruction set; all it defines lives in
+// rapt::kernels::RAPT_KERNEL_ISA, so that the copies cannot be confused. Raw pointers and xsimd
+// only: an inline function of a standard container compiled here could be the copy that the linker
+// keeps for the whole program, and crash an older processor.
+#pragma once
+
+#include <cstdint>
+#include <xsimd/xsimd.hpp>
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+
+#if defined(RAPT_KERNEL_ISA_avx512)
+using Arch = xsimd::avx512bw;
+#elif defined(RAPT_KERNEL_ISA_avx2)
+using Arch = xsimd::fma3<xsimd::avx2>;
+#elif defined(__x86_64__)
+using Arch = xsimd::sse2;
+#else
+using Arch = xsimd::neon64;
+#endif
+
+template <class T>
+using Vec = xsimd::batch<T, Arch>;
+
+/// Lanes of a vector of T.
+template <class T>
+inline constexpr int64_t lanes = static_cast<int64_t>(Vec<T>::size);
+
+template <class T>
+inline Vec<T> load(const T* p) {
+  return Vec<T>::load_unaligned(p);
+}
+
+template <class T>
+inline void store(T* p, const Vec<T>& v) {
+  v.store_unaligned(p);
+}
+
+/// The sum of a vector's lanes, in a fixed order.
+template <class T>
+inline T sum_lanes(const Vec<T>& v) {
+  return xsimd::hadd(v);
+}
+
+/// a * b + c, fused where the instruction set can.
+template <class T>
+inline Vec<T> multiply_add(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
+#if defined(RAPT_KERNEL_ISA_avx512)
+  // xsimd 8 writes this as a product and a sum, and leaves the fusing to the compiler.
+  if constexpr (sizeof(T) == 4) {
+    return Vec<T>(_mm512_fmadd_ps(a, b, c));
+  } else {
+    return Vec<T>(_mm512_fmadd_pd(a, b, c));
+  }
+#else
+  return xsimd::fma(a, b, c);
+#endif
+}
+
+/// The first n (0 < n < lanes) elements at p, the rest filled. Never reads past p[n - 1].
+template <class T>
+inline Vec<T> load_partial(const T* p, int64_t n, T fill = T(0)) {
+#if defined(RAPT_KERNEL_ISA_avx512)
+  if constexpr (std::is_same_v<T, float>) {
+    const auto mask = static_cast<__mmask16>((1u << n) - 1u);
+    return Vec<T>(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask, p));
+  } else if constexpr (std::is_same_v<T, double>) {
+    const auto mask = static_cast<__mmask8>((1u << n) - 1u);
+    return Vec<T>(_mm512_mask_loadu_pd(_mm512_set1_pd(fill), mask, p));
+  }
+#endif
+  alignas(64) T buffer[Vec<T>::size];
+  for (int64_t i = 0; i < lanes<T>; ++i) buffer[i] = i < n ? p[i] : fill;
+  return Vec<T>::load_aligned(buffer);
+}
+
+/// Writes the first n (0 < n < lanes) lanes of v to p. Never writes past p[n - 1].
+template <class T>
+inline void store_partial(T* p, const Vec<T>& v, int64_t n) {
+#if defined(RAPT_KERNEL_ISA_avx512)
+  if constexpr (std::is_same_v<T, float>) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), v);
+    return;
+  } else if constexpr (std::is_same_v<T, double>) {
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1u), v);
+    return;
+  }
+#endif
+  alignas(64) T buffer[Vec<T>::size];
+  v.store_aligned(buffer);
+  for (int64_t i = 0; i < n; ++i) p[i] = buffer[i];
+}
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA
