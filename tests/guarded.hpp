@@ -1,0 +1,47 @@
+// An array for kernel tests that catches the first element read or written past its end.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+
+namespace rapt::test {
+
+/// An array that ends right before a page nobody may touch; uniform in +-spread, or all -9.
+template <class T>
+class Guarded {
+ public:
+  explicit Guarded(int64_t n, double spread = 0, uint32_t seed = 1) : size_(n) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t bytes = static_cast<size_t>(n) * sizeof(T);
+    bytes_ = (bytes + page - 1) / page * page + page;
+    void* memory =
+        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    base_ = static_cast<char*>(memory);
+    REQUIRE(mprotect(base_ + bytes_ - page, page, PROT_NONE) == 0);
+    data_ = reinterpret_cast<T*>(base_ + bytes_ - page - bytes);
+    std::mt19937 generator(seed);
+    std::uniform_real_distribution<double> uniform(-spread, spread);
+    for (int64_t i = 0; i < n; ++i) data_[i] = spread > 0 ? static_cast<T>(uniform(generator)) : -9;
+  }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+  ~Guarded() { munmap(base_, bytes_); }
+
+  T* data() { return data_; }
+  T& operator[](int64_t i) { return data_[i]; }
+  int64_t size() const { return size_; }
+
+ private:
+  char* base_ = nullptr;
+  size_t bytes_ = 0;
+  T* data_ = nullptr;
+  int64_t size_ = 0;
+};
+
+}  // namespace rapt::test
