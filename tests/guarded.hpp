@@ -11,7 +11,7 @@
 
 namespace rapt::test {
 
-/// An array that ends right before a page nobody may touch; uniform in +-spread, or all -9.
+/// An array that ends right before a page nobody may touch; uniform in +-spread, or all 77.
 template <class T>
 class Guarded {
  public:
@@ -27,7 +27,8 @@ class Guarded {
     data_ = reinterpret_cast<T*>(base_ + bytes_ - page - bytes);
     std::mt19937 generator(seed);
     std::uniform_real_distribution<double> uniform(-spread, spread);
-    for (int64_t i = 0; i < n; ++i) data_[i] = spread > 0 ? static_cast<T>(uniform(generator)) : -9;
+    for (int64_t i = 0; i < n; ++i)
+      data_[i] = static_cast<T>(spread > 0 ? uniform(generator) : 77.0);
   }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
