@@ -1,0 +1,88 @@
+// Matrix products, batched, with a bias and an activation applied on the way out.
+//
+// A product is cut into tasks by plan(), a pure function of sizes and strides. Tasks write disjoint
+// regions of C and may run in any order, on any threads, or one after the other: the bits are the
+// same. Each element of C sums over k in one order, whatever the task it falls in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <rapt/ops/kernels/table.hpp>
+
+namespace rapt::kernels {
+
+/// gelu is the exact form, x * (1 + erf(x / sqrt(2))) / 2; silu is x * sigmoid(x).
+enum class Activation { none, relu, gelu, tanh, sigmoid, silu };
+
+/// C = activation(alpha * A B + beta * C + bias), for each item of a batch.
+///
+/// A is [m, k], B is [k, n], C is [m, n] with adjacent columns. Strides count elements. Any strides
+/// of A and B are correct, 0 too; those with a stride of 1 in one direction are fast. C overlaps
+/// neither A nor B, and its items do not overlap.
+template <class T>
+struct Gemm {
+  int64_t m = 0, n = 0, k = 0;
+  const T* a = nullptr;
+  int64_t a_row = 0, a_col = 1;
+  const T* b = nullptr;
+  int64_t b_row = 0, b_col = 1;
+  T* c = nullptr;
+  int64_t c_row = 0;
+  T alpha = 1;
+  T beta = 0;               ///< 0: C is never read, and may be uninitialised.
+  const T* bias = nullptr;  ///< [n], added to every row of every item, or null.
+  Activation activation = Activation::none;
+  int64_t batch = 1;
+  int64_t a_batch = 0, b_batch = 0, c_batch = 0;  ///< From item to item; 0 repeats an A or a B.
+};
+
+/// How one product is cut up. Only `tasks` and `scratch_bytes` matter to the caller.
+struct GemmPlan {
+  int64_t tasks = 0;         ///< 0 where C is empty.
+  size_t scratch_bytes = 0;  ///< For each task running at a time, aligned to 64 bytes; may be 0.
+
+  /// tiles: register tiles, B read in place; packed: the same with B copied block by block;
+  /// dots: rows of A times columns of B; dots_packed: the same with B transposed first.
+  enum class Form : int8_t { tiles, packed, dots, dots_packed } form = Form::tiles;
+  int64_t row_blocks = 1, panels = 1, k_blocks = 1;        ///< Of one item.
+  int64_t row_tasks = 1, panel_tasks = 1, task_items = 1;  ///< task_items > 1: whole items.
+};
+
+template <class T>
+struct GemmKernels {
+  /// Reads sizes, strides and whether there is a bias; no element.
+  GemmPlan (*plan)(const Gemm<T>&);
+  /// Runs one task of 0 .. plan.tasks - 1. No other running task may use the same scratch.
+  void (*run)(const Gemm<T>&, const GemmPlan&, void* scratch, int64_t task);
+};
+
+struct GemmTable {
+  GemmKernels<float> f32;
+  GemmKernels<double> f64;
+
+  template <class T>
+  const GemmKernels<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return f32;
+    } else {
+      return f64;
+    }
+  }
+};
+
+RAPT_KERNEL_TABLE(GemmTable)
+
+template <class T>
+GemmPlan plan_gemm(const Gemm<T>& g) {
+  return kernels<GemmTable>().of<T>().plan(g);
+}
+
+/// All of it in the calling thread. `scratch` has plan_gemm(g).scratch_bytes.
+template <class T>
+void gemm(const Gemm<T>& g, void* scratch) {
+  const GemmKernels<T>& kernel = kernels<GemmTable>().of<T>();
+  const GemmPlan plan = kernel.plan(g);
+  for (int64_t task = 0; task < plan.tasks; ++task) kernel.run(g, plan, scratch, task);
+}
+
+}  // namespace rapt::kernels
