@@ -9,7 +9,17 @@
 #pragma once
 
 #include <cstdint>
+
+// g++ 12 takes the undefined operands of its own AVX-512 intrinsics for a mistake of ours.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <xsimd/xsimd.hpp>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
@@ -38,6 +48,16 @@ inline Vec<T> load(const T* p) {
 template <class T>
 inline void store(T* p, const Vec<T>& v) {
   v.store_unaligned(p);
+}
+
+/// The same bits, read as lanes of type To.
+template <class To, class From>
+inline Vec<To> reinterpret(const Vec<From>& v) {
+#if XSIMD_VERSION_MAJOR >= 10
+  return xsimd::bitwise_cast<To>(v);
+#else
+  return xsimd::bitwise_cast<Vec<To>>(v);
+#endif
 }
 
 /// The sum of a vector's lanes, in a fixed order.

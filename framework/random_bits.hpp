@@ -1,0 +1,64 @@
+// Randomness without state: the bits of element `index` of a random array are a pure function of
+// the array's key and of the index, so that they can be computed anywhere, in any order, again.
+//
+// A 32-bit integer hash in three multiply-and-shift rounds (the constants of triple32, C. Wellons,
+// "Hash function prospector") over the index's low word. What is injected before each round is
+// drawn, with the finaliser of SplitMix64, from the key and the index's high word.
+//
+// The functions are always inlined: kernels built for other instruction sets include them too, and
+// must leave no copy for the linker to share.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__GNUC__)
+#define RAPT_ALWAYS_INLINE [[gnu::always_inline]] inline
+#else
+#define RAPT_ALWAYS_INLINE inline
+#endif
+
+namespace rapt {
+
+/// What the rounds of one key (and one high word of the index) add.
+struct RandomSchedule {
+  uint32_t word[4];
+};
+
+inline constexpr uint32_t random_multiplier[3] = {0xed5ad4bbu, 0xac4c1b51u, 0x31848babu};
+inline constexpr int random_shift[4] = {17, 11, 15, 14};
+
+RAPT_ALWAYS_INLINE constexpr uint64_t mix_bits(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+RAPT_ALWAYS_INLINE constexpr RandomSchedule random_schedule(uint64_t key0, uint64_t key1,
+                                                            uint32_t index_high) {
+  const uint64_t a = mix_bits(key0 + 0x9e3779b97f4a7c15u);
+  const uint64_t b = mix_bits(a ^ (key1 + 0xd1b54a32d192ed03u));
+  const uint64_t c = mix_bits(b + 0x8cb92ba72f3d8dd7u * (uint64_t(index_high) + 1));
+  const uint64_t d = mix_bits(c + a);
+  return {{uint32_t(c), uint32_t(c >> 32), uint32_t(d), uint32_t(d >> 32)}};
+}
+
+RAPT_ALWAYS_INLINE constexpr uint32_t random_bits(const RandomSchedule& s, uint32_t index_low) {
+  uint32_t x = index_low + s.word[0];
+  x = (x ^ (x >> random_shift[0])) * random_multiplier[0] + s.word[1];
+  x = (x ^ (x >> random_shift[1])) * random_multiplier[1] + s.word[2];
+  x = (x ^ (x >> random_shift[2])) * random_multiplier[2] + s.word[3];
+  return x ^ (x >> random_shift[3]);
+}
+
+/// 32 uniform bits for element `index` of the random array named by the two key words.
+RAPT_ALWAYS_INLINE constexpr uint32_t random_bits(uint64_t key0, uint64_t key1, uint64_t index) {
+  return random_bits(random_schedule(key0, key1, uint32_t(index >> 32)), uint32_t(index));
+}
+
+/// Dropout of probability p (0 <= p <= 1) keeps the elements whose bits reach this threshold: all
+/// of them for p = 0, none for p = 1.
+RAPT_ALWAYS_INLINE constexpr uint64_t dropout_threshold(double p) {
+  return uint64_t(p * 4294967296.0);
+}
+
+}  // namespace rapt

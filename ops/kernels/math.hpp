@@ -1,0 +1,290 @@
+// Elementary functions of vectors. In float: polynomials of our own, fitted by Remez' algorithm,
+// about twice as fast as xsimd's; in double, where gradients are checked, xsimd's functions.
+//
+// The errors given below are the largest seen in float with fused multiply-add over all exponents
+// (tests/math_kernel_test.cpp holds every instruction set to them, with a margin). NaN gives NaN,
+// results that float cannot hold give infinity or zero.
+#pragma once
+
+#include <limits>
+#include <rapt/ops/kernels/simd.hpp>
+#include <type_traits>
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+
+/// min and max against a bound that give NaN where v is NaN: x86 hands out the second operand.
+template <class T>
+inline Vec<T> at_most(const Vec<T>& v, T bound) {
+  return xsimd::min(Vec<T>(bound), v);
+}
+template <class T>
+inline Vec<T> at_least(const Vec<T>& v, T bound) {
+  return xsimd::max(Vec<T>(bound), v);
+}
+
+/// c[0] + c[1] x + c[2] x^2 ...
+template <class T, class... C>
+inline Vec<T> polynomial(const Vec<T>& x, T c0, C... rest) {
+  if constexpr (sizeof...(rest) == 0) {
+    return Vec<T>(c0);
+  } else {
+    return multiply_add(x, polynomial(x, rest...), Vec<T>(c0));
+  }
+}
+
+template <class T>
+inline Vec<T> sign_bit(const Vec<T>& x) {
+  return x & Vec<T>(T(-0.0));
+}
+
+namespace detail {
+
+// Added to |x| < 2^22, it leaves x rounded to an integer in the low bits.
+inline constexpr float round_magic = 12582912.f;
+
+// An integer n held in a float, and the same n held as round_magic + n.
+struct Rounded {
+  Vec<float> value, shifted;
+};
+
+inline Rounded round_scaled(const Vec<float>& x, float scale) {
+  const Vec<float> shifted = multiply_add(x, Vec<float>(scale), Vec<float>(round_magic));
+  return {shifted - Vec<float>(round_magic), shifted};
+}
+
+// 2^(k + offset) where it is a normal number.
+inline Vec<float> power_of_two(const Vec<int32_t>& k, int32_t offset = 0) {
+  return reinterpret<float>((k + Vec<int32_t>(127 + offset)) << 23);
+}
+
+inline Vec<int32_t> integer(const Rounded& n) {
+  return reinterpret<int32_t>(n.shifted) - reinterpret<int32_t>(Vec<float>(round_magic));
+}
+
+// v * 2^n, also where 2^n or the result is denormal, or overflows.
+inline Vec<float> scale(const Vec<float>& v, const Rounded& n) {
+#if defined(RAPT_KERNEL_ISA_avx512)
+  return Vec<float>(_mm512_scalef_ps(v, n.value));
+#else
+  const Vec<int32_t> k = integer(n);
+  const Vec<int32_t> half = k >> 1;
+  return v * power_of_two(half) * power_of_two(k - half);
+#endif
+}
+
+// x - n log(2), in two steps as log(2) needs more digits than one float has.
+inline Vec<float> reduce(const Vec<float>& x, const Vec<float>& n) {
+  return multiply_add(n, Vec<float>(2.12194440e-4f), multiply_add(n, Vec<float>(-0.693359375f), x));
+}
+
+}  // namespace detail
+
+/// e^x. 1.1 ulp; denormal results are right.
+template <class T>
+inline Vec<T> exp(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    const Vec<T> y = at_least(at_most(x, 89.f), -104.f);
+    const detail::Rounded n = detail::round_scaled(y, 1.44269504f);
+    const Vec<T> r = detail::reduce(y, n.value);
+    const Vec<T> p = polynomial(r, 0.4999999341f, 0.1666652011f, 0.04166839358f, 0.008368780485f,
+                                0.001381450698f);
+    return detail::scale(multiply_add(r * r, p, r) + Vec<T>(1.f), n);
+  } else {
+    return xsimd::exp(x);
+  }
+}
+
+/// 2^x. 1.1 ulp; denormal results are right.
+template <class T>
+inline Vec<T> exp2(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    const Vec<T> y = at_least(at_most(x, 129.f), -151.f);
+    const detail::Rounded n = detail::round_scaled(y, 1.f);
+    const Vec<T> r = y - n.value;
+    const Vec<T> p = polynomial(r, 0.693147203f, 0.240226479f, 0.05550332164f, 0.009618438615f,
+                                0.001339900316f, 0.0001535325041f);
+    return detail::scale(multiply_add(r, p, Vec<T>(1.f)), n);
+  } else {
+    return xsimd::exp2(x);
+  }
+}
+
+/// e^x - 1, precise near 0. 1.7 ulp.
+template <class T>
+inline Vec<T> expm1(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    const Vec<T> y = at_least(at_most(x, 89.f), -30.f);
+    const detail::Rounded n = detail::round_scaled(y, 1.44269504f);
+    const Vec<T> r = detail::reduce(y, n.value);
+    const Vec<T> p = polynomial(r, 0.4999999814f, 0.1666654318f, 0.04166720207f, 0.008366580499f,
+                                0.001388249311f);
+    const Vec<T> q = multiply_add(r * r, p, r);  // e^r - 1
+    // Half of the result, as 2^n itself may overflow where the result does not.
+    const Vec<T> s = detail::power_of_two(detail::integer(n), -1);
+    const Vec<T> half = multiply_add(s, q, s - Vec<T>(0.5f));
+    return half + half;
+  } else {
+    return xsimd::expm1(x);
+  }
+}
+
+/// The natural logarithm. 0.9 ulp; log(0) = -inf, NaN below 0.
+template <class T>
+inline Vec<T> log(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    using I = Vec<int32_t>;
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    const auto tiny = x < Vec<T>(std::numeric_limits<float>::min());
+    const Vec<T> y = xsimd::select(tiny, x * Vec<T>(8388608.f), x);
+    // y = 2^e m with m in [sqrt(1/2), sqrt(2)).
+    const I sqrt_half(0x3f3504f3);
+    const I bits = reinterpret<int32_t>(y) - sqrt_half;
+    const Vec<T> e = xsimd::to_float(bits >> 23) - xsimd::select(tiny, Vec<T>(23.f), Vec<T>(0.f));
+    const Vec<T> m = reinterpret<float>((bits & I(0x007fffff)) + sqrt_half) - Vec<T>(1.f);
+    const Vec<T> p = polynomial(m, 0.3333333171f, -0.2500082102f, 0.2000122659f, -0.1662335766f,
+                                0.1420176348f, -0.1316018402f, 0.1276154469f, -0.07634456529f);
+    const Vec<T> square = m * m;
+    Vec<T> low = multiply_add(square * m, p, e * Vec<T>(-2.12194440e-4f));
+    low = multiply_add(square, Vec<T>(-0.5f), low);
+    Vec<T> r = multiply_add(e, Vec<T>(0.693359375f), m + low);
+    r = xsimd::select(x < Vec<T>(inf), r, x);
+    r = xsimd::select(x < Vec<T>(0.f), Vec<T>(std::numeric_limits<float>::quiet_NaN()), r);
+    return xsimd::select(x == Vec<T>(0.f), Vec<T>(-inf), r);
+  } else {
+    return xsimd::log(x);
+  }
+}
+
+/// log(1 + x), precise near 0. 1 ulp.
+template <class T>
+inline Vec<T> log1p(const Vec<T>& x) {
+  return xsimd::select(x == Vec<T>(0), x, xsimd::log1p(x));
+}
+
+/// Hyperbolic tangent. 2.2 ulp.
+template <class T>
+inline Vec<T> tanh(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    const Vec<T> e = expm1(at_most(xsimd::abs(x) * Vec<T>(2.f), 20.f));
+    return (e / (e + Vec<T>(2.f))) | sign_bit(x);
+  } else {
+    return xsimd::tanh(x);
+  }
+}
+
+/// 1 / (1 + e^-x). 2 ulp down to x = -87, below 1e-37 from there on.
+template <class T>
+inline Vec<T> sigmoid(const Vec<T>& x) {
+  return Vec<T>(1) / (Vec<T>(1) + exp(-x));
+}
+
+/// x sigmoid(x) (SiLU, swish); its limit 0 at -inf.
+template <class T>
+inline Vec<T> silu(const Vec<T>& x) {
+  return at_least(x, T(-800)) * sigmoid(x);
+}
+
+/// The derivative of silu.
+template <class T>
+inline Vec<T> silu_derivative(const Vec<T>& x) {
+  const Vec<T> s = sigmoid(x);
+  const Vec<T> y = at_most(at_least(x, T(-800)), T(800));
+  return s * multiply_add(y, Vec<T>(1) - s, Vec<T>(1));
+}
+
+/// log(1 + e^x), which is x for large x. 2 ulp.
+template <class T>
+inline Vec<T> softplus(const Vec<T>& x) {
+  const Vec<T> u = exp(-xsimd::abs(x));
+  if constexpr (std::is_same_v<T, float>) {
+    const Vec<T> p =
+        polynomial(u, 0.9999999699f, -0.4999949313f, 0.3331909659f, -0.2484298032f, 0.1910599947f,
+                   -0.1366323099f, 0.07822578774f, -0.02950514473f, 0.005232672477f);
+    return multiply_add(u, p, at_least(x, 0.f));
+  } else {
+    return at_least(x, T(0)) + xsimd::log1p(u);
+  }
+}
+
+/// The standard normal distribution at a point.
+template <class T>
+struct Normal {
+  Vec<T> cumulative, density;
+};
+
+/// Cumulative distribution and density of the standard normal distribution: one exponential gives
+/// both. The lower tail keeps its relative precision: 1e-6 (without fused multiply-add 5e-6).
+template <class T>
+inline Normal<T> normal(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    const Vec<T> a = at_most(xsimd::abs(x), 14.5f);
+    // The rounding of a^2 matters far out: e^(-a^2/2) is corrected for it.
+    const Vec<T> square = a * a;
+    const Vec<T> error = multiply_add(a, a, -square);
+    const Vec<T> e = exp(square * Vec<T>(-0.5f)) * multiply_add(error, Vec<T>(-0.5f), Vec<T>(1.f));
+    const Vec<T> t = Vec<T>(1.f) / multiply_add(a, Vec<T>(0.35f), Vec<T>(1.f));
+    const Vec<T> p =
+        polynomial(t, 0.1396214044f, 0.1398618675f, 0.1198328865f, 0.105507915f, -0.02310958681f,
+                   0.1591737405f, -0.2557138332f, 0.1439714679f, -0.02914587776f);
+    const Vec<T> tail = e * (t * p);
+    return {xsimd::select(x < Vec<T>(0.f), tail, Vec<T>(1.f) - tail), e * Vec<T>(0.3989422804f)};
+  } else {
+    const Vec<T> y = at_least(at_most(x, T(40)), T(-40));
+    return {Vec<T>(0.5) * xsimd::erfc(y * Vec<T>(-0.70710678118654752440)),
+            Vec<T>(0.39894228040143267794) * xsimd::exp(y * y * Vec<T>(-0.5))};
+  }
+}
+
+/// The error function. 2 ulp.
+template <class T>
+inline Vec<T> erf(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    const Vec<T> square = x * x;
+    const Vec<T> near =
+        x * polynomial(square, 1.128379166f, -0.3761262582f, 0.1128358514f, -0.02685381174f,
+                       0.005188327326f, -0.0008010190549f, 7.853851366e-5f);
+    const Vec<T> tail = normal(xsimd::abs(x) * Vec<T>(-1.41421356237f)).cumulative;
+    const Vec<T> far = multiply_add(tail, Vec<T>(-2.f), Vec<T>(1.f)) | sign_bit(x);
+    return xsimd::select(square < Vec<T>(1.f), near, far);
+  } else {
+    const Vec<T> y = at_least(at_most(x, T(40)), T(-40));
+    return xsimd::erf(y);
+  }
+}
+
+/// x Phi(x), the exact (error function) form of GELU (Hendrycks and Gimpel, arXiv:1606.08415).
+template <class T>
+inline Vec<T> gelu(const Vec<T>& x) {
+  return at_least(x, T(-40)) * normal(x).cumulative;
+}
+
+/// The derivative of gelu: Phi(x) + x phi(x).
+template <class T>
+inline Vec<T> gelu_derivative(const Vec<T>& x) {
+  const Normal<T> n = normal(x);
+  return multiply_add(at_most(at_least(x, T(-40)), T(40)), n.density, n.cumulative);
+}
+
+template <class T>
+inline Vec<T> rsqrt(const Vec<T>& x) {
+  return Vec<T>(1) / xsimd::sqrt(x);
+}
+
+/// a^b by the C library, lane by lane: exponents that matter have instructions of their own.
+template <class T>
+inline Vec<T> pow(const Vec<T>& a, const Vec<T>& b) {
+  alignas(64) T x[lanes<T>];
+  alignas(64) T y[lanes<T>];
+  a.store_aligned(x);
+  b.store_aligned(y);
+  for (int64_t i = 0; i < lanes<T>; ++i) {
+    if constexpr (std::is_same_v<T, float>) {
+      x[i] = __builtin_powf(x[i], y[i]);
+    } else {
+      x[i] = __builtin_pow(x[i], y[i]);
+    }
+  }
+  return Vec<T>::load_aligned(x);
+}
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA
