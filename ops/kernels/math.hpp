@@ -22,6 +22,12 @@ inline Vec<T> at_least(const Vec<T>& v, T bound) {
   return xsimd::max(Vec<T>(bound), v);
 }
 
+/// a != b, true where one is NaN: xsimd 8's own is false there, but on SSE2.
+template <class T>
+inline xsimd::batch_bool<T, Arch> not_equal(const Vec<T>& a, const Vec<T>& b) {
+  return ~(a == b);
+}
+
 /// c[0] + c[1] x + c[2] x^2 ...
 template <class T, class... C>
 inline Vec<T> polynomial(const Vec<T>& x, T c0, C... rest) {
@@ -38,6 +44,17 @@ inline Vec<T> sign_bit(const Vec<T>& x) {
 }
 
 namespace detail {
+
+// f of every lane, for what the C library does best.
+template <class T, class F>
+inline Vec<T> by_lane(F f, const Vec<T>& a, const Vec<T>& b) {
+  T x[Vec<T>::size];
+  T y[Vec<T>::size];
+  store(x, a);
+  store(y, b);
+  for (int64_t i = 0; i < lanes<T>; ++i) x[i] = f(x[i], y[i]);
+  return load(x);
+}
 
 // Added to |x| < 2^22, it leaves x rounded to an integer in the low bits.
 inline constexpr float round_magic = 12582912.f;
@@ -230,7 +247,10 @@ inline Normal<T> normal(const Vec<T>& x) {
     return {xsimd::select(x < Vec<T>(0.f), tail, Vec<T>(1.f) - tail), e * Vec<T>(0.3989422804f)};
   } else {
     const Vec<T> y = at_least(at_most(x, T(40)), T(-40));
-    return {Vec<T>(0.5) * xsimd::erfc(y * Vec<T>(-0.70710678118654752440)),
+    // xsimd's erfc loses digits in the tail.
+    const auto erfc = [](T v, T) { return __builtin_erfc(v); };
+    const Vec<T> z = y * Vec<T>(-0.70710678118654752440);
+    return {Vec<T>(0.5) * detail::by_lane<T>(erfc, z, z),
             Vec<T>(0.39894228040143267794) * xsimd::exp(y * y * Vec<T>(-0.5))};
   }
 }
@@ -247,8 +267,7 @@ inline Vec<T> erf(const Vec<T>& x) {
     const Vec<T> far = multiply_add(tail, Vec<T>(-2.f), Vec<T>(1.f)) | sign_bit(x);
     return xsimd::select(square < Vec<T>(1.f), near, far);
   } else {
-    const Vec<T> y = at_least(at_most(x, T(40)), T(-40));
-    return xsimd::erf(y);
+    return detail::by_lane<T>([](T v, T) { return __builtin_erf(v); }, x, x);
   }
 }
 
@@ -273,18 +292,11 @@ inline Vec<T> rsqrt(const Vec<T>& x) {
 /// a^b by the C library, lane by lane: exponents that matter have instructions of their own.
 template <class T>
 inline Vec<T> pow(const Vec<T>& a, const Vec<T>& b) {
-  alignas(64) T x[lanes<T>];
-  alignas(64) T y[lanes<T>];
-  a.store_aligned(x);
-  b.store_aligned(y);
-  for (int64_t i = 0; i < lanes<T>; ++i) {
-    if constexpr (std::is_same_v<T, float>) {
-      x[i] = __builtin_powf(x[i], y[i]);
-    } else {
-      x[i] = __builtin_pow(x[i], y[i]);
-    }
+  if constexpr (std::is_same_v<T, float>) {
+    return detail::by_lane<T>([](T x, T y) { return __builtin_powf(x, y); }, a, b);
+  } else {
+    return detail::by_lane<T>([](T x, T y) { return __builtin_pow(x, y); }, a, b);
   }
-  return Vec<T>::load_aligned(x);
 }
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA

@@ -34,8 +34,8 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (code == Code::div) return a / b;
   if constexpr (code == Code::pow) return pow(a, b);
   // x86 hands out the second operand where either is NaN; here it has to be the first as well.
-  if constexpr (code == Code::minimum) return xsimd::select(a != a, a, xsimd::min(a, b));
-  if constexpr (code == Code::maximum) return xsimd::select(a != a, a, xsimd::max(a, b));
+  if constexpr (code == Code::minimum) return xsimd::select(not_equal(a, a), a, xsimd::min(a, b));
+  if constexpr (code == Code::maximum) return xsimd::select(not_equal(a, a), a, xsimd::max(a, b));
   if constexpr (code == Code::neg) return -a;
   if constexpr (code == Code::abs) return xsimd::abs(a);
   if constexpr (code == Code::exp) return exp(a);
@@ -61,16 +61,16 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (code == Code::floor) return xsimd::floor(a);
   if constexpr (code == Code::ceil) return xsimd::ceil(a);
   if constexpr (code == Code::multiply_add) return multiply_add(a, b, c);
-  if constexpr (code == Code::where) return xsimd::select(a != zero, b, c);
+  if constexpr (code == Code::where) return xsimd::select(not_equal(a, zero), b, c);
   if constexpr (code == Code::clamp) return xsimd::min(c, xsimd::max(b, a));
   if constexpr (code == Code::equal) return truth<V>(a == b);
-  if constexpr (code == Code::not_equal) return truth<V>(a != b);
+  if constexpr (code == Code::not_equal) return truth<V>(not_equal(a, b));
   if constexpr (code == Code::less) return truth<V>(a < b);
   if constexpr (code == Code::less_equal) return truth<V>(a <= b);
   if constexpr (code == Code::greater) return truth<V>(a > b);
   if constexpr (code == Code::greater_equal) return truth<V>(a >= b);
-  if constexpr (code == Code::logical_and) return truth<V>((a != zero) & (b != zero));
-  if constexpr (code == Code::logical_or) return truth<V>((a != zero) | (b != zero));
+  if constexpr (code == Code::logical_and) return truth<V>(not_equal(a, zero) & not_equal(b, zero));
+  if constexpr (code == Code::logical_or) return truth<V>(not_equal(a, zero) | not_equal(b, zero));
   if constexpr (code == Code::logical_not) return truth<V>(a == zero);
   if constexpr (code == Code::relu_grad) return xsimd::select(a <= zero, zero, b);
   if constexpr (code == Code::gelu_grad) return b * gelu_derivative(a);
