@@ -1,0 +1,20 @@
+# What `cmake --install` writes: the library, its headers under include/rapt/, and a package that
+# find_package(rapt) finds.
+install(TARGETS rapt EXPORT raptTargets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+foreach(folder framework ops optim models)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder}/
+          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rapt/${folder} FILES_MATCHING PATTERN "*.hpp")
+endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/models/rapt.hpp ${PROJECT_SOURCE_DIR}/framework/xtensor.hpp
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rapt)
+install(EXPORT raptTargets NAMESPACE rapt:: FILE raptTargets.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/rapt)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/raptConfig.cmake.in
+                              ${PROJECT_BINARY_DIR}/raptConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/rapt)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/raptConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/raptConfig.cmake ${PROJECT_BINARY_DIR}/raptConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/rapt)

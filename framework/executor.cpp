@@ -1,0 +1,330 @@
+#include <fmt/format.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_group.h>
+
+#include <atomic>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/parallel.hpp>
+#include <rapt/framework/plan_cache.hpp>
+
+namespace rapt {
+namespace {
+
+/// Below this, waking a second thread costs more than it brings.
+constexpr double serial_nanoseconds = 40000;
+
+thread_local Executor* current_executor = nullptr;
+
+/// Whether an array of a float type holds a NaN or an infinity: both have all exponent bits set.
+bool has_nonfinite(const TensorView& view) {
+  const auto any = [&](auto exponent) {
+    using Bits = decltype(exponent);
+    const auto* bits = view.as<const Bits>();
+    const int64_t n = view.size();
+    Bits found = 0;
+    for (int64_t i = 0; i < n; ++i) found |= (bits[i] & exponent) == exponent ? Bits{1} : Bits{0};
+    return found != 0;
+  };
+  if (view.dtype == DType::float32) return any(uint32_t{0x7f800000});
+  if (view.dtype == DType::float64) return any(uint64_t{0x7ff0000000000000});
+  return false;
+}
+
+/// One run of a plan over one graph.
+class Run {
+ public:
+  Run(Plan& plan, const Graph& graph, bool guard, bool parallel)
+      : plan_(plan), graph_(graph), guard_(guard), parallel_(parallel) {}
+
+  void serial() {
+    for (const Plan::Step& step : plan_.steps) execute(step);
+  }
+
+  /// Tasks [begin, end) side by side. Must be called inside the arena.
+  void parallel(uint32_t begin, uint32_t end) {
+    // Tasks before `begin` have run: only waits inside the range count.
+    waiting_ = std::make_unique<std::atomic<uint32_t>[]>(plan_.tasks.size());
+    end_ = end;
+    for (uint32_t t = begin; t < end; ++t) {
+      for (const uint32_t next : plan_.tasks[t].successors) {
+        waiting_[next].fetch_add(1, std::memory_order_relaxed);
+      }
+    }
+    // The ready ones are listed before any runs and makes others ready.
+    std::vector<uint32_t> ready;
+    for (uint32_t t = begin; t < end; ++t) {
+      if (waiting_[t].load(std::memory_order_relaxed) == 0) ready.push_back(t);
+    }
+    for (const uint32_t t : ready) group_.run([this, t] { follow(t); });
+    group_.wait();
+  }
+
+ private:
+  /// Runs a task, then the first of the tasks that it made ready; the others go to the pool.
+  void follow(uint32_t t) {
+    constexpr uint32_t none = ~0u;
+    while (t != none) {
+      const Plan::Task& task = plan_.tasks[t];
+      for (uint32_t s = 0; s < task.steps; ++s) execute(plan_.steps[task.first_step + s]);
+      uint32_t next = none;
+      for (const uint32_t successor : task.successors) {
+        if (successor >= end_) continue;
+        if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+        if (next == none) {
+          next = successor;
+        } else {
+          group_.run([this, successor] { follow(successor); });
+        }
+      }
+      t = next;
+    }
+  }
+
+  void execute(const Plan::Step& step) {
+    const ForwardContext context({plan_.views.data() + step.first_input, step.inputs},
+                                 {plan_.views.data() + step.first_output, step.outputs},
+                                 {plan_.words.data() + step.first_word, step.words},
+                                 scratch_of(step), parallel_ ? &parallel_for : &serial_for,
+                                 step.program.get());
+    try {
+      if (step.program != nullptr) {
+        step.op->pointwise->run(context);
+      } else {
+        step.op->forward(context);
+      }
+    } catch (const std::exception& error) {
+      throw Error(fmt::format("{}: {}{}", step.op->name, error.what(),
+                              graph_.place_of(graph_.nodes[step.node])));
+    }
+    if (guard_) check(step, context);
+  }
+
+  void check(const Plan::Step& step, const ForwardContext& context) const {
+    for (int i = 0; i < context.outputs(); ++i) {
+      if (!has_nonfinite(context.output(i))) continue;
+      throw NonFinite(
+          fmt::format("{}: the result {} holds a NaN or an infinity{}", step.op->name,
+                      to_string(context.output(i).shape), graph_.place_of(graph_.nodes[step.node])),
+          step.nodes);
+    }
+  }
+
+  void* scratch_of(const Plan::Step& step) const {
+    return step.scratch_bytes == 0 ? nullptr : arena + step.scratch;
+  }
+
+ public:
+  /// What the guard throws; `nodes` says of how many nodes the step was made.
+  struct NonFinite : Error {
+    NonFinite(const std::string& message, uint32_t count) : Error(message), nodes(count) {}
+    uint32_t nodes;
+  };
+
+  std::byte* arena = nullptr;
+
+ private:
+  Plan& plan_;
+  const Graph& graph_;
+  bool guard_, parallel_;
+  uint32_t end_ = 0;
+  std::unique_ptr<std::atomic<uint32_t>[]> waiting_;
+  tbb::task_group group_;
+};
+
+}  // namespace
+
+struct Executor::State {
+  explicit State(const ExecutorOptions& o)
+      : options(o),
+        plans(o.plan_capacity),
+        arena(o.threads > 0 ? o.threads : tbb::task_arena::automatic) {}
+
+  ExecutorOptions options;
+  PlanCache plans;
+  tbb::task_arena arena;
+  ExecutorCounters counters;
+  std::shared_ptr<std::byte> memory;
+  int64_t memory_bytes = 0;
+  std::vector<uint64_t> key;
+  std::vector<uint32_t> targets;
+  bool running = false;
+
+  std::shared_ptr<Plan> plan_for(const Graph& graph, const PlanOptions& plan_options) {
+    key.assign(graph.structure.begin(), graph.structure.end());
+    key.push_back(targets.size() << 2 | static_cast<uint64_t>(plan_options.fuse) << 1 |
+                  static_cast<uint64_t>(plan_options.guard));
+    for (const uint32_t target : targets) key.push_back(target);
+    for (const auto& [value, tensor] : graph.results) key.push_back(value);
+    if (std::shared_ptr<Plan> known = plans.find(key)) {
+      ++counters.plans_reused;
+      return known;
+    }
+    auto made = std::make_shared<Plan>(make_plan(graph, targets, plan_options));
+    ++counters.plans_made;
+    plans.add(key, made);
+    return made;
+  }
+
+  std::vector<Tensor> bind(Plan& plan, const Graph& graph) {
+    if (plan.arena_bytes > memory_bytes) {
+      memory.reset();  // the old block first, so that both need not fit
+      memory = allocate(plan.arena_bytes);
+      memory_bytes = plan.arena_bytes;
+    }
+    std::vector<Tensor> results;
+    results.reserve(plan.results.size());
+    for (const Plan::Result& result : plan.results)
+      results.emplace_back(result.shape, result.dtype);
+    for (size_t i = 0; i < plan.views.size(); ++i) {
+      const Plan::Source& source = plan.sources[i];
+      std::byte* base = nullptr;
+      switch (source.place) {
+        case Plan::Place::arena:
+          base = memory.get();
+          break;
+        case Plan::Place::leaf:
+          base = leaf_data(graph, source.index);
+          break;
+        case Plan::Place::known:
+          base = static_cast<std::byte*>(graph.result(source.index)->bytes());
+          break;
+        case Plan::Place::result:
+          base = static_cast<std::byte*>(results[source.index].bytes());
+          break;
+      }
+      plan.views[i].data = base + source.offset;
+    }
+    return results;
+  }
+
+  static std::byte* leaf_data(const Graph& graph, uint32_t value) {
+    const Node& node = graph.nodes[graph.values[value].node];
+    const Leaf& leaf = graph.leaves[node.first_word];
+    if (leaf.parameter) {
+      if (leaf.parameter->version != leaf.version) {
+        throw Error(fmt::format(
+            "the parameter {} has changed since it was recorded: ask for values before the update,"
+            " or record them anew{}",
+            leaf.parameter->name, graph.place_of(node)));
+      }
+      return static_cast<std::byte*>(leaf.parameter->value.bytes());
+    }
+    if (leaf.tensor) return static_cast<std::byte*>(leaf.tensor.bytes());
+    return reinterpret_cast<std::byte*>(const_cast<int64_t*>(leaf.inline_value.data()));
+  }
+
+  void execute(Plan& plan, const Graph& graph, bool guard) {
+    const bool side_by_side = plan.cost > serial_nanoseconds && arena.max_concurrency() > 1;
+    Run run(plan, graph, guard, side_by_side);
+    run.arena = memory.get();
+    if (!side_by_side) return run.serial();
+    arena.execute([&] {
+      const auto all = static_cast<uint32_t>(plan.tasks.size());
+      if (plan.first_update_task < 0) return run.parallel(0, all);
+      const auto updates = static_cast<uint32_t>(plan.first_update_task);
+      run.parallel(0, updates);
+      run.parallel(updates, all);
+    });
+  }
+
+  /// After a fused step went wrong: runs every node by itself, to name the one that did it.
+  void find_nonfinite(const Graph& graph) {
+    const std::shared_ptr<Plan> plan = plan_for(graph, {.fuse = false, .guard = true});
+    bind(*plan, graph);
+    Run run(*plan, graph, true, false);
+    run.arena = memory.get();
+    run.serial();
+  }
+};
+
+Executor::Executor(const ExecutorOptions& options) : state_(std::make_unique<State>(options)) {}
+Executor::~Executor() = default;
+
+Executor& Executor::current() {
+  if (current_executor != nullptr) return *current_executor;
+  thread_local Executor own;
+  return own;
+}
+
+const ExecutorOptions& Executor::options() const { return state_->options; }
+
+ExecutorCounters Executor::counters() const {
+  ExecutorCounters counters = state_->counters;
+  counters.plans_dropped = state_->plans.dropped();
+  counters.arena_bytes = state_->memory_bytes;
+  return counters;
+}
+
+static void collect(std::span<const Var> wanted, const Graph& graph,
+                    std::vector<uint32_t>& targets) {
+  targets.clear();
+  for (const Var& var : wanted) {
+    if (&var.graph() != &graph) throw Error("run: the values are on different tapes");
+    if (graph.result(var.id()) == nullptr) targets.push_back(var.id());
+  }
+}
+
+std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
+  if (targets.empty()) throw Error("plan: there is nothing to compute");
+  const Graph& graph = targets.front().graph();
+  collect(targets, graph, state_->targets);
+  return state_->plan_for(graph, {.fuse = state_->options.fuse, .guard = state_->options.guard});
+}
+
+void Executor::run(std::span<const Var> targets) {
+  if (targets.empty()) return;
+  State& state = *state_;
+  if (state.running) {
+    throw Error("run: this executor is already running a plan; a step must not ask for values");
+  }
+  Graph& graph = targets.front().graph();
+  collect(targets, graph, state.targets);
+  if (state.targets.empty()) return;
+  struct Running {
+    bool& flag;
+    explicit Running(bool& f) : flag(f) { flag = true; }
+    ~Running() { flag = false; }
+  } running(state.running);
+  const bool guard = state.options.guard;
+  const std::shared_ptr<Plan> plan =
+      state.plan_for(graph, {.fuse = state.options.fuse, .guard = guard});
+  const std::vector<Tensor> results = state.bind(*plan, graph);
+  try {
+    state.execute(*plan, graph, guard);
+  } catch (const Run::NonFinite& error) {
+    if (error.nodes > 1) state.find_nonfinite(graph);
+    throw;
+  }
+  ++state.counters.runs;
+  state.counters.steps += static_cast<int64_t>(plan->steps.size());
+  // An update has written to parameters: what was recorded of them before is out of date.
+  for (const Plan::Step& step : plan->steps) {
+    if (step.op->mutates == 0) continue;
+    const Node& node = graph.nodes[step.node];
+    for (int i = 0; i < node.inputs; ++i) {
+      if ((step.op->mutates >> i & 1) == 0) continue;
+      const uint32_t value = graph.inputs_of(node)[static_cast<size_t>(i)];
+      const Leaf& leaf = graph.leaves[graph.nodes[graph.values[value].node].first_word];
+      if (leaf.parameter) ++leaf.parameter->version;
+    }
+  }
+  for (const auto& [value, view] : plan->wanted) {
+    const TensorView& v = plan->views[view];
+    const Plan::Source& source = plan->sources[view];
+    Tensor tensor;
+    if (source.place == Plan::Place::result) {
+      tensor = Tensor(results[source.index].memory(), v.data, v.dtype, v.shape, v.strides);
+    } else {
+      // A leaf's memory (or a known value's) is not ours to give away: it may change later.
+      tensor = Tensor(v.shape, v.dtype);
+      tensor.copy_from(Tensor(nullptr, v.data, v.dtype, v.shape, v.strides));
+    }
+    graph.results.emplace_back(value, std::move(tensor));
+  }
+}
+
+Executor::Use::Use(Executor& executor) : outer_(current_executor) { current_executor = &executor; }
+Executor::Use::~Use() { current_executor = outer_; }
+
+}  // namespace rapt

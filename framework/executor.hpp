@@ -1,0 +1,70 @@
+// Runs plans.
+#pragma once
+
+#include <memory>
+#include <rapt/framework/plan.hpp>
+
+namespace rapt {
+
+struct ExecutorOptions {
+  /// The most threads that work at a time; 0: as many as the process may use.
+  int threads = 0;
+  /// How many plans are kept; the one unused for longest goes first.
+  int plan_capacity = 512;
+  /// Checks every step's result: the first NaN or infinity throws an Error that names the node
+  /// that made it, its layer and its line, before any parameter is updated.
+  bool guard = false;
+  /// Gathers chains of elementwise nodes into one step.
+  bool fuse = true;
+};
+
+struct ExecutorCounters {
+  int64_t runs = 0;
+  int64_t plans_made = 0;
+  int64_t plans_reused = 0;
+  int64_t plans_dropped = 0;
+  int64_t steps = 0;
+  int64_t arena_bytes = 0;
+};
+
+/// Plans and runs what a thread asks for. Each thread has one of its own, so that the threads of a
+/// program can train models side by side; Use puts another one in its place.
+class Executor {
+ public:
+  explicit Executor(const ExecutorOptions& options = {});
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// The executor of this thread.
+  static Executor& current();
+
+  /// Computes the targets, and nothing that they do not need. Throws Error, with the node's place,
+  /// where a step fails; the graph then is as before.
+  void run(std::span<const Var> targets);
+  void run(std::initializer_list<Var> targets) { run(std::span(targets.begin(), targets.size())); }
+
+  /// The plan that run() would use.
+  std::shared_ptr<const Plan> plan(std::span<const Var> targets);
+
+  const ExecutorOptions& options() const;
+  ExecutorCounters counters() const;
+
+  /// While it lives, `executor` is this thread's current one.
+  class Use {
+   public:
+    explicit Use(Executor& executor);
+    ~Use();
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+   private:
+    Executor* outer_;
+  };
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rapt

@@ -1,0 +1,32 @@
+// Where in the user's code something was written.
+#pragma once
+
+#if __has_include(<source_location>)
+#include <source_location>
+#endif
+
+namespace rapt {
+
+#if defined(__cpp_lib_source_location)
+using SourceLocation = std::source_location;
+#else
+/// Stands in for std::source_location where the library has none (clang 14 with libstdc++).
+class SourceLocation {
+ public:
+  static constexpr SourceLocation current(const char* file = __builtin_FILE(),
+                                          unsigned line = __builtin_LINE()) noexcept {
+    SourceLocation here;
+    here.file_ = file;
+    here.line_ = line;
+    return here;
+  }
+  constexpr const char* file_name() const noexcept { return file_; }
+  constexpr unsigned line() const noexcept { return line_; }
+
+ private:
+  const char* file_ = "";
+  unsigned line_ = 0;
+};
+#endif
+
+}  // namespace rapt

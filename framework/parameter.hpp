@@ -1,0 +1,121 @@
+// What a model learns, and how the parameters of a model are found.
+//
+// A model is a plain struct. It names its members in
+//
+//   void visit(auto&& f) { f("query", query); f("key", key); }
+//
+// where a member is a Parameter, another such struct, or a vector or optional of these. Everything
+// else (the list of parameters, the names in a saved file, the layer path of an error) follows.
+#pragma once
+
+#include <rapt/framework/tensor.hpp>
+#include <string>
+#include <vector>
+
+namespace rapt {
+
+struct ParameterState {
+  Tensor value;
+  std::string name;
+  bool trainable = true;
+  /// Counts the writes, so that a tape can tell that a value it recorded has changed.
+  uint64_t version = 0;
+};
+
+/// A handle on a learned tensor. Copies share the value.
+class Parameter {
+ public:
+  Parameter() = default;
+  explicit Parameter(Tensor value) : state_(std::make_shared<ParameterState>()) {
+    state_->value = std::move(value);
+  }
+
+  explicit operator bool() const { return state_ != nullptr; }
+  const Tensor& value() const { return state_->value; }
+  const Shape& shape() const { return state_->value.shape(); }
+  /// The path of names that leads to it in the model: "decoder/attention/query/weight".
+  const std::string& name() const { return state_->name; }
+  bool trainable() const { return state_->trainable; }
+  void set_trainable(bool trainable) { state_->trainable = trainable; }
+  /// Replaces the values. Throws Error where the shapes differ.
+  void set(const Tensor& value) {
+    state_->value.copy_from(value);
+    ++state_->version;
+  }
+  const std::shared_ptr<ParameterState>& state() const { return state_; }
+
+ private:
+  std::shared_ptr<ParameterState> state_;
+};
+
+template <class M>
+concept Visitable = requires(M& model) {
+  model.visit([](const char*, auto&) {});
+};
+
+/// Calls f(path, parameter) for every parameter of a model, in the order of its visit().
+template <class M, class F>
+void for_each_parameter(M& member, const std::string& path, F&& f) {
+  const auto below = [&](const std::string& name) {
+    return path.empty() ? name : path + "/" + name;
+  };
+  if constexpr (std::is_same_v<std::remove_const_t<M>, Parameter>) {
+    if (member) f(path, member);
+  } else if constexpr (Visitable<M>) {
+    member.visit([&](const char* name, auto& child) { for_each_parameter(child, below(name), f); });
+  } else if constexpr (requires { member.has_value(); }) {
+    if (member.has_value()) for_each_parameter(*member, path, f);
+  } else {
+    size_t i = 0;
+    for (auto& child : member) for_each_parameter(child, below(std::to_string(i++)), f);
+  }
+}
+
+/// The parameters of a model, each once, named by their paths.
+template <class M>
+std::vector<Parameter> parameters(M& model) {
+  std::vector<Parameter> found;
+  for_each_parameter(model, "", [&](const std::string& path, Parameter& parameter) {
+    for (const Parameter& other : found) {
+      if (other.state() == parameter.state()) return;  // shared: the first name stays
+    }
+    parameter.state()->name = path;
+    found.push_back(parameter);
+  });
+  return found;
+}
+
+/// The number of learned values.
+inline int64_t count(const std::vector<Parameter>& parameters) {
+  int64_t n = 0;
+  for (const Parameter& parameter : parameters) n += parameter.value().size();
+  return n;
+}
+
+namespace detail {
+
+/// The first parameter under a layer, and how many names lead from the layer to it.
+struct FirstParameter {
+  const ParameterState* parameter = nullptr;
+  int depth = 0;
+
+  template <class M>
+  void look(M& member, int at) {
+    if (parameter != nullptr) return;
+    if constexpr (std::is_same_v<std::remove_const_t<M>, Parameter>) {
+      if (member) {
+        parameter = member.state().get();
+        depth = at;
+      }
+    } else if constexpr (Visitable<M>) {
+      member.visit([&](const char*, auto& child) { look(child, at + 1); });
+    } else if constexpr (requires { member.has_value(); }) {
+      if (member.has_value()) look(*member, at);
+    } else {
+      for (auto& child : member) look(child, at + 1);
+    }
+  }
+};
+
+}  // namespace detail
+}  // namespace rapt

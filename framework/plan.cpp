@@ -1,0 +1,467 @@
+#include <algorithm>
+#include <rapt/framework/arena.hpp>
+#include <rapt/framework/fusion.hpp>
+#include <rapt/framework/plan.hpp>
+
+namespace rapt {
+namespace {
+
+/// What is merged into one task at the most: enough that starting it costs little beside it.
+constexpr double task_nanoseconds = 20000;
+
+/// For kernels without an estimate of their own: what a core moves through the caches.
+constexpr double bytes_per_nanosecond = 8;
+constexpr double step_nanoseconds = 30;
+
+class Planner {
+ public:
+  Planner(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options)
+      : graph_(graph), targets_(targets), options_(options) {}
+
+  Plan make() {
+    find_needed();
+    units_ = options_.fuse ? fuse(graph_, needed_, known_) : single_units(graph_, needed_);
+    unit_of_.assign(graph_.nodes.size(), -1);
+    for (size_t u = 0; u < units_.size(); ++u) {
+      for (const uint32_t node : units_[u]) unit_of_[node] = static_cast<int>(u);
+    }
+    order_units();
+    count_uses();
+    place_results();
+    for (const uint32_t unit : order_) add_step(units_[unit]);
+    add_wanted();
+    plan_.arena_bytes = arena_.size();
+    make_tasks();
+    return std::move(plan_);
+  }
+
+ private:
+  // ---- what is needed ---------------------------------------------------------------------------
+
+  void find_needed() {
+    known_.assign(graph_.values.size(), false);
+    for (const auto& [value, tensor] : graph_.results) known_[value] = true;
+    needed_.assign(graph_.nodes.size(), false);
+    for (const uint32_t target : targets_) need(target);
+    for (size_t n = graph_.nodes.size(); n-- > 0;) {
+      if (!needed_[n]) continue;
+      for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) need(input);
+    }
+  }
+
+  void need(uint32_t value) {
+    if (is_computed(value)) needed_[graph_.values[graph_.values[value].base].node] = true;
+  }
+
+  /// Whether this plan has to compute the value (or what it is a view of).
+  bool is_computed(uint32_t value) const { return computed(graph_, known_, value); }
+
+  // ---- order ------------------------------------------------------------------------------------
+
+  /// Tape order, but that a fused group runs where its last member stands, or earlier where
+  /// something asks for it; and that an update runs after all that read the old value.
+  void order_units() {
+    for (const auto& unit : units_) {
+      for (const uint32_t n : unit) {
+        const Node& node = graph_.nodes[n];
+        for (int i = 0; i < node.inputs; ++i) {
+          if ((node.op->mutates >> i & 1) != 0) updates_.emplace_back(base_of(node, i), n);
+        }
+      }
+    }
+    before_.resize(units_.size());
+    if (!updates_.empty()) order_updates();
+
+    state_.assign(units_.size(), 0);
+    std::vector<uint32_t> by_last(units_.size());
+    for (uint32_t u = 0; u < by_last.size(); ++u) by_last[u] = u;
+    std::sort(by_last.begin(), by_last.end(), [&](uint32_t a, uint32_t b) {
+      const bool late_a = options_.guard && is_update(a), late_b = options_.guard && is_update(b);
+      if (late_a != late_b) return late_b;
+      return units_[a].back() < units_[b].back();
+    });
+    for (const uint32_t unit : by_last) emit(unit);
+  }
+
+  bool is_update(uint32_t unit) const {
+    return graph_.nodes[units_[unit].front()].op->mutates != 0;
+  }
+
+  uint32_t base_of(const Node& node, int input) const {
+    return graph_.values[graph_.inputs[node.first_input + static_cast<uint32_t>(input)]].base;
+  }
+
+  void order_updates() {
+    for (size_t u = 0; u < units_.size(); ++u) {
+      for (const uint32_t n : units_[u]) {
+        const Node& node = graph_.nodes[n];
+        for (int i = 0; i < node.inputs; ++i) {
+          const uint32_t base = base_of(node, i);
+          for (const auto& [leaf, updater] : updates_) {
+            if (leaf != base || updater == n) continue;
+            const auto update_unit = static_cast<uint32_t>(unit_of_[updater]);
+            if (n < updater) {
+              before_[update_unit].push_back(static_cast<uint32_t>(u));
+            } else {
+              before_[u].push_back(update_unit);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Puts everything that the unit needs into the order, then the unit. With a stack of its own:
+  /// a chain may be as long as the tape.
+  void emit(uint32_t root) {
+    std::vector<uint32_t> stack{root};
+    while (!stack.empty()) {
+      const uint32_t unit = stack.back();
+      if (state_[unit] == 2) {
+        stack.pop_back();
+        continue;
+      }
+      const size_t height = stack.size();
+      if (state_[unit] == 0) {
+        state_[unit] = 1;
+        for (const uint32_t n : units_[unit]) {
+          for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
+            if (!is_computed(input)) continue;
+            const auto producer =
+                static_cast<uint32_t>(unit_of_[graph_.values[graph_.values[input].base].node]);
+            if (producer != unit && state_[producer] == 0) stack.push_back(producer);
+          }
+        }
+        for (const uint32_t other : before_[unit]) {
+          if (state_[other] == 0) stack.push_back(other);
+        }
+      }
+      if (stack.size() == height) {
+        state_[unit] = 2;
+        order_.push_back(unit);
+        stack.pop_back();
+      }
+    }
+  }
+
+  // ---- memory -----------------------------------------------------------------------------------
+
+  /// How often each base is read by units: when the last one has run, its memory is free.
+  void count_uses() {
+    uses_.assign(graph_.values.size(), 0);
+    for (const auto& unit : units_) {
+      for (const uint32_t value : reads_of(unit)) {
+        if (is_computed(value)) ++uses_[graph_.values[value].base];
+      }
+    }
+  }
+
+  /// The values that a unit reads from memory, each once.
+  std::vector<uint32_t> reads_of(const std::vector<uint32_t>& unit) const {
+    std::vector<uint32_t> reads;
+    for (const uint32_t n : unit) {
+      for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
+        const bool inside = unit.size() > 1 && is_computed(input) &&
+                            unit_of_[graph_.values[input].node] == unit_of_[unit.front()];
+        if (inside) continue;
+        // A single node keeps its operands as they are, also one that comes twice.
+        if (is_pointwise(unit) && std::find(reads.begin(), reads.end(), input) != reads.end()) {
+          continue;
+        }
+        reads.push_back(input);
+      }
+    }
+    return reads;
+  }
+
+  bool is_pointwise(const std::vector<uint32_t>& unit) const {
+    return graph_.nodes[unit.front()].op->pointwise != nullptr;
+  }
+
+  void place_results() {
+    place_.assign(graph_.values.size(), Placement{});
+    for (const uint32_t target : targets_) {
+      if (!is_computed(target)) continue;
+      const uint32_t base = graph_.values[target].base;
+      if (place_[base].result >= 0) continue;
+      place_[base].result = static_cast<int>(plan_.results.size());
+      plan_.results.push_back({base, graph_.values[base].dtype, graph_.values[base].shape});
+    }
+  }
+
+  TensorView view_of(uint32_t value) const {
+    const Value& v = graph_.values[value];
+    if (known_[value]) {
+      const Tensor& tensor = *graph_.result(value);
+      return {nullptr, v.dtype, v.shape, tensor.strides()};
+    }
+    return {nullptr, v.dtype, v.shape, graph_.strides_of(v)};
+  }
+
+  Plan::Source source_of(uint32_t value) const {
+    using Place = Plan::Place;
+    const Value& v = graph_.values[value];
+    if (known_[value]) return {Place::known, value, 0};
+    const int64_t offset = graph_.offset_of(v) * size_of(v.dtype);
+    if (known_[v.base]) return {Place::known, v.base, offset};
+    if (graph_.nodes[graph_.values[v.base].node].op == nullptr) {
+      return {Place::leaf, v.base, offset};
+    }
+    const Placement& placed = place_[v.base];
+    if (placed.result >= 0) {
+      return {Place::result, static_cast<uint32_t>(placed.result), offset};
+    }
+    return {Place::arena, 0, placed.offset + offset};
+  }
+
+  uint32_t add_view(uint32_t value) {
+    plan_.views.push_back(view_of(value));
+    plan_.sources.push_back(source_of(value));
+    return static_cast<uint32_t>(plan_.views.size()) - 1;
+  }
+
+  int64_t bytes_of(uint32_t value) const {
+    const Value& v = graph_.values[value];
+    return (v.shape.size() * size_of(v.dtype) + 63) / 64 * 64;
+  }
+
+  // ---- steps ------------------------------------------------------------------------------------
+
+  void add_step(const std::vector<uint32_t>& unit) {
+    const auto index = static_cast<uint32_t>(plan_.steps.size());
+    const Node& last = graph_.nodes[unit.back()];
+    Plan::Step step{};
+    step.op = last.op;
+    step.node = unit.back();
+    step.nodes = static_cast<uint32_t>(unit.size());
+    step.first_word = static_cast<uint32_t>(plan_.words.size());
+    step.words = last.words;
+    const auto words = graph_.words_of(last);
+    plan_.words.insert(plan_.words.end(), words.begin(), words.end());
+
+    const std::vector<uint32_t> reads = reads_of(unit);
+    std::vector<uint32_t> writes = writes_of(unit);
+    step.first_input = static_cast<uint32_t>(plan_.views.size());
+    step.inputs = static_cast<uint32_t>(reads.size());
+    for (const uint32_t value : reads) {
+      add_view(value);
+      depend_on_maker(step, value);
+    }
+    for (const uint32_t other : before_[static_cast<size_t>(unit_of_[unit.front()])]) {
+      step.after.push_back(step_of_unit(other));
+    }
+    place_outputs(step, unit, reads, writes);
+    step.first_output = static_cast<uint32_t>(plan_.views.size());
+    step.outputs = static_cast<uint32_t>(writes.size());
+    for (const uint32_t value : writes) add_view(value);
+
+    if (last.op->pointwise != nullptr) {
+      step.program = last.op->pointwise->compile(group_of(unit, reads, writes));
+    }
+    const ForwardContext context = dry_context(step);
+    if (last.op->scratch != nullptr) {
+      step.scratch_bytes = (last.op->scratch(context) + 63) / 64 * 64;
+      step.scratch = arena_.take(step.scratch_bytes, step.after);
+    }
+    step.cost = last.op->cost != nullptr ? last.op->cost(context) : default_cost(context);
+    plan_.cost += step.cost;
+
+    release(reads, index);
+    for (const uint32_t value : writes) {
+      // An output that nobody reads (a saved statistic, say) is free at once.
+      if (uses_[value] == 0 && place_[value].result < 0) {
+        arena_.give(place_[value].offset, bytes_of(value), {index});
+      }
+    }
+    if (step.scratch_bytes > 0) arena_.give(step.scratch, step.scratch_bytes, {index});
+    std::sort(step.after.begin(), step.after.end());
+    step.after.erase(std::unique(step.after.begin(), step.after.end()), step.after.end());
+    step_of_unit_.resize(units_.size(), 0);
+    step_of_unit_[static_cast<size_t>(unit_of_[unit.front()])] = index;
+    plan_.steps.push_back(std::move(step));
+  }
+
+  uint32_t step_of_unit(uint32_t unit) const { return step_of_unit_[unit]; }
+
+  void depend_on_maker(Plan::Step& step, uint32_t value) const {
+    if (!is_computed(value)) return;
+    const uint32_t maker = graph_.values[graph_.values[value].base].node;
+    step.after.push_back(step_of_unit(static_cast<uint32_t>(unit_of_[maker])));
+  }
+
+  /// The values that a unit writes to memory. Of a fused group: those that others read.
+  std::vector<uint32_t> writes_of(const std::vector<uint32_t>& unit) const {
+    std::vector<uint32_t> writes;
+    for (const uint32_t n : unit) {
+      const Node& node = graph_.nodes[n];
+      for (uint32_t i = 0; i < node.outputs; ++i) {
+        const uint32_t value = node.first_value + i;
+        if (unit.size() > 1 && uses_[value] == 0 && place_[value].result < 0) continue;
+        writes.push_back(value);
+      }
+    }
+    return writes;
+  }
+
+  void place_outputs(Plan::Step& step, const std::vector<uint32_t>& unit,
+                     const std::vector<uint32_t>& reads, const std::vector<uint32_t>& writes) {
+    const Op& op = *graph_.nodes[unit.back()].op;
+    std::vector<bool> taken(reads.size(), false);
+    for (size_t w = 0; w < writes.size(); ++w) {
+      const uint32_t value = writes[w];
+      if (place_[value].result >= 0) continue;
+      int donor = -1;
+      const bool may = op.pointwise != nullptr || w == 0;
+      for (size_t r = 0; may && r < reads.size() && donor < 0; ++r) {
+        if (op.pointwise == nullptr && (r >= 32 || (op.in_place >> r & 1) == 0)) continue;
+        if (!taken[r] && can_take_over(reads, r, value)) donor = static_cast<int>(r);
+      }
+      if (donor >= 0) {
+        const uint32_t base = reads[static_cast<size_t>(donor)];
+        taken[static_cast<size_t>(donor)] = true;
+        place_[value].offset = place_[base].offset;
+        place_[base].given_away = true;
+        const auto& readers = place_[base].readers;
+        step.after.insert(step.after.end(), readers.begin(), readers.end());
+      } else {
+        place_[value].offset = arena_.take(bytes_of(value), step.after);
+      }
+    }
+  }
+
+  /// Whether reads[r] is a whole buffer of the arena that nobody reads after this step.
+  bool can_take_over(const std::vector<uint32_t>& reads, size_t r, uint32_t output) const {
+    const uint32_t value = reads[r];
+    const Value& v = graph_.values[value];
+    const Value& o = graph_.values[output];
+    if (!is_computed(value) || v.base != value || v.layout != 0 || v.dtype != o.dtype ||
+        v.shape != o.shape || place_[value].result >= 0) {
+      return false;
+    }
+    int here = 0;
+    for (const uint32_t read : reads) {
+      if (is_computed(read) && graph_.values[read].base == value) ++here;
+    }
+    return here == 1 && uses_[value] == 1;
+  }
+
+  void release(const std::vector<uint32_t>& reads, uint32_t index) {
+    for (const uint32_t value : reads) {
+      if (!is_computed(value)) continue;
+      const uint32_t base = graph_.values[value].base;
+      Placement& placed = place_[base];
+      placed.readers.push_back(index);
+      if (--uses_[base] > 0 || placed.result >= 0 || placed.given_away) continue;
+      arena_.give(placed.offset, bytes_of(base), std::move(placed.readers));
+    }
+  }
+
+  FusedGroup group_of(const std::vector<uint32_t>& unit, const std::vector<uint32_t>& reads,
+                      const std::vector<uint32_t>& writes) const {
+    FusedGroup group;
+    group.wide = is_wide(graph_, graph_.nodes[unit.front()]);
+    for (const uint32_t n : unit) {
+      const Node& node = graph_.nodes[n];
+      FusedGroup::Member member{
+          node.op, graph_.words_of(node), {}, graph_.values[node.first_value].dtype};
+      for (const uint32_t input : graph_.inputs_of(node)) {
+        const auto read = std::find(reads.begin(), reads.end(), input);
+        if (read != reads.end()) {
+          member.inputs.push_back(-1 - static_cast<int>(read - reads.begin()));
+        } else {
+          const auto maker = std::lower_bound(unit.begin(), unit.end(), graph_.values[input].node);
+          member.inputs.push_back(static_cast<int>(maker - unit.begin()));
+        }
+      }
+      group.members.push_back(std::move(member));
+    }
+    for (const uint32_t value : reads) group.operands.push_back(view_of(value));
+    for (const uint32_t value : writes) {
+      group.outputs.push_back(view_of(value));
+      const auto maker =
+          std::lower_bound(unit.begin(), unit.end(), graph_.values[value].node) - unit.begin();
+      group.output_members.push_back(static_cast<int>(maker));
+    }
+    return group;
+  }
+
+  ForwardContext dry_context(const Plan::Step& step) const {
+    return {{plan_.views.data() + step.first_input, step.inputs},
+            {plan_.views.data() + step.first_output, step.outputs},
+            {plan_.words.data() + step.first_word, step.words},
+            nullptr,
+            nullptr,
+            step.program.get()};
+  }
+
+  static double default_cost(const ForwardContext& c) {
+    int64_t bytes = 0;
+    for (int i = 0; i < c.inputs(); ++i) bytes += c.input(i).size() * size_of(c.input(i).dtype);
+    for (int i = 0; i < c.outputs(); ++i) bytes += c.output(i).size() * size_of(c.output(i).dtype);
+    return step_nanoseconds + static_cast<double>(bytes) / bytes_per_nanosecond;
+  }
+
+  void add_wanted() {
+    for (const uint32_t target : targets_) plan_.wanted.emplace_back(target, add_view(target));
+  }
+
+  // ---- tasks ------------------------------------------------------------------------------------
+
+  /// Tasks are runs of neighbouring steps, so that their graph cannot have a cycle.
+  void make_tasks() {
+    std::vector<uint32_t> task_of(plan_.steps.size());
+    double cost = 0;
+    for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+      const Plan::Step& step = plan_.steps[s];
+      const bool update = step.op->mutates != 0;
+      const bool wall = options_.guard && update && plan_.first_update_task < 0;
+      if (plan_.tasks.empty() || cost + step.cost > task_nanoseconds || wall) {
+        if (wall) plan_.first_update_task = static_cast<int>(plan_.tasks.size());
+        plan_.tasks.push_back({s, 0, 0, {}});
+        cost = 0;
+      }
+      cost += step.cost;
+      ++plan_.tasks.back().steps;
+      task_of[s] = static_cast<uint32_t>(plan_.tasks.size()) - 1;
+      for (const uint32_t other : step.after) {
+        auto& successors = plan_.tasks[task_of[other]].successors;
+        if (task_of[other] == task_of[s]) continue;
+        if (std::find(successors.rbegin(), successors.rend(), task_of[s]) != successors.rend()) {
+          continue;
+        }
+        successors.push_back(task_of[s]);
+        ++plan_.tasks[task_of[s]].predecessors;
+      }
+    }
+  }
+
+  struct Placement {
+    int64_t offset = 0;
+    int result = -1;  // index in plan_.results
+    bool given_away = false;
+    std::vector<uint32_t> readers;
+  };
+
+  const Graph& graph_;
+  std::span<const uint32_t> targets_;
+  PlanOptions options_;
+  Plan plan_;
+  ArenaLayout arena_;
+  std::vector<bool> known_, needed_;
+  std::vector<std::vector<uint32_t>> units_;  // nodes, ascending
+  std::vector<int> unit_of_;
+  std::vector<std::pair<uint32_t, uint32_t>> updates_;  // leaf value, updating node
+  std::vector<std::vector<uint32_t>> before_;           // units that an update waits for
+  std::vector<uint8_t> state_;
+  std::vector<uint32_t> order_, step_of_unit_;
+  std::vector<int> uses_;
+  std::vector<Placement> place_;
+};
+
+}  // namespace
+
+Plan make_plan(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options) {
+  return Planner(graph, targets, options).make();
+}
+
+}  // namespace rapt

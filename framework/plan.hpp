@@ -1,0 +1,90 @@
+// A plan: which steps compute the wanted values, in what order and in which memory.
+#pragma once
+
+#include <rapt/framework/tape.hpp>
+
+namespace rapt {
+
+/// A group of elementwise nodes of one shape, to become one pointwise program.
+struct FusedGroup {
+  struct Member {
+    const Op* op;
+    std::span<const int64_t> words;
+    std::vector<int> inputs;  // i >= 0: members[i]; below 0: operands[-1 - i]
+    DType dtype;
+  };
+  std::vector<Member> members;
+  std::vector<TensorView> operands;  // without data
+  std::vector<TensorView> outputs;   // without data
+  std::vector<int> output_members;   // which member makes outputs[i]
+  bool wide = false;                 // computed in double precision
+};
+
+struct PlanOptions {
+  /// Gathers chains of elementwise nodes into one step.
+  bool fuse = true;
+  /// Lets updates of parameters wait until everything else has been computed and checked.
+  bool guard = false;
+
+  friend bool operator==(const PlanOptions&, const PlanOptions&) = default;
+};
+
+/// Plain data, good for every recording of the same structure.
+struct Plan {
+  struct Step {
+    const Op* op;
+    std::shared_ptr<const void> program;  // of a fused group
+    uint32_t node;                        // the last of its nodes, for messages
+    uint32_t nodes;                       // how many nodes it computes
+    uint32_t first_input, inputs;         // in views
+    uint32_t first_output, outputs;       // in views
+    uint32_t first_word, words;
+    int64_t scratch;  // offset in the arena
+    int64_t scratch_bytes;
+    double cost;                  // nanoseconds, estimated
+    std::vector<uint32_t> after;  // steps that must have run
+  };
+  enum class Place : uint8_t { arena, leaf, known, result };
+  /// Where the data of a view comes from.
+  struct Source {
+    Place place;
+    uint32_t index;  // a value of the graph (leaf, known), or of `results`
+    int64_t offset;  // bytes
+  };
+  /// A wanted value that has to be allocated anew in every run.
+  struct Result {
+    uint32_t value;
+    DType dtype;
+    Shape shape;
+  };
+  /// A run of cheap steps, or one costly step: what one task executes.
+  struct Task {
+    uint32_t first_step, steps;
+    uint32_t predecessors;
+    std::vector<uint32_t> successors;
+  };
+
+  std::vector<Step> steps;
+  std::vector<TensorView> views;
+  std::vector<Source> sources;  // one a view
+  std::vector<int64_t> words;
+  std::vector<Result> results;
+  std::vector<std::pair<uint32_t, uint32_t>> wanted;  // value, view
+  std::vector<Task> tasks;
+  /// With a guard: the first task that updates parameters; it and those behind it wait until all
+  /// others have run. -1: there is none.
+  int first_update_task = -1;
+  int64_t arena_bytes = 0;
+  double cost = 0;
+
+  /// One line a step: operator, shapes, where its output lies, the line that recorded it.
+  std::string to_string(const Graph& graph) const;
+  /// The steps and what flows between them, as Graphviz.
+  std::string to_dot(const Graph& graph) const;
+};
+
+/// Plans the computation of the targets, values of one graph. Values that are leaves or were
+/// computed before are read where they are.
+Plan make_plan(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options);
+
+}  // namespace rapt

@@ -1,0 +1,379 @@
+#include <fmt/format.h>
+
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/tape.hpp>
+
+namespace rapt {
+namespace {
+
+thread_local Graph* current_graph = nullptr;
+
+/// Graphs are kept for the thread's next tapes: their memory is warm, and a Var that outlived its
+/// tape finds a graph of another generation instead of freed memory.
+thread_local std::vector<std::unique_ptr<Graph>> idle_graphs;
+
+Graph* take_graph() {
+  if (idle_graphs.empty()) return new Graph;
+  Graph* graph = idle_graphs.back().release();
+  idle_graphs.pop_back();
+  return graph;
+}
+
+}  // namespace
+
+// ---- Tape ---------------------------------------------------------------------------------------
+
+Tape::Tape() : graph_(take_graph()), outer_(current_graph) { current_graph = graph_; }
+
+Tape::Tape(const Training& training) : Tape() { graph_->training = training; }
+
+Tape::~Tape() {
+  current_graph = outer_;
+  graph_->clear();
+  idle_graphs.emplace_back(graph_);
+}
+
+size_t Tape::size() const { return graph_->nodes.size(); }
+
+// ---- Graph --------------------------------------------------------------------------------------
+
+Graph* Graph::current() { return current_graph; }
+
+void Graph::clear() {
+  nodes.clear();
+  values.clear();
+  layouts.clear();
+  inputs.clear();
+  words.clear();
+  leaves.clear();
+  scopes.clear();
+  structure.clear();
+  results.clear();
+  copies_.clear();
+  parameter_leaves_.clear();
+  training.reset();
+  streams = 0;
+  ++generation;
+}
+
+Var Graph::leaf(Leaf leaf, const Shape& shape, DType dtype, SourceLocation where) {
+  const auto node = static_cast<uint32_t>(nodes.size());
+  const auto value = static_cast<uint32_t>(values.size());
+  nodes.push_back({.op = nullptr,
+                   .where = where,
+                   .scope = 0,
+                   .first_value = value,
+                   .first_input = 0,
+                   .first_word = static_cast<uint32_t>(leaves.size()),
+                   .words = 0,
+                   .inputs = 0,
+                   .outputs = 1});
+  values.push_back({.shape = shape, .node = node, .base = value, .layout = 0, .dtype = dtype});
+  leaves.push_back(std::move(leaf));
+  structure.push_back(static_cast<uint64_t>(dtype) << 32 | static_cast<uint64_t>(shape.rank()));
+  for (const int64_t dim : shape) structure.push_back(static_cast<uint64_t>(dim));
+  return {*this, value};
+}
+
+Var Graph::constant(const Tensor& tensor, SourceLocation where) {
+  if (!tensor) throw Error(fmt::format("an empty tensor was used; at {}", to_string(where)));
+  const Tensor dense = tensor.is_contiguous() ? tensor : tensor.clone();
+  return leaf({.tensor = dense, .parameter = nullptr}, dense.shape(), dense.dtype(), where);
+}
+
+Var Graph::constant(double number, DType dtype, SourceLocation where) {
+  Leaf scalar;
+  switch (dtype) {
+    case DType::float32: {
+      const auto value = static_cast<float>(number);
+      std::memcpy(scalar.inline_value.data(), &value, sizeof value);
+      break;
+    }
+    case DType::float64:
+      std::memcpy(scalar.inline_value.data(), &number, sizeof number);
+      break;
+    case DType::int32: {
+      const auto value = static_cast<int32_t>(number);
+      std::memcpy(scalar.inline_value.data(), &value, sizeof value);
+      break;
+    }
+    case DType::boolean:
+      scalar.inline_value[0] = number != 0 ? 1 : 0;
+      break;
+  }
+  return leaf(std::move(scalar), {}, dtype, where);
+}
+
+Var Graph::parameter(const Parameter& parameter, SourceLocation where) {
+  if (!parameter) {
+    throw Error(fmt::format("a parameter without a value was used; at {}", to_string(where)));
+  }
+  const ParameterState* state = parameter.state().get();
+  for (const auto& [known, value] : parameter_leaves_) {
+    if (known == state) return {*this, value};
+  }
+  const Var var = leaf({.tensor = {}, .parameter = parameter.state(), .version = state->version},
+                       state->value.shape(), state->value.dtype(), where);
+  parameter_leaves_.emplace_back(state, var.id());
+  return var;
+}
+
+Var Graph::key(SourceLocation where) {
+  if (!training) {
+    throw Error(
+        fmt::format("a random operator needs a tape for training: Tape tape{{Training{{key}}}};"
+                    " at {}",
+                    to_string(where)));
+  }
+  Leaf leaf_of_key;
+  const Key key = training->key.fold(static_cast<uint64_t>(streams++));
+  leaf_of_key.inline_value = {static_cast<int64_t>(key.seed), static_cast<int64_t>(key.path)};
+  return leaf(std::move(leaf_of_key), {4}, DType::int32, where);
+}
+
+const Tensor* Graph::result(uint32_t value) const {
+  for (const auto& [known, tensor] : results) {
+    if (known == value) return &tensor;
+  }
+  return nullptr;
+}
+
+std::string Graph::place_of(const Node& node) const {
+  const std::string line = to_string(node.where);
+  if (node.scope == 0) return fmt::format("; at {}", line);
+  return fmt::format("; at {}, {}", scopes[node.scope - 1], line);
+}
+
+Var Graph::contiguous(const Var& var) {
+  const Value& value = values[var.id()];
+  if (value.layout == 0) return var;
+  for (auto it = copies_.rbegin(); it != copies_.rend(); ++it) {
+    if (it->first == var.id()) return {*this, it->second};
+  }
+  const Node& node = nodes[value.node];
+  const Var copy = record(*node.op->copy, {Arg(var, node.where)});
+  copies_.emplace_back(var.id(), copy.id());
+  return copy;
+}
+
+// ---- Var and Arg --------------------------------------------------------------------------------
+
+Var::Var(Graph& graph, uint32_t id) : graph_(&graph), id_(id), generation_(graph.generation) {}
+
+Graph& Var::graph() const {
+  if (graph_ == nullptr) throw Error("a Var that holds nothing was used");
+  if (graph_->generation != generation_) throw Error("a Var was used after its Tape ended");
+  return *graph_;
+}
+
+Shape Var::shape() const { return graph().values[id_].shape; }
+DType Var::dtype() const { return graph().values[id_].dtype; }
+
+int64_t Var::size(int axis) const {
+  const Shape all = shape();
+  if (axis < -all.rank() || axis >= all.rank()) {
+    throw Error(fmt::format("size: there is no axis {} in {}", axis, to_string(all)));
+  }
+  return all[axis];
+}
+
+Tensor Var::value() const {
+  Graph& owner = graph();
+  if (const Tensor* known = owner.result(id_)) return *known;
+  const Var self = *this;
+  Executor::current().run(std::span(&self, 1));
+  return *owner.result(id_);
+}
+
+Var Var::output(int i) const {
+  Graph& owner = graph();
+  const Node& node = owner.nodes[owner.values[id_].node];
+  if (i < 0 || i >= node.outputs) {
+    throw Error(fmt::format("{}: has {} outputs, asked for output {}",
+                            node.op == nullptr ? "leaf" : node.op->name, node.outputs, i));
+  }
+  return {owner, node.first_value + static_cast<uint32_t>(i)};
+}
+
+DType Arg::dtype() const {
+  if (var_) return var_.dtype();
+  if (parameter_ != nullptr && *parameter_) return parameter_->value().dtype();
+  if (tensor_ != nullptr) return tensor_->dtype();
+  return DType::float32;
+}
+
+Var Arg::on(Graph& graph, DType number_type) const {
+  if (var_) {
+    if (&var_.graph() != &graph) {
+      throw Error(fmt::format("the operands are on different tapes; at {}", to_string(where)));
+    }
+    return var_;
+  }
+  if (parameter_ != nullptr) return graph.parameter(*parameter_, where);
+  if (tensor_ != nullptr) return graph.constant(*tensor_, where);
+  return graph.constant(number_, number_type, where);
+}
+
+/// The graph that an operator with these operands is recorded in.
+static Graph& graph_of(std::span<const Arg> args) {
+  for (const Arg& arg : args) {
+    if (Graph* graph = arg.graph()) return *graph;
+  }
+  if (current_graph == nullptr) {
+    throw Error(fmt::format("there is no tape to record on: Tape tape; comes first; at {}",
+                            args.empty() ? "?" : to_string(args.front().where)));
+  }
+  return *current_graph;
+}
+
+Var as_var(const Arg& arg) { return arg.on(graph_of(std::span(&arg, 1)), arg.dtype()); }
+
+// ---- Scope --------------------------------------------------------------------------------------
+
+namespace {
+thread_local Scope* current_scope = nullptr;
+}
+
+Scope::Scope(SourceLocation where)
+    : parent_(current_scope), where_(current_scope == nullptr ? where : current_scope->where_) {
+  current_scope = this;
+}
+
+Scope::Scope(const Graph& graph, const Node& node)
+    : parent_(current_scope), where_(node.where), graph_(&graph), index_(node.scope) {
+  current_scope = this;
+}
+
+Scope::~Scope() { current_scope = parent_; }
+
+Scope* Scope::current() { return current_scope; }
+
+std::string Scope::path() const {
+  if (parameter_ == nullptr) return parent_ == nullptr ? std::string() : parent_->path();
+  std::string path = parameter_->name;
+  for (int i = 0; i < depth_; ++i) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return {};
+    path.resize(slash);
+  }
+  return path;
+}
+
+uint32_t Scope::index_in(Graph& graph) {
+  if (graph_ == &graph) return index_;
+  graph_ = &graph;
+  index_ = 0;
+  if (std::string text = path(); !text.empty()) {
+    graph.scopes.push_back(std::move(text));
+    index_ = static_cast<uint32_t>(graph.scopes.size());
+  }
+  return index_;
+}
+
+// ---- recording ----------------------------------------------------------------------------------
+
+int ShapeContext::inputs() const { return graph_.nodes[node_].inputs; }
+
+static const Value& input_of(const Graph& graph, uint32_t node, int i) {
+  return graph.values[graph.inputs[graph.nodes[node].first_input + static_cast<uint32_t>(i)]];
+}
+
+const Shape& ShapeContext::input(int i) const { return input_of(graph_, node_, i).shape; }
+DType ShapeContext::dtype(int i) const { return input_of(graph_, node_, i).dtype; }
+Strides ShapeContext::strides(int i) const { return graph_.strides_of(input_of(graph_, node_, i)); }
+std::span<const int64_t> ShapeContext::words() const {
+  return graph_.words_of(graph_.nodes[node_]);
+}
+
+void ShapeContext::output(const Shape& shape, DType dtype) {
+  const auto id = static_cast<uint32_t>(graph_.values.size());
+  const Shape own = shape;  // `shape` may be an input's, which push_back moves
+  graph_.values.push_back({.shape = own, .node = node_, .base = id, .layout = 0, .dtype = dtype});
+  ++graph_.nodes[node_].outputs;
+}
+
+void ShapeContext::view(const Shape& shape, const Strides& strides, int64_t offset) {
+  const Value input = input_of(graph_, node_, 0);
+  const int64_t start = graph_.offset_of(input) + offset;
+  uint32_t layout = 0;
+  if (start != 0 || !is_contiguous(shape, strides)) {
+    graph_.layouts.push_back({strides, start});
+    layout = static_cast<uint32_t>(graph_.layouts.size());
+  }
+  graph_.values.push_back(
+      {.shape = shape, .node = node_, .base = input.base, .layout = layout, .dtype = input.dtype});
+  ++graph_.nodes[node_].outputs;
+}
+
+void ShapeContext::fail(std::string_view message) const {
+  const Node& node = graph_.nodes[node_];
+  throw Error(fmt::format("{}: {}{}", node.op->name, message, graph_.place_of(node)));
+}
+
+Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> words) {
+  Graph& graph = graph_of(args);
+  DType number_type = DType::float32;
+  for (const Arg& arg : args) {
+    if (arg.is_number()) continue;
+    number_type = arg.dtype();
+    break;
+  }
+  // Leaves and contiguous copies are recorded first: a node's own entries lie together.
+  constexpr size_t few = 8;
+  uint32_t few_ids[few];
+  std::vector<uint32_t> many_ids;
+  uint32_t* ids = few_ids;
+  if (args.size() > few) {
+    many_ids.resize(args.size());
+    ids = many_ids.data();
+  }
+  for (size_t i = 0; i < args.size(); ++i) {
+    Var var = args[i].on(graph, number_type);
+    if (!op.strided && op.copy == nullptr) var = graph.contiguous(var);
+    ids[i] = var.id();
+  }
+
+  const auto node = static_cast<uint32_t>(graph.nodes.size());
+  const auto first_value = static_cast<uint32_t>(graph.values.size());
+  const auto first_input = static_cast<uint32_t>(graph.inputs.size());
+  const auto first_word = static_cast<uint32_t>(graph.words.size());
+  const size_t first_layout = graph.layouts.size();
+  Scope* scope = current_scope;
+  graph.nodes.push_back({.op = &op,
+                         .where = scope != nullptr ? scope->where()
+                                  : args.empty()   ? SourceLocation()
+                                                   : args.front().where,
+                         .scope = scope != nullptr ? scope->index_in(graph) : 0,
+                         .first_value = first_value,
+                         .first_input = first_input,
+                         .first_word = first_word,
+                         .words = static_cast<uint32_t>(words.size()),
+                         .inputs = static_cast<uint16_t>(args.size()),
+                         .outputs = 0});
+  graph.inputs.insert(graph.inputs.end(), ids, ids + args.size());
+  graph.words.insert(graph.words.end(), words.begin(), words.end());
+  ShapeContext context(graph, node);
+  try {
+    op.shape(context);
+  } catch (...) {
+    graph.nodes.resize(node);
+    graph.values.resize(first_value);
+    graph.inputs.resize(first_input);
+    graph.words.resize(first_word);
+    graph.layouts.resize(first_layout);
+    throw;
+  }
+
+  // Operators are compared by address; counts and inputs are packed two to a word.
+  graph.structure.push_back(reinterpret_cast<uint64_t>(&op));
+  graph.structure.push_back(static_cast<uint64_t>(args.size()) << 32 | words.size());
+  for (size_t i = 0; i < args.size(); i += 2) {
+    graph.structure.push_back(static_cast<uint64_t>(ids[i]) << 32 |
+                              (i + 1 < args.size() ? ids[i + 1] : 0));
+  }
+  for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
+  return {graph, first_value};
+}
+
+}  // namespace rapt

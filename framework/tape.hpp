@@ -1,0 +1,129 @@
+// The tape: the append-only list of what a user's code computes.
+#pragma once
+
+#include <optional>
+#include <rapt/framework/op.hpp>
+#include <rapt/framework/random.hpp>
+#include <rapt/framework/scope.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rapt {
+
+/// That a tape is for training: dropout is at work, and draws from this key. A loop gives every
+/// step a key of its own: Training{key.fold(step)}.
+struct Training {
+  Key key;
+};
+
+/// While it lives, operators of this thread are recorded on it. Recording checks shapes and does no
+/// arithmetic; values are computed when somebody asks for them.
+class Tape {
+ public:
+  /// For evaluation: dropout passes its input through.
+  Tape();
+  explicit Tape(const Training& training);
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  Graph& graph() const { return *graph_; }
+  /// The number of nodes so far.
+  size_t size() const;
+
+ private:
+  Graph* graph_;
+  Graph* outer_;
+};
+
+// ---- the recorded data, read by the planner -----------------------------------------------------
+
+/// A node: a leaf (op is null) or an operator's call.
+struct Node {
+  const Op* op;
+  SourceLocation where;
+  uint32_t scope;        // 0: none; else 1 + index into Graph::scopes
+  uint32_t first_value;  // its outputs, in Graph::values
+  uint32_t first_input;  // in Graph::inputs
+  uint32_t first_word;   // in Graph::words; of a leaf: its index in Graph::leaves
+  uint32_t words;
+  uint16_t inputs;
+  uint16_t outputs;
+};
+
+/// One output of a node.
+struct Value {
+  Shape shape;
+  uint32_t node;
+  uint32_t base;    // the value whose memory it lies in: itself, but for a view
+  uint32_t layout;  // 0: contiguous, at the start of base; else 1 + index into Graph::layouts
+  DType dtype;
+};
+
+struct Layout {
+  Strides strides;
+  int64_t offset;  // in elements
+};
+
+/// What a leaf stands for: a tensor, a parameter, or a few bytes kept in place.
+struct Leaf {
+  Tensor tensor;
+  std::shared_ptr<ParameterState> parameter;
+  uint64_t version = 0;
+  std::array<int64_t, 2> inline_value{};
+};
+
+struct Graph {
+  std::vector<Node> nodes;
+  std::vector<Value> values;
+  std::vector<Layout> layouts;
+  std::vector<uint32_t> inputs;
+  std::vector<int64_t> words;
+  std::vector<Leaf> leaves;
+  std::vector<std::string> scopes;  // layer paths
+  /// The structure of the recording, word by word: two recordings with the same words have the
+  /// same plan. Values of leaves are no part of it.
+  std::vector<uint64_t> structure;
+  /// Values that were computed already.
+  std::vector<std::pair<uint32_t, Tensor>> results;
+  std::optional<Training> training;
+  int64_t streams = 0;  // random operators recorded so far
+  uint32_t generation = 1;
+
+  static Graph* current();
+
+  Var leaf(Leaf leaf, const Shape& shape, DType dtype, SourceLocation where);
+  Var constant(const Tensor& tensor, SourceLocation where);
+  Var constant(double number, DType dtype, SourceLocation where);
+  Var parameter(const Parameter& parameter, SourceLocation where);
+  /// The key of the next random operator, as a leaf of 16 bytes (int32 [4]), so that a new key
+  /// does not make a new plan. Throws Error where the tape is not for training.
+  Var key(SourceLocation where);
+
+  std::span<const uint32_t> inputs_of(const Node& node) const {
+    return {inputs.data() + node.first_input, node.inputs};
+  }
+  std::span<const int64_t> words_of(const Node& node) const {
+    return {words.data() + node.first_word, node.words};
+  }
+  Strides strides_of(const Value& value) const {
+    return value.layout == 0 ? contiguous_strides(value.shape) : layouts[value.layout - 1].strides;
+  }
+  int64_t offset_of(const Value& value) const {
+    return value.layout == 0 ? 0 : layouts[value.layout - 1].offset;
+  }
+  const Tensor* result(uint32_t value) const;
+  /// The same value in contiguous memory: itself, or a copy recorded once.
+  Var contiguous(const Var& var);
+  /// "; at decoder/attention, train.cpp:84".
+  std::string place_of(const Node& node) const;
+  /// Forgets everything, keeping the memory for the next recording.
+  void clear();
+
+ private:
+  std::vector<std::pair<const ParameterState*, uint32_t>> parameter_leaves_;
+  std::vector<std::pair<uint32_t, uint32_t>> copies_;
+};
+
+}  // namespace rapt

@@ -1,0 +1,173 @@
+#include <fmt/format.h>
+
+#include <cstring>
+#include <new>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/tensor.hpp>
+
+namespace rapt {
+namespace {
+
+constexpr std::align_val_t alignment{64};
+
+/// Calls f with a null pointer of the element type.
+template <class F>
+void with_type(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::float32:
+      return f(static_cast<float*>(nullptr));
+    case DType::float64:
+      return f(static_cast<double*>(nullptr));
+    case DType::int32:
+      return f(static_cast<int32_t*>(nullptr));
+    case DType::boolean:
+      return f(static_cast<bool*>(nullptr));
+  }
+}
+
+/// Calls f with the offset of every element, in row-major order.
+template <class F>
+void for_each_offset(const Shape& shape, const Strides& strides, F&& f) {
+  const int64_t n = shape.size();
+  std::array<int64_t, max_rank> at{};
+  int64_t offset = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    f(offset);
+    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+      const auto a = static_cast<size_t>(axis);
+      offset += strides[a];
+      if (++at[a] < shape[axis]) break;
+      offset -= strides[a] * shape[axis];
+      at[a] = 0;
+    }
+  }
+}
+
+template <class To, class From>
+void copy_elements(To* to, const Strides& to_strides, const From* from, const Strides& from_strides,
+                   const Shape& shape) {
+  // Two walks in step: the target's offsets are kept in a row of their own.
+  std::vector<int64_t> offsets;
+  offsets.reserve(static_cast<size_t>(shape.size()));
+  for_each_offset(shape, to_strides, [&](int64_t offset) { offsets.push_back(offset); });
+  size_t i = 0;
+  for_each_offset(shape, from_strides,
+                  [&](int64_t offset) { to[offsets[i++]] = static_cast<To>(from[offset]); });
+}
+
+}  // namespace
+
+std::shared_ptr<std::byte> allocate(int64_t bytes) {
+  const size_t padded = (static_cast<size_t>(bytes) + 63) / 64 * 64;
+  auto* memory = static_cast<std::byte*>(::operator new(padded == 0 ? 64 : padded, alignment));
+  return {memory, [](std::byte* p) { ::operator delete(p, alignment); }};
+}
+
+Tensor::Tensor(const Shape& shape, DType dtype)
+    : memory_(allocate(shape.size() * size_of(dtype))),
+      data_(memory_.get()),
+      shape_(shape),
+      strides_(contiguous_strides(shape)),
+      dtype_(dtype) {}
+
+Tensor::Tensor(std::shared_ptr<std::byte> memory, void* data, DType dtype, const Shape& shape,
+               const Strides& strides)
+    : memory_(std::move(memory)), data_(data), shape_(shape), strides_(strides), dtype_(dtype) {}
+
+void* Tensor::checked_data(DType dtype) const {
+  if (!memory_) throw Error("tensor: the handle is empty");
+  if (dtype != dtype_) {
+    throw Error(fmt::format("tensor: holds {}, asked for as {}", name(dtype_), name(dtype)));
+  }
+  if (!is_contiguous()) {
+    throw Error(fmt::format("tensor: {} is a strided view; clone() makes it contiguous",
+                            to_string(shape_)));
+  }
+  return data_;
+}
+
+double Tensor::item() const {
+  if (size() != 1) {
+    throw Error(fmt::format("item: needs one element, the shape is {}", to_string(shape_)));
+  }
+  double value = 0;
+  with_type(dtype_,
+            [&](auto* type) { value = static_cast<double>(*static_cast<decltype(type)>(data_)); });
+  return value;
+}
+
+void Tensor::copy_from(const Tensor& other) const {
+  if (other.shape() != shape_) {
+    throw Error(fmt::format("copy_from: shapes differ: {} from {}", to_string(shape_),
+                            to_string(other.shape())));
+  }
+  if (size() == 0) return;
+  if (dtype_ == other.dtype_ && is_contiguous() && other.is_contiguous()) {
+    std::memcpy(data_, other.data_, static_cast<size_t>(size() * size_of(dtype_)));
+    return;
+  }
+  with_type(dtype_, [&](auto* to) {
+    with_type(other.dtype_, [&](auto* from) {
+      copy_elements(static_cast<decltype(to)>(data_), strides_,
+                    static_cast<decltype(from)>(other.data_), other.strides_, shape_);
+    });
+  });
+}
+
+Tensor Tensor::to(DType dtype) const {
+  if (!memory_) return {};
+  Tensor copy(shape_, dtype);
+  copy.copy_from(*this);
+  return copy;
+}
+
+Tensor Tensor::reshape(const Shape& shape) const {
+  if (shape.size() != size()) {
+    throw Error(fmt::format("reshape: {} has {} elements, {} has {}", to_string(shape_), size(),
+                            to_string(shape), shape.size()));
+  }
+  if (!is_contiguous()) return clone().reshape(shape);
+  return {memory_, data_, dtype_, shape, contiguous_strides(shape)};
+}
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  const Tensor same = dtype_ == dtype_of<T> && is_contiguous() ? *this : to(dtype_of<T>);
+  const std::span<T> values = same.data<T>();
+  return {values.begin(), values.end()};
+}
+template std::vector<float> Tensor::to_vector() const;
+template std::vector<double> Tensor::to_vector() const;
+template std::vector<int32_t> Tensor::to_vector() const;
+template std::vector<bool> Tensor::to_vector() const;
+
+template <class T>
+Tensor tensor(std::span<const T> values, const Shape& shape) {
+  if (static_cast<int64_t>(values.size()) != shape.size()) {
+    throw Error(fmt::format("tensor: {} values for the shape {}", values.size(), to_string(shape)));
+  }
+  Tensor result(shape, dtype_of<T>);
+  if (!values.empty()) std::memcpy(result.bytes(), values.data(), values.size_bytes());
+  return result;
+}
+template Tensor tensor(std::span<const float>, const Shape&);
+template Tensor tensor(std::span<const double>, const Shape&);
+template Tensor tensor(std::span<const int32_t>, const Shape&);
+template Tensor tensor(std::span<const bool>, const Shape&);
+
+Tensor zeros(const Shape& shape, DType dtype) {
+  Tensor result(shape, dtype);
+  std::memset(result.bytes(), 0, static_cast<size_t>(result.size() * size_of(dtype)));
+  return result;
+}
+
+Tensor full(const Shape& shape, double value, DType dtype) {
+  Tensor result(shape, dtype);
+  with_type(dtype, [&](auto* type) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    for (T& element : result.data<T>()) element = static_cast<T>(value);
+  });
+  return result;
+}
+
+}  // namespace rapt

@@ -1,0 +1,82 @@
+// Handles on recorded values, and the operands that operators take.
+#pragma once
+
+#include <memory>
+#include <rapt/framework/location.hpp>
+#include <rapt/framework/tensor.hpp>
+#include <type_traits>
+
+namespace rapt {
+
+struct Graph;
+struct ParameterState;
+class Parameter;
+
+/// A small, copyable handle on a recorded value. It is good as long as its Tape lives.
+class Var {
+ public:
+  Var() = default;
+  Var(Graph& graph, uint32_t id);
+
+  explicit operator bool() const { return graph_ != nullptr; }
+  Shape shape() const;
+  DType dtype() const;
+  int rank() const { return shape().rank(); }
+  /// The size of one axis; negative axes count from the end. Throws Error for an axis that is not
+  /// there.
+  int64_t size(int axis) const;
+
+  /// The value, computed now if it was not before. The tensor is the caller's to keep.
+  Tensor value() const;
+  /// The value of a single element. Throws Error where there are more.
+  double item() const { return value().item(); }
+  /// The i-th output of the node that made this value.
+  Var output(int i) const;
+
+  uint32_t id() const { return id_; }
+  /// The graph that the value is recorded in. Throws Error where the tape is gone.
+  Graph& graph() const;
+
+ private:
+  Graph* graph_ = nullptr;
+  uint32_t id_ = 0;
+  uint32_t generation_ = 0;
+};
+
+/// An operand as a user writes it: a Var, a Parameter, a Tensor or a number. It remembers the line
+/// where it was written, which is how an error finds the user's code.
+class Arg {
+ public:
+  Arg(const Var& var, SourceLocation here = SourceLocation::current()) : where(here), var_(var) {}
+  Arg(const Parameter& parameter, SourceLocation here = SourceLocation::current())
+      : where(here), parameter_(&parameter) {}
+  Arg(const Tensor& tensor, SourceLocation here = SourceLocation::current())
+      : where(here), tensor_(&tensor) {}
+  template <class Number>
+  requires std::is_arithmetic_v<Number> Arg(Number number,
+                                            SourceLocation here = SourceLocation::current())
+      : where(here), number_(static_cast<double>(number)) {}
+  /// The same operand, as written at another line.
+  Arg(const Arg& arg, SourceLocation here) : Arg(arg) { where = here; }
+
+  bool is_number() const { return !var_ && parameter_ == nullptr && tensor_ == nullptr; }
+  /// The graph of the Var; none for the other kinds.
+  Graph* graph() const { return var_ ? &var_.graph() : nullptr; }
+  /// The element type; float32 for a number.
+  DType dtype() const;
+  /// As a Var of the graph. A number becomes a constant of the type `number_type`.
+  Var on(Graph& graph, DType number_type) const;
+
+  SourceLocation where;
+
+ private:
+  Var var_;
+  const Parameter* parameter_ = nullptr;
+  const Tensor* tensor_ = nullptr;
+  double number_ = 0;
+};
+
+/// An operand as a Var of the current tape, or of the tape that it is on.
+Var as_var(const Arg& arg);
+
+}  // namespace rapt

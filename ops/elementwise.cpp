@@ -1,0 +1,360 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/pointwise.hpp>
+
+namespace rapt {
+namespace {
+
+using kernels::Code;
+using Rule = void (*)(GradientContext&);
+
+/// An operator that is one instruction.
+Op pointwise(std::string_view name, Code code, Rule gradient) {
+  return {.name = name,
+          .shape = &pointwise_shape,
+          .gradient = gradient,
+          .pointwise = &pointwise_family,
+          .code = code_of(code),
+          .strided = true};
+}
+
+Op comparison(std::string_view name, Code code) {
+  Op op = pointwise(name, code, nullptr);
+  op.shape = &comparison_shape;
+  return op;
+}
+
+/// For steps (sign, floor): the derivative is 0 almost everywhere.
+void no_gradient(GradientContext&) {}
+
+// ---- gradients as operators of their own, so that they are one instruction too
+// --------------------
+
+// relu'(x) g
+const Op relu_grad_op = pointwise("relu_grad", Code::relu_grad, [](GradientContext& c) {
+  c.input_grad(1) = record(relu_grad_op, {c.input(0), c.output_grad()});
+});
+
+// gelu'(x) g, where gelu''(x) = phi(x) (2 - x^2)
+const Op gelu_grad_op = pointwise("gelu_grad", Code::gelu_grad, [](GradientContext& c) {
+  const Var x = c.input(0), g = c.input(1);
+  if (c.needs(0)) {
+    const Var phi = exp(square(x) * -0.5) * (0.5 * std::numbers::inv_sqrtpi * std::numbers::sqrt2);
+    c.input_grad(0) = c.output_grad() * g * phi * (2 - square(x));
+  }
+  if (c.needs(1)) c.input_grad(1) = record(gelu_grad_op, {x, c.output_grad()});
+});
+
+// silu'(x) g, where silu''(x) = s (1 - s) (2 + x (1 - 2 s)) with s = sigmoid(x)
+const Op silu_grad_op = pointwise("silu_grad", Code::silu_grad, [](GradientContext& c) {
+  const Var x = c.input(0), g = c.input(1);
+  if (c.needs(0)) {
+    const Var s = sigmoid(x);
+    c.input_grad(0) = c.output_grad() * g * s * (1 - s) * (2 + x * (1 - 2 * s));
+  }
+  if (c.needs(1)) c.input_grad(1) = record(silu_grad_op, {x, c.output_grad()});
+});
+
+// g sigmoid(x)
+const Op softplus_grad_op = pointwise("softplus_grad", Code::softplus_grad, [](GradientContext& c) {
+  const Var x = c.input(0), g = c.input(1);
+  if (c.needs(0)) {
+    const Var s = sigmoid(x);
+    c.input_grad(0) = c.output_grad() * g * s * (1 - s);
+  }
+  if (c.needs(1)) c.input_grad(1) = record(softplus_grad_op, {x, c.output_grad()});
+});
+
+// g y (1 - y)
+const Op sigmoid_grad_op = pointwise("sigmoid_grad", Code::sigmoid_grad, [](GradientContext& c) {
+  const Var y = c.input(0), g = c.input(1);
+  if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * (1 - 2 * y);
+  if (c.needs(1)) c.input_grad(1) = record(sigmoid_grad_op, {y, c.output_grad()});
+});
+
+// g (1 - y^2)
+const Op tanh_grad_op = pointwise("tanh_grad", Code::tanh_grad, [](GradientContext& c) {
+  const Var y = c.input(0), g = c.input(1);
+  if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * y * -2;
+  if (c.needs(1)) c.input_grad(1) = record(tanh_grad_op, {y, c.output_grad()});
+});
+
+// ---- two operands
+// ---------------------------------------------------------------------------------
+
+// y = a + b
+const Op add_op = pointwise("add", Code::add, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad();
+  c.input_grad(1) = c.output_grad();
+});
+
+// y = a - b
+const Op sub_op = pointwise("sub", Code::sub, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad();
+  if (c.needs(1)) c.input_grad(1) = -c.output_grad();
+});
+
+// y = a b
+const Op mul_op = pointwise("mul", Code::mul, [](GradientContext& c) {
+  if (c.needs(0)) c.input_grad(0) = c.output_grad() * c.input(1);
+  if (c.needs(1)) c.input_grad(1) = c.output_grad() * c.input(0);
+});
+
+// y = a / b
+const Op div_op = pointwise("div", Code::div, [](GradientContext& c) {
+  if (c.needs(0)) c.input_grad(0) = c.output_grad() / c.input(1);
+  if (c.needs(1)) c.input_grad(1) = -(c.output_grad() * c.output() / c.input(1));
+});
+
+// y = a^b
+const Op pow_op = pointwise("pow", Code::pow, [](GradientContext& c) {
+  const Var a = c.input(0), b = c.input(1), g = c.output_grad();
+  if (c.needs(0)) c.input_grad(0) = g * b * pow(a, b - 1);
+  if (c.needs(1)) c.input_grad(1) = where(a > 0, g * c.output() * log(where(a > 0, a, 1)), 0);
+});
+
+/// What a gets of the gradient where it wins: all of it, or half where both are equal.
+Var winner(const Var& wins, const Var& a, const Var& b, const Var& g) {
+  return where(wins, g, where(equal(a, b), g * 0.5, 0));
+}
+
+// y = min(a, b)
+const Op minimum_op = pointwise("minimum", Code::minimum, [](GradientContext& c) {
+  const Var a = c.input(0), b = c.input(1), g = c.output_grad();
+  if (c.needs(0)) c.input_grad(0) = winner(a < b, a, b, g);
+  if (c.needs(1)) c.input_grad(1) = winner(b < a, a, b, g);
+});
+
+// y = max(a, b)
+const Op maximum_op = pointwise("maximum", Code::maximum, [](GradientContext& c) {
+  const Var a = c.input(0), b = c.input(1), g = c.output_grad();
+  if (c.needs(0)) c.input_grad(0) = winner(a > b, a, b, g);
+  if (c.needs(1)) c.input_grad(1) = winner(b > a, a, b, g);
+});
+
+// ---- one operand
+// ----------------------------------------------------------------------------------
+
+// y = -x
+const Op neg_op =
+    pointwise("neg", Code::neg, [](GradientContext& c) { c.input_grad(0) = -c.output_grad(); });
+
+// y = |x|
+const Op abs_op = pointwise("abs", Code::abs, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad() * sign(c.input(0));
+});
+
+// y = e^x
+const Op exp_op = pointwise(
+    "exp", Code::exp, [](GradientContext& c) { c.input_grad(0) = c.output_grad() * c.output(); });
+
+// y = e^x - 1
+const Op expm1_op = pointwise("expm1", Code::expm1, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad() * (c.output() + 1);
+});
+
+// y = ln x
+const Op log_op = pointwise(
+    "log", Code::log, [](GradientContext& c) { c.input_grad(0) = c.output_grad() / c.input(0); });
+
+// y = ln(1 + x)
+const Op log1p_op = pointwise("log1p", Code::log1p, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad() / (c.input(0) + 1);
+});
+
+// y = x^(1/2)
+const Op sqrt_op = pointwise("sqrt", Code::sqrt, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad() * 0.5 / c.output();
+});
+
+// y = x^(-1/2)
+const Op rsqrt_op = pointwise("rsqrt", Code::rsqrt, [](GradientContext& c) {
+  const Var y = c.output();
+  c.input_grad(0) = c.output_grad() * -0.5 * y * y * y;
+});
+
+// y = 1 / x
+const Op reciprocal_op = pointwise("reciprocal", Code::reciprocal, [](GradientContext& c) {
+  c.input_grad(0) = -(c.output_grad() * square(c.output()));
+});
+
+// y = x^2
+const Op square_op = pointwise("square", Code::square, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad() * 2 * c.input(0);
+});
+
+// y = sin x
+const Op sin_op = pointwise("sin", Code::sin, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad() * cos(c.input(0));
+});
+
+// y = cos x
+const Op cos_op = pointwise("cos", Code::cos, [](GradientContext& c) {
+  c.input_grad(0) = -(c.output_grad() * sin(c.input(0)));
+});
+
+// y = tanh x
+const Op tanh_op = pointwise("tanh", Code::tanh, [](GradientContext& c) {
+  c.input_grad(0) = record(tanh_grad_op, {c.output(), c.output_grad()});
+});
+
+// y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x
+const Op erf_op = pointwise("erf", Code::erf, [](GradientContext& c) {
+  c.input_grad(0) = c.output_grad() * exp(-square(c.input(0))) * (2 * std::numbers::inv_sqrtpi);
+});
+
+// y = 1 / (1 + e^-x)
+const Op sigmoid_op = pointwise("sigmoid", Code::sigmoid, [](GradientContext& c) {
+  c.input_grad(0) = record(sigmoid_grad_op, {c.output(), c.output_grad()});
+});
+
+// y = max(x, 0)
+const Op relu_op = pointwise("relu", Code::relu, [](GradientContext& c) {
+  c.input_grad(0) = record(relu_grad_op, {c.input(0), c.output_grad()});
+});
+
+// y = x Phi(x)
+const Op gelu_op = pointwise("gelu", Code::gelu, [](GradientContext& c) {
+  c.input_grad(0) = record(gelu_grad_op, {c.input(0), c.output_grad()});
+});
+
+// y = x sigmoid(x)
+const Op silu_op = pointwise("silu", Code::silu, [](GradientContext& c) {
+  c.input_grad(0) = record(silu_grad_op, {c.input(0), c.output_grad()});
+});
+
+// y = ln(1 + e^x)
+const Op softplus_op = pointwise("softplus", Code::softplus, [](GradientContext& c) {
+  c.input_grad(0) = record(softplus_grad_op, {c.input(0), c.output_grad()});
+});
+
+const Op sign_op = pointwise("sign", Code::sign, no_gradient);
+const Op floor_op = pointwise("floor", Code::floor, no_gradient);
+const Op ceil_op = pointwise("ceil", Code::ceil, no_gradient);
+
+// ---- comparison and choice
+// ------------------------------------------------------------------------
+
+const Op equal_op = comparison("equal", Code::equal);
+const Op not_equal_op = comparison("not_equal", Code::not_equal);
+const Op less_op = comparison("less", Code::less);
+const Op less_equal_op = comparison("less_equal", Code::less_equal);
+const Op greater_op = comparison("greater", Code::greater);
+const Op greater_equal_op = comparison("greater_equal", Code::greater_equal);
+const Op logical_and_op = comparison("logical_and", Code::logical_and);
+const Op logical_or_op = comparison("logical_or", Code::logical_or);
+const Op logical_not_op = comparison("logical_not", Code::logical_not);
+
+void where_shape(ShapeContext& c) {
+  if (c.dtype(0) != DType::boolean) {
+    c.fail(fmt::format("the condition has to be boolean, it is {}", name(c.dtype(0))));
+  }
+  if (c.dtype(1) != c.dtype(2)) {
+    c.fail(fmt::format("types differ: {} and {}", name(c.dtype(1)), name(c.dtype(2))));
+  }
+  Shape shape;
+  if (!broadcast(c.input(1), c.input(2), shape) || !broadcast(shape, c.input(0), shape)) {
+    c.fail(fmt::format("shapes do not broadcast: {}, {} and {}", to_string(c.input(0)),
+                       to_string(c.input(1)), to_string(c.input(2))));
+  }
+  c.output(shape, c.dtype(1));
+}
+
+// y = condition ? a : b
+const Op where_op = [] {
+  Op op = pointwise("where", Code::where, [](GradientContext& c) {
+    const Var condition = c.input(0), g = c.output_grad();
+    if (c.needs(1)) c.input_grad(1) = where(condition, g, 0);
+    if (c.needs(2)) c.input_grad(2) = where(condition, 0, g);
+  });
+  op.shape = &where_shape;
+  return op;
+}();
+
+// y = min(max(x, low), high)
+const Op clamp_op = pointwise("clamp", Code::clamp, [](GradientContext& c) {
+  const Var x = c.input(0), low = c.input(1), high = c.input(2), g = c.output_grad();
+  if (c.needs(0)) c.input_grad(0) = where(logical_and(x >= low, x <= high), g, 0);
+  if (c.needs(1)) c.input_grad(1) = where(x < low, g, 0);
+  if (c.needs(2)) c.input_grad(2) = where(x > high, g, 0);
+});
+
+struct CastAttributes {
+  int64_t dtype;
+};
+
+const Op cast_op = [] {
+  Op op = pointwise("cast", Code::copy, [](GradientContext& c) {
+    if (is_float(c.output().dtype()) && is_float(c.input(0).dtype())) {
+      c.input_grad(0) = cast(c.output_grad(), c.input(0).dtype());
+    }
+  });
+  op.shape = [](ShapeContext& c) {
+    c.output(c.input(0), static_cast<DType>(c.attributes<CastAttributes>().dtype));
+  };
+  return op;
+}();
+
+}  // namespace
+
+Var add(const Arg& a, const Arg& b) { return record(add_op, {a, b}); }
+Var sub(const Arg& a, const Arg& b) { return record(sub_op, {a, b}); }
+Var mul(const Arg& a, const Arg& b) { return record(mul_op, {a, b}); }
+Var div(const Arg& a, const Arg& b) { return record(div_op, {a, b}); }
+Var pow(const Arg& a, const Arg& b) { return record(pow_op, {a, b}); }
+Var minimum(const Arg& a, const Arg& b) { return record(minimum_op, {a, b}); }
+Var maximum(const Arg& a, const Arg& b) { return record(maximum_op, {a, b}); }
+Var neg(const Arg& x) { return record(neg_op, {x}); }
+Var abs(const Arg& x) { return record(abs_op, {x}); }
+Var exp(const Arg& x) { return record(exp_op, {x}); }
+Var expm1(const Arg& x) { return record(expm1_op, {x}); }
+Var log(const Arg& x) { return record(log_op, {x}); }
+Var log1p(const Arg& x) { return record(log1p_op, {x}); }
+Var sqrt(const Arg& x) { return record(sqrt_op, {x}); }
+Var rsqrt(const Arg& x) { return record(rsqrt_op, {x}); }
+Var reciprocal(const Arg& x) { return record(reciprocal_op, {x}); }
+Var square(const Arg& x) { return record(square_op, {x}); }
+Var sin(const Arg& x) { return record(sin_op, {x}); }
+Var cos(const Arg& x) { return record(cos_op, {x}); }
+Var tanh(const Arg& x) { return record(tanh_op, {x}); }
+Var erf(const Arg& x) { return record(erf_op, {x}); }
+Var sigmoid(const Arg& x) { return record(sigmoid_op, {x}); }
+Var relu(const Arg& x) { return record(relu_op, {x}); }
+Var gelu(const Arg& x) { return record(gelu_op, {x}); }
+Var silu(const Arg& x) { return record(silu_op, {x}); }
+Var softplus(const Arg& x) { return record(softplus_op, {x}); }
+Var sign(const Arg& x) { return record(sign_op, {x}); }
+Var floor(const Arg& x) { return record(floor_op, {x}); }
+Var ceil(const Arg& x) { return record(ceil_op, {x}); }
+Var equal(const Arg& a, const Arg& b) { return record(equal_op, {a, b}); }
+Var not_equal(const Arg& a, const Arg& b) { return record(not_equal_op, {a, b}); }
+Var less(const Arg& a, const Arg& b) { return record(less_op, {a, b}); }
+Var less_equal(const Arg& a, const Arg& b) { return record(less_equal_op, {a, b}); }
+Var greater(const Arg& a, const Arg& b) { return record(greater_op, {a, b}); }
+Var greater_equal(const Arg& a, const Arg& b) { return record(greater_equal_op, {a, b}); }
+Var logical_and(const Arg& a, const Arg& b) { return record(logical_and_op, {a, b}); }
+Var logical_or(const Arg& a, const Arg& b) { return record(logical_or_op, {a, b}); }
+Var logical_not(const Arg& x) { return record(logical_not_op, {x}); }
+
+Var where(const Arg& condition, const Arg& a, const Arg& b) {
+  // A plain number goes by the other choice's type, not by the condition's.
+  const DType dtype = a.is_number() ? b.dtype() : a.dtype();
+  const Var mask = as_var(condition);
+  return record(where_op, {Arg(mask, condition.where), Arg(a.on(mask.graph(), dtype), a.where),
+                           Arg(b.on(mask.graph(), dtype), b.where)});
+}
+
+Var clamp(const Arg& x, const Arg& low, const Arg& high) {
+  return record(clamp_op, {x, low, high});
+}
+
+Var cast(const Arg& x, DType dtype) {
+  const Var var = as_var(x);
+  if (var.dtype() == dtype) return var;
+  return record(cast_op, {Arg(var, x.where)}, CastAttributes{static_cast<int64_t>(dtype)});
+}
+
+}  // namespace rapt

@@ -1,0 +1,275 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/grad.hpp>
+#include <rapt/ops/matmul.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
+
+namespace rapt {
+namespace {
+
+Var filled(Graph& graph, double number, const Shape& shape, DType dtype, SourceLocation where) {
+  const Var scalar = graph.constant(number, dtype, where);
+  return shape.rank() == 0 ? scalar : broadcast_to(Arg(scalar, where), shape);
+}
+
+/// One backward walk over a part of a tape.
+class Backward final : public GradientContext {
+ public:
+  explicit Backward(Graph& graph) : graph_(graph) {}
+
+  std::vector<Var> run(std::span<const Var> outputs, std::span<const Var> seeds,
+                       std::span<const Var> wrt) {
+    mark(outputs, wrt);
+    pending_.assign(first_value_of(last_node_ + 1), {});
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (seeds[i]) add_seed(outputs[i], seeds[i]);
+    }
+    for (uint32_t n = last_node_ + 1; n-- > first_node_;) {
+      if (depends_[n - first_node_] && graph_.nodes[n].op != nullptr) visit(n);
+    }
+    std::vector<Var> grads;
+    grads.reserve(wrt.size());
+    for (const Var& var : wrt) {
+      Var total = var.id() < pending_.size() ? total_of(var.id()) : Var();
+      grads.push_back(total ? total
+                            : filled(graph_, 0, var.shape(), var.dtype(),
+                                     graph_.nodes[graph_.values[var.id()].node].where));
+    }
+    return grads;
+  }
+
+  // ---- what a rule sees -------------------------------------------------------------------------
+
+  Var input(int i) const override { return {graph_, input_id(i)}; }
+  Var output(int i) const override {
+    return {graph_, graph_.nodes[node_].first_value + static_cast<uint32_t>(i)};
+  }
+  int inputs() const override { return graph_.nodes[node_].inputs; }
+  bool needs(int i) const override { return depends_on_wrt(input_id(i)); }
+  bool has_output_grad(int i) const override {
+    return static_cast<bool>(output_grads_[static_cast<size_t>(i)]);
+  }
+  Var output_grad(int i) const override {
+    const Var known = output_grads_[static_cast<size_t>(i)];
+    if (known) return known;
+    const Var value = output(i);
+    return filled(graph_, 0, value.shape(), value.dtype(), graph_.nodes[node_].where);
+  }
+  Var& input_grad(int i) override { return input_grads_[static_cast<size_t>(i)]; }
+  std::span<const int64_t> words() const override { return words_; }
+
+ private:
+  uint32_t input_id(int i) const {
+    return graph_.inputs[graph_.nodes[node_].first_input + static_cast<uint32_t>(i)];
+  }
+
+  uint32_t first_value_of(uint32_t node) const {
+    return node < graph_.nodes.size() ? graph_.nodes[node].first_value
+                                      : static_cast<uint32_t>(graph_.values.size());
+  }
+
+  bool depends_on_wrt(uint32_t value) const {
+    const uint32_t node = graph_.values[value].node;
+    if (node < first_node_ || node > last_node_ || !is_float(graph_.values[value].dtype)) {
+      return false;
+    }
+    return depends_[node - first_node_] != 0;
+  }
+
+  /// Marks the nodes between the inputs and the outputs that depend on an input.
+  void mark(std::span<const Var> outputs, std::span<const Var> wrt) {
+    first_node_ = ~0u;
+    last_node_ = 0;
+    for (const Var& var : wrt) {
+      first_node_ = std::min(first_node_, graph_.values[var.id()].node);
+    }
+    for (const Var& var : outputs) {
+      last_node_ = std::max(last_node_, graph_.values[var.id()].node);
+    }
+    if (first_node_ > last_node_) first_node_ = last_node_ + 1;
+    depends_.assign(last_node_ + 1 - first_node_, 0);
+    for (const Var& var : wrt) {
+      const uint32_t node = graph_.values[var.id()].node;
+      if (node <= last_node_) depends_[node - first_node_] = 1;
+    }
+    for (uint32_t n = first_node_; n <= last_node_; ++n) {
+      if (depends_[n - first_node_]) continue;
+      for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
+        if (depends_on_wrt(input)) {
+          depends_[n - first_node_] = 1;
+          break;
+        }
+      }
+    }
+  }
+
+  void add_seed(const Var& output, const Var& seed) {
+    if (seed.shape() != output.shape() || seed.dtype() != output.dtype()) {
+      throw Error(fmt::format("vjp: the output is {} {}, its seed {} {}", name(output.dtype()),
+                              to_string(output.shape()), name(seed.dtype()),
+                              to_string(seed.shape())));
+    }
+    if (depends_on_wrt(output.id())) pending_[output.id()].push_back(seed);
+  }
+
+  void visit(uint32_t n) {
+    node_ = n;
+    const Node node = graph_.nodes[n];
+    output_grads_.assign(node.outputs, Var());
+    const Scope scope(graph_, node);
+    bool any = false;
+    for (uint32_t i = 0; i < node.outputs; ++i) {
+      output_grads_[i] = total_of(node.first_value + i);
+      any = any || output_grads_[i];
+    }
+    if (!any || !needs_any(node)) return;
+    // Rules record nodes, which moves the graph's own list of words.
+    const auto words = graph_.words_of(node);
+    words_.assign(words.begin(), words.end());
+    input_grads_.assign(node.inputs, Var());
+    if (node.op->gradient != nullptr) {
+      node.op->gradient(*this);
+    } else if (node.op->reference != nullptr) {
+      differentiate_reference(node);
+    } else {
+      throw Error(
+          fmt::format("grad: {} has no gradient rule{}", node.op->name, graph_.place_of(node)));
+    }
+    for (int i = 0; i < node.inputs; ++i) {
+      const Var& gradient = input_grads_[static_cast<size_t>(i)];
+      if (gradient && needs(i)) pending_[input_id(i)].push_back(fit(node, gradient, i));
+    }
+  }
+
+  bool needs_any(const Node& node) const {
+    for (int i = 0; i < node.inputs; ++i) {
+      if (needs(i)) return true;
+    }
+    return false;
+  }
+
+  /// The rule's gradient in the input's shape: what broadcasting had spread is summed back.
+  Var fit(const Node& node, const Var& gradient, int i) const {
+    const Value& value = graph_.values[input_id(i)];
+    const Shape target = value.shape;
+    const Shape given = gradient.shape();
+    if (gradient.dtype() == value.dtype) {
+      if (given == target) return gradient;
+      Shape both;
+      if (broadcast(given, target, both)) {
+        const Var summed = both == given ? gradient : broadcast_to(gradient, both);
+        return sum_to(summed, target);
+      }
+    }
+    throw Error(fmt::format("{}: its gradient rule gives {} {} for input {}, which is {} {}{}",
+                            node.op->name, name(gradient.dtype()), to_string(given), i,
+                            name(value.dtype), to_string(target), graph_.place_of(node)));
+  }
+
+  /// Differentiates what the operator means in plain operators. Every input gets a name of its own:
+  /// one Var given twice counts as two operands.
+  void differentiate_reference(const Node& node) {
+    std::vector<Var> own, wrt;
+    std::vector<int> position;
+    for (int i = 0; i < node.inputs; ++i) {
+      own.push_back(input(i));
+      if (!needs(i)) continue;
+      own.back() = alias(own.back());
+      wrt.push_back(own.back());
+      position.push_back(i);
+    }
+    std::vector<Var> outputs(node.outputs);
+    ReferenceContext reference(own, outputs, words_);
+    node.op->reference(reference);
+    std::vector<Var> seeds = output_grads_;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (outputs[i]) continue;
+      if (seeds[i]) {
+        throw Error(fmt::format("grad: the reference of {} leaves out output {}{}", node.op->name,
+                                i, graph_.place_of(node)));
+      }
+      outputs[i] = wrt.front();  // stands in: without a seed it adds nothing
+    }
+    const std::vector<Var> grads = vjp(outputs, seeds, wrt);
+    for (size_t i = 0; i < grads.size(); ++i) {
+      input_grads_[static_cast<size_t>(position[i])] = grads[i];
+    }
+  }
+
+  /// The sum of what has flowed to a value; empty where nothing has.
+  Var total_of(uint32_t value) {
+    std::vector<Var>& parts = pending_[value];
+    if (parts.empty()) return {};
+    if (parts.size() > 1) {
+      merge(parts, is_unslice, merge_unslices);
+      merge(parts, is_weight_product, merge_weight_products);
+      Var sum = parts.front();
+      for (size_t i = 1; i < parts.size(); ++i) sum = sum + parts[i];
+      parts.assign(1, sum);
+    }
+    return parts.front();
+  }
+
+  /// Puts one node in the place of several contributions of a kind: the pieces of a sliced array
+  /// are written once, and products with the same weight become one larger product.
+  static void merge(std::vector<Var>& parts, bool (*of_kind)(const Var&),
+                    Var (*merged)(std::span<const Var>)) {
+    const auto first = std::stable_partition(parts.begin(), parts.end(),
+                                             [&](const Var& part) { return !of_kind(part); });
+    if (parts.end() - first < 2) return;
+    const Var one = merged(std::span<const Var>(&*first, static_cast<size_t>(parts.end() - first)));
+    parts.erase(first, parts.end());
+    parts.push_back(one);
+  }
+
+  Graph& graph_;
+  uint32_t first_node_ = 0, last_node_ = 0, node_ = 0;
+  std::vector<uint8_t> depends_;           // by node, from first_node_
+  std::vector<std::vector<Var>> pending_;  // by value: gradients that have arrived
+  std::vector<Var> output_grads_, input_grads_;
+  std::vector<int64_t> words_;
+};
+
+}  // namespace
+
+std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
+                     std::span<const Var> wrt) {
+  if (outputs.empty() || wrt.empty()) return std::vector<Var>(wrt.size());
+  Graph& graph = outputs.front().graph();
+  for (const Var& var : wrt) {
+    if (&var.graph() != &graph) throw Error("grad: the values are on different tapes");
+    if (!is_float(var.dtype())) {
+      throw Error(
+          fmt::format("grad: there is no gradient with respect to {} values", name(var.dtype())));
+    }
+  }
+  return Backward(graph).run(outputs, seeds, wrt);
+}
+
+std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {
+  Graph& graph = loss.graph();
+  const Node& node = graph.nodes[graph.values[loss.id()].node];
+  if (loss.shape().size() != 1 || !is_float(loss.dtype())) {
+    throw Error(fmt::format("grad: the loss has to be one float value, it is {} {}{}",
+                            name(loss.dtype()), to_string(loss.shape()), graph.place_of(node)));
+  }
+  const Var seed = filled(graph, 1, loss.shape(), loss.dtype(), node.where);
+  return vjp(std::span(&loss, 1), std::span(&seed, 1), wrt);
+}
+
+std::vector<Var> grad(const Var& loss, std::span<const Parameter> wrt) {
+  Graph& graph = loss.graph();
+  std::vector<Var> vars;
+  vars.reserve(wrt.size());
+  for (const Parameter& parameter : wrt) {
+    vars.push_back(graph.parameter(parameter, SourceLocation::current()));
+  }
+  return grad(loss, vars);
+}
+
+}  // namespace rapt
