@@ -213,7 +213,9 @@ TEST_CASE("A resumed run counts its own steps") {
   const std::string text = pipe.read();
   const std::size_t rate = text.find("1001/1002  ");
   REQUIRE(rate != std::string::npos);
-  CHECK(std::strtod(text.c_str() + rate + 11, nullptr) <= 20.0);
+  char* end = nullptr;
+  CHECK(std::strtod(text.c_str() + rate + 11, &end) <= 20.0);
+  CHECK(std::string_view(end).starts_with(" steps/s"));  // not "k steps/s"
 }
 
 TEST_CASE("What a program says cannot drive the terminal") {

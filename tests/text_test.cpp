@@ -314,5 +314,7 @@ TEST_CASE("Batches of odd sizes") {
   const std::vector<PairLength> two = {{1, 4}, {3, 4}};
   CHECK(make_batches(two, 2, 0, 0).padding == Approx(2.0 / 14));
   CHECK(make_batches(two, 1, 0, 0).padding == 0);
+  const std::vector<PairLength> mixed = {{1, 5}, {9, 5}, {1, 5}, {9, 5}, {9, 5}, {1, 5}};
+  CHECK(make_batches(mixed, 3, 0, 0).padding == 0);
   CHECK_THROWS_AS(make_batches(two, 0, 0, 0), std::invalid_argument);
 }
