@@ -1,0 +1,368 @@
+#include <limits>
+#include <rapt/ops/kernels/math.hpp>
+#include <rapt/ops/kernels/row_reduce.hpp>
+#include <rapt/ops/kernels/rows.hpp>
+
+// Bodies of row loops: their accumulators stay in registers only where they are inlined.
+#define RAPT_INLINE_BODY __attribute__((always_inline))
+
+// Three passes over a row that stays in the cache beat one that corrects itself as it goes.
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+namespace {
+
+template <class T>
+constexpr T infinity = std::numeric_limits<T>::infinity();
+
+template <class T>
+inline T scalar_log(T x) {
+  if constexpr (sizeof(T) == 4) {
+    return __builtin_logf(x);
+  } else {
+    return __builtin_log(x);
+  }
+}
+
+template <class T>
+inline T scalar_exp(T x) {
+  if constexpr (sizeof(T) == 4) {
+    return __builtin_expf(x);
+  } else {
+    return __builtin_exp(x);
+  }
+}
+
+template <class T>
+inline T scalar_sqrt(T x) {
+  if constexpr (sizeof(T) == 4) {
+    return __builtin_sqrtf(x);
+  } else {
+    return __builtin_sqrt(x);
+  }
+}
+
+inline const uint8_t* mask_row(const RowMask& mask, int64_t row) {
+  int64_t offset = 0;
+  for (int d = mask.dims - 1; d >= 0; --d) {
+    offset += row % mask.shape[d] * mask.strides[d];
+    row /= mask.shape[d];
+  }
+  return mask.data + offset;
+}
+
+// scale * x where kept, -inf elsewhere and past the end.
+template <bool masked, class T, class Access>
+RAPT_INLINE_BODY inline Vec<T> score(const Access& access, const T* x, const uint8_t* keep,
+                                     T scale) {
+  // A negative scale would turn the filling into +inf.
+  const Vec<T> v = get(access, x, scale < T(0) ? infinity<T> : -infinity<T>) * Vec<T>(scale);
+  if constexpr (masked) {
+    return xsimd::select(get_mask<T>(access, keep), v, Vec<T>(-infinity<T>));
+  } else {
+    return v;
+  }
+}
+
+template <class T, bool masked, bool logarithm>
+void softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep) {
+  Accumulators<T> top(-infinity<T>);
+  over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    top.of[slot] = xsimd::max(top.of[slot], score<masked>(access, x + j, keep + j, scale));
+  });
+  // Nothing kept: every exponential below is 0. (NaN shows up in the sum, not here.)
+  const T m = top.max();
+  const bool none = m == -infinity<T>;
+  const Vec<T> base(none ? T(0) : m);
+  Accumulators<T> total(0);
+  over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    const Vec<T> e = exp(score<masked>(access, x + j, keep + j, scale) - base);
+    total.of[slot] += e;
+    if constexpr (!logarithm) access.put(y + j, e);
+  });
+  const T sum = total.sum();
+  if (sum == T(0)) {
+    over_row<T>(
+        n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY { access.put(y + j, Vec<T>(0)); });
+    return;
+  }
+  if constexpr (logarithm) {
+    const Vec<T> lse(base.get(0) + scalar_log(sum));
+    over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+      access.put(y + j, score<masked>(access, x + j, keep + j, scale) - lse);
+    });
+  } else {
+    const Vec<T> factor(T(1) / sum);
+    over_row<T>(n, [&](int64_t j, auto access, int)
+                       RAPT_INLINE_BODY { access.put(y + j, access.get(y + j) * factor); });
+  }
+}
+
+template <class T, bool logarithm>
+void softmax(const SoftmaxForward<T>& s, int64_t begin, int64_t end) {
+  // 0 would make NaN of the infinities beyond a row's end.
+  const T scale = s.scale == T(0) ? std::numeric_limits<T>::denorm_min() : s.scale;
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t at = r * s.width;
+    if (s.mask.data != nullptr) {
+      softmax_row<T, true, logarithm>(s.x + at, s.y + at, s.width, scale, mask_row(s.mask, r));
+    } else {
+      softmax_row<T, false, logarithm>(s.x + at, s.y + at, s.width, scale, nullptr);
+    }
+  }
+}
+
+template <class T>
+void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
+  const Vec<T> scale(s.scale);
+  for (int64_t r = begin; r < end; ++r) {
+    const T* y = s.y + r * s.width;
+    const T* dy = s.dy + r * s.width;
+    T* dx = s.dx + r * s.width;
+    // y is 0 under the mask, whatever came from above.
+    const auto product = [&](int64_t j, auto access) RAPT_INLINE_BODY {
+      const Vec<T> v = access.get(y + j);
+      return xsimd::select(v == Vec<T>(0), Vec<T>(0), v * access.get(dy + j));
+    };
+    Accumulators<T> total(0);
+    over_row<T>(s.width, [&](int64_t j, auto access, int slot)
+                             RAPT_INLINE_BODY { total.of[slot] += product(j, access); });
+    const Vec<T> sum(total.sum());
+    over_row<T>(s.width, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+      access.put(dx + j, (product(j, access) - access.get(y + j) * sum) * scale);
+    });
+  }
+}
+
+template <class T, bool masked>
+void log_softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n, T scale,
+                              const uint8_t* keep) {
+  bool any = !masked;
+  if constexpr (masked) {
+    for (int64_t j = 0; j < n && !any; ++j) any = keep[j] != 0;
+  }
+  const Vec<T> factor(scale);
+  const Vec<T> zero(0);
+  Accumulators<T> total(0);
+  over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    Vec<T> g = access.get(dy + j);
+    if constexpr (masked) g = xsimd::select(get_mask<T>(access, keep + j), g, zero);
+    total.of[slot] += g;
+  });
+  const Vec<T> sum(total.sum());
+  over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+    Vec<T> d = (access.get(dy + j) - exp(access.get(y + j)) * sum) * factor;
+    if constexpr (masked) d = any ? xsimd::select(get_mask<T>(access, keep + j), d, zero) : zero;
+    access.put(dx + j, d);
+  });
+}
+
+template <class T>
+void log_softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t at = r * s.width;
+    if (s.mask.data != nullptr) {
+      log_softmax_backward_row<T, true>(s.y + at, s.dy + at, s.dx + at, s.width, s.scale,
+                                        mask_row(s.mask, r));
+    } else {
+      log_softmax_backward_row<T, false>(s.y + at, s.dy + at, s.dx + at, s.width, s.scale, nullptr);
+    }
+  }
+}
+
+template <class T, bool centred>
+void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
+  const int64_t n = s.width;
+  for (int64_t r = begin; r < end; ++r) {
+    const T* x = s.x + r * n;
+    T* y = s.y + r * n;
+    T mean = 0;
+    if constexpr (centred) {
+      Accumulators<T> total(0);
+      over_row<T>(n, [&](int64_t j, auto access, int slot)
+                         RAPT_INLINE_BODY { total.of[slot] += access.get(x + j); });
+      mean = total.sum() / T(n);
+      s.mean[r] = mean;
+    }
+    const Vec<T> centre(mean);
+    Accumulators<T> squares(0);
+    over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      const Vec<T> d = get(access, x + j, mean) - centre;
+      squares.of[slot] = multiply_add(d, d, squares.of[slot]);
+    });
+    const T rstd = T(1) / scalar_sqrt(squares.sum() / T(n) + s.epsilon);
+    s.rstd[r] = rstd;
+    const Vec<T> factor(rstd);
+    const T* gamma = s.gamma;
+    const T* beta = centred ? s.beta : nullptr;
+    over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+      Vec<T> v = (access.get(x + j) - centre) * factor;
+      if (gamma != nullptr) v = v * access.get(gamma + j);
+      if (beta != nullptr) v = v + access.get(beta + j);
+      access.put(y + j, v);
+    });
+  }
+}
+
+// y = xhat * gamma + beta, xhat = (x - mean) * rstd. With h = dy * gamma:
+// dx = rstd * (h - mean(h) - xhat * mean(h * xhat)), dgamma = sum(dy * xhat), dbeta = sum(dy).
+template <class T, bool centred>
+void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta) {
+  const int64_t n = s.width;
+  const T* x = s.x + r * n;
+  const T* dy = s.dy + r * n;
+  const T* gamma = s.gamma;
+  const Vec<T> centre(centred ? s.mean[r] : T(0));
+  const Vec<T> rstd(s.rstd[r]);
+  Accumulators<T> sum_h(0);
+  Accumulators<T> sum_hx(0);
+  over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
+    const Vec<T> g = access.get(dy + j);
+    const Vec<T> h = gamma != nullptr ? g * access.get(gamma + j) : g;
+    if constexpr (centred) sum_h.of[slot] += h;
+    sum_hx.of[slot] = multiply_add(h, xhat, sum_hx.of[slot]);
+    if (dgamma != nullptr) {
+      access.put(dgamma + j, multiply_add(g, xhat, access.get(dgamma + j)));
+      if constexpr (centred) access.put(dbeta + j, access.get(dbeta + j) + g);
+    }
+  });
+  if (s.dx == nullptr) return;
+  T* dx = s.dx + r * n;
+  const Vec<T> mean_h(sum_h.sum() / T(n));
+  const Vec<T> mean_hx(sum_hx.sum() / T(n));
+  over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+    const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
+    const Vec<T> g = access.get(dy + j);
+    const Vec<T> h = gamma != nullptr ? g * access.get(gamma + j) : g;
+    access.put(dx + j, (h - mean_h - xhat * mean_hx) * rstd);
+  });
+}
+
+template <class T, bool centred>
+void norm_backward(const NormBackward<T>& s, int64_t block_begin, int64_t block_end) {
+  const int64_t block = norm_block_rows(s.rows);
+  for (int64_t b = block_begin; b < block_end; ++b) {
+    T* dgamma = s.partial != nullptr ? s.partial + b * 2 * s.width : nullptr;
+    T* dbeta = s.partial != nullptr ? dgamma + s.width : nullptr;
+    for (int64_t j = 0; dgamma != nullptr && j < 2 * s.width; ++j) dgamma[j] = T(0);
+    const int64_t last = (b + 1) * block < s.rows ? (b + 1) * block : s.rows;
+    for (int64_t r = b * block; r < last; ++r) norm_backward_row<T, centred>(s, r, dgamma, dbeta);
+  }
+}
+
+template <class T>
+void norm_combine(const NormBackward<T>& s, int64_t column_begin, int64_t column_end) {
+  const int64_t blocks = norm_blocks(s.rows);
+  for (int which = 0; which < 2; ++which) {
+    T* out = which == 0 ? s.dgamma : s.dbeta;
+    if (out == nullptr) continue;
+    const T* partial = s.partial + which * s.width;
+    for (int64_t j = column_begin; j < column_end; ++j) out[j] = T(0);
+    for (int64_t b = 0; b < blocks; ++b) {
+      const T* from = partial + b * 2 * s.width;
+      for (int64_t j = column_begin; j < column_end; ++j) out[j] += from[j];
+    }
+  }
+}
+
+template <class T>
+inline T weight_sum(const T* weight, int64_t n) {
+  if (weight == nullptr) return T(n);
+  Accumulators<T> total(0);
+  over_row<T>(n, [&](int64_t j, auto access, int slot)
+                     RAPT_INLINE_BODY { total.of[slot] += access.get(weight + j); });
+  return total.sum();
+}
+
+template <class T>
+int64_t cross_entropy(const CrossEntropy<T>& s, int64_t begin, int64_t end) {
+  const int64_t n = s.classes;
+  const bool smooth = s.smoothing > T(0);
+  const T all_weights = smooth ? weight_sum(s.class_weight, n) : T(0);
+  int64_t bad = -1;
+  for (int64_t r = begin; r < end; ++r) {
+    const int32_t label = s.labels[r];
+    const bool valid = label >= 0 && label < n;
+    if (label == s.ignore || !valid) {
+      if (label != s.ignore && bad < 0) bad = r;
+      s.loss[r] = T(0);
+      s.lse[r] = T(0);
+      if (s.weight != nullptr) s.weight[r] = T(0);
+      continue;
+    }
+    const T* x = s.logits + r * n;
+    Accumulators<T> top(-infinity<T>);
+    over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      top.of[slot] = xsimd::max(top.of[slot], get(access, x + j, -infinity<T>));
+    });
+    const T found = top.max();
+    const T m = found == -infinity<T> ? T(0) : found;
+    const Vec<T> base(m);
+    Accumulators<T> total(0);
+    Accumulators<T> shifted(0);  // sum of w (x - m)
+    over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      total.of[slot] += exp(get(access, x + j, -infinity<T>) - base);
+      if (smooth) {
+        const Vec<T> d = get(access, x + j, m) - base;
+        shifted.of[slot] += s.class_weight != nullptr ? d * access.get(s.class_weight + j) : d;
+      }
+    });
+    const T log_sum = scalar_log(total.sum());
+    const T w = s.class_weight != nullptr ? s.class_weight[label] : T(1);
+    T loss = (T(1) - s.smoothing) * w * (log_sum - (x[label] - m));
+    if (smooth) loss += s.smoothing / T(n) * (log_sum * all_weights - shifted.sum());
+    s.loss[r] = loss;
+    s.lse[r] = m + log_sum;
+    if (s.weight != nullptr) s.weight[r] = w;
+  }
+  return bad;
+}
+
+// With p = softmax(x): d loss / d x[c] =
+//   (1 - smoothing) w[label] (p[c] - [c = label]) + smoothing / C (p[c] sum(w) - w[c]).
+template <class T>
+void cross_entropy_backward(const CrossEntropyBackward<T>& s, int64_t begin, int64_t end) {
+  const int64_t n = s.classes;
+  const bool smooth = s.smoothing > T(0);
+  const T all_weights = smooth ? weight_sum(s.class_weight, n) : T(0);
+  for (int64_t r = begin; r < end; ++r) {
+    const int32_t label = s.labels[r];
+    const T* x = s.logits + r * n;
+    T* dx = s.dlogits + r * n;
+    if (label == s.ignore || label < 0 || label >= n) {
+      over_row<T>(
+          n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY { access.put(dx + j, Vec<T>(0)); });
+      continue;
+    }
+    const T g = s.grad[r * s.grad_stride];
+    const T w = s.class_weight != nullptr ? s.class_weight[label] : T(1);
+    const T on_label = g * (T(1) - s.smoothing) * w;
+    const T each = g * s.smoothing / T(n);
+    const T of_p = on_label + each * all_weights;
+    const Vec<T> lse(s.lse[r]);
+    const Vec<T> factor(of_p);
+    const Vec<T> less(each);
+    // First of all, as dx may be x.
+    const T at_label = of_p * scalar_exp(x[label] - s.lse[r]) - each * w - on_label;
+    over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+      Vec<T> d = exp(access.get(x + j) - lse) * factor;
+      if (smooth) {
+        d = d - (s.class_weight != nullptr ? less * access.get(s.class_weight + j) : less);
+      }
+      access.put(dx + j, d);
+    });
+    dx[label] = at_label;
+  }
+}
+
+template <class T>
+constexpr RowFunctions<T> functions = {
+    softmax<T, false>, softmax_backward<T>,    softmax<T, true>,         log_softmax_backward<T>,
+    norm<T, true>,     norm_backward<T, true>, norm<T, false>,           norm_backward<T, false>,
+    norm_combine<T>,   cross_entropy<T>,       cross_entropy_backward<T>};
+
+}  // namespace
+
+extern const RowKernels table_RowKernels;
+const RowKernels table_RowKernels = {functions<float>, functions<double>};
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA
