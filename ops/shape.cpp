@@ -1,0 +1,433 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/shape.hpp>
+#include <rapt/ops/strided.hpp>
+
+namespace rapt {
+namespace {
+
+// y = x
+const Op contiguous_op{.name = "contiguous",
+                       .shape = [](ShapeContext& c) { return c.input(0); },
+                       .forward = [](const ForwardContext& c) { copy(c, c.input(0), c.output()); },
+                       .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad(); },
+                       .strided = true};
+
+Op view_op(std::string_view name, ShapeRule shape, void (*gradient)(GradientContext&)) {
+  return {.name = name, .shape = shape, .gradient = gradient, .copy = &contiguous_op};
+}
+
+const Op alias_op = view_op(
+    "alias", [](ShapeContext& c) { c.view(Shape(c.input(0)), c.strides(0), 0); },
+    [](GradientContext& c) { c.input_grad(0) = c.output_grad(); });
+
+// ---- reshape ------------------------------------------------------------------------------------
+
+/// The shape with its -1 worked out; nothing where it does not have `size` elements.
+std::optional<Shape> resolve(std::span<const int64_t> dims, int64_t size) {
+  if (dims.size() > static_cast<size_t>(max_rank)) return {};
+  Shape shape;
+  int open = -1;
+  for (const int64_t dim : dims) {
+    if (dim < -1 || (dim == -1 && open >= 0)) return {};
+    if (dim == -1) open = shape.rank();
+    shape.push_back(dim == -1 ? 1 : dim);
+  }
+  const int64_t given = shape.size();
+  if (open >= 0) {
+    if (given == 0) return {};
+    shape[open] = size / given;
+  }
+  if (shape.size() != size) return {};
+  return shape;
+}
+
+/// The strides of an array seen in another shape of the same size; nothing where no strides do it.
+std::optional<Strides> reshaped(const Shape& from, const Strides& strides, const Shape& to) {
+  if (from.size() == 0) return contiguous_strides(to);
+  std::array<int64_t, max_rank> dims, steps;  // without the axes of size 1
+  size_t rank = 0;
+  for (int i = 0; i < from.rank(); ++i) {
+    if (from[i] == 1) continue;
+    dims[rank] = from[i];
+    steps[rank++] = strides[static_cast<size_t>(i)];
+  }
+  Strides result{};
+  size_t old_begin = 0;
+  int new_begin = 0;
+  // Groups of old axes that have as many elements as a group of new ones.
+  while (old_begin < rank) {
+    size_t old_end = old_begin + 1;
+    int new_end = new_begin + 1;
+    int64_t old_size = dims[old_begin], new_size = to[new_begin];
+    while (old_size != new_size) {
+      if (new_size < old_size) {
+        new_size *= to[new_end++];
+      } else {
+        old_size *= dims[old_end++];
+      }
+    }
+    for (size_t i = old_begin; i + 1 < old_end; ++i) {
+      if (steps[i] != dims[i + 1] * steps[i + 1]) return {};
+    }
+    int64_t step = steps[old_end - 1];
+    for (int i = new_end - 1; i >= new_begin; --i) {
+      result[static_cast<size_t>(i)] = step;
+      step *= to[i];
+    }
+    old_begin = old_end;
+    new_begin = new_end;
+  }
+  for (int i = new_begin; i < to.rank(); ++i) result[static_cast<size_t>(i)] = 1;
+  return result;
+}
+
+std::string text_of(std::span<const int64_t> dims) {
+  std::string text;
+  for (const int64_t dim : dims) text += fmt::format("{}{}", text.empty() ? "" : ", ", dim);
+  return fmt::format("[{}]", text);
+}
+
+const Op reshape_op = view_op(
+    "reshape",
+    [](ShapeContext& c) {
+      const Shape from = c.input(0);
+      const std::optional<Shape> to = resolve(c.words(), from.size());
+      if (!to) {
+        c.fail(fmt::format("{} does not have the elements of {}", to_string(from),
+                           text_of(c.words())));
+      }
+      c.view(*to, *reshaped(from, c.strides(0), *to), 0);
+    },
+    [](GradientContext& c) { c.input_grad(0) = reshape(c.output_grad(), c.input(0).shape()); });
+
+const Op unsqueeze_op = view_op(
+    "unsqueeze",
+    [](ShapeContext& c) {
+      const Shape from = c.input(0);
+      const Strides strides = c.strides(0);
+      const int64_t word = c.words()[0];
+      if (word < -from.rank() - 1 || word > from.rank()) {
+        c.fail(fmt::format("there is no place {} for an axis in {}", word, to_string(from)));
+      }
+      const int axis = from_front(word, from.rank() + 1);
+      Shape to;
+      Strides steps{};
+      for (int i = 0; i <= from.rank(); ++i) {
+        const int old = i < axis ? i : i - 1;
+        to.push_back(i == axis ? 1 : from[old]);
+        steps[static_cast<size_t>(i)] = i == axis ? 1 : strides[static_cast<size_t>(old)];
+      }
+      c.view(to, steps, 0);
+    },
+    [](GradientContext& c) { c.input_grad(0) = reshape(c.output_grad(), c.input(0).shape()); });
+
+const Op squeeze_op = view_op(
+    "squeeze",
+    [](ShapeContext& c) {
+      const Shape from = c.input(0);
+      const Strides strides = c.strides(0);
+      const int axis = checked_axis(c, c.words()[0], from);
+      if (from[axis] != 1) {
+        c.fail(fmt::format("axis {} of {} has a size other than 1", axis, to_string(from)));
+      }
+      Shape to;
+      Strides steps{};
+      for (int i = 0; i < from.rank(); ++i) {
+        if (i == axis) continue;
+        steps[static_cast<size_t>(to.rank())] = strides[static_cast<size_t>(i)];
+        to.push_back(from[i]);
+      }
+      c.view(to, steps, 0);
+    },
+    [](GradientContext& c) { c.input_grad(0) = reshape(c.output_grad(), c.input(0).shape()); });
+
+// ---- broadcast_to, permute ----------------------------------------------------------------------
+
+// y[i, j, ...] = x[..., 0 in an axis of size 1, ...]
+const Op broadcast_to_op = view_op(
+    "broadcast_to",
+    [](ShapeContext& c) {
+      const Shape from = c.input(0);
+      const Strides strides = c.strides(0);
+      const Shape to(c.words());
+      Shape both;
+      if (!broadcast(from, to, both) || both != to) {
+        c.fail(fmt::format("{} does not broadcast to {}", to_string(from), to_string(to)));
+      }
+      Strides steps{};
+      const int added = to.rank() - from.rank();
+      for (int i = 0; i < from.rank(); ++i) {
+        if (from[i] != to[i + added]) continue;
+        steps[static_cast<size_t>(i + added)] = strides[static_cast<size_t>(i)];
+      }
+      c.view(to, steps, 0);
+    },
+    // The engine sums what was spread back.
+    [](GradientContext& c) { c.input_grad(0) = c.output_grad(); });
+
+/// Shape and strides with the axes in the order of the words.
+void permute_shape(ShapeContext& c) {
+  const Shape from = c.input(0);
+  const Strides strides = c.strides(0);
+  const auto words = c.words();
+  Shape to;
+  Strides steps{};
+  std::array<bool, max_rank> seen{};
+  bool each_once = words.size() == static_cast<size_t>(from.rank());
+  for (size_t i = 0; each_once && i < words.size(); ++i) {
+    const auto axis = static_cast<size_t>(checked_axis(c, words[i], from));
+    each_once = !seen[axis];
+    seen[axis] = true;
+    to.push_back(from[static_cast<int>(axis)]);
+    steps[i] = strides[axis];
+  }
+  if (!each_once) {
+    c.fail(fmt::format("{} does not name each axis of {} once", text_of(words), to_string(from)));
+  }
+  c.view(to, steps, 0);
+}
+
+// y's axis i is x's axis words[i]
+const Op permute_op = view_op("permute", &permute_shape, [](GradientContext& c) {
+  const auto words = c.words();
+  std::array<int, max_rank> back{};
+  for (size_t i = 0; i < words.size(); ++i) {
+    back[static_cast<size_t>(from_front(words[i], static_cast<int>(words.size())))] =
+        static_cast<int>(i);
+  }
+  c.input_grad(0) = permute(c.output_grad(), Axes(std::span(back.data(), words.size())));
+});
+
+struct TransposeAttributes {
+  int64_t a, b;
+};
+
+const Op transpose_op = view_op(
+    "transpose",
+    [](ShapeContext& c) {
+      Shape shape = c.input(0);
+      Strides strides = c.strides(0);
+      const auto [word_a, word_b] = c.attributes<TransposeAttributes>();
+      const int a = checked_axis(c, word_a, shape), b = checked_axis(c, word_b, shape);
+      std::swap(shape[a], shape[b]);
+      std::swap(strides[static_cast<size_t>(a)], strides[static_cast<size_t>(b)]);
+      c.view(shape, strides, 0);
+    },
+    [](GradientContext& c) {
+      const auto [a, b] = c.attributes<TransposeAttributes>();
+      c.input_grad(0) = transpose(c.output_grad(), static_cast<int>(a), static_cast<int>(b));
+    });
+
+// ---- slice and its gradient ---------------------------------------------------------------------
+
+struct SliceAttributes {
+  int64_t axis, begin, end, step;
+};
+
+/// Where a piece lies in a larger array: its element i of `axis` at start + i * step.
+struct Place {
+  int64_t axis, start, step;
+};
+constexpr size_t place_words = 3;
+
+/// The places in the words of unslice, which follow the target's dimensions.
+Place place_of(std::span<const int64_t> words, int rank, int piece) {
+  const auto at = static_cast<size_t>(rank) + place_words * static_cast<size_t>(piece);
+  return {words[at], words[at + 1], words[at + 2]};
+}
+
+TensorView view_at(const TensorView& whole, const TensorView& piece, const Place& place) {
+  const auto axis = static_cast<size_t>(place.axis);
+  TensorView view = whole;
+  view.shape = piece.shape;
+  view.data =
+      static_cast<char*>(whole.data) + place.start * whole.strides[axis] * size_of(whole.dtype);
+  view.strides[axis] *= place.step;
+  return view;
+}
+
+/// How pieces lie: each place of the target is in one of them, in at most one, or in several.
+enum class Cover { tiles, apart, overlaps };
+
+Cover cover_of(const ForwardContext& c, const Shape& target) {
+  const int axis = static_cast<int>(place_of(c.words(), target.rank(), 0).axis);
+  std::vector<bool> seen(static_cast<size_t>(target[axis]), false);
+  int64_t count = 0;
+  for (int i = 0; i < c.inputs(); ++i) {
+    const Place place = place_of(c.words(), target.rank(), i);
+    if (place.axis != axis) return Cover::overlaps;
+    for (int64_t k = 0; k < c.input(i).shape[axis]; ++k) {
+      const auto at = static_cast<size_t>(place.start + k * place.step);
+      if (seen[at]) return Cover::overlaps;
+      seen[at] = true;
+      ++count;
+    }
+  }
+  return count == target[axis] ? Cover::tiles : Cover::apart;
+}
+
+void unslice_forward(const ForwardContext& c) {
+  const TensorView& y = c.output();
+  const int rank = y.shape.rank();
+  const Cover cover = cover_of(c, y.shape);
+  if (cover != Cover::tiles) fill_zeros(c, y);
+  std::vector<TensorView> places;
+  places.reserve(static_cast<size_t>(c.inputs()));
+  for (int i = 0; i < c.inputs(); ++i) {
+    places.push_back(view_at(y, c.input(i), place_of(c.words(), rank, i)));
+  }
+  if (cover != Cover::overlaps) return copy_pieces(c, places);
+  for (int i = 0; i < c.inputs(); ++i) accumulate(c, c.input(i), places[static_cast<size_t>(i)]);
+}
+
+// y = 0, then y[piece i's place] += x_i for each i. Words: y's dimensions, a Place per piece.
+const Op unslice_op{.name = "unslice",
+                    .shape =
+                        [](ShapeContext& c) {
+                          return Shape(c.words().first(static_cast<size_t>(c.input(0).rank())));
+                        },
+                    .forward = &unslice_forward,
+                    .gradient =
+                        [](GradientContext& c) {
+                          const int rank = c.output().rank();
+                          for (int i = 0; i < c.inputs(); ++i) {
+                            if (!c.needs(i)) continue;
+                            const auto [axis, start, step] = place_of(c.words(), rank, i);
+                            const int64_t n = c.input(i).size(static_cast<int>(axis));
+                            const int64_t end = n == 0 ? start : start + (n - 1) * step + 1;
+                            c.input_grad(i) =
+                                slice(c.output_grad(), static_cast<int>(axis), start, end, step);
+                          }
+                        },
+                    .strided = true};
+
+struct Range {
+  int64_t begin, end;
+};
+
+Range range_of(const SliceAttributes& a, int64_t size) {
+  return {a.begin < 0 ? a.begin + size : a.begin, a.end == to_end ? size
+                                                  : a.end < 0     ? a.end + size
+                                                                  : a.end};
+}
+
+// y[i] = x[begin + i step] along the axis
+const Op slice_op = view_op(
+    "slice",
+    [](ShapeContext& c) {
+      const auto a = c.attributes<SliceAttributes>();
+      Shape shape = c.input(0);
+      Strides strides = c.strides(0);
+      const int axis = checked_axis(c, a.axis, shape);
+      const auto [begin, end] = range_of(a, shape[axis]);
+      if (begin < 0 || end < begin || end > shape[axis]) {
+        c.fail(fmt::format("from {} to {} is not inside axis {} of {}", a.begin,
+                           a.end == to_end ? shape[axis] : a.end, axis, to_string(shape)));
+      }
+      if (a.step < 1) c.fail(fmt::format("the step has to be at least 1, it is {}", a.step));
+      const int64_t stride = strides[static_cast<size_t>(axis)];
+      shape[axis] = (end - begin + a.step - 1) / a.step;
+      strides[static_cast<size_t>(axis)] = stride * a.step;
+      c.view(shape, strides, begin * stride);
+    },
+    [](GradientContext& c) {
+      const auto a = c.attributes<SliceAttributes>();
+      const Shape shape = c.input(0).shape();
+      const int axis = from_front(a.axis, shape.rank());
+      std::array<int64_t, max_rank + place_words> words{};
+      auto* next = std::copy(shape.begin(), shape.end(), words.begin());
+      for (const int64_t word : {int64_t{axis}, range_of(a, shape[axis]).begin, a.step}) {
+        *next++ = word;
+      }
+      const Arg piece = c.output_grad();
+      c.input_grad(0) =
+          record(unslice_op, std::span(&piece, 1), std::span<const int64_t>(words.begin(), next));
+    });
+
+}  // namespace
+
+// ---- public functions ---------------------------------------------------------------------------
+
+Var contiguous(const Arg& x) {
+  const Var var = as_var(x);
+  Graph& graph = var.graph();
+  const Value& value = graph.values[var.id()];
+  if (is_contiguous(value.shape, graph.strides_of(value))) return var;
+  return graph.contiguous(var);
+}
+
+Var reshape(const Arg& x, std::span<const int64_t> dims) {
+  Var var = as_var(x);
+  const Graph& graph = var.graph();
+  const Value& value = graph.values[var.id()];
+  const std::optional<Shape> shape = resolve(dims, value.shape.size());
+  if (shape && !reshaped(value.shape, graph.strides_of(value), *shape)) var = contiguous(var);
+  const Arg operand(var, x.where);
+  return record(reshape_op, std::span(&operand, 1), dims);
+}
+
+Var broadcast_to(const Arg& x, const Shape& shape) {
+  return record(broadcast_to_op, std::span(&x, 1),
+                std::span<const int64_t>(shape.begin(), shape.end()));
+}
+
+Var permute(const Arg& x, const Axes& axes) {
+  std::array<int64_t, max_rank> words{};
+  std::copy(axes.begin(), axes.end(), words.begin());
+  return record(permute_op, std::span(&x, 1),
+                std::span<const int64_t>(words.data(), static_cast<size_t>(axes.size())));
+}
+
+Var transpose(const Arg& x, int axis_a, int axis_b) {
+  return record(transpose_op, {x}, TransposeAttributes{axis_a, axis_b});
+}
+
+Var transpose(const Arg& x) { return transpose(x, -2, -1); }
+
+Var unsqueeze(const Arg& x, int axis) {
+  const int64_t word = axis;
+  return record(unsqueeze_op, std::span(&x, 1), std::span(&word, 1));
+}
+
+Var squeeze(const Arg& x, int axis) {
+  const int64_t word = axis;
+  return record(squeeze_op, std::span(&x, 1), std::span(&word, 1));
+}
+
+Var slice(const Arg& x, int axis, int64_t begin, int64_t end, int64_t step) {
+  return record(slice_op, {x}, SliceAttributes{axis, begin, end, step});
+}
+
+Var select(const Arg& x, int axis, int64_t index) {
+  const Var one = slice(x, axis, index, index == -1 ? to_end : index + 1);
+  return squeeze(Arg(one, x.where), axis);
+}
+
+Var alias(const Arg& x) { return record(alias_op, {x}); }
+
+bool is_unslice(const Var& value) {
+  const Graph& graph = value.graph();
+  return graph.nodes[graph.values[value.id()].node].op == &unslice_op;
+}
+
+Var merge_unslices(std::span<const Var> contributions) {
+  Graph& graph = contributions.front().graph();
+  const Shape shape = contributions.front().shape();
+  std::vector<Arg> pieces;
+  std::vector<int64_t> words(shape.begin(), shape.end());
+  for (const Var& contribution : contributions) {
+    const Node& node = graph.nodes[graph.values[contribution.id()].node];
+    for (const uint32_t id : graph.inputs_of(node)) pieces.emplace_back(Var(graph, id), node.where);
+    const auto places = graph.words_of(node).subspan(static_cast<size_t>(shape.rank()));
+    words.insert(words.end(), places.begin(), places.end());
+  }
+  return record(unslice_op, pieces, words);
+}
+
+}  // namespace rapt
