@@ -1,0 +1,309 @@
+#include <rapt/ops/kernels/attention.hpp>
+#include <rapt/ops/kernels/attention_tile.hpp>
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+namespace {
+
+// Queries whose tasks share one packed copy of the keys.
+constexpr int64_t block_queries = 256;
+
+// Products of fewer queries read keys and values in place.
+constexpr int64_t few_queries = 4;
+
+// Blocks are joined into tasks of about so many multiplications.
+constexpr int64_t task_work = 1 << 20;
+
+template <class T>
+struct Scratch {
+  Scratch(const Attention<T>& in, int64_t rows, void* memory)
+      : carver{static_cast<char*>(memory)},
+        queries_row(padded<T>(in.depth)),
+        keys_row(skewed<T>(min_of(in.keys, tile_keys))),
+        values_row(padded<T>(in.value_depth)) {
+    const int64_t most_keys = min_of(in.keys, tile_keys);
+    const int64_t most_rows = min_of(rows, tile_queries);
+    largest = carver.take<T>(rows);
+    sum = carver.take<T>(rows);
+    bits = carver.take<uint32_t>(in.dropout > 0 ? 2 * keys_row : 0);
+    scores = carver.take<T>(most_rows * keys_row);
+    out = carver.take<T>(rows * values_row);
+    const bool few = rows <= few_queries;
+    queries = carver.take<T>(few ? 0 : most_rows * queries_row);
+    keys = carver.take<T>(few ? 0 : in.depth * keys_row);
+    values = carver.take<T>(few ? 0 : most_keys * values_row);
+  }
+
+  Carver carver;
+  int64_t queries_row, keys_row, values_row;
+  T* largest;  // [rows]: the largest score so far
+  T* sum;      // [rows]: of exp2(score - largest)
+  uint32_t* bits;
+  T* scores;   // [tile_queries, keys_row], then weights
+  T* out;      // [rows, values_row]: before division by the sum
+  T* queries;  // [tile_queries, queries_row]
+  T* keys;     // [D, keys_row]
+  T* values;   // [tile_keys, values_row]
+};
+
+int64_t rows_of_block(int64_t queries, int64_t blocks) { return blocks_of(queries, blocks); }
+
+template <class T>
+AttentionPlan plan_forward(const Attention<T>& in) {
+  AttentionPlan plan;
+  plan.blocks = max_of(blocks_of(in.queries, block_queries), 1);
+  const int64_t rows = rows_of_block(in.queries, plan.blocks);
+  const int64_t items = in.queries == 0 ? 0 : in.batch * in.query_heads * plan.blocks;
+  const int64_t work = rows * in.keys * (in.depth + in.value_depth);
+  plan.task_items = max_of(1, min_of(items, task_work / max_of(work, 1)));
+  plan.tasks = blocks_of(items, plan.task_items);
+  plan.scratch_bytes = Scratch<T>(in, rows, nullptr).carver.used;
+  return plan;
+}
+
+/// A block of queries of one head.
+struct Block {
+  int64_t b, h, begin, end;
+};
+
+/// Calls body with each block of a task.
+template <class T, class Body>
+void for_each_block(const Attention<T>& in, const AttentionPlan& plan, int64_t task,
+                    const Body& body) {
+  const int64_t items = in.batch * in.query_heads * plan.blocks;
+  const int64_t rows = rows_of_block(in.queries, plan.blocks);
+  const int64_t end = min_of(items, (task + 1) * plan.task_items);
+  for (int64_t item = task * plan.task_items; item < end; ++item) {
+    const int64_t head = item / plan.blocks;
+    const int64_t begin = item % plan.blocks * rows;
+    body(Block{head / in.query_heads, head % in.query_heads, min_of(begin, in.queries),
+               min_of(begin + rows, in.queries)});
+  }
+}
+
+/// The keys that some query of [begin, end) sees.
+template <class T>
+Range keys_of_block(const Attention<T>& in, int64_t b, int64_t begin, int64_t end) {
+  if (begin >= end) return {0, 0};
+  return {keys_seen(in, b, begin).begin, keys_seen(in, b, end - 1).end};
+}
+
+/// Scores of a tile in base 2, not yet masked.
+template <class T>
+void score_tile(const Attention<T>& in, const TilePlace& place, int64_t queries, Range within,
+                const Range* seen, bool few, const Scratch<T>& s) {
+  const T* q = at(in.q, place.b, place.h, place.query);
+  const T alpha = in.scale * T(log2_e);
+  if (few) {
+    const int64_t head = place.h / (in.query_heads / in.key_heads);
+    const T* k = at(in.k, place.b, head, place.key + within.begin);
+    dot_region(queries, within.end - within.begin, in.depth, q, in.q.time, k, in.k.time,
+               s.scores + within.begin, s.keys_row, Finish<T>{alpha, T(0), nullptr});
+    return;
+  }
+  copy_rows(q, in.q.time, queries, in.depth, s.queries);
+  multiply_seen(queries, vectors_around<T>(within), in.depth, s.queries, s.queries_row, s.keys,
+                s.keys_row, s.scores, s.keys_row, alpha, seen);
+}
+
+/// The largest of a row's masked scores.
+template <class T>
+T largest_of(const T* s, Range whole) {
+  Vec<T> most(-std::numeric_limits<T>::infinity());
+  for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
+    most = xsimd::max(most, load(s + j));
+  }
+  return max_lanes(most);
+}
+
+/// Turns a row's scores into exp2(score - base); returns their sum.
+template <class T>
+T soften(T* s, Range whole, T base) {
+  Vec<T> sum(T(0));
+  for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
+    const Vec<T> weight = exp2(load(s + j) - Vec<T>(base));
+    sum += weight;
+    store(s + j, weight);
+  }
+  return sum_lanes(sum);
+}
+
+/// The rows' largest scores so far from those of a new tile. base: what their exponents are
+/// relative to; rescale: what their earlier sums must be multiplied by.
+template <class T>
+void update_largest(int64_t rows, const T* of_tile, T* largest, T* base, T* rescale) {
+  const Vec<T> hidden(-std::numeric_limits<T>::infinity());
+  for_each_vector<T>(rows, [&](int64_t i, auto access) {
+    const Vec<T> before = access.get(largest + i);
+    const Vec<T> now = xsimd::max(before, access.get(of_tile + i));
+    // With nothing seen yet, exponents relative to 0 give 0 for -inf, and NaN for NaN.
+    const Vec<T> from = xsimd::select(now == hidden, Vec<T>(T(0)), now);
+    access.put(largest + i, now);
+    access.put(base + i, from);
+    access.put(rescale + i, xsimd::select(before == hidden, Vec<T>(T(1)), exp2(before - from)));
+  });
+}
+
+/// One tile of queries against one tile of keys.
+template <class T>
+void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries, int64_t keys,
+                 bool few, int64_t first, const Scratch<T>& s) {
+  Range seen[tile_queries];
+  T of_tile[tile_queries], base[tile_queries], rescale[tile_queries];
+  const Range within = seen_in_tile(in, place, queries, keys, seen);
+  if (within.begin >= within.end) return;
+  score_tile(in, place, queries, within, seen, few, s);
+  for (int64_t i = 0; i < queries; ++i) {
+    T* row = s.scores + i * s.keys_row;
+    mask_row(in, place, place.query + i, seen[i], row);
+    of_tile[i] = largest_of(row, vectors_around<T>(seen[i]));
+  }
+  update_largest(queries, of_tile, s.largest + first, base, rescale);
+  const Range whole = vectors_around<T>(within);
+  const Dropout dropout = dropout_of(in);
+  for (int64_t i = 0; i < queries; ++i) {
+    T* row = s.scores + i * s.keys_row;
+    const Range mine = vectors_around<T>(seen[i]);
+    T* sum = s.sum + first + i;
+    *sum = *sum * rescale[i] + soften(row, mine, base[i]);
+    set_all(row + whole.begin, mine.begin - whole.begin, T(0));
+    set_all(row + mine.end, whole.end - mine.end, T(0));
+    if (dropout.any) {
+      row_bits(in, place, place.query + i, seen[i], s.bits);
+      drop(row, s.bits, dropout.threshold, seen[i]);
+    }
+    if (rescale[i] != T(1)) {
+      T* out = s.out + (first + i) * s.values_row;
+      for (int64_t j = 0; j < s.values_row; j += lanes<T>) {
+        store(out + j, load(out + j) * Vec<T>(rescale[i]));
+      }
+    }
+  }
+  const int64_t head = place.h / (in.query_heads / in.key_heads);
+  const T* values = few ? at(in.v, place.b, head, place.key) : s.values;
+  add_product(queries, in.value_depth, s.scores, s.keys_row, int64_t(1), values,
+              few ? in.v.time : s.values_row, !few, s.out + first * s.values_row, s.values_row,
+              seen);
+}
+
+/// Divides by the sums and writes a block's output and log-sum-exp.
+template <class T>
+void finish_block(const AttentionForward<T>& a, const Block& block, int64_t rows,
+                  const Scratch<T>& s) {
+  const Attention<T>& in = a.in;
+  const T growth = static_cast<T>(dropout_of(in).growth);
+  for (int64_t i = 0; i < block.end - block.begin; ++i) {
+    T* out = at(a.out, block.b, block.h, block.begin + i);
+    if (i >= rows || s.sum[i] == T(0)) {
+      set_all(out, in.value_depth, T(0));
+      continue;
+    }
+    const T* from = s.out + i * s.values_row;
+    const Vec<T> factor(growth / s.sum[i]);
+    for_each_vector<T>(in.value_depth, [&](int64_t j, auto access) {
+      access.put(out + j, load(from + j) * factor);
+    });
+  }
+  if (a.lse == nullptr) return;
+  constexpr T nothing = std::numeric_limits<T>::infinity();
+  T* lse = a.lse + (block.b * in.query_heads + block.h) * in.queries + block.begin;
+  for_each_vector<T>(rows, [&](int64_t i, auto access) {
+    const Vec<T> sum = access.get(s.sum + i);
+    const Vec<T> log_sum = multiply_add(log(sum), Vec<T>(T(log2_e)), access.get(s.largest + i));
+    access.put(lse + i, xsimd::select(sum == Vec<T>(T(0)), Vec<T>(nothing), log_sum));
+  });
+  set_all(lse + rows, block.end - block.begin - rows, nothing);
+}
+
+template <class T>
+void forward_block(const AttentionForward<T>& a, const Block& block, const Scratch<T>& s,
+                   bool few) {
+  const Attention<T>& in = a.in;
+  const int64_t end = min_of(block.end, queries_of(in, block.b));
+  const int64_t rows = max_of(end - block.begin, 0);
+  set_all(s.largest, rows, -std::numeric_limits<T>::infinity());
+  set_all(s.sum, rows, T(0));
+  set_all(s.out, rows * s.values_row, T(0));
+  const Range all = keys_of_block(in, block.b, block.begin, end);
+  const int64_t key_head = block.h / (in.query_heads / in.key_heads);
+  for (int64_t key = all.begin; key < all.end; key += tile_keys) {
+    const int64_t keys = min_of(all.end - key, tile_keys);
+    if (!few) {
+      copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
+                      s.keys_row);
+      copy_rows(at(in.v, block.b, key_head, key), in.v.time, keys, in.value_depth, s.values);
+    }
+    const int64_t parts = blocks_of(rows, tile_queries);
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t first = rows * part / parts;
+      attend_tile(in, TilePlace{block.b, block.h, block.begin + first, key},
+                  rows * (part + 1) / parts - first, keys, few, first, s);
+    }
+  }
+  finish_block(a, block, rows, s);
+}
+
+template <class T>
+void forward(const AttentionForward<T>& a, const AttentionPlan& plan, void* memory, int64_t task) {
+  const int64_t rows = rows_of_block(a.in.queries, plan.blocks);
+  const Scratch<T> s(a.in, rows, memory);
+  for_each_block(a.in, plan, task,
+                 [&](const Block& block) { forward_block(a, block, s, rows <= few_queries); });
+}
+
+template <class T>
+void weights_of_tile(const AttentionWeights<T>& a, const TilePlace& place, int64_t queries,
+                     int64_t keys, bool few, const Scratch<T>& s) {
+  const Attention<T>& in = a.in;
+  Range seen[tile_queries];
+  const Range within = seen_in_tile(in, place, queries, keys, seen);
+  if (within.begin >= within.end) return;
+  score_tile(in, place, queries, within, seen, few, s);
+  const T* lse = a.lse + (place.b * in.query_heads + place.h) * in.queries + place.query;
+  for (int64_t i = 0; i < queries; ++i) {
+    T* row = s.scores + i * s.keys_row;
+    T* out = a.weights.data + place.b * a.weights.batch + place.h * a.weights.head +
+             (place.query + i) * a.weights.query + place.key;
+    mask_row(in, place, place.query + i, seen[i], row);
+    const Range mine = seen[i];
+    for_each_vector<T>(mine.end - mine.begin, [&](int64_t j, auto access) {
+      access.put(out + mine.begin + j, exp2(access.get(row + mine.begin + j) - Vec<T>(lse[i])));
+    });
+  }
+}
+
+template <class T>
+void weights(const AttentionWeights<T>& a, const AttentionPlan& plan, void* memory, int64_t task) {
+  const Attention<T>& in = a.in;
+  const int64_t block_rows = rows_of_block(in.queries, plan.blocks);
+  const bool few = block_rows <= few_queries;
+  const Scratch<T> s(in, block_rows, memory);
+  for_each_block(in, plan, task, [&](const Block& block) {
+    T* out = a.weights.data + block.b * a.weights.batch + block.h * a.weights.head;
+    for (int64_t i = block.begin; i < block.end; ++i) {
+      set_all(out + i * a.weights.query, in.keys, T(0));
+    }
+    const int64_t end = min_of(block.end, queries_of(in, block.b));
+    const Range all = keys_of_block(in, block.b, block.begin, end);
+    const int64_t key_head = block.h / (in.query_heads / in.key_heads);
+    for (int64_t key = all.begin; key < all.end; key += tile_keys) {
+      const int64_t keys = min_of(all.end - key, tile_keys);
+      if (!few) {
+        copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
+                        s.keys_row);
+      }
+      for (int64_t query = block.begin; query < end; query += tile_queries) {
+        weights_of_tile(a, TilePlace{block.b, block.h, query, key},
+                        min_of(end - query, tile_queries), keys, few, s);
+      }
+    }
+  });
+}
+
+template <class T>
+constexpr AttentionKernels<T> attention_kernels = {plan_forward<T>, forward<T>, weights<T>};
+
+}  // namespace
+
+const AttentionTable table_AttentionTable = {attention_kernels<float>, attention_kernels<double>};
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA

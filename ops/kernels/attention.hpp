@@ -1,0 +1,151 @@
+// Scaled dot-product attention, fused: no [Tq, Tk] array is ever stored, forward or backward
+// (Milakov and Gimelshein, arXiv:1805.02867; Rabe and Staats, arXiv:2112.05682; Dao et al.,
+// arXiv:2205.14135).
+//
+// A pass is cut into tasks by its plan, a pure function of sizes, strides and options. Tasks write
+// disjoint places and may run in any order on any threads: the bits are the same.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <rapt/ops/kernels/table.hpp>
+
+namespace rapt::kernels {
+
+/// A [B, H, T, n] operand by its strides in elements, so that a projection's [B, T, H, n] is read
+/// in place; n is contiguous.
+template <class T>
+struct Heads {
+  T* data = nullptr;
+  int64_t batch = 0, head = 0, time = 0;
+};
+
+/// A [B, Hq, Tq, Tk] operand by its strides in elements; 0 where it is broadcast.
+template <class T>
+struct Pairs {
+  T* data = nullptr;
+  int64_t batch = 0, head = 0, query = 0, key = 0;
+};
+
+/// Far beyond every length: a band's side without a limit.
+inline constexpr int64_t unlimited = int64_t(1) << 40;
+
+/// weights = softmax over keys of scale * q . k + bias, out = dropout(weights) v. A query that sees
+/// no key has weights, output and gradients of exactly 0.
+template <class T>
+struct Attention {
+  int64_t batch = 0, query_heads = 0, key_heads = 0;  // B, Hq, Hk; Hk divides Hq
+  int64_t queries = 0, keys = 0;                      // Tq, Tk
+  int64_t depth = 0, value_depth = 0;                 // D, Dv
+  Heads<const T> q;                                   // [B, Hq, Tq, D]
+  Heads<const T> k;                                   // [B, Hk, Tk, D]
+  Heads<const T> v;                                   // [B, Hk, Tk, Dv]
+  T scale = 1;
+
+  // Query i sees the keys i + band_first <= j <= i + band_last: causal attention has band_last 0,
+  // or Tk - Tq where the last query is anchored at the last key.
+  int64_t band_first = -unlimited, band_last = unlimited;
+  // Null, or [B]: keys from there on are never read; queries from there on see nothing.
+  const int32_t* key_lengths = nullptr;
+  const int32_t* query_lengths = nullptr;
+  Pairs<const uint8_t> keep;  // [B, Hq, Tq, Tk] or null: 0 hides the key from the query
+  Pairs<const T> bias;        // [B, Hq, Tq, Tk] or null; -inf hides as well
+
+  // Weights dropped with this probability, by the random bits of their index in [B, Hq, Tq, Tk];
+  // the others grow by 1 / (1 - dropout).
+  double dropout = 0;
+  uint64_t key0 = 0, key1 = 0;
+};
+
+template <class T>
+struct AttentionForward {
+  Attention<T> in;
+  Heads<T> out;      // [B, Hq, Tq, Dv]
+  T* lse = nullptr;  // [B, Hq, Tq] for the backward pass, or null: log2 of the sum over keys of
+                     // exp(score), +inf where no key is seen
+};
+
+/// The weights themselves, before dropout, where somebody wants to look at them.
+template <class T>
+struct AttentionWeights {
+  Attention<T> in;         // v is not read
+  const T* lse = nullptr;  // [B, Hq, Tq]
+  Pairs<T> weights;        // [B, Hq, Tq, Tk]; its key stride is 1
+};
+
+template <class T>
+struct AttentionBackward {
+  Attention<T> in;
+  Heads<const T> out;       // [B, Hq, Tq, Dv]
+  const T* lse = nullptr;   // [B, Hq, Tq]
+  Heads<const T> grad_out;  // [B, Hq, Tq, Dv]
+  // All written. For grouped heads those of k and v are summed over the group.
+  Heads<T> grad_q, grad_k, grad_v;
+  // In the bias' own shape: with stride 0 where it is broadcast, the gradient is summed. Null where
+  // nobody wants it; then there are no bias tasks.
+  Pairs<T> grad_bias;
+};
+
+struct AttentionPlan {
+  int64_t tasks = 0;
+  size_t scratch_bytes = 0;  ///< For each task running at a time, aligned to 64 bytes.
+
+  // Only the backward pass has what follows.
+  size_t workspace_bytes = 0;  ///< Shared by all tasks of the pass, aligned to 64 bytes; may be 0.
+  int64_t combine_tasks = 0;   ///< To run when all `tasks` are done.
+  int64_t bias_tasks = 0;      ///< To run at any time.
+
+  int64_t blocks = 1;      ///< Query blocks (forward) or key splits (backward) of a head.
+  int64_t task_items = 1;  ///< Consecutive blocks in a task.
+};
+
+template <class T>
+struct AttentionKernels {
+  AttentionPlan (*plan_forward)(const Attention<T>&);
+  void (*forward)(const AttentionForward<T>&, const AttentionPlan&, void* scratch, int64_t task);
+  /// By the forward pass' plan.
+  void (*weights)(const AttentionWeights<T>&, const AttentionPlan&, void* scratch, int64_t task);
+};
+
+template <class T>
+struct AttentionBackwardKernels {
+  AttentionPlan (*plan)(const AttentionBackward<T>&);
+  void (*run)(const AttentionBackward<T>&, const AttentionPlan&, void* workspace, void* scratch,
+              int64_t task);
+  void (*combine)(const AttentionBackward<T>&, const AttentionPlan&, const void* workspace,
+                  int64_t task);
+  void (*bias)(const AttentionBackward<T>&, const AttentionPlan&, void* scratch, int64_t task);
+};
+
+struct AttentionTable {
+  AttentionKernels<float> f32;
+  AttentionKernels<double> f64;
+
+  template <class T>
+  const AttentionKernels<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return f32;
+    } else {
+      return f64;
+    }
+  }
+};
+
+struct AttentionBackwardTable {
+  AttentionBackwardKernels<float> f32;
+  AttentionBackwardKernels<double> f64;
+
+  template <class T>
+  const AttentionBackwardKernels<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return f32;
+    } else {
+      return f64;
+    }
+  }
+};
+
+RAPT_KERNEL_TABLE(AttentionTable)
+RAPT_KERNEL_TABLE(AttentionBackwardTable)
+
+}  // namespace rapt::kernels

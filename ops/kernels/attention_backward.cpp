@@ -1,0 +1,360 @@
+#include <rapt/ops/kernels/attention.hpp>
+#include <rapt/ops/kernels/attention_tile.hpp>
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+namespace {
+
+// With fewer heads than this, a head's keys are split among tasks.
+constexpr int64_t enough_heads = 16;
+
+// Heads are joined into tasks of about so many multiplications.
+constexpr int64_t task_work = 1 << 20;
+
+template <class T>
+struct Scratch {
+  Scratch(const Attention<T>& in, bool bias, void* memory)
+      : carver{static_cast<char*>(memory)},
+        depth_row(padded<T>(in.depth)),
+        value_row(padded<T>(in.value_depth)),
+        keys_row(skewed<T>(min_of(in.keys, tile_keys))) {
+    const int64_t q = min_of(in.queries, tile_queries);
+    const int64_t k = min_of(in.keys, tile_keys);
+    bits = carver.take<uint32_t>(in.dropout > 0 ? 2 * keys_row : 0);
+    weights = carver.take<T>(q * keys_row);
+    grads = carver.take<T>(q * keys_row);
+    queries = carver.take<T>(q * depth_row);
+    grad_out = carver.take<T>(q * value_row);
+    grad_q = carver.take<T>(q * depth_row);
+    keys = carver.take<T>(k * depth_row);
+    keys_t = carver.take<T>(in.depth * keys_row);
+    values_t = carver.take<T>(in.value_depth * keys_row);
+    grad_k = carver.take<T>(k * depth_row);
+    grad_v = carver.take<T>(k * value_row);
+    grad_bias = carver.take<T>(bias ? q * keys_row : 0);
+  }
+
+  Carver carver;
+  int64_t depth_row, value_row, keys_row;
+  uint32_t* bits;
+  T* weights;    // [tile_queries, keys_row]: after dropout, but not grown
+  T* grads;      // [tile_queries, keys_row]: of the weights, then of the scores
+  T* queries;    // [tile_queries, depth_row]
+  T* grad_out;   // [tile_queries, value_row]
+  T* grad_q;     // [tile_queries, depth_row]
+  T* keys;       // [tile_keys, depth_row]
+  T* keys_t;     // [D, keys_row]
+  T* values_t;   // [Dv, keys_row]
+  T* grad_k;     // [tile_keys, depth_row]
+  T* grad_v;     // [tile_keys, value_row]
+  T* grad_bias;  // [tile_queries, keys_row]
+};
+
+int64_t bias_parts(int64_t stride, int64_t n, int64_t size) {
+  return stride == 0 ? min_of(n, 1) : blocks_of(n, size);
+}
+
+template <class T>
+AttentionPlan plan_backward(const AttentionBackward<T>& a) {
+  const Attention<T>& in = a.in;
+  AttentionPlan plan;
+  const int64_t heads = in.batch * in.key_heads;
+  const int64_t tiles_of_head = blocks_of(in.keys, tile_keys);
+  const int64_t wanted = blocks_of(enough_heads, max_of(heads, 1));
+  const int64_t tiles_of_split = max_of(blocks_of(tiles_of_head, wanted), 1);
+  plan.blocks = max_of(blocks_of(tiles_of_head, tiles_of_split), 1);
+  const int64_t group = in.key_heads == 0 ? 0 : in.query_heads / in.key_heads;
+  const int64_t work = group * in.queries * in.keys * (3 * in.depth + 2 * in.value_depth);
+  plan.task_items = plan.blocks > 1 ? 1 : max_of(1, min_of(heads, task_work / max_of(work, 1)));
+  plan.tasks = blocks_of(heads * plan.blocks, plan.task_items);
+  plan.scratch_bytes = Scratch<T>(in, a.grad_bias.data != nullptr, nullptr).carver.used;
+  if (plan.blocks > 1) {
+    const int64_t elements = plan.blocks * in.batch * in.query_heads * in.queries * in.depth;
+    plan.workspace_bytes = static_cast<size_t>(elements) * sizeof(T);
+    plan.combine_tasks = in.batch * in.query_heads * blocks_of(in.queries, tile_keys);
+  }
+  if (a.grad_bias.data != nullptr) {
+    plan.bias_tasks = bias_parts(a.grad_bias.batch, in.batch, 1) *
+                      bias_parts(a.grad_bias.head, in.query_heads, 1) *
+                      bias_parts(a.grad_bias.query, in.queries, tile_queries) *
+                      bias_parts(a.grad_bias.key, in.keys, tile_keys);
+  }
+  return plan;
+}
+
+/// Keys and values of a tile, laid out for gradient_tile.
+template <class T>
+void take_keys(const Attention<T>& in, int64_t b, int64_t key_head, int64_t key, int64_t keys,
+               const Scratch<T>& s) {
+  copy_transposed(at(in.k, b, key_head, key), in.k.time, keys, in.depth, s.keys_t, s.keys_row);
+  copy_transposed(at(in.v, b, key_head, key), in.v.time, keys, in.value_depth, s.values_t,
+                  s.keys_row);
+}
+
+/// sum over values of out * grad_out, which is the sum over keys of weight * its gradient.
+template <class T>
+T out_product(const AttentionBackward<T>& a, const TilePlace& place, int64_t query) {
+  const T* out = at(a.out, place.b, place.h, query);
+  const T* grad_out = at(a.grad_out, place.b, place.h, query);
+  Vec<T> sum(T(0));
+  for_each_vector<T>(a.in.value_depth, [&](int64_t j, auto access) {
+    sum = multiply_add(access.get(out + j), access.get(grad_out + j), sum);
+  });
+  return sum_lanes(sum);
+}
+
+/// The weights and the scores' gradients of a tile. `seen` gets what each query sees of it; returns
+/// what all see, and where that is nothing, has done nothing.
+template <class T>
+Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
+                    int64_t keys, const Scratch<T>& s, Range* seen) {
+  const Attention<T>& in = a.in;
+  const Range within = seen_in_tile(in, place, queries, keys, seen);
+  if (within.begin >= within.end) return within;
+  copy_rows(at(in.q, place.b, place.h, place.query), in.q.time, queries, in.depth, s.queries);
+  copy_rows(at(a.grad_out, place.b, place.h, place.query), a.grad_out.time, queries, in.value_depth,
+            s.grad_out);
+  const Range whole = vectors_around<T>(within);
+  multiply_seen(queries, whole, in.depth, s.queries, s.depth_row, s.keys_t, s.keys_row, s.weights,
+                s.keys_row, in.scale * T(log2_e), seen);
+  multiply_seen(queries, whole, in.value_depth, s.grad_out, s.value_row, s.values_t, s.keys_row,
+                s.grads, s.keys_row, T(1), seen);
+  const Dropout dropout = dropout_of(in);
+  const Vec<T> growth(static_cast<T>(dropout.growth));
+  const T* lse = a.lse + (place.b * in.query_heads + place.h) * in.queries + place.query;
+  for (int64_t i = 0; i < queries; ++i) {
+    T* weights = s.weights + i * s.keys_row;
+    T* grads = s.grads + i * s.keys_row;
+    const Range mine = vectors_around<T>(seen[i]);
+    mask_row(in, place, place.query + i, seen[i], weights);
+    if (dropout.any) {
+      row_bits(in, place, place.query + i, seen[i], s.bits);
+      drop(grads, s.bits, dropout.threshold, seen[i]);
+    }
+    const Vec<T> shift(lse[i]);
+    const Vec<T> mean(out_product(a, place, place.query + i));
+    for (int64_t j = mine.begin; j < mine.end; j += lanes<T>) {
+      // weight = softmax(score): d_score = weight (d_weight - sum of weight d_weight)
+      const Vec<T> weight = exp2(load(weights + j) - shift);
+      store(weights + j, weight);
+      store(grads + j, weight * (load(grads + j) * growth - mean));
+    }
+    if (dropout.any) drop(weights, s.bits, dropout.threshold, seen[i]);
+    for (T* row : {weights, grads}) {
+      set_all(row + whole.begin, mine.begin - whole.begin, T(0));
+      set_all(row + mine.end, whole.end - mine.end, T(0));
+    }
+  }
+  return within;
+}
+
+/// Which queries of a tile see each of its keys.
+inline void seen_by(const Range* seen, int64_t queries, int64_t keys, Range* by) {
+  int64_t begin = 0, end = 0;
+  for (int64_t j = 0; j < keys; ++j) {
+    while (begin < queries && seen[begin].end <= j) ++begin;
+    while (end < queries && seen[end].begin <= j) ++end;
+    by[j] = {begin, max_of(begin, end)};
+  }
+}
+
+/// Adds one tile's part to the gradients of its queries, keys and values.
+template <class T>
+void backward_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
+                   int64_t keys, const Heads<T>& grad_q, const Scratch<T>& s) {
+  const Attention<T>& in = a.in;
+  Range seen[tile_queries], by[tile_keys];
+  const Range within = gradient_tile(a, place, queries, keys, s, seen);
+  if (within.begin >= within.end) return;
+  seen_by(seen, queries, keys, by);
+  const int64_t first = within.begin;
+  const int64_t count = within.end - first;
+  add_product(count, in.value_depth, s.weights + first, int64_t(1), s.keys_row, s.grad_out,
+              s.value_row, true, s.grad_v + first * s.value_row, s.value_row, by + first);
+  add_product(count, in.depth, s.grads + first, int64_t(1), s.keys_row, s.queries, s.depth_row,
+              true, s.grad_k + first * s.depth_row, s.depth_row, by + first);
+  set_all(s.grad_q, queries * s.depth_row, T(0));
+  add_product(queries, in.depth, s.grads, s.keys_row, int64_t(1), s.keys, s.depth_row, true,
+              s.grad_q, s.depth_row, seen);
+  const Vec<T> scale(in.scale);
+  for (int64_t i = 0; i < queries; ++i) {
+    T* out = at(grad_q, place.b, place.h, place.query + i);
+    const T* part = s.grad_q + i * s.depth_row;
+    for_each_vector<T>(in.depth, [&](int64_t j, auto access) {
+      access.put(out + j, multiply_add(load(part + j), scale, access.get(out + j)));
+    });
+  }
+}
+
+template <class T>
+void write_rows(const T* from, int64_t from_row, int64_t rows, int64_t width, T factor, T* to,
+                int64_t to_row) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for_each_vector<T>(width, [&](int64_t j, auto access) {
+      access.put(to + i * to_row + j, load(from + i * from_row + j) * Vec<T>(factor));
+    });
+  }
+}
+
+/// The gradients of the keys and values of one tile, from all queries of the group.
+template <class T>
+void backward_keys(const AttentionBackward<T>& a, int64_t b, int64_t key_head, int64_t key,
+                   int64_t keys, const Heads<T>& grad_q, const Scratch<T>& s) {
+  const Attention<T>& in = a.in;
+  set_all(s.grad_k, keys * s.depth_row, T(0));
+  set_all(s.grad_v, keys * s.value_row, T(0));
+  const int64_t queries = queries_of(in, b);
+  const int64_t length = in.key_lengths == nullptr ? in.keys : in.key_lengths[b];
+  const int64_t valid = min_of(keys, length - key);
+  if (valid > 0 && queries > 0) {
+    take_keys(in, b, key_head, key, valid, s);
+    copy_rows(at(in.k, b, key_head, key), in.k.time, valid, in.depth, s.keys);
+    const int64_t group = in.query_heads / in.key_heads;
+    const int64_t blocks = blocks_of(queries, tile_queries);
+    for (int64_t h = key_head * group; h < (key_head + 1) * group; ++h) {
+      for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t query = queries * block / blocks;
+        backward_tile(a, TilePlace{b, h, query, key}, queries * (block + 1) / blocks - query, valid,
+                      grad_q, s);
+      }
+    }
+  }
+  const T growth = static_cast<T>(dropout_of(in).growth);
+  write_rows(s.grad_k, s.depth_row, keys, in.depth, in.scale, at(a.grad_k, b, key_head, key),
+             a.grad_k.time);
+  write_rows(s.grad_v, s.value_row, keys, in.value_depth, growth, at(a.grad_v, b, key_head, key),
+             a.grad_v.time);
+}
+
+/// Where the tasks of one split leave their part of the queries' gradients.
+template <class T>
+Heads<T> split_target(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspace,
+                      int64_t split) {
+  if (plan.blocks == 1) return a.grad_q;
+  const Attention<T>& in = a.in;
+  const int64_t head = in.queries * in.depth;
+  const int64_t batch = in.query_heads * head;
+  return {static_cast<T*>(workspace) + split * in.batch * batch, batch, head, in.depth};
+}
+
+template <class T>
+void run(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspace, void* memory,
+         int64_t task) {
+  const Attention<T>& in = a.in;
+  const Scratch<T> s(in, false, memory);
+  const int64_t items = in.batch * in.key_heads * plan.blocks;
+  const int64_t last = min_of(items, (task + 1) * plan.task_items);
+  const int64_t group = in.query_heads / in.key_heads;
+  const int64_t split_keys = blocks_of(blocks_of(in.keys, tile_keys), plan.blocks) * tile_keys;
+  for (int64_t item = task * plan.task_items; item < last; ++item) {
+    const int64_t split = item % plan.blocks;
+    const int64_t b = item / plan.blocks / in.key_heads;
+    const int64_t key_head = item / plan.blocks % in.key_heads;
+    const Heads<T> grad_q = split_target(a, plan, workspace, split);
+    for (int64_t h = key_head * group; h < (key_head + 1) * group; ++h) {
+      for (int64_t i = 0; i < in.queries; ++i) set_all(at(grad_q, b, h, i), in.depth, T(0));
+    }
+    const int64_t end = min_of(in.keys, (split + 1) * split_keys);
+    for (int64_t key = split * split_keys; key < end; key += tile_keys) {
+      backward_keys(a, b, key_head, key, min_of(end - key, tile_keys), grad_q, s);
+    }
+  }
+}
+
+template <class T>
+void combine(const AttentionBackward<T>& a, const AttentionPlan& plan, const void* workspace,
+             int64_t task) {
+  const Attention<T>& in = a.in;
+  const int64_t blocks = blocks_of(in.queries, tile_keys);
+  const int64_t head = task / blocks;
+  const int64_t begin = task % blocks * tile_keys;
+  const int64_t step = in.batch * in.query_heads * in.queries * in.depth;
+  for (int64_t i = begin; i < min_of(in.queries, begin + tile_keys); ++i) {
+    const T* parts = static_cast<const T*>(workspace) + (head * in.queries + i) * in.depth;
+    T* out = at(a.grad_q, head / in.query_heads, head % in.query_heads, i);
+    for_each_vector<T>(in.depth, [&](int64_t j, auto access) {
+      Vec<T> sum = access.get(parts + j);
+      for (int64_t split = 1; split < plan.blocks; ++split) {
+        sum += access.get(parts + split * step + j);
+      }
+      access.put(out + j, sum);
+    });
+  }
+}
+
+/// The i-th part of n elements, or all of them where the bias is broadcast along them.
+Range bias_part(int64_t stride, int64_t n, int64_t size, int64_t i) {
+  return stride == 0 ? Range{0, n} : Range{i * size, min_of(n, (i + 1) * size)};
+}
+
+/// Adds a tile's score gradients to the bias' gradient, whose first element is that of `origin`.
+template <class T>
+void add_to_bias(const Pairs<T>& bias, const TilePlace& place, const TilePlace& origin,
+                 int64_t queries, const Range* seen, const Scratch<T>& s, T* sums) {
+  for (int64_t i = 0; i < queries; ++i) {
+    const T* grads = s.grads + i * s.keys_row;
+    T* row = sums + (bias.query == 0 ? 0 : (place.query - origin.query + i) * s.keys_row);
+    if (bias.key == 0) {
+      for (int64_t j = seen[i].begin; j < seen[i].end; ++j) row[0] += grads[j];
+    } else {
+      row += place.key - origin.key;
+      for (int64_t j = seen[i].begin; j < seen[i].end; ++j) row[j] += grads[j];
+    }
+  }
+}
+
+/// One block of the bias' gradient, summed in rising order over everything that it is broadcast to.
+/// Computing the scores' gradients again costs less than keeping a [Tq, Tk] array per head.
+template <class T>
+void bias(const AttentionBackward<T>& a, const AttentionPlan&, void* memory, int64_t task) {
+  const Attention<T>& in = a.in;
+  const Pairs<T>& out = a.grad_bias;
+  const Scratch<T> s(in, true, memory);
+  const int64_t key_parts = bias_parts(out.key, in.keys, tile_keys);
+  const int64_t query_parts = bias_parts(out.query, in.queries, tile_queries);
+  const int64_t head_parts = bias_parts(out.head, in.query_heads, 1);
+  const Range keys = bias_part(out.key, in.keys, tile_keys, task % key_parts);
+  task /= key_parts;
+  const Range queries = bias_part(out.query, in.queries, tile_queries, task % query_parts);
+  task /= query_parts;
+  const Range heads = bias_part(out.head, in.query_heads, 1, task % head_parts);
+  const Range sentences = bias_part(out.batch, in.batch, 1, task / head_parts);
+  const TilePlace origin{sentences.begin, heads.begin, queries.begin, keys.begin};
+  const int64_t rows = out.query == 0 ? 1 : queries.end - queries.begin;
+  const int64_t columns = out.key == 0 ? 1 : keys.end - keys.begin;
+  T* total = s.grad_bias;
+  set_all(total, rows * s.keys_row, T(0));
+  Range seen[tile_queries];
+  for (int64_t b = sentences.begin; b < sentences.end; ++b) {
+    const int64_t length = in.key_lengths == nullptr ? in.keys : in.key_lengths[b];
+    const int64_t last_query = min_of(queries.end, queries_of(in, b));
+    for (int64_t h = heads.begin; h < heads.end; ++h) {
+      for (int64_t key = keys.begin; key < min_of(keys.end, length); key += tile_keys) {
+        const int64_t count = min_of(min_of(keys.end, length) - key, tile_keys);
+        take_keys(in, b, h / (in.query_heads / in.key_heads), key, count, s);
+        for (int64_t query = queries.begin; query < last_query; query += tile_queries) {
+          const TilePlace place{b, h, query, key};
+          const int64_t block = min_of(last_query - query, tile_queries);
+          const Range within = gradient_tile(a, place, block, count, s, seen);
+          if (within.begin < within.end) add_to_bias(out, place, origin, block, seen, s, total);
+        }
+      }
+    }
+  }
+  T* to = out.data + origin.b * out.batch + origin.h * out.head + origin.query * out.query +
+          origin.key * out.key;
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j)
+      to[i * out.query + j * out.key] = total[i * s.keys_row + j];
+  }
+}
+
+template <class T>
+constexpr AttentionBackwardKernels<T> backward_kernels = {plan_backward<T>, run<T>, combine<T>,
+                                                          bias<T>};
+
+}  // namespace
+
+const AttentionBackwardTable table_AttentionBackwardTable = {backward_kernels<float>,
+                                                             backward_kernels<double>};
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA

@@ -1,0 +1,251 @@
+// What attention's forward and backward passes share: which keys a query sees, tiles of scores, and
+// products that leave out what no query of a group sees.
+#pragma once
+
+#include <limits>
+#include <rapt/ops/kernels/attention.hpp>
+#include <rapt/ops/kernels/gemm_dots.hpp>
+#include <rapt/ops/kernels/gemm_pack.hpp>
+#include <rapt/ops/kernels/gemm_tile.hpp>
+#include <rapt/ops/kernels/math.hpp>
+#include <rapt/ops/kernels/random.hpp>
+#include <rapt/ops/kernels/row_loop.hpp>
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+
+// A tile's most queries and keys: in L2 with the keys and values it meets.
+inline constexpr int64_t tile_queries = 64;
+inline constexpr int64_t tile_keys = 256;
+
+inline constexpr double log2_e = 1.4426950408889634;
+inline constexpr double ln_2 = 0.6931471805599453;
+
+inline constexpr int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
+inline constexpr int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
+inline constexpr int64_t blocks_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+/// n rounded up to whole vectors.
+template <class T>
+inline constexpr int64_t padded(int64_t n) {
+  return blocks_of(n, lanes<T>) * lanes<T>;
+}
+
+/// The row stride of a tile with n columns: an odd number of vectors, as rows a power of two apart
+/// would share a few sets of the cache.
+template <class T>
+inline constexpr int64_t skewed(int64_t n) {
+  return padded<T>(n) + ((padded<T>(n) / lanes<T>) % 2 == 0 ? lanes<T> : 0);
+}
+
+/// Hands out aligned pieces of a scratch area; without one it only counts.
+struct Carver {
+  char* base;
+  size_t used = 0;
+
+  template <class T>
+  T* take(int64_t n) {
+    const size_t at = used;
+    used += (static_cast<size_t>(n) * sizeof(T) + 63) / 64 * 64;
+    return base == nullptr ? nullptr : reinterpret_cast<T*>(base + at);
+  }
+};
+
+struct Range {
+  int64_t begin, end;
+};
+
+/// The keys inside query i's band and its sentence's length. Both ends never fall as i rises.
+template <class T>
+inline Range keys_seen(const Attention<T>& in, int64_t b, int64_t i) {
+  int64_t length = in.keys;
+  if (in.key_lengths != nullptr) length = min_of(length, max_of(in.key_lengths[b], 0));
+  const int64_t begin = min_of(max_of(i + in.band_first, 0), length);
+  return {begin, max_of(min_of(i + in.band_last + 1, length), begin)};
+}
+
+template <class T>
+inline int64_t queries_of(const Attention<T>& in, int64_t b) {
+  if (in.query_lengths == nullptr) return in.queries;
+  return min_of(in.queries, max_of(in.query_lengths[b], 0));
+}
+
+template <class T>
+inline T* at(const Heads<T>& x, int64_t b, int64_t h, int64_t t) {
+  return x.data + b * x.batch + h * x.head + t * x.time;
+}
+
+template <class T>
+inline void set_all(T* p, int64_t n, T value) {
+  for (int64_t i = 0; i < n; ++i) p[i] = value;
+}
+
+template <class T>
+inline T max_lanes(const Vec<T>& v) {
+#if defined(RAPT_KERNEL_ISA_avx512)
+  if constexpr (sizeof(T) == 4) {
+    return _mm512_reduce_max_ps(v);
+  } else {
+    return _mm512_reduce_max_pd(v);
+  }
+#else
+  alignas(64) T x[lanes<T>];
+  v.store_aligned(x);
+  T most = x[0];
+  for (int64_t i = 1; i < lanes<T>; ++i) most = x[i] > most ? x[i] : most;
+  return most;
+#endif
+}
+
+/// Copies n rows of `width` contiguous elements to rows padded with zeros to whole vectors.
+template <class T>
+inline void copy_rows(const T* from, int64_t stride, int64_t n, int64_t width, T* to) {
+  pack_panel(from, stride, int64_t(1), n, width, to, padded<T>(width));
+}
+
+/// Copies n > 0 rows of `width` elements to columns: to[width, n], with row stride to_row.
+template <class T>
+inline void copy_transposed(const T* from, int64_t stride, int64_t n, int64_t width, T* to,
+                            int64_t to_row) {
+  constexpr int64_t L = lanes<T>;
+  for (int64_t j = 0; j < n; j += L) {
+    pack_columns(from + j * stride, stride, width, min_of(n - j, L), to + j, to_row);
+  }
+}
+
+/// Calls body(first, rows) for m rows shared out among as few register tiles as they need.
+template <class Body>
+inline void for_each_group(int64_t m, const Body& body) {
+  const int64_t groups = blocks_of(m, tile_rows);
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t first = m * g / groups;
+    body(first, m * (g + 1) / groups - first);
+  }
+}
+
+/// C[m, columns] = alpha A B for columns `within` (whole vectors), but for panels that no row of a
+/// group has in its range: what C holds there is left as it is.
+template <class T>
+inline void multiply_seen(int64_t m, Range within, int64_t k, const T* a, int64_t a_row, const T* b,
+                          int64_t b_row, T* c, int64_t c_row, T alpha, const Range* seen) {
+  constexpr int64_t L = lanes<T>;
+  const Finish<T> finish{alpha, T(0), nullptr};
+  const int64_t most = tile_vectors(static_cast<int>(min_of(m, tile_rows))) * L;
+  for (int64_t j = within.begin; j < within.end; j += most) {
+    const int64_t width = min_of(within.end - j, most);
+    for_each_group(m, [&](int64_t i, int64_t rows) {
+      if (seen[i].begin >= j + width || seen[i + rows - 1].end <= j) return;
+      tiles<T>[0][rows - 1][width / L - 1](k, a + i * a_row, a_row, 1, b + j, b_row,
+                                           c + i * c_row + j, c_row, L, finish);
+    });
+  }
+}
+
+/// C[m, n] += A B, where each group of rows sums only over the range of k that one of them has.
+/// C has room for whole vectors; B is read in whole vectors where b_padded.
+template <class T>
+inline void add_product(int64_t m, int64_t n, const T* a, int64_t a_row, int64_t a_col, const T* b,
+                        int64_t b_row, bool b_padded, T* c, int64_t c_row, const Range* seen) {
+  constexpr int64_t L = lanes<T>;
+  const Finish<T> finish{T(1), T(1), nullptr};
+  const int64_t end = padded<T>(n);
+  const int64_t most = tile_vectors(static_cast<int>(min_of(m, tile_rows))) * L;
+  for (int64_t j = 0; j < end; j += most) {
+    const int64_t width = min_of(end - j, most);
+    const int64_t last = b_padded || j + width <= n ? L : L - (end - n);
+    for_each_group(m, [&](int64_t i, int64_t rows) {
+      const Range sum{seen[i].begin, seen[i + rows - 1].end};
+      if (sum.begin >= sum.end) return;
+      tiles<T>[last != L][rows - 1][width / L - 1](
+          sum.end - sum.begin, a + i * a_row + sum.begin * a_col, a_row, a_col,
+          b + sum.begin * b_row + j, b_row, c + i * c_row + j, c_row, last, finish);
+    });
+  }
+}
+
+/// One tile of scores: queries `query` and on of head h of sentence b, keys `key` and on.
+struct TilePlace {
+  int64_t b, h, query, key;
+};
+
+/// What each query sees of a tile's keys, counted from its first one; returns what all see.
+template <class T>
+inline Range seen_in_tile(const Attention<T>& in, const TilePlace& at, int64_t queries,
+                          int64_t keys, Range* seen) {
+  for (int64_t i = 0; i < queries; ++i) {
+    const Range all = keys_seen(in, at.b, at.query + i);
+    const int64_t begin = min_of(max_of(all.begin - at.key, 0), keys);
+    seen[i] = {begin, max_of(min_of(all.end - at.key, keys), begin)};
+  }
+  return {seen[0].begin, seen[queries - 1].end};
+}
+
+/// The whole vectors around a range.
+template <class T>
+inline Range vectors_around(Range r) {
+  return {r.begin / lanes<T> * lanes<T>, padded<T>(r.end)};
+}
+
+/// Finishes one row of scores (base 2, s[0] belongs to key at.key): adds the bias, and puts -inf
+/// where the key is not seen, within the whole vectors around `seen`.
+template <class T>
+inline void mask_row(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen, T* s) {
+  constexpr T hidden = -std::numeric_limits<T>::infinity();
+  const Range whole = vectors_around<T>(seen);
+  set_all(s + whole.begin, seen.begin - whole.begin, hidden);
+  set_all(s + seen.end, whole.end - seen.end, hidden);
+  if (in.bias.data != nullptr) {
+    const Pairs<const T>& x = in.bias;
+    const T* bias = x.data + at.b * x.batch + at.h * x.head + query * x.query + at.key * x.key;
+    if (x.key == 1) {
+      for (int64_t j = seen.begin; j < seen.end; ++j) s[j] += bias[j] * T(log2_e);
+    } else {
+      for (int64_t j = seen.begin; j < seen.end; ++j) s[j] += bias[j * x.key] * T(log2_e);
+    }
+  }
+  if (in.keep.data != nullptr) {
+    const Pairs<const uint8_t>& x = in.keep;
+    const uint8_t* keep =
+        x.data + at.b * x.batch + at.h * x.head + query * x.query + at.key * x.key;
+    if (x.key == 1) {
+      for (int64_t j = seen.begin; j < seen.end; ++j) s[j] = keep[j] != 0 ? s[j] : hidden;
+    } else {
+      for (int64_t j = seen.begin; j < seen.end; ++j) s[j] = keep[j * x.key] != 0 ? s[j] : hidden;
+    }
+  }
+}
+
+/// The fate of weights under dropout.
+struct Dropout {
+  bool any;            // Whether there is dropout at all.
+  uint64_t threshold;  // Bits that reach it keep their weight.
+  double growth;       // Of the weights kept.
+};
+
+template <class T>
+inline Dropout dropout_of(const Attention<T>& in) {
+  return {in.dropout > 0, dropout_threshold(in.dropout), in.dropout < 1 ? 1 / (1 - in.dropout) : 0};
+}
+
+/// The random bits of a row's weights for the whole vectors around `seen`: bits[j] of key at.key +
+/// j.
+template <class T>
+inline void row_bits(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen,
+                     uint32_t* bits) {
+  const Range whole = vectors_around<T>(seen);
+  const int64_t row = (at.b * in.query_heads + at.h) * in.queries + query;
+  fill_random_bits(bits + whole.begin, whole.end - whole.begin, in.key0, in.key1,
+                   static_cast<uint64_t>(row * in.keys + at.key + whole.begin));
+}
+
+/// x[j] = 0 for all j in the range whose bits stay below the threshold.
+template <class T>
+inline void drop(T* x, const uint32_t* bits, uint64_t threshold, Range r) {
+  if (threshold > std::numeric_limits<uint32_t>::max()) {
+    set_all(x + r.begin, r.end - r.begin, T(0));
+    return;
+  }
+  const auto least = static_cast<uint32_t>(threshold);
+  for (int64_t j = r.begin; j < r.end; ++j) x[j] = bits[j] >= least ? x[j] : T(0);
+}
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA
