@@ -1,0 +1,16 @@
+// Dropout.
+#pragma once
+
+#include <rapt/framework/op.hpp>
+
+namespace rapt {
+
+/// Sets each element to 0 with probability p and divides the others by 1 - p (Srivastava et al.
+/// 2014), on a tape for training; elsewhere, and for p = 0, it is x. Which elements fall follows
+/// from the tape's key and the number of random operators recorded before: the gradient drops the
+/// same ones without storing which.
+///
+/// Throws Error for p outside [0, 1].
+Var dropout(const Arg& x, double p);
+
+}  // namespace rapt
