@@ -353,9 +353,18 @@ TEMPLATE_TEST_CASE("gemm: the order of tasks changes no bit", "[gemm]", float, d
       g.c = backward.data();
       for (int64_t task = plan.tasks; task-- > 0;) {
         std::fill(scratch.begin(), scratch.end(), std::numeric_limits<TestType>::quiet_NaN());
-        kernels<GemmTable>().of<TestType>().run(g, plan, scratch.data(), task);
+        run_gemm(g, plan, scratch.data(), task, task + 1);
       }
       REQUIRE(std::memcmp(forward.data(), backward.data(), forward.size() * sizeof(TestType)) == 0);
+      // Nor does how many are run by one call.
+      for (const int64_t step : {2, 3, 5, 7}) {
+        std::fill(backward.begin(), backward.end(), std::numeric_limits<TestType>::quiet_NaN());
+        for (int64_t task = 0; task < plan.tasks; task += step) {
+          run_gemm(g, plan, scratch.data(), task, std::min(task + step, plan.tasks));
+        }
+        REQUIRE(std::memcmp(forward.data(), backward.data(), forward.size() * sizeof(TestType)) ==
+                0);
+      }
     }
   }
 }

@@ -15,16 +15,34 @@ using Form = GemmPlan::Form;
 constexpr int64_t block_depth = 256;
 constexpr int64_t block_bytes = 2048;
 
+// A row block of A that is read down columns, and spreads over more than this, falls out of L1.
+constexpr int64_t pack_a_bytes = 32768;
+
 // Work worth a task of its own, in multiply-adds of floats: some 30 microseconds with AVX-512.
 constexpr int64_t task_work = int64_t{1} << 21;
-constexpr int64_t most_tasks = 64;
+constexpr int64_t most_tasks = 32;
+
+// Row blocks of A packed at a time.
+constexpr int64_t packed_blocks = 8;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/// Where part i of `parts` even parts of n begins.
-constexpr int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
+/// Panels that make up a block of B.
+template <class T>
+int64_t panels_together(const Parts& panels) {
+  const int64_t widest = (panels.base + (panels.extra != 0)) * static_cast<int64_t>(sizeof(Vec<T>));
+  return larger(1, block_bytes / widest);
+}
+
+/// Elements of scratch for packed rows of A, whole cache lines.
+template <class T>
+int64_t packed_rows(const Gemm<T>& g, const GemmPlan& plan) {
+  if (!plan.pack_a) return 0;
+  const int64_t depth = ceil_div(g.k, plan.k_blocks);
+  return ceil_div(packed_blocks * tile_rows * depth, lanes<T>) * lanes<T>;
+}
 
 /// The same product with fewer items, or more columns than one, where the strides allow it.
 template <class T>
@@ -88,19 +106,19 @@ GemmPlan plan(const Gemm<T>& given) {
     const int vectors = tile_vectors(static_cast<int>(ceil_div(g.m, plan.row_blocks)));
     plan.panels = ceil_div(ceil_div(g.n, lanes<T>), vectors);
     plan.k_blocks = larger(1, (g.k + block_depth / 2) / block_depth);
+    plan.pack_a = g.a_col != 1 && plan.row_blocks > 1 &&
+                  g.k * g.a_col * static_cast<int64_t>(sizeof(T)) > pack_a_bytes;
   }
 
-  // Products with few rows or columns wait for memory: they count as some 8 rows.
-  const int64_t work =
-      larger(g.m, 8) * larger(g.n, 8) * g.k * static_cast<int64_t>(sizeof(T) / sizeof(float));
-  if (work * g.batch < 2 * task_work || g.batch >= most_tasks) {
-    plan.task_items = larger(1, smaller(g.batch, task_work / larger(work, 1)));
-    plan.task_items = larger(plan.task_items, 1);
-    if (work * g.batch < 2 * task_work) plan.task_items = g.batch;
+  // Products with a short side wait for memory: it counts as 8.
+  const int64_t work = larger(g.m, 8) * larger(g.n, 8) * larger(g.k, 8) *
+                       static_cast<int64_t>(sizeof(T) / sizeof(float));
+  if (work < task_work || g.batch >= most_tasks) {
+    const bool one_task = work * g.batch < 2 * task_work;
+    plan.task_items = one_task ? g.batch : smaller(g.batch, larger(1, task_work / work));
   } else {
     int64_t wanted = 1;
     while (wanted * 2 * task_work <= work && wanted * g.batch < most_tasks) wanted *= 2;
-    if (wanted == 1) plan.task_items = larger(1, task_work / work);
     // Halves whichever side is longer. Where B is copied, each row of tasks copies it again, and
     // where A has few rows, B is what has to be read: then columns are split first.
     const int64_t shortest = plan.form == Form::packed ? 128 : 2 * tile_rows;
@@ -120,76 +138,79 @@ GemmPlan plan(const Gemm<T>& given) {
   plan.tasks = plan.task_items > 1 ? ceil_div(g.batch, plan.task_items)
                                    : g.batch * plan.row_tasks * plan.panel_tasks;
 
+  int64_t scratch = packed_rows(g, plan);
   if (plan.form == Form::packed) {
-    const int64_t vectors = ceil_div(g.n, lanes<T>);
-    const int64_t widest =
-        smaller(ceil_div(vectors, plan.panel_tasks) + most_vectors,
-                block_bytes / static_cast<int64_t>(sizeof(Vec<T>)) + most_vectors);
-    plan.scratch_bytes =
-        static_cast<size_t>(ceil_div(g.k, plan.k_blocks) * widest) * sizeof(Vec<T>);
+    const Parts panels(ceil_div(g.n, lanes<T>), plan.panels);
+    const int64_t together = smaller(panels_together<T>(panels), plan.panels);
+    scratch += ceil_div(g.k, plan.k_blocks) * panels.begin(together) * lanes<T>;
   } else if (plan.form == Form::dots_packed) {
-    plan.scratch_bytes = static_cast<size_t>(g.n * g.k) * sizeof(T);
+    scratch += g.n * g.k;
   }
+  plan.scratch_bytes = static_cast<size_t>(scratch) * sizeof(T);
   return plan;
 }
 
-/// Row blocks [row_first, row_last) and panels [panel_first, panel_last) of one item.
+/// Part of one item, in row blocks and panels.
+struct Region {
+  int64_t row_first, row_last, panel_first, panel_last;
+};
+
 template <class T>
-void run_tiles(const Gemm<T>& g, const GemmPlan& plan, int64_t row_first, int64_t row_last,
-               int64_t panel_first, int64_t panel_last, T* scratch) {
+void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Region& region, T* scratch) {
   constexpr int64_t L = lanes<T>;
-  const int64_t vectors = ceil_div(g.n, L), blocks = plan.row_blocks;
-  const bool packed = plan.form == Form::packed;
-  for (int64_t panel = panel_first; panel < panel_last;) {
-    const int64_t begin = part(vectors, plan.panels, panel) * L;
-    int64_t panel_end = panel + 1;
-    while (panel_end < panel_last && (part(vectors, plan.panels, panel_end + 1) * L - begin) *
-                                             static_cast<int64_t>(sizeof(T)) <=
-                                         block_bytes) {
-      ++panel_end;
-    }
-    const int64_t end = smaller(part(vectors, plan.panels, panel_end) * L, g.n);
+  const Parts rows(g.m, plan.row_blocks), panels(ceil_div(g.n, L), plan.panels);
+  const auto column = [&](int64_t panel) { return panels.begin(panel) * L; };
+  const bool pack_b = plan.form == Form::packed;
+  T* const packed_a = scratch;
+  T* const packed_b = scratch + packed_rows(g, plan);
+  const int64_t group_panels = panels_together<T>(panels);
+  for (int64_t panel = region.panel_first; panel < region.panel_last; panel += group_panels) {
+    const int64_t panel_end = smaller(panel + group_panels, region.panel_last);
+    const int64_t begin = column(panel), end = smaller(column(panel_end), g.n);
+    const Parts depths(g.k, plan.k_blocks);
     for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
-      const int64_t p = part(g.k, plan.k_blocks, k_block);
-      const int64_t depth = part(g.k, plan.k_blocks, k_block + 1) - p;
+      const int64_t p = depths.begin(k_block), depth = depths.begin(k_block + 1) - p;
       const bool final = k_block + 1 == plan.k_blocks;
-      if (packed) {
-        for (int64_t q = panel; q < panel_end; ++q) {
-          const int64_t j = part(vectors, plan.panels, q) * L;
-          const int64_t width = part(vectors, plan.panels, q + 1) * L - j;
-          pack_panel(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
-                     smaller(width, g.n - j), scratch + (j - begin) * depth, width);
-        }
+      for (int64_t q = panel; pack_b && q < panel_end; ++q) {
+        const int64_t j = column(q), width = column(q + 1) - j;
+        pack_panel(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
+                   smaller(width, g.n - j), packed_b + (j - begin) * depth, width);
       }
-      for (int64_t block = row_first; block < row_last; ++block) {
-        const int64_t i = part(g.m, blocks, block), rows = part(g.m, blocks, block + 1) - i;
-        const T* const a = g.a + i * g.a_row + p * g.a_col;
+      for (int64_t block = region.row_first; block < region.row_last; ++block) {
+        const int64_t i = rows.begin(block), height = rows.begin(block + 1) - i;
+        const T* a = g.a + i * g.a_row + p * g.a_col;
+        int64_t a_row = g.a_row, a_col = g.a_col;
+        if (plan.pack_a) {
+          const int64_t first = block - (block - region.row_first) % packed_blocks;
+          if (block == first) {
+            pack_rows(g.a + p * g.a_col, g.a_row, g.a_col, rows, first,
+                      smaller(first + packed_blocks, region.row_last), depth, packed_a);
+          }
+          a = packed_a + (i - rows.begin(first)) * depth;
+          a_row = 1;
+          a_col = height;
+        }
         T* const c = g.c + i * g.c_row;
         for (int64_t q = panel; q < panel_end; ++q) {
-          const int64_t j = part(vectors, plan.panels, q) * L;
-          const int64_t width = part(vectors, plan.panels, q + 1) * L - j;
+          const int64_t j = column(q), width = column(q + 1) - j;
           const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
-          const T* const b = packed ? scratch + (j - begin) * depth : g.b + p * g.b_row + j;
+          const T* const b = pack_b ? packed_b + (j - begin) * depth : g.b + p * g.b_row + j;
           const Finish<T> finish{g.alpha, k_block == 0 ? g.beta : T(1),
                                  final && g.bias != nullptr ? g.bias + j : nullptr};
-          tiles<T>[last != L][rows - 1][width / L - 1](depth, a, g.a_row, g.a_col, b,
-                                                       packed ? width : g.b_row, c + j, g.c_row,
-                                                       last, finish);
+          tiles<T>[last != L][height - 1][width / L - 1](
+              depth, a, a_row, a_col, b, pack_b ? width : g.b_row, c + j, g.c_row, last, finish);
         }
-        if (final) activate(g.activation, rows, end - begin, c + begin, g.c_row);
+        if (final) activate(g.activation, height, end - begin, c + begin, g.c_row);
       }
     }
-    panel = panel_end;
   }
 }
 
-/// The same for products made of dot products.
 template <class T>
-void run_dots(const Gemm<T>& g, const GemmPlan& plan, int64_t row_first, int64_t row_last,
-              int64_t panel_first, int64_t panel_last, T* scratch) {
-  const int64_t i = part(g.m, plan.row_blocks, row_first);
-  const int64_t rows = part(g.m, plan.row_blocks, row_last) - i;
-  const int64_t j = panel_first * 8, columns = smaller(panel_last * 8, g.n) - j;
+void run_dots(const Gemm<T>& g, const GemmPlan& plan, const Region& region, T* scratch) {
+  const Parts parts(g.m, plan.row_blocks);
+  const int64_t i = parts.begin(region.row_first), rows = parts.begin(region.row_last) - i;
+  const int64_t j = region.panel_first * 8, columns = smaller(region.panel_last * 8, g.n) - j;
   const T* b = g.b + j * g.b_col;
   int64_t b_col = g.b_col;
   if (plan.form == Form::dots_packed) {
@@ -206,25 +227,38 @@ void run_dots(const Gemm<T>& g, const GemmPlan& plan, int64_t row_first, int64_t
 }
 
 template <class T>
-void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t task) {
+void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
   const Gemm<T> g = simplify(given);
-  const int64_t parts = plan.row_tasks * plan.panel_tasks;
-  const int64_t first = plan.task_items > 1 ? task * plan.task_items : task / parts;
-  const int64_t last = smaller(first + plan.task_items, g.batch);
-  const int64_t row_part = task % parts / plan.panel_tasks, panel_part = task % plan.panel_tasks;
-  const bool whole = plan.task_items > 1;
-  for (int64_t item = first; item < last; ++item) {
+  const auto run_item = [&](int64_t item, const Region& region) {
     Gemm<T> one = g;
     one.a += item * g.a_batch;
     one.b += item * g.b_batch;
     one.c += item * g.c_batch;
-    const auto run_part =
-        plan.form == Form::dots || plan.form == Form::dots_packed ? run_dots<T> : run_tiles<T>;
-    run_part(one, plan, whole ? 0 : part(plan.row_blocks, plan.row_tasks, row_part),
-             whole ? plan.row_blocks : part(plan.row_blocks, plan.row_tasks, row_part + 1),
-             whole ? 0 : part(plan.panels, plan.panel_tasks, panel_part),
-             whole ? plan.panels : part(plan.panels, plan.panel_tasks, panel_part + 1),
-             static_cast<T*>(scratch));
+    if (plan.form == Form::dots || plan.form == Form::dots_packed) {
+      run_dots(one, plan, region, static_cast<T*>(scratch));
+    } else {
+      run_tiles(one, plan, region, static_cast<T*>(scratch));
+    }
+  };
+  const int64_t parts = plan.row_tasks * plan.panel_tasks;
+  if (parts == 1) {
+    const int64_t end = smaller(last * plan.task_items, g.batch);
+    for (int64_t item = first * plan.task_items; item < end; ++item) {
+      run_item(item, {0, plan.row_blocks, 0, plan.panels});
+    }
+    return;
+  }
+  const Parts rows(plan.row_blocks, plan.row_tasks), panels(plan.panels, plan.panel_tasks);
+  // Rows vary fastest. Columns of tasks that are asked for as a whole become one region.
+  while (first < last) {
+    const int64_t row = first % plan.row_tasks, panel = first / plan.row_tasks % plan.panel_tasks;
+    int64_t high = smaller(last - first, plan.row_tasks - row), wide = 1;
+    if (high == plan.row_tasks) {
+      wide = smaller((last - first) / plan.row_tasks, plan.panel_tasks - panel);
+    }
+    run_item(first / parts, {rows.begin(row), rows.begin(row + high), panels.begin(panel),
+                             panels.begin(panel + wide)});
+    first += high * wide;
   }
 }
 

@@ -39,21 +39,23 @@ struct Gemm {
 /// How one product is cut up. Only `tasks` and `scratch_bytes` matter to the caller.
 struct GemmPlan {
   int64_t tasks = 0;         ///< 0 where C is empty.
-  size_t scratch_bytes = 0;  ///< For each task running at a time, aligned to 64 bytes; may be 0.
+  size_t scratch_bytes = 0;  ///< For each call of run() at a time, aligned to 64 bytes; may be 0.
 
   /// tiles: register tiles, B read in place; packed: the same with B copied block by block;
   /// dots: rows of A times columns of B; dots_packed: the same with B transposed first.
   enum class Form : int8_t { tiles, packed, dots, dots_packed } form = Form::tiles;
-  int64_t row_blocks = 1, panels = 1, k_blocks = 1;        ///< Of one item.
-  int64_t row_tasks = 1, panel_tasks = 1, task_items = 1;  ///< task_items > 1: whole items.
+  bool pack_a = false;
+  int64_t row_blocks = 1, panels = 1, k_blocks = 1;        // Of one item.
+  int64_t row_tasks = 1, panel_tasks = 1, task_items = 1;  // task_items > 1: whole items.
 };
 
 template <class T>
 struct GemmKernels {
   /// Reads sizes, strides and whether there is a bias; no element.
   GemmPlan (*plan)(const Gemm<T>&);
-  /// Runs one task of 0 .. plan.tasks - 1. No other running task may use the same scratch.
-  void (*run)(const Gemm<T>&, const GemmPlan&, void* scratch, int64_t task);
+  /// Runs tasks first .. last - 1 of the plan's. Neighbours cost less in one call than in several,
+  /// as they share what is packed. Calls at the same time need scratch of their own.
+  void (*run)(const Gemm<T>&, const GemmPlan&, void* scratch, int64_t first, int64_t last);
 };
 
 struct GemmTable {
@@ -77,12 +79,16 @@ GemmPlan plan_gemm(const Gemm<T>& g) {
   return kernels<GemmTable>().of<T>().plan(g);
 }
 
+template <class T>
+void run_gemm(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
+  kernels<GemmTable>().of<T>().run(g, plan, scratch, first, last);
+}
+
 /// All of it in the calling thread. `scratch` has plan_gemm(g).scratch_bytes.
 template <class T>
 void gemm(const Gemm<T>& g, void* scratch) {
-  const GemmKernels<T>& kernel = kernels<GemmTable>().of<T>();
-  const GemmPlan plan = kernel.plan(g);
-  for (int64_t task = 0; task < plan.tasks; ++task) kernel.run(g, plan, scratch, task);
+  const GemmPlan plan = plan_gemm(g);
+  run_gemm(g, plan, scratch, 0, plan.tasks);
 }
 
 }  // namespace rapt::kernels

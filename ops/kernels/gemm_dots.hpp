@@ -103,7 +103,8 @@ void dots(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col, T* c,
 template <class T>
 void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
                 int64_t b_col, T* c, int64_t c_row, const Finish<T>& finish) {
-  const int64_t step = m == 1 ? 8 : 4;
+  const int64_t step = m == 1 ? 8 : 4, blocks = (m + dot_rows - 1) / dot_rows;
+  const Parts parts(m, blocks);
   for (int64_t j = 0; j < n; j += step) {
     const Finish<T> here{finish.alpha, finish.beta, finish.bias ? finish.bias + j : nullptr};
     const T* const column = b + j * b_col;
@@ -111,9 +112,8 @@ void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, cons
       dots<T, 1, 8>(k, a, a_row, column, b_col, c + j, c_row, n - j, here);
       continue;
     }
-    const int64_t blocks = (m + dot_rows - 1) / dot_rows;
     for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t i = m * block / blocks, rows = m * (block + 1) / blocks - i;
+      const int64_t i = parts.begin(block), rows = parts.begin(block + 1) - i;
       const T* const row = a + i * a_row;
       T* const to = c + i * c_row + j;
       if (rows == 1) dots<T, 1, 4>(k, row, a_row, column, b_col, to, c_row, n - j, here);

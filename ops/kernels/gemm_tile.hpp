@@ -19,6 +19,9 @@ constexpr int tile_vectors(int rows) {
 }
 inline constexpr int most_vectors = 8;
 
+// Rows of B are asked for so many steps before they are used.
+inline constexpr int64_t rows_ahead = 8;
+
 // A row's last vector, of fewer than `lanes` elements.
 #if defined(RAPT_KERNEL_ISA_avx512)
 template <class T>
@@ -112,6 +115,9 @@ void tile(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64
     for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>(T(0));
   }
   for (int64_t p = 0; p < k; ++p) {
+    // Rows of B that lie apart are no stream that the processor would see by itself.
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) __builtin_prefetch(b + rows_ahead * b_row + v * L);
     Vec<T> row[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
