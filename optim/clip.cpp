@@ -1,0 +1,78 @@
+#include <cmath>
+#include <rapt/framework/tape.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/kernels/optimizer.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/optim/clip.hpp>
+
+namespace rapt {
+namespace {
+
+/// Elements of one partial sum.
+constexpr int64_t chunk = 16384;
+
+int64_t chunks_of(const TensorView& view) { return (view.size() + chunk - 1) / chunk; }
+
+int64_t chunks_of_all(const ForwardContext& c) {
+  int64_t n = 0;
+  for (int i = 0; i < c.inputs(); ++i) n += chunks_of(c.input(i));
+  return n;
+}
+
+double chunk_sum(const TensorView& view, int64_t index) {
+  const auto& table = kernels::kernels<kernels::OptimizerKernels>();
+  const int64_t begin = index * chunk;
+  const int64_t end = std::min(begin + chunk, view.size());
+  return view.dtype == DType::float32
+             ? table.f32.sum_of_squares(view.as<const float>(), begin, end)
+             : table.f64.sum_of_squares(view.as<const double>(), begin, end);
+}
+
+const Op global_norm_op{.name = "global_norm",
+                        .shape =
+                            [](ShapeContext& c) {
+                              for (int i = 0; i < c.inputs(); ++i) {
+                                if (!is_float(c.dtype(i))) c.fail("the arrays have to hold floats");
+                              }
+                              c.output({}, DType::float64);
+                            },
+                        .forward =
+                            [](const ForwardContext& c) {
+                              auto* sums = static_cast<double*>(c.scratch());
+                              const int64_t n = chunks_of_all(c);
+                              c.parallel(n, [&](int64_t i) {
+                                int64_t index = i;
+                                int array = 0;
+                                for (; index >= chunks_of(c.input(array)); ++array)
+                                  index -= chunks_of(c.input(array));
+                                sums[i] = chunk_sum(c.input(array), index);
+                              });
+                              double total = 0;
+                              for (int64_t i = 0; i < n; ++i) total += sums[i];
+                              *c.output().as<double>() = std::sqrt(total);
+                            },
+                        .reference =
+                            [](ReferenceContext& c) {
+                              Var total = sum(square(cast(c.input(0), DType::float64)));
+                              for (int i = 1; i < c.inputs(); ++i) {
+                                total = total + sum(square(cast(c.input(i), DType::float64)));
+                              }
+                              c.output() = sqrt(total);
+                            },
+                        .scratch = [](const ForwardContext& c) { return chunks_of_all(c) * 8; }};
+
+}  // namespace
+
+Var global_norm(std::span<const Var> arrays, SourceLocation where) {
+  std::vector<Arg> args;
+  args.reserve(arrays.size());
+  for (const Var& array : arrays) args.emplace_back(array, where);
+  return record(global_norm_op, args);
+}
+
+Var clip_factor(const Var& norm, double limit, SourceLocation where) {
+  const Arg one(1.0, where), largest(limit, where), tiny(1e-6, where);
+  return minimum(one, div(largest, add(Arg(norm, where), tiny)));
+}
+
+}  // namespace rapt

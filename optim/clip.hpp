@@ -1,0 +1,18 @@
+// The size of a set of gradients, and the factor that limits it.
+#pragma once
+
+#include <rapt/framework/op.hpp>
+#include <span>
+
+namespace rapt {
+
+/// The square root of the sum of all elements' squares over all the arrays, as a float64 scalar;
+/// the same to the bit on any number of threads. Throws Error where there is no array, or one that
+/// does not hold floats.
+Var global_norm(std::span<const Var> arrays, SourceLocation where = SourceLocation::current());
+
+/// min(1, limit / (norm + 1e-6)), the factor of torch.nn.utils.clip_grad_norm_; a float64 scalar
+/// (Pascanu et al. 2013, On the difficulty of training recurrent neural networks).
+Var clip_factor(const Var& norm, double limit, SourceLocation where = SourceLocation::current());
+
+}  // namespace rapt

@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/optim/ema.hpp>
+#include <rapt/optim/state.hpp>
+#include <rapt/optim/update.hpp>
+
+namespace rapt {
+
+ExponentialMovingAverage::ExponentialMovingAverage(std::vector<Parameter> parameters, double decay)
+    : parameters_(std::move(parameters)), decay_(decay) {
+  if (!(decay >= 0 && decay <= 1)) {
+    throw Error(fmt::format("moving average: the decay is {}, not in [0, 1]", decay));
+  }
+  for (const Parameter& parameter : parameters_) {
+    if (!parameter) throw Error("moving average: a parameter has no value");
+    if (!is_float(parameter.value().dtype())) {
+      throw Error(fmt::format("moving average: the parameter {} holds {}, not floats",
+                              parameter.name(), name(parameter.value().dtype())));
+    }
+    averages_.push_back(parameter.value().clone());
+  }
+}
+
+void ExponentialMovingAverage::update() {
+  if (parameters_.empty()) return;
+  Tape tape;
+  Graph& graph = tape.graph();
+  const SourceLocation where = SourceLocation::current();
+  const Var decay = graph.constant(decay_, DType::float64, where);
+  std::vector<Arg> parts;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    parts.emplace_back(
+        record(moving_average_op, {Arg(averages_[i]), Arg(parameters_[i]), Arg(decay)}));
+  }
+  Executor::current().run({record(updates_op, parts)});
+}
+
+void ExponentialMovingAverage::swap() {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    ParameterState& state = *parameters_[i].state();
+    auto* value = static_cast<std::byte*>(state.value.bytes());
+    std::swap_ranges(value, value + state.value.size() * size_of(state.value.dtype()),
+                     static_cast<std::byte*>(averages_[i].bytes()));
+    ++state.version;
+  }
+}
+
+void ExponentialMovingAverage::copy_to_parameters() {
+  for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].set(averages_[i]);
+}
+
+std::vector<std::pair<std::string, Tensor>> ExponentialMovingAverage::state() const {
+  std::vector<std::pair<std::string, Tensor>> state;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& name = parameters_[i].name();
+    state.emplace_back("average/" + (name.empty() ? std::to_string(i) : name), averages_[i]);
+  }
+  return state;
+}
+
+void ExponentialMovingAverage::load(const std::vector<std::pair<std::string, Tensor>>& saved) {
+  restore(state(), saved, "moving average");
+}
+
+}  // namespace rapt

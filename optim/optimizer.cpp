@@ -1,0 +1,230 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/grad.hpp>
+#include <rapt/optim/clip.hpp>
+#include <rapt/optim/optimizer.hpp>
+#include <rapt/optim/state.hpp>
+#include <rapt/optim/update.hpp>
+
+namespace rapt {
+namespace {
+
+/// A gradient may lie in a parameter's own memory (that of q in p q is p): then it is copied, since
+/// the update of that parameter may come first.
+Var apart_from_parameters(Graph& graph, const Var& gradient) {
+  const Node& node = graph.nodes[graph.values[graph.values[gradient.id()].base].node];
+  const bool aliased = node.op == nullptr && graph.leaves[node.first_word].parameter != nullptr;
+  return aliased ? gradient * 1 : gradient;
+}
+
+void run(const Var& done, const Var& loss, std::span<const Var> also, const Var& norm) {
+  std::vector<Var> targets{loss};
+  targets.insert(targets.end(), also.begin(), also.end());
+  if (done) targets.push_back(done);
+  if (norm) targets.push_back(norm);
+  Executor::current().run(targets);
+}
+
+}  // namespace
+
+std::vector<ParameterGroup> decay_matrices_only(const std::vector<Parameter>& parameters) {
+  std::vector<ParameterGroup> groups{{.parameters = {}}, {.parameters = {}, .decay_factor = 0}};
+  for (const Parameter& parameter : parameters) {
+    groups[parameter.shape().rank() >= 2 ? 0 : 1].parameters.push_back(parameter);
+  }
+  return groups;
+}
+
+Optimizer::Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_norm,
+                     std::vector<std::string> slots)
+    : groups_(std::move(groups)), slots_(std::move(slots)), lr_(lr), clip_norm_(clip_norm) {
+  if (!(clip_norm_ >= 0)) {
+    throw Error(fmt::format("optimizer: clip_norm is {}, below 0", clip_norm_));
+  }
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    for (const Parameter& parameter : groups_[g].parameters) {
+      if (!parameter) throw Error("optimizer: a parameter has no value");
+      const std::string name =
+          parameter.name().empty() ? std::to_string(entries_.size()) : parameter.name();
+      if (!is_float(parameter.value().dtype())) {
+        throw Error(fmt::format("optimizer: the parameter {} holds {}, not floats", name,
+                                rapt::name(parameter.value().dtype())));
+      }
+      for (const Entry& other : entries_) {
+        if (other.parameter.state() == parameter.state()) {
+          throw Error(fmt::format("optimizer: the parameter {} is given twice", name));
+        }
+      }
+      Entry entry{.parameter = parameter, .group = g, .name = name, .slots = {}, .gathered = {}};
+      for (size_t s = 0; s < slots_.size(); ++s) {
+        entry.slots.push_back(zeros(parameter.shape(), parameter.value().dtype()));
+      }
+      entries_.push_back(std::move(entry));
+    }
+  }
+}
+
+std::vector<Optimizer::Entry*> Optimizer::trainable() {
+  std::vector<Entry*> found;
+  for (Entry& entry : entries_) {
+    if (entry.parameter.trainable()) found.push_back(&entry);
+  }
+  return found;
+}
+
+std::vector<Var> Optimizer::gradients(const Var& loss, std::span<Entry* const> entries,
+                                      SourceLocation where) const {
+  Graph& graph = loss.graph();
+  std::vector<Var> wrt;
+  wrt.reserve(entries.size());
+  for (const Entry* entry : entries) wrt.push_back(graph.parameter(entry->parameter, where));
+  std::vector<Var> grads = grad(loss, wrt);
+  for (Var& gradient : grads) gradient = apart_from_parameters(graph, gradient);
+  return grads;
+}
+
+void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLocation where) {
+  Graph& graph = loss.graph();
+  const std::vector<Entry*> entries = trainable();
+  const std::vector<Var> grads = gradients(loss, entries, where);
+  std::vector<Arg> parts;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    Entry& entry = *entries[i];
+    if (!entry.gathered) {
+      entry.gathered = Tensor(entry.parameter.shape(), entry.parameter.value().dtype());
+    }
+    const Var gathered = graph.constant(entry.gathered, where);
+    const Op& op = entry.pending ? add_gradient_op : keep_gradient_op;
+    parts.emplace_back(record(op, {Arg(gathered, where), Arg(grads[i], where)}), where);
+  }
+  run(parts.empty() ? Var() : record(updates_op, parts), loss, also, {});
+  for (Entry* entry : entries) entry->pending = true;
+}
+
+void Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation where) {
+  Graph& graph = loss.graph();
+  const std::vector<Entry*> entries = trainable();
+  std::vector<Var> grads = gradients(loss, entries, where);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (!entries[i]->pending) continue;
+    grads[i] = add(Arg(graph.constant(entries[i]->gathered, where), where), Arg(grads[i], where));
+  }
+  Var norm, factor;
+  if (clip_norm_ > 0 && !grads.empty()) {
+    norm = global_norm(grads, where);
+    factor = clip_factor(norm, clip_norm_, where);
+  }
+
+  // Parameters of one group that have been through as many steps share their numbers.
+  struct Known {
+    size_t group;
+    int64_t steps;
+    Var numbers;
+  };
+  std::vector<Known> known;
+  const auto numbers_of = [&](const Entry& entry) {
+    for (const Known& k : known) {
+      if (k.group == entry.group && k.steps == entry.steps) return k.numbers;
+    }
+    const ParameterGroup& group = groups_[entry.group];
+    const Tensor made = numbers(lr_ * group.lr_factor, group.decay_factor, entry.steps + 1);
+    known.push_back({entry.group, entry.steps, graph.constant(made, where)});
+    return known.back().numbers;
+  };
+  std::vector<Arg> parts, args;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    args.clear();
+    args.emplace_back(graph.parameter(entries[i]->parameter, where), where);
+    for (const Tensor& slot : entries[i]->slots) {
+      args.emplace_back(graph.constant(slot, where), where);
+    }
+    args.emplace_back(grads[i], where);
+    args.emplace_back(numbers_of(*entries[i]), where);
+    if (factor) args.emplace_back(factor, where);
+    parts.emplace_back(record(update(), args), where);
+  }
+  run(parts.empty() ? Var() : record(updates_op, parts), loss, also, norm);
+
+  for (Entry* entry : entries) {
+    ++entry->steps;
+    entry->pending = false;
+  }
+  ++steps_;
+  last_norm_ = norm ? norm.item() : 0;
+}
+
+// ---- saving -------------------------------------------------------------------------------------
+
+std::vector<std::pair<std::string, Tensor>> Optimizer::state() const {
+  std::vector<std::pair<std::string, Tensor>> state;
+  const auto add_count = [&](const std::string& name, int64_t count) {
+    state.emplace_back(name, full({}, static_cast<double>(count), DType::int32));
+  };
+  add_count("optimizer/steps", steps_);
+  for (const Entry& entry : entries_) {
+    const std::string path = "optimizer/" + entry.name + "/";
+    add_count(path + "steps", entry.steps);
+    for (size_t s = 0; s < slots_.size(); ++s) state.emplace_back(path + slots_[s], entry.slots[s]);
+  }
+  return state;
+}
+
+void Optimizer::load(const std::vector<std::pair<std::string, Tensor>>& saved) {
+  const std::vector<std::pair<std::string, Tensor>> own = state();
+  restore(own, saved, "optimizer");
+  size_t i = 0;
+  steps_ = static_cast<int64_t>(own[i++].second.item());
+  for (Entry& entry : entries_) {
+    entry.steps = static_cast<int64_t>(own[i].second.item());
+    entry.pending = false;
+    i += 1 + slots_.size();
+  }
+}
+
+// ---- the kinds ----------------------------------------------------------------------------------
+
+Sgd::Sgd(std::vector<ParameterGroup> groups, const SgdOptions& options)
+    : Optimizer(std::move(groups), options.lr, options.clip_norm,
+                options.momentum != 0 ? std::vector<std::string>{"velocity"}
+                                      : std::vector<std::string>{}),
+      options_(options) {
+  if (options.nesterov && options.momentum <= 0) {
+    throw Error("sgd: Nesterov's momentum needs a momentum above 0");
+  }
+}
+
+const Op& Sgd::update() const { return options_.momentum != 0 ? sgd_momentum_op : sgd_op; }
+
+Tensor Sgd::numbers(double lr, double decay_factor, int64_t) const {
+  return numbers_tensor(kernels::SgdNumbers{.lr = lr,
+                                            .momentum = options_.momentum,
+                                            .decay = options_.weight_decay * decay_factor,
+                                            .nesterov = options_.nesterov ? 1.0 : 0.0});
+}
+
+Adam::Adam(std::vector<ParameterGroup> groups, const AdamOptions& options, bool decoupled)
+    : Optimizer(std::move(groups), options.lr, options.clip_norm, {"mean", "variance"}),
+      options_(options),
+      decoupled_(decoupled) {}
+
+const Op& Adam::update() const { return adam_op; }
+
+Tensor Adam::numbers(double lr, double decay_factor, int64_t t) const {
+  const double decay = options_.weight_decay * decay_factor;
+  const auto steps = static_cast<double>(t);
+  return numbers_tensor(
+      kernels::AdamNumbers{.beta1 = options_.beta1,
+                           .beta2 = options_.beta2,
+                           .eps = options_.eps,
+                           .step = lr / (1 - std::pow(options_.beta1, steps)),
+                           .root = 1 / std::sqrt(1 - std::pow(options_.beta2, steps)),
+                           .shrink = decoupled_ ? 1 - lr * decay : 1,
+                           .decay = decoupled_ ? 0 : decay});
+}
+
+}  // namespace rapt

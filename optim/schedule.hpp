@@ -1,0 +1,49 @@
+// Learning rates over the steps of training: functions of the number of updates made so far.
+//
+//   const auto rate = schedules::warmup_inverse_sqrt(1e-3, 4000);
+//   adam.lr(rate(adam.steps()));
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <numbers>
+
+namespace rapt::schedules {
+
+/// The learning rate of the update that follows `step` others.
+using Schedule = std::function<double(int64_t step)>;
+
+inline Schedule constant(double rate) {
+  return [=](int64_t) { return rate; };
+}
+
+/// With t = step + 1: peak * min(t / warmup, sqrt(warmup / t)). Vaswani et al. 2017, section 5.3,
+/// whose formula this is with peak = 1 / sqrt(d_model * warmup).
+inline Schedule warmup_inverse_sqrt(double peak, int64_t warmup) {
+  return [=](int64_t step) {
+    const auto t = static_cast<double>(step + 1),
+               w = static_cast<double>(std::max<int64_t>(warmup, 1));
+    return peak * std::min(t / w, std::sqrt(w / t));
+  };
+}
+
+/// Rises to `peak` in `warmup` updates, then falls along half a cosine to `floor` at step `total`,
+/// and stays there: floor + (peak - floor) (1 + cos(pi (step - warmup) / (total - warmup))) / 2.
+/// Loshchilov and Hutter 2017 (SGDR), equation 5, without restarts.
+inline Schedule cosine(double peak, int64_t warmup, int64_t total, double floor = 0) {
+  return [=](int64_t step) {
+    if (step < warmup) return peak * static_cast<double>(step + 1) / static_cast<double>(warmup);
+    if (step >= total) return floor;
+    const double part = static_cast<double>(step - warmup) / static_cast<double>(total - warmup);
+    return floor + (peak - floor) * (1 + std::cos(std::numbers::pi * part)) / 2;
+  };
+}
+
+/// base * factor^floor(step / every): multiplied by `factor` after each `every` updates.
+inline Schedule step_decay(double base, int64_t every, double factor) {
+  return [=](int64_t step) { return base * std::pow(factor, static_cast<double>(step / every)); };
+}
+
+}  // namespace rapt::schedules

@@ -1,0 +1,128 @@
+#include <algorithm>
+#include <rapt/optim/update.hpp>
+
+namespace rapt {
+namespace {
+
+using namespace kernels;
+
+/// Elements of one task.
+constexpr int64_t chunk = 16384;
+
+/// The shape rule: the first inputs, which are arrays, agree in shape and type.
+void same_arrays(ShapeContext& c, int arrays) {
+  for (int i = 1; i < arrays; ++i) {
+    if (c.input(i) != c.input(0) || c.dtype(i) != c.dtype(0)) {
+      c.fail("the arrays differ in shape or type: " + to_string(c.input(0)) + ", " +
+             to_string(c.input(i)));
+    }
+  }
+  c.output({0}, DType::float64);
+}
+
+/// Calls body(functions, element type's null pointer, begin, end) for each part of input 0.
+template <class Body>
+void for_each_part(const ForwardContext& c, const Body& body) {
+  const int64_t n = c.input(0).size();
+  const auto& table = kernels::kernels<OptimizerKernels>();
+  c.parallel((n + chunk - 1) / chunk, [&](int64_t i) {
+    const int64_t begin = i * chunk, end = std::min(n, begin + chunk);
+    if (c.input(0).dtype == DType::float32) {
+      body(table.f32, static_cast<float*>(nullptr), begin, end);
+    } else {
+      body(table.f64, static_cast<double*>(nullptr), begin, end);
+    }
+  });
+}
+
+/// The gradient's factor, where the operator was given one.
+const double* factor(const ForwardContext& c, int i) {
+  return i < c.inputs() ? c.input(i).as<const double>() : nullptr;
+}
+
+void sgd(const ForwardContext& c, bool momentum) {
+  const int gradient = momentum ? 2 : 1;
+  for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
+    using T = std::remove_pointer_t<decltype(type)>;
+    const SgdUpdate<T> update{.parameter = c.input(0).as<T>(),
+                              .velocity = momentum ? c.input(1).as<T>() : nullptr,
+                              .gradient = c.input(gradient).as<const T>(),
+                              .numbers = c.input(gradient + 1).as<const SgdNumbers>(),
+                              .scale = factor(c, gradient + 2)};
+    functions.sgd(update, begin, end);
+  });
+}
+
+}  // namespace
+
+const Op sgd_op{.name = "sgd",
+                .shape = [](ShapeContext& c) { same_arrays(c, 2); },
+                .forward = [](const ForwardContext& c) { sgd(c, false); },
+                .mutates = 0b1};
+
+const Op sgd_momentum_op{.name = "sgd_momentum",
+                         .shape = [](ShapeContext& c) { same_arrays(c, 3); },
+                         .forward = [](const ForwardContext& c) { sgd(c, true); },
+                         .mutates = 0b11};
+
+const Op adam_op{
+    .name = "adam",
+    .shape = [](ShapeContext& c) { same_arrays(c, 4); },
+    .forward =
+        [](const ForwardContext& c) {
+          for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
+            using T = std::remove_pointer_t<decltype(type)>;
+            const AdamUpdate<T> update{.parameter = c.input(0).as<T>(),
+                                       .mean = c.input(1).as<T>(),
+                                       .variance = c.input(2).as<T>(),
+                                       .gradient = c.input(3).as<const T>(),
+                                       .numbers = c.input(4).as<const AdamNumbers>(),
+                                       .scale = factor(c, 5)};
+            functions.adam(update, begin, end);
+          });
+        },
+    .mutates = 0b111};
+
+const Op keep_gradient_op{
+    .name = "keep_gradient",
+    .shape = [](ShapeContext& c) { same_arrays(c, 2); },
+    .forward =
+        [](const ForwardContext& c) {
+          for_each_part(c, [&](const auto&, auto* type, int64_t begin, int64_t end) {
+            using T = std::remove_pointer_t<decltype(type)>;
+            const T* from = c.input(1).as<const T>();
+            std::copy(from + begin, from + end, c.input(0).as<T>() + begin);
+          });
+        },
+    .mutates = 0b1};
+
+const Op add_gradient_op{
+    .name = "add_gradient",
+    .shape = [](ShapeContext& c) { same_arrays(c, 2); },
+    .forward =
+        [](const ForwardContext& c) {
+          for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
+            using T = std::remove_pointer_t<decltype(type)>;
+            functions.accumulate(c.input(0).as<T>(), c.input(1).as<const T>(), begin, end);
+          });
+        },
+    .mutates = 0b1};
+
+const Op moving_average_op{
+    .name = "moving_average",
+    .shape = [](ShapeContext& c) { same_arrays(c, 2); },
+    .forward =
+        [](const ForwardContext& c) {
+          const double decay = *c.input(2).as<const double>();
+          for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
+            using T = std::remove_pointer_t<decltype(type)>;
+            functions.average(c.input(0).as<T>(), c.input(1).as<const T>(), decay, begin, end);
+          });
+        },
+    .mutates = 0b1};
+
+const Op updates_op{.name = "updates",
+                    .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
+                    .forward = [](const ForwardContext&) {}};
+
+}  // namespace rapt

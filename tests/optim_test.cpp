@@ -1,0 +1,383 @@
+// Optimizers against their formulas, written out in double precision for each step.
+#include <array>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/random.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/optim/clip.hpp>
+#include <rapt/optim/ema.hpp>
+#include <rapt/optim/optimizer.hpp>
+
+using namespace rapt;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr auto f64 = DType::float64;
+
+Parameter parameter(std::initializer_list<double> values, const std::string& name = "p") {
+  Parameter made(tensor<double>(values));
+  made.state()->name = name;
+  return made;
+}
+
+double at(const Parameter& p, size_t i = 0) { return p.value().data<double>()[i]; }
+
+/// A loss with the gradient 2 w (p - target), elementwise.
+Var distance(const Arg& p, double target, double w = 1) { return sum(square(p - target) * w); }
+
+/// A two-layer network with enough elements for several tasks, and its data.
+struct Network {
+  Parameter a{uniform(Key{1}, {130, 300}, -0.1, 0.1)};
+  Parameter b{uniform(Key{2}, {130}, -0.1, 0.1)};
+  Tensor x = uniform(Key{3}, {130, 300}, -1, 1);
+
+  Network() {
+    a.state()->name = "a";
+    b.state()->name = "b";
+  }
+  std::vector<Parameter> parameters() const { return {a, b}; }
+  Var loss(double shift = 0) const {
+    return sum(square(sum(tanh(a * x), Axes{1}) + b - (0.5 + shift)));
+  }
+  std::vector<float> values() const {
+    std::vector<float> all = a.value().to_vector<float>();
+    for (const float v : b.value().to_vector<float>()) all.push_back(v);
+    return all;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("sgd follows its formula") {
+  const bool nesterov = GENERATE(false, true);
+  const double momentum = GENERATE(0.0, 0.9);
+  if (nesterov && momentum == 0) return;
+  const Parameter p = parameter({3, -2});
+  Sgd sgd({p}, {.lr = 0.1, .momentum = momentum, .nesterov = nesterov, .weight_decay = 0.02});
+  double x = 3, u = 0;
+  for (int step = 0; step < 5; ++step) {
+    Tape tape;
+    const Var loss = distance(p, 1);
+    sgd.step(loss);
+    const double g = 2 * (x - 1) + 0.02 * x;
+    u = momentum * u + g;
+    x -= 0.1 * (nesterov ? g + momentum * u : u);
+    CHECK(at(p) == Approx(x).epsilon(1e-14));
+  }
+  CHECK(sgd.steps() == 5);
+}
+
+TEST_CASE("adam follows its formula, with L2 or decoupled decay") {
+  const bool decoupled = GENERATE(false, true);
+  const Parameter p = parameter({3, -2});
+  const AdamOptions options{
+      .lr = 0.1, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.05};
+  std::unique_ptr<Optimizer> adam;
+  if (decoupled) {
+    adam = std::make_unique<AdamW>(std::vector{p}, options);
+  } else {
+    adam = std::make_unique<Adam>(std::vector{p}, options);
+  }
+  std::array<double, 2> x{3, -2}, m{}, v{};
+  for (int t = 1; t <= 6; ++t) {
+    const double lr = 0.1 / t;
+    adam->lr(lr);
+    Tape tape;
+    adam->step(distance(p, 1));
+    for (size_t i = 0; i < 2; ++i) {
+      double g = 2 * (x[i] - 1);
+      if (decoupled) {
+        x[i] *= 1 - lr * 0.05;
+      } else {
+        g += 0.05 * x[i];
+      }
+      m[i] = 0.8 * m[i] + 0.2 * g;
+      v[i] = 0.95 * v[i] + 0.05 * g * g;
+      const double mean = m[i] / (1 - std::pow(0.8, t));
+      const double variance = v[i] / (1 - std::pow(0.95, t));
+      x[i] -= lr * mean / (std::sqrt(variance) + 1e-3);
+      CHECK(at(p, i) == Approx(x[i]).epsilon(1e-13));
+    }
+  }
+}
+
+TEST_CASE("a step computes the loss and what is asked for beside it, from the old parameters") {
+  const Parameter p = parameter({3});
+  Adam adam({p});
+  Executor executor;
+  const Executor::Use use(executor);
+  Tape tape;
+  const Var loss = distance(p, 1);
+  const Var twice = p * 2;
+  adam.step(loss, {twice});
+  CHECK(executor.counters().runs == 1);
+  CHECK(loss.item() == 4);
+  CHECK(twice.item() == 6);
+  CHECK(executor.counters().runs == 1);
+  CHECK(at(p) == Approx(3 - 1e-3));
+}
+
+TEST_CASE("groups scale the learning rate and the weight decay") {
+  const Parameter matrix(full({2, 2}, 2, f64)), bias(full({2}, 2, f64)), slow(full({}, 2, f64));
+  std::vector<ParameterGroup> groups = decay_matrices_only({matrix, bias});
+  groups.push_back({.parameters = {slow}, .lr_factor = 0.5, .decay_factor = 3});
+  AdamW adam(groups, {.lr = 0.1, .weight_decay = 0.5});
+  Tape tape;
+  adam.step(sum(matrix * 0));
+  CHECK(at(matrix, 3) == Approx(2 * (1 - 0.1 * 0.5)));
+  CHECK(at(bias, 1) == 2);
+  CHECK(at(slow) == Approx(2 * (1 - 0.05 * 1.5)));
+}
+
+TEST_CASE("the norm of all gradients is limited") {
+  // The gradients are 3 and 4: their norm is 5.
+  const double limit = GENERATE(2.0, 5.5, std::numeric_limits<double>::infinity(), 0.0);
+  const Parameter p = parameter({0}), q = parameter({0}, "q");
+  Sgd sgd(std::vector<ParameterGroup>{{{p}}, {{q}}}, {.lr = 1, .clip_norm = limit});
+  Tape tape;
+  sgd.step(sum(p * 3 + q * 4));
+  const double factor = limit == 2.0 ? 2 / (5 + 1e-6) : 1;
+  CHECK(at(p) == Approx(-3 * factor).epsilon(1e-14));
+  CHECK(at(q) == Approx(-4 * factor).epsilon(1e-14));
+  CHECK(sgd.last_norm() == Approx(limit == 0 ? 0 : 5).epsilon(1e-14));
+}
+
+TEST_CASE("global_norm takes arrays of any size and float type") {
+  Tape tape;
+  const Tensor a = uniform(Key{1}, {3, 16384}, -1, 1), b = uniform(Key{2}, {7}, -1, 1, f64);
+  double total = 0;
+  for (const double v : a.to_vector<double>()) total += v * v;
+  for (const double v : b.to_vector<double>()) total += v * v;
+  const std::vector<Var> arrays{as_var(a), as_var(b), as_var(zeros({0, 4}))};
+  CHECK(global_norm(arrays).item() == Approx(std::sqrt(total)).epsilon(1e-7));
+  CHECK_THROWS_WITH(global_norm(std::vector{as_var(tensor<int32_t>({1}))}), Contains("floats"));
+}
+
+TEST_CASE("parts of a batch, accumulated, are the batch") {
+  const double clip = GENERATE(0.0, 0.5);
+  std::array<Parameter, 2> p{parameter({3, -1, 0.5}), parameter({3, -1, 0.5})};
+  Adam whole({p[0]}, {.lr = 0.1, .clip_norm = clip}), parts({p[1]}, {.lr = 0.1, .clip_norm = clip});
+  // Whole numbers and quarters: their sums are exact in any order.
+  for (int step = 0; step < 3; ++step) {
+    {
+      Tape tape;
+      whole.step((distance(p[0], 1) + distance(p[0], 2) + distance(p[0], 4, 2)) / 4);
+    }
+    for (const double target : {1.0, 2.0}) {
+      Tape tape;
+      const Var loss = distance(p[1], target) / 4;
+      parts.accumulate(loss);
+      CHECK(tape.graph().result(loss.id()) != nullptr);
+    }
+    Tape tape;
+    parts.step(distance(p[1], 4, 2) / 4);
+    for (size_t i = 0; i < 3; ++i) {
+      // The order of the additions is the only difference.
+      CHECK(at(p[0], i) == Approx(at(p[1], i)).epsilon(1e-14));
+    }
+    CHECK(whole.last_norm() == Approx(parts.last_norm()).epsilon(1e-14));
+  }
+  CHECK(parts.steps() == 3);
+}
+
+TEST_CASE("a new learning rate, limit of the norm or step needs no new plan") {
+  const Network net;
+  AdamW adam(decay_matrices_only(net.parameters()), {.weight_decay = 0.1, .clip_norm = 1});
+  Executor executor;
+  const Executor::Use use(executor);
+  for (int step = 0; step < 10; ++step) {
+    adam.lr(1e-3 * (step + 1));
+    Tape tape;
+    adam.step(net.loss(step));
+    CHECK(executor.counters().plans_made == 1);
+  }
+  CHECK(executor.counters().runs == 10);
+}
+
+TEST_CASE("training gives the same bits on any number of threads") {
+  const auto train = [](int threads) {
+    Executor executor({.threads = threads});
+    const Executor::Use use(executor);
+    const Network net;
+    AdamW adam(decay_matrices_only(net.parameters()), {.weight_decay = 0.1, .clip_norm = 1});
+    Sgd sgd(net.parameters(), {.lr = 1e-3, .momentum = 0.9, .nesterov = true, .clip_norm = 1});
+    ExponentialMovingAverage average(net.parameters(), 0.5);
+    for (int step = 0; step < 3; ++step) {
+      for (Optimizer* optimizer : {static_cast<Optimizer*>(&adam), static_cast<Optimizer*>(&sgd)}) {
+        Tape first;
+        optimizer->accumulate(net.loss(1));
+        Tape second;
+        optimizer->step(net.loss());
+      }
+      average.update();
+    }
+    std::vector<float> values = net.values();
+    average.swap();
+    for (const float v : net.values()) values.push_back(v);
+    return values;
+  };
+  const std::vector<float> one = train(1);
+  CHECK(one != Network().values());
+  for (const int threads : {2, 3, 8}) CHECK(train(threads) == one);
+}
+
+TEST_CASE("a frozen parameter is left alone, and starts anew when it is released") {
+  const Parameter p = parameter({1}), q = parameter({1}, "q");
+  Adam adam({p, q}, {.lr = 0.1});
+  const auto step = [&] {
+    Tape tape;
+    adam.step(distance(p, 3) + distance(q, 3));
+  };
+  Parameter(q).set_trainable(false);
+  step();
+  step();
+  CHECK(at(q) == 1);
+  CHECK(at(p) > 1.15);
+  Parameter(q).set_trainable(true);
+  step();
+  // Its first step has the length lr: the corrections of bias count its own steps.
+  CHECK(at(q) == Approx(1.1));
+  Parameter(p).set_trainable(false);
+  Parameter(q).set_trainable(false);
+  Tape tape;
+  const Var loss = distance(p, 3);
+  adam.step(loss);  // nothing to update
+  CHECK(tape.graph().result(loss.id()) != nullptr);
+}
+
+TEST_CASE("a parameter that the loss does not reach has a gradient of zeros") {
+  const Parameter p = parameter({1}), q = parameter({1}, "q");
+  Adam adam({p, q}, {.lr = 0.1, .beta1 = 0.5, .beta2 = 0.5, .eps = 0});
+  {
+    Tape tape;
+    adam.step(distance(p, 3) + q * 2);
+  }
+  CHECK(at(q) == Approx(0.9));
+  Tape tape;
+  adam.step(distance(p, 3));
+  // m = 1, v = 2, halved once more: 0.5 / 0.75 over sqrt(1 / 0.75)
+  CHECK(at(q) == Approx(0.9 - 0.1 * (0.5 / 0.75) / std::sqrt(1 / 0.75)));
+}
+
+TEST_CASE("a gradient that lies in another parameter's memory is read before its update") {
+  // The gradient of p is q itself, and that of q is p.
+  static const Op product{.name = "product",
+                          .shape = [](ShapeContext&) { return Shape{}; },
+                          .forward =
+                              [](const ForwardContext& c) {
+                                *c.output().as<double>() =
+                                    *c.input(0).as<double>() * *c.input(1).as<double>();
+                              },
+                          .gradient =
+                              [](GradientContext& c) {
+                                c.input_grad(0) = c.input(1);
+                                c.input_grad(1) = c.input(0);
+                              }};
+  const Parameter p(full({}, 3, f64)), q(full({}, 5, f64));
+  Sgd sgd({p, q}, {.lr = 0.1});
+  Tape tape;
+  sgd.step(record(product, {p, q}));
+  CHECK(at(p) == Approx(3 - 0.5));
+  CHECK(at(q) == Approx(5 - 0.3));
+}
+
+TEST_CASE("a resumed run continues to the bit") {
+  const auto train = [](const Network& net, Optimizer& optimizer, int from, int to) {
+    for (int step = from; step < to; ++step) {
+      Tape tape;
+      optimizer.step(net.loss(step));
+    }
+  };
+  const Network straight, resumed;
+  AdamW one(straight.parameters(), {.weight_decay = 0.1, .clip_norm = 2});
+  train(straight, one, 0, 6);
+
+  std::vector<std::pair<std::string, Tensor>> saved;
+  {
+    AdamW first(resumed.parameters(), {.weight_decay = 0.1, .clip_norm = 2});
+    train(resumed, first, 0, 2);
+    for (const auto& [name, array] : first.state()) saved.emplace_back(name, array.clone());
+  }
+  AdamW second(resumed.parameters(), {.weight_decay = 0.1, .clip_norm = 2});
+  second.load(saved);
+  CHECK(second.steps() == 2);
+  train(resumed, second, 2, 6);
+  CHECK(resumed.values() == straight.values());
+  CHECK(straight.values() != Network().values());
+  CHECK(saved[1].first == "optimizer/a/steps");
+  CHECK(saved[2].first == "optimizer/a/mean");
+
+  saved.pop_back();
+  CHECK_THROWS_WITH(second.load(saved), Contains("optimizer/b/variance"));
+  saved.emplace_back("optimizer/b/variance", zeros({131}));
+  CHECK_THROWS_WITH(second.load(saved), Contains("[130]") && Contains("[131]"));
+  CHECK(second.steps() == 6);
+}
+
+TEST_CASE("a step that fails changes nothing") {
+  Executor executor({.guard = true});
+  const Executor::Use use(executor);
+  const Parameter p = parameter({-1, 4}), q = parameter({2}, "q");
+  Adam adam({p, q}, {.clip_norm = 1});
+  Tape tape;
+  CHECK_THROWS_WITH(adam.step(sum(log(p)) + sum(q)), Contains("log"));
+  CHECK(at(p) == -1);
+  CHECK(at(q) == 2);
+  CHECK(adam.steps() == 0);
+  Tape again;
+  adam.step(sum(p * q));
+  CHECK(at(q) == Approx(2 - 1e-3));
+}
+
+TEST_CASE("what cannot be trained is refused") {
+  const Parameter p = parameter({1}, "decoder/weight");
+  CHECK_THROWS_WITH(Adam({p, p}), Contains("decoder/weight") && Contains("twice"));
+  CHECK_THROWS_WITH(Adam({Parameter()}), Contains("no value"));
+  Parameter ids(tensor<int32_t>({1}));
+  ids.state()->name = "ids";
+  CHECK_THROWS_WITH(Adam({ids}), Contains("ids") && Contains("int32"));
+  CHECK_THROWS_WITH(ExponentialMovingAverage({ids}), Contains("ids") && Contains("int32"));
+  CHECK_THROWS_WITH(ExponentialMovingAverage({p}, 1.5), Contains("decay"));
+  CHECK_THROWS_WITH(Adam({p}, {.clip_norm = -1}), Contains("clip_norm"));
+  CHECK_THROWS_WITH(Sgd({p}, {.nesterov = true}), Contains("Nesterov"));
+  Adam adam({p});
+  Tape tape;
+  CHECK_THROWS_AS(adam.step(p * tensor<double>({1, 2})), Error);
+}
+
+TEST_CASE("averages of parameters") {
+  Parameter p = parameter({1, 10});
+  ExponentialMovingAverage average({p}, 0.75);
+  p.set(tensor<double>({2, 20}));
+  average.update();
+  p.set(tensor<double>({3, 30}));
+  average.update();
+  const double want = 0.75 * (0.75 * 1 + 0.25 * 2) + 0.25 * 3;
+  average.swap();
+  CHECK(at(p, 0) == Approx(want));
+  CHECK(at(p, 1) == Approx(10 * want));
+  average.swap();
+  CHECK(at(p, 0) == 3);
+  CHECK(average.state()[0].first == "average/p");
+  average.copy_to_parameters();
+  CHECK(at(p, 0) == Approx(want));
+
+  const Parameter other = parameter({0, 0});
+  ExponentialMovingAverage restored({other}, 0.75);
+  restored.load(average.state());
+  restored.copy_to_parameters();
+  CHECK(at(other, 1) == Approx(10 * want));
+  CHECK_THROWS_WITH(restored.load({}), Contains("average/p"));
+
+  // A tape recorded before the exchange must not mix old and new values.
+  Tape tape;
+  const Var y = p * 2;
+  average.swap();
+  CHECK_THROWS_WITH(y.item(), Contains("changed"));
+}
