@@ -1,13 +1,31 @@
 // All of rapt in one include.
 #pragma once
 
+#include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/op.hpp>
 #include <rapt/framework/parameter.hpp>
 #include <rapt/framework/random.hpp>
+#include <rapt/framework/scope.hpp>
 #include <rapt/framework/tape.hpp>
+#include <rapt/models/attention.hpp>
+#include <rapt/models/decoding.hpp>
+#include <rapt/models/linear.hpp>
+#include <rapt/models/recurrent.hpp>
+#include <rapt/models/seq2seq.hpp>
+#include <rapt/ops/additive_attention.hpp>
 #include <rapt/ops/check_gradient.hpp>
+#include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/embedding.hpp>
 #include <rapt/ops/grad.hpp>
+#include <rapt/ops/loss.hpp>
+#include <rapt/ops/mask.hpp>
+#include <rapt/ops/matmul.hpp>
+#include <rapt/ops/norm.hpp>
+#include <rapt/ops/recurrent.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
+#include <rapt/ops/softmax.hpp>
+#include <rapt/optim/optimizer.hpp>
+#include <rapt/optim/schedule.hpp>

@@ -1,0 +1,40 @@
+#include <cmath>
+#include <rapt/framework/scope.hpp>
+#include <rapt/models/linear.hpp>
+#include <rapt/ops/dropout.hpp>
+#include <rapt/ops/embedding.hpp>
+#include <rapt/ops/norm.hpp>
+
+namespace rapt {
+
+Linear::Linear(int64_t in, int64_t out, Key key, const LinearOptions& options)
+    : activation(options.activation) {
+  const double bound = 1 / std::sqrt(static_cast<double>(in));
+  weight = Parameter(uniform(key.fold(0), {out, in}, -bound, bound));
+  if (options.bias) bias = Parameter(uniform(key.fold(1), {out}, -bound, bound));
+}
+
+Var Linear::operator()(const Arg& x) const {
+  const Scope scope(*this, x.where);
+  if (bias) return linear(x, weight, bias, activation);
+  return linear(x, weight, activation);
+}
+
+Embedding::Embedding(int64_t count, int64_t width, Key key, const EmbeddingOptions& options)
+    : weight(normal(key, {count, width}, 0, options.stddev)) {}
+
+Var Embedding::operator()(const Arg& ids) const {
+  const Scope scope(*this, ids.where);
+  return embedding(ids, weight);
+}
+
+LayerNorm::LayerNorm(int64_t width) : weight(full({width}, 1)), bias(zeros({width})) {}
+
+Var LayerNorm::operator()(const Arg& x) const {
+  const Scope scope(*this, x.where);
+  return layer_norm(x, weight, bias, eps);
+}
+
+Var Dropout::operator()(const Arg& x) const { return dropout(x, p); }
+
+}  // namespace rapt

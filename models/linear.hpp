@@ -1,0 +1,79 @@
+// Layers without memory: linear maps, embeddings, normalisation, dropout.
+#pragma once
+
+#include <rapt/framework/parameter.hpp>
+#include <rapt/framework/random.hpp>
+#include <rapt/ops/matmul.hpp>
+
+namespace rapt {
+
+struct LinearOptions {
+  bool bias = true;
+  Activation activation = Activation::none;
+};
+
+/// y = activation(x W^T + b).
+struct Linear {
+  Parameter weight;  // [out, in]
+  Parameter bias;    // [out], or none
+  Activation activation = Activation::none;
+
+  Linear() = default;
+  /// Weights and bias uniform in +-1/sqrt(in), as torch.nn.Linear starts them.
+  Linear(int64_t in, int64_t out, Key key, const LinearOptions& options = {});
+
+  int64_t in() const { return weight.shape()[1]; }
+  int64_t out() const { return weight.shape()[0]; }
+  /// x [..., in] -> [..., out].
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+};
+
+struct EmbeddingOptions {
+  double stddev = 1;  // of the normal distribution that the rows start from
+};
+
+/// Rows of a table, by number.
+struct Embedding {
+  Parameter weight;  // [count, width]
+
+  Embedding() = default;
+  Embedding(int64_t count, int64_t width, Key key, const EmbeddingOptions& options = {});
+
+  int64_t count() const { return weight.shape()[0]; }
+  int64_t width() const { return weight.shape()[1]; }
+  /// ids int32 [...] -> [..., width]. Throws Error where an id is outside 0 .. count - 1.
+  Var operator()(const Arg& ids) const;
+  void visit(auto&& f) { f("weight", weight); }
+};
+
+/// Layer normalisation over the last axis (Ba, Kiros and Hinton 2016).
+struct LayerNorm {
+  Parameter weight;  // [width], ones
+  Parameter bias;    // [width], zeros
+  double eps = 1e-5;
+
+  LayerNorm() = default;
+  explicit LayerNorm(int64_t width);
+
+  /// x [..., width] -> the same shape.
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+};
+
+/// Sets elements to zero with probability p and scales the others by 1 / (1 - p), on a tape for
+/// training; passes its input through on any other (Srivastava et al. 2014).
+struct Dropout {
+  double p = 0;
+
+  Var operator()(const Arg& x) const;
+  void visit(auto&&) {}
+};
+
+}  // namespace rapt
