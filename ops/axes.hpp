@@ -35,7 +35,23 @@ constexpr int from_front(int64_t axis, int rank) {
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
-/// The same in a shape rule: fails where `shape` has no such axis.
+/// For each axis of an array of this rank, whether the words name it.
+std::array<bool, max_rank> marked_axes(std::span<const int64_t> words, int rank);
+
+/// Writes the axes as words, those of `all` one by one; returns how many they are.
+size_t put_axes(const Axes& axes, const Arg& operand, int64_t* words);
+
+// ---- checks in shape rules ----------------------------------------------------------------------
+
+/// The axis counted from 0; fails where `shape` has no such axis.
 int checked_axis(const ShapeContext& c, int64_t axis, const Shape& shape);
+/// Fails where `shape` lacks one of the axes, or one comes twice.
+void check_axes(const ShapeContext& c, std::span<const int64_t> axes, const Shape& shape);
+
+// ---- the same in functions that are made of several operators -----------------------------------
+
+/// Throws Error as ShapeContext::fail does.
+[[noreturn]] void fail(std::string_view op, std::string_view message, SourceLocation where);
+int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLocation where);
 
 }  // namespace rapt

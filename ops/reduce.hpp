@@ -1,4 +1,4 @@
-// Operators that make many elements into one.
+// Operators that make many elements into one, and cumulative sums.
 //
 // Axes count from 0 or, negative, from the end; without any named, all are reduced. With `keepdims`
 // reduced axes stay, with size 1. All throw Error where an axis is not there or comes twice.
@@ -8,8 +8,31 @@
 
 namespace rapt {
 
-/// The sum along the axes; 0 of no elements. int32 and boolean arrays give int32.
+/// The sum along the axes; 0 of no elements. Of int32 and boolean arrays it is int32.
 Var sum(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
+/// The mean along the axes; NaN of no elements. Throws Error for other than float arrays.
+Var mean(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
+
+/// The largest along the axes; NaN where there is one. Elements that are equally large share the
+/// gradient equally. Throws Error for boolean arrays and for axes without elements.
+Var max(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
+/// The smallest, likewise.
+Var min(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
+/// The place of the first of the largest along an axis, or of the first NaN; int32. No gradient
+/// passes. Throws Error for an axis without elements.
+Var argmax(const Arg& x, int axis, bool keepdims = false);
+
+/// log(sum(exp(x))) along the axes, without overflow; -inf where all is -inf (and the gradient 0),
+/// or where there are no elements. Throws Error for other than float arrays.
+Var logsumexp(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
+
+/// Whether any, or all, of a boolean array's elements along the axes hold.
+Var any(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
+Var all(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
+
+/// y[i] = x[0] + ... + x[i] along an axis; reversed, x[i] + ... + x[n - 1]. int32 of int32 and
+/// boolean arrays.
+Var cumsum(const Arg& x, int axis, bool reversed = false);
 
 /// x summed to the shape that broadcasting would have spread to x's; x itself where it has that
 /// shape. Throws Error where `shape` does not broadcast to x's.

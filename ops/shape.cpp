@@ -9,7 +9,6 @@
 #include <rapt/ops/strided.hpp>
 
 namespace rapt {
-namespace {
 
 // y = x
 const Op contiguous_op{.name = "contiguous",
@@ -18,9 +17,7 @@ const Op contiguous_op{.name = "contiguous",
                        .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad(); },
                        .strided = true};
 
-Op view_op(std::string_view name, ShapeRule shape, void (*gradient)(GradientContext&)) {
-  return {.name = name, .shape = shape, .gradient = gradient, .copy = &contiguous_op};
-}
+namespace {
 
 const Op alias_op = view_op(
     "alias", [](ShapeContext& c) { c.view(Shape(c.input(0)), c.strides(0), 0); },
@@ -224,132 +221,6 @@ const Op transpose_op = view_op(
       c.input_grad(0) = transpose(c.output_grad(), static_cast<int>(a), static_cast<int>(b));
     });
 
-// ---- slice and its gradient ---------------------------------------------------------------------
-
-struct SliceAttributes {
-  int64_t axis, begin, end, step;
-};
-
-/// Where a piece lies in a larger array: its element i of `axis` at start + i * step.
-struct Place {
-  int64_t axis, start, step;
-};
-constexpr size_t place_words = 3;
-
-/// The places in the words of unslice, which follow the target's dimensions.
-Place place_of(std::span<const int64_t> words, int rank, int piece) {
-  const auto at = static_cast<size_t>(rank) + place_words * static_cast<size_t>(piece);
-  return {words[at], words[at + 1], words[at + 2]};
-}
-
-TensorView view_at(const TensorView& whole, const TensorView& piece, const Place& place) {
-  const auto axis = static_cast<size_t>(place.axis);
-  TensorView view = whole;
-  view.shape = piece.shape;
-  view.data =
-      static_cast<char*>(whole.data) + place.start * whole.strides[axis] * size_of(whole.dtype);
-  view.strides[axis] *= place.step;
-  return view;
-}
-
-/// How pieces lie: each place of the target is in one of them, in at most one, or in several.
-enum class Cover { tiles, apart, overlaps };
-
-Cover cover_of(const ForwardContext& c, const Shape& target) {
-  const int axis = static_cast<int>(place_of(c.words(), target.rank(), 0).axis);
-  std::vector<bool> seen(static_cast<size_t>(target[axis]), false);
-  int64_t count = 0;
-  for (int i = 0; i < c.inputs(); ++i) {
-    const Place place = place_of(c.words(), target.rank(), i);
-    if (place.axis != axis) return Cover::overlaps;
-    for (int64_t k = 0; k < c.input(i).shape[axis]; ++k) {
-      const auto at = static_cast<size_t>(place.start + k * place.step);
-      if (seen[at]) return Cover::overlaps;
-      seen[at] = true;
-      ++count;
-    }
-  }
-  return count == target[axis] ? Cover::tiles : Cover::apart;
-}
-
-void unslice_forward(const ForwardContext& c) {
-  const TensorView& y = c.output();
-  const int rank = y.shape.rank();
-  const Cover cover = cover_of(c, y.shape);
-  if (cover != Cover::tiles) fill_zeros(c, y);
-  std::vector<TensorView> places;
-  places.reserve(static_cast<size_t>(c.inputs()));
-  for (int i = 0; i < c.inputs(); ++i) {
-    places.push_back(view_at(y, c.input(i), place_of(c.words(), rank, i)));
-  }
-  if (cover != Cover::overlaps) return copy_pieces(c, places);
-  for (int i = 0; i < c.inputs(); ++i) accumulate(c, c.input(i), places[static_cast<size_t>(i)]);
-}
-
-// y = 0, then y[piece i's place] += x_i for each i. Words: y's dimensions, a Place per piece.
-const Op unslice_op{.name = "unslice",
-                    .shape =
-                        [](ShapeContext& c) {
-                          return Shape(c.words().first(static_cast<size_t>(c.input(0).rank())));
-                        },
-                    .forward = &unslice_forward,
-                    .gradient =
-                        [](GradientContext& c) {
-                          const int rank = c.output().rank();
-                          for (int i = 0; i < c.inputs(); ++i) {
-                            if (!c.needs(i)) continue;
-                            const auto [axis, start, step] = place_of(c.words(), rank, i);
-                            const int64_t n = c.input(i).size(static_cast<int>(axis));
-                            const int64_t end = n == 0 ? start : start + (n - 1) * step + 1;
-                            c.input_grad(i) =
-                                slice(c.output_grad(), static_cast<int>(axis), start, end, step);
-                          }
-                        },
-                    .strided = true};
-
-struct Range {
-  int64_t begin, end;
-};
-
-Range range_of(const SliceAttributes& a, int64_t size) {
-  return {a.begin < 0 ? a.begin + size : a.begin, a.end == to_end ? size
-                                                  : a.end < 0     ? a.end + size
-                                                                  : a.end};
-}
-
-// y[i] = x[begin + i step] along the axis
-const Op slice_op = view_op(
-    "slice",
-    [](ShapeContext& c) {
-      const auto a = c.attributes<SliceAttributes>();
-      Shape shape = c.input(0);
-      Strides strides = c.strides(0);
-      const int axis = checked_axis(c, a.axis, shape);
-      const auto [begin, end] = range_of(a, shape[axis]);
-      if (begin < 0 || end < begin || end > shape[axis]) {
-        c.fail(fmt::format("from {} to {} is not inside axis {} of {}", a.begin,
-                           a.end == to_end ? shape[axis] : a.end, axis, to_string(shape)));
-      }
-      if (a.step < 1) c.fail(fmt::format("the step has to be at least 1, it is {}", a.step));
-      const int64_t stride = strides[static_cast<size_t>(axis)];
-      shape[axis] = (end - begin + a.step - 1) / a.step;
-      strides[static_cast<size_t>(axis)] = stride * a.step;
-      c.view(shape, strides, begin * stride);
-    },
-    [](GradientContext& c) {
-      const auto a = c.attributes<SliceAttributes>();
-      const Shape shape = c.input(0).shape();
-      const int axis = from_front(a.axis, shape.rank());
-      std::array<int64_t, max_rank + place_words> words{};
-      auto* next = std::copy(shape.begin(), shape.end(), words.begin());
-      for (const int64_t word : {int64_t{axis}, range_of(a, shape[axis]).begin, a.step}) {
-        *next++ = word;
-      }
-      const Arg piece = c.output_grad();
-      c.input_grad(0) =
-          record(unslice_op, std::span(&piece, 1), std::span<const int64_t>(words.begin(), next));
-    });
-
 }  // namespace
 
 // ---- public functions ---------------------------------------------------------------------------
@@ -400,34 +271,6 @@ Var squeeze(const Arg& x, int axis) {
   return record(squeeze_op, std::span(&x, 1), std::span(&word, 1));
 }
 
-Var slice(const Arg& x, int axis, int64_t begin, int64_t end, int64_t step) {
-  return record(slice_op, {x}, SliceAttributes{axis, begin, end, step});
-}
-
-Var select(const Arg& x, int axis, int64_t index) {
-  const Var one = slice(x, axis, index, index == -1 ? to_end : index + 1);
-  return squeeze(Arg(one, x.where), axis);
-}
-
 Var alias(const Arg& x) { return record(alias_op, {x}); }
-
-bool is_unslice(const Var& value) {
-  const Graph& graph = value.graph();
-  return graph.nodes[graph.values[value.id()].node].op == &unslice_op;
-}
-
-Var merge_unslices(std::span<const Var> contributions) {
-  Graph& graph = contributions.front().graph();
-  const Shape shape = contributions.front().shape();
-  std::vector<Arg> pieces;
-  std::vector<int64_t> words(shape.begin(), shape.end());
-  for (const Var& contribution : contributions) {
-    const Node& node = graph.nodes[graph.values[contribution.id()].node];
-    for (const uint32_t id : graph.inputs_of(node)) pieces.emplace_back(Var(graph, id), node.where);
-    const auto places = graph.words_of(node).subspan(static_cast<size_t>(shape.rank()));
-    words.insert(words.end(), places.begin(), places.end());
-  }
-  return record(unslice_op, pieces, words);
-}
 
 }  // namespace rapt

@@ -1,5 +1,5 @@
 // Operators that move elements without computing on them. Most are views: another look at the same
-// memory, at no cost.
+// memory, at no cost. The sources are shape.cpp and slice.cpp.
 //
 // Axes count from 0 or, negative, from the end. All throw Error where an axis is not there.
 #pragma once
@@ -43,11 +43,30 @@ Var squeeze(const Arg& x, int axis);
 inline constexpr int64_t to_end = std::numeric_limits<int64_t>::max();
 
 /// A view of the elements begin, begin + step, ... before `end` along an axis. Negative `begin` and
-/// `end` count from the end. Throws Error for 0 <= begin <= end <= size not to hold then, or a step
-/// below 1.
+/// `end` count from the end. Throws Error unless 0 <= begin <= end <= size then, and
+/// for a step below 1.
 Var slice(const Arg& x, int axis, int64_t begin, int64_t end = to_end, int64_t step = 1);
 /// A view of one place of an axis, without that axis; a negative index counts from the end.
 Var select(const Arg& x, int axis, int64_t index);
+
+/// Views of neighbouring pieces along an axis, of the sizes given, which have to add up.
+std::vector<Var> split(const Arg& x, std::span<const int64_t> sizes, int axis);
+std::vector<Var> split(const Arg& x, std::initializer_list<int64_t> sizes, int axis);
+/// The same with a number of equal pieces, which has to divide the axis.
+std::vector<Var> split(const Arg& x, int64_t sections, int axis);
+
+/// The arrays one after the other along an axis. Throws Error where their types differ, or their
+/// shapes in another axis.
+Var concat(std::initializer_list<Arg> arrays, int axis);
+Var concat(std::span<const Arg> arrays, int axis);
+Var concat(std::span<const Var> arrays, int axis, SourceLocation here = SourceLocation::current());
+/// Arrays of one shape side by side along a new axis `axis`.
+Var stack(std::initializer_list<Arg> arrays, int axis);
+Var stack(std::span<const Arg> arrays, int axis);
+Var stack(std::span<const Var> arrays, int axis, SourceLocation here = SourceLocation::current());
+
+/// The same elements backwards along the axes.
+Var flip(const Arg& x, const Axes& axes);
 
 /// A view that is x again, as a value of its own.
 Var alias(const Arg& x);
