@@ -83,6 +83,8 @@ double reference(Code code, double a, double b, double c) {
       return std::fabs(a);
     case Code::exp:
       return std::exp(a);
+    case Code::exp2:
+      return std::exp2(a);
     case Code::expm1:
       return std::expm1(a);
     case Code::log:

@@ -3,7 +3,8 @@
 //
 // The errors given below are the largest seen in float with fused multiply-add over all exponents
 // (tests/math_kernel_test.cpp holds every instruction set to them, with a margin). NaN gives NaN,
-// results that float cannot hold give infinity or zero.
+// results that float cannot hold give infinity or zero. In double, results below 1e-291 may be 0
+// and those above half of the largest number infinity.
 #pragma once
 
 #include <limits>
@@ -96,7 +97,7 @@ inline Vec<float> reduce(const Vec<float>& x, const Vec<float>& n) {
 
 }  // namespace detail
 
-/// e^x. 1.1 ulp; denormal results are right.
+/// e^x. 1 ulp; denormal results are right.
 template <class T>
 inline Vec<T> exp(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -111,7 +112,7 @@ inline Vec<T> exp(const Vec<T>& x) {
   }
 }
 
-/// 2^x. 1.1 ulp; denormal results are right.
+/// 2^x. 1 ulp; denormal results are right.
 template <class T>
 inline Vec<T> exp2(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -126,7 +127,7 @@ inline Vec<T> exp2(const Vec<T>& x) {
   }
 }
 
-/// e^x - 1, precise near 0. 1.7 ulp.
+/// e^x - 1, precise near 0. 1.6 ulp.
 template <class T>
 inline Vec<T> expm1(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -145,7 +146,7 @@ inline Vec<T> expm1(const Vec<T>& x) {
   }
 }
 
-/// The natural logarithm. 0.9 ulp; log(0) = -inf, NaN below 0.
+/// The natural logarithm. 0.8 ulp; log(0) = -inf, NaN below 0.
 template <class T>
 inline Vec<T> log(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -168,11 +169,14 @@ inline Vec<T> log(const Vec<T>& x) {
     r = xsimd::select(x < Vec<T>(0.f), Vec<T>(std::numeric_limits<float>::quiet_NaN()), r);
     return xsimd::select(x == Vec<T>(0.f), Vec<T>(-inf), r);
   } else {
-    return xsimd::log(x);
+    // xsimd's takes denormal numbers for 0.
+    const auto tiny = x < Vec<T>(std::numeric_limits<T>::min());
+    const Vec<T> y = xsimd::log(xsimd::select(tiny, x * Vec<T>(0x1p54), x));
+    return y - xsimd::select(tiny, Vec<T>(54 * 0.69314718055994530942), Vec<T>(0));
   }
 }
 
-/// log(1 + x), precise near 0. 1 ulp.
+/// log(1 + x), precise near 0. 0.8 ulp.
 template <class T>
 inline Vec<T> log1p(const Vec<T>& x) {
   return xsimd::select(x == Vec<T>(0), x, xsimd::log1p(x));
@@ -189,7 +193,7 @@ inline Vec<T> tanh(const Vec<T>& x) {
   }
 }
 
-/// 1 / (1 + e^-x). 2 ulp down to x = -87, below 1e-37 from there on.
+/// 1 / (1 + e^-x). 2 ulp down to x = -87; 0 from -89 on.
 template <class T>
 inline Vec<T> sigmoid(const Vec<T>& x) {
   return Vec<T>(1) / (Vec<T>(1) + exp(-x));
@@ -201,15 +205,19 @@ inline Vec<T> silu(const Vec<T>& x) {
   return at_least(x, T(-800)) * sigmoid(x);
 }
 
-/// The derivative of silu.
+/// The derivative of silu, s (1 + x (1 - s)) with s = sigmoid(x). 3 ulp of 1.
 template <class T>
 inline Vec<T> silu_derivative(const Vec<T>& x) {
-  const Vec<T> s = sigmoid(x);
-  const Vec<T> y = at_most(at_least(x, T(-800)), T(800));
-  return s * multiply_add(y, Vec<T>(1) - s, Vec<T>(1));
+  // Beyond, it is 0 or 1, and e^-x overflows.
+  constexpr T bound = sizeof(T) == 4 ? T(80) : T(700);
+  const Vec<T> y = at_most(at_least(x, -bound), bound);
+  const Vec<T> e = exp(-y);
+  const Vec<T> s = Vec<T>(1) / (Vec<T>(1) + e);
+  // 1 - s is e s, without the cancellation.
+  return s * multiply_add(y, e * s, Vec<T>(1));
 }
 
-/// log(1 + e^x), which is x for large x. 2 ulp.
+/// log(1 + e^x), which is x for large x. 2.8 ulp.
 template <class T>
 inline Vec<T> softplus(const Vec<T>& x) {
   const Vec<T> u = exp(-xsimd::abs(x));
@@ -255,7 +263,7 @@ inline Normal<T> normal(const Vec<T>& x) {
   }
 }
 
-/// The error function. 2 ulp.
+/// The error function. 2.4 ulp.
 template <class T>
 inline Vec<T> erf(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -272,12 +280,13 @@ inline Vec<T> erf(const Vec<T>& x) {
 }
 
 /// x Phi(x), the exact (error function) form of GELU (Hendrycks and Gimpel, arXiv:1606.08415).
+/// 6 ulp, down to x = -5; 17 in the tail without fused multiply-add.
 template <class T>
 inline Vec<T> gelu(const Vec<T>& x) {
   return at_least(x, T(-40)) * normal(x).cumulative;
 }
 
-/// The derivative of gelu: Phi(x) + x phi(x).
+/// The derivative of gelu: Phi(x) + x phi(x). 2 ulp of 1.
 template <class T>
 inline Vec<T> gelu_derivative(const Vec<T>& x) {
   const Normal<T> n = normal(x);

@@ -39,6 +39,7 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (code == Code::neg) return -a;
   if constexpr (code == Code::abs) return xsimd::abs(a);
   if constexpr (code == Code::exp) return exp(a);
+  if constexpr (code == Code::exp2) return exp2(a);
   if constexpr (code == Code::expm1) return expm1(a);
   if constexpr (code == Code::log) return log(a);
   if constexpr (code == Code::log1p) return log1p(a);

@@ -27,6 +27,7 @@ enum class Code : uint8_t {
   neg,
   abs,
   exp,
+  exp2,
   expm1,
   log,
   log1p,
