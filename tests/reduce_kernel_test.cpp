@@ -76,8 +76,8 @@ const std::vector<Size> sizes{{1, 0, 1},     {2, 0, 3},     {0, 4, 1},      {3, 
 struct View {
   ReduceShape shape;
   size_t size;
-  explicit View(const Size& s) {
-    const int64_t gap = s.inner == 1 ? 0 : 2;
+  explicit View(const Size& s, int64_t gap_of_rows = 2) {
+    const int64_t gap = s.inner == 1 ? 0 : gap_of_rows;
     const int64_t row = int64_t(s.inner) + gap;
     shape = {int64_t(s.outer), int64_t(s.n), int64_t(s.inner), row * int64_t(s.n) + 3, row};
     size = s.outer == 0 || s.n == 0 ? 0
@@ -94,8 +94,9 @@ struct View {
 TEMPLATE_TEST_CASE("reductions agree with plain loops", "[reduce]", float, double) {
   using T = TestType;
   const double epsilon = double(std::numeric_limits<T>::epsilon());
-  for (const Size& s : sizes) {
-    const View view(s);
+  for (size_t run = 0; run < 2 * sizes.size(); ++run) {
+    const Size& s = sizes[run / 2];
+    const View view(s, run % 2 ? 2 : 0);
     Guarded<T> x(view.size);
     std::mt19937 random(unsigned(s.n));
     std::normal_distribution<double> normal(0.5, 2);

@@ -99,12 +99,46 @@ void copy_row(const E* from, E* to, int64_t n, int64_t from_stride, int64_t to_s
   }
 }
 
+#if defined(__x86_64__)
+// 4 x 4 elements: rows of `to` are columns of `from`, both contiguous.
+inline void transpose_four(const uint32_t* from, uint32_t* to, int64_t from_column,
+                           int64_t to_row) {
+  const auto column = [&](int64_t j) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + j * from_column));
+  };
+  const auto put = [&](int64_t r, __m128i v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + r * to_row), v);
+  };
+  const __m128i low01 = _mm_unpacklo_epi32(column(0), column(1));
+  const __m128i low23 = _mm_unpacklo_epi32(column(2), column(3));
+  const __m128i high01 = _mm_unpackhi_epi32(column(0), column(1));
+  const __m128i high23 = _mm_unpackhi_epi32(column(2), column(3));
+  put(0, _mm_unpacklo_epi64(low01, low23));
+  put(1, _mm_unpackhi_epi64(low01, low23));
+  put(2, _mm_unpacklo_epi64(high01, high23));
+  put(3, _mm_unpackhi_epi64(high01, high23));
+}
+#endif
+
 // rows x columns elements; tiles small enough that the lines read for the first row are still
 // there for the last.
 template <class E>
 void copy_strip(const E* from, E* to, int64_t rows, int64_t columns, int64_t from_row,
                 int64_t from_column, int64_t to_row, int64_t to_column) {
-  for (int64_t begin = 0; begin < columns; begin += strip_columns) {
+  int64_t begin = 0;
+#if defined(__x86_64__)
+  if constexpr (sizeof(E) == 4) {
+    if (rows == strip_rows && from_row == 1 && to_column == 1) {
+      for (; begin + 4 <= columns; begin += 4) {
+        for (int64_t r = 0; r < strip_rows; r += 4) {
+          transpose_four(from + r + begin * from_column, to + r * to_row + begin, from_column,
+                         to_row);
+        }
+      }
+    }
+  }
+#endif
+  for (; begin < columns; begin += strip_columns) {
     const int64_t n = columns - begin < strip_columns ? columns - begin : strip_columns;
     for (int64_t r = 0; r < rows; ++r) {
       copy_row(from + r * from_row + begin * from_column, to + r * to_row + begin * to_column, n,

@@ -14,6 +14,8 @@ constexpr int64_t row_chunk = 16384;
 constexpr int64_t max_tile = 512;
 // Columns are summed over this many rows before the sum joins the others.
 constexpr int64_t strip_rows = 128;
+// Up to this many columns, rows without gaps are reduced several at a time.
+constexpr int64_t narrow = 32;
 constexpr int64_t combine_block = 64;
 
 template <class T>
@@ -126,11 +128,25 @@ void reduce_columns(const T* x, int64_t rows, int64_t stride, int64_t columns, T
   }
 }
 
+// Few columns without gaps: several rows are taken for one, so that vectors are full.
+template <class Op, class T>
+void reduce_narrow(const T* x, int64_t rows, int64_t columns, T* to) {
+  alignas(64) T wide[max_tile];
+  const int64_t group = max_tile / columns;
+  const int64_t groups = rows / group;
+  reduce_columns<Op>(x, groups, group * columns, group * columns, wide);
+  const int64_t rest = rows - groups * group;
+  reduce_columns<Op>(x + groups * group * columns, rest, columns, columns, to);
+  for (int64_t i = 0; i < group; ++i) join_columns<Op>(to, wide + i * columns, columns);
+}
+
 // n x columns, or a row of n where columns is 1.
 template <class Op, class T>
 void reduce(const T* x, int64_t n, int64_t stride, int64_t columns, bool row, T* to) {
   if (row) {
     *to = reduce_row<Op>(x, n);
+  } else if (stride == columns && columns <= narrow && n * columns >= 2 * max_tile) {
+    reduce_narrow<Op>(x, n, columns, to);
   } else {
     reduce_columns<Op>(x, n, stride, columns, to);
   }
