@@ -5,7 +5,6 @@
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/optim/ema.hpp>
-#include <rapt/optim/state.hpp>
 #include <rapt/optim/update.hpp>
 
 namespace rapt {
@@ -53,8 +52,8 @@ void ExponentialMovingAverage::copy_to_parameters() {
   for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].set(averages_[i]);
 }
 
-std::vector<std::pair<std::string, Tensor>> ExponentialMovingAverage::state() const {
-  std::vector<std::pair<std::string, Tensor>> state;
+NamedTensors ExponentialMovingAverage::state() const {
+  NamedTensors state;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const std::string& name = parameters_[i].name();
     state.emplace_back("average/" + (name.empty() ? std::to_string(i) : name), averages_[i]);
@@ -62,8 +61,6 @@ std::vector<std::pair<std::string, Tensor>> ExponentialMovingAverage::state() co
   return state;
 }
 
-void ExponentialMovingAverage::load(const std::vector<std::pair<std::string, Tensor>>& saved) {
-  restore(state(), saved, "moving average");
-}
+void ExponentialMovingAverage::load(const NamedTensors& saved) { restore(state(), saved); }
 
 }  // namespace rapt

@@ -1,6 +1,7 @@
 // Averages of parameters over the steps of training.
 #pragma once
 
+#include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/parameter.hpp>
 #include <string>
 #include <utility>
@@ -26,10 +27,10 @@ class ExponentialMovingAverage {
   void copy_to_parameters();
 
   /// The averages by name, "average/decoder/weight"; their own memory.
-  std::vector<std::pair<std::string, Tensor>> state() const;
+  NamedTensors state() const;
   /// Takes over saved averages; other names are passed over. Throws Error where one is missing, or
   /// has another shape or type; then nothing has changed.
-  void load(const std::vector<std::pair<std::string, Tensor>>& state);
+  void load(const NamedTensors& state);
 
  private:
   std::vector<Parameter> parameters_;

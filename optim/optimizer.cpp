@@ -8,7 +8,6 @@
 #include <rapt/ops/grad.hpp>
 #include <rapt/optim/clip.hpp>
 #include <rapt/optim/optimizer.hpp>
-#include <rapt/optim/state.hpp>
 #include <rapt/optim/update.hpp>
 
 namespace rapt {
@@ -160,8 +159,8 @@ void Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
 
 // ---- saving -------------------------------------------------------------------------------------
 
-std::vector<std::pair<std::string, Tensor>> Optimizer::state() const {
-  std::vector<std::pair<std::string, Tensor>> state;
+NamedTensors Optimizer::state() const {
+  NamedTensors state;
   const auto add_count = [&](const std::string& name, int64_t count) {
     state.emplace_back(name, full({}, static_cast<double>(count), DType::int32));
   };
@@ -174,9 +173,9 @@ std::vector<std::pair<std::string, Tensor>> Optimizer::state() const {
   return state;
 }
 
-void Optimizer::load(const std::vector<std::pair<std::string, Tensor>>& saved) {
-  const std::vector<std::pair<std::string, Tensor>> own = state();
-  restore(own, saved, "optimizer");
+void Optimizer::load(const NamedTensors& saved) {
+  const NamedTensors own = state();
+  restore(own, saved);
   size_t i = 0;
   steps_ = static_cast<int64_t>(own[i++].second.item());
   for (Entry& entry : entries_) {

@@ -11,6 +11,7 @@
 //   }
 #pragma once
 
+#include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/op.hpp>
 #include <rapt/framework/parameter.hpp>
 #include <string>
@@ -69,10 +70,10 @@ class Optimizer {
 
   /// What a resumed run needs beside the parameters, by name: "optimizer/decoder/weight/mean". The
   /// arrays are the optimizer's own memory. What accumulate() has gathered is no part of it.
-  std::vector<std::pair<std::string, Tensor>> state() const;
+  NamedTensors state() const;
   /// Takes over a saved state; names that are not its own are passed over. Throws Error where one
   /// is missing, or has another shape or type; then nothing has changed.
-  void load(const std::vector<std::pair<std::string, Tensor>>& state);
+  void load(const NamedTensors& state);
 
  protected:
   /// `slots` names the arrays kept per parameter. Throws Error for a parameter without a value, not

@@ -1,0 +1,269 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <rapt/framework/checkpoint.hpp>
+#include <rapt/framework/checkpoint_header.hpp>
+#include <rapt/framework/error.hpp>
+#include <unordered_map>
+#include <utility>
+
+namespace rapt {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian");
+
+/// A multiple of it is where the data begin, so that a mapped file can be read in place.
+constexpr size_t alignment = 64;
+/// The longest header that the format's own library accepts.
+constexpr uint64_t longest_header = 100'000'000;
+
+/// Calls work(); an Error's message gets the file's name.
+template <class Work>
+auto about(const std::string& path, const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", path, error.what()));
+  }
+}
+
+[[noreturn]] void fail_errno(const char* what) {
+  throw Error(fmt::format("cannot {}: {}", what, std::strerror(errno)));
+}
+
+/// An open file, closed at the end of the scope.
+class File {
+ public:
+  File(const std::string& path, int flags) : id_(::open(path.c_str(), flags, 0666)) {
+    if (id_ < 0) fail_errno("open");
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() {
+    if (id_ >= 0) ::close(id_);
+  }
+
+  int64_t size() const {
+    struct stat status {};
+    if (::fstat(id_, &status) != 0) fail_errno("stat");
+    if (!S_ISREG(status.st_mode)) throw Error("is not a file");
+    return status.st_size;
+  }
+
+  void read(void* to, int64_t bytes) const {
+    auto* at = static_cast<char*>(to);
+    while (bytes > 0) {
+      const ssize_t n = ::read(id_, at, static_cast<size_t>(bytes));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) fail_errno("read");
+      if (n == 0) throw Error("ended while it was read");
+      at += n;
+      bytes -= n;
+    }
+  }
+
+  void write(const void* from, int64_t bytes) const {
+    const auto* at = static_cast<const char*>(from);
+    while (bytes > 0) {
+      const ssize_t n = ::write(id_, at, static_cast<size_t>(bytes));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) fail_errno("write");
+      at += n;
+      bytes -= n;
+    }
+  }
+
+  /// Waits until the data are on the disk.
+  void finish() {
+    if (::fsync(id_) != 0) fail_errno("sync");
+    if (::close(std::exchange(id_, -1)) != 0) fail_errno("close");
+  }
+
+ private:
+  int id_;
+};
+
+/// Makes the renaming in a folder last. Some file systems cannot sync folders: then it will have to
+/// do without.
+void sync_folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int id = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY);
+  if (id < 0) return;
+  ::fsync(id);
+  ::close(id);
+}
+
+void write_file(const std::string& path, const std::string& header, const NamedTensors& tensors) {
+  File file(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
+  const uint64_t length = header.size();
+  file.write(&length, sizeof length);
+  file.write(header.data(), static_cast<int64_t>(header.size()));
+  for (const auto& [name, tensor] : tensors) {
+    file.write(tensor.bytes(), tensor.size() * size_of(tensor.dtype()));
+  }
+  file.finish();
+}
+
+Checkpoint read_file(const std::string& path) {
+  const File file(path, O_RDONLY | O_CLOEXEC);
+  const int64_t size = file.size();
+  uint64_t length = 0;
+  if (size < 8) throw Error("is too short for a safetensors file");
+  file.read(&length, sizeof length);
+  const auto rest = static_cast<uint64_t>(size) - sizeof length;
+  if (length > rest || length > longest_header) {
+    throw Error(fmt::format("has {} bytes, its header {}", size, length));
+  }
+  std::string text(length, '\0');
+  file.read(text.data(), static_cast<int64_t>(length));
+  SafetensorsHeader header = parse_safetensors_header(text, static_cast<int64_t>(rest - length));
+  Checkpoint result;
+  result.metadata = std::move(header.metadata);
+  for (SafetensorsEntry& entry : header.entries) {
+    const Tensor tensor(entry.shape, entry.dtype);
+    const int64_t bytes = entry.end - entry.begin;
+    file.read(tensor.bytes(), bytes);
+    if (entry.dtype == DType::boolean) {
+      const auto* values = static_cast<const uint8_t*>(tensor.bytes());
+      if (std::any_of(values, values + bytes, [](uint8_t value) { return value > 1; })) {
+        throw Error(fmt::format("{} holds booleans other than 0 and 1", entry.name));
+      }
+    }
+    result.tensors.emplace_back(std::move(entry.name), tensor);
+  }
+  return result;
+}
+
+std::unordered_map<std::string, const Tensor*> by_name(const NamedTensors& tensors) {
+  std::unordered_map<std::string, const Tensor*> map;
+  for (const auto& [name, tensor] : tensors) map.emplace(name, &tensor);
+  return map;
+}
+
+/// What keeps `saved` from filling `own`: one line each, at most a few.
+class Differences {
+ public:
+  void add(const std::string& line) {
+    if (++count_ <= 20) text_ += "\n  " + line;
+  }
+  void check() const {
+    if (count_ == 0) return;
+    const std::string more = count_ > 20 ? fmt::format("\n  and {} more", count_ - 20) : "";
+    throw Error(fmt::format("the saved arrays do not fit:{}{}", text_, more));
+  }
+
+ private:
+  int count_ = 0;
+  std::string text_;
+};
+
+void restore(const NamedTensors& own, const NamedTensors& saved, bool all) {
+  const auto known = by_name(saved);
+  Differences differences;
+  std::vector<const Tensor*> found;
+  for (const auto& [name, tensor] : own) {
+    const auto it = known.find(name);
+    if (it == known.end()) {
+      differences.add("missing: " + name);
+      continue;
+    }
+    const Tensor& other = *it->second;
+    if (other.shape() != tensor.shape() || other.dtype() != tensor.dtype()) {
+      differences.add(fmt::format("{} is {} {}, saved was {} {}", name, rapt::name(tensor.dtype()),
+                                  to_string(tensor.shape()), rapt::name(other.dtype()),
+                                  to_string(other.shape())));
+    }
+    found.push_back(&other);
+  }
+  if (all) {
+    const auto wanted = by_name(own);
+    for (const auto& [name, tensor] : saved) {
+      if (wanted.count(name) == 0) differences.add("not asked for: " + name);
+    }
+  }
+  differences.check();
+  for (size_t i = 0; i < own.size(); ++i) own[i].second.copy_from(*found[i]);
+}
+
+void set(const std::vector<Parameter>& parameters, const NamedTensors& saved, bool all) {
+  restore(named(parameters), saved, all);
+  for (const Parameter& parameter : parameters) ++parameter.state()->version;
+}
+
+}  // namespace
+
+const Tensor& Checkpoint::operator[](const std::string& name) const {
+  for (const auto& [known, tensor] : tensors) {
+    if (known == name) return tensor;
+  }
+  throw Error("the checkpoint has no " + name);
+}
+
+void save_safetensors(const std::string& path, const NamedTensors& tensors,
+                      const std::map<std::string, std::string>& metadata) {
+  about(path, [&] {
+    // Larger elements first: then every array is aligned to its elements.
+    NamedTensors ordered = tensors;
+    std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
+      return size_of(a.second.dtype()) > size_of(b.second.dtype());
+    });
+    SafetensorsHeader header{.entries = {}, .metadata = metadata};
+    int64_t at = 0;
+    for (auto& [name, tensor] : ordered) {
+      if (!tensor) throw Error(name + " is an empty tensor");
+      if (!tensor.is_contiguous()) tensor = tensor.clone();
+      const int64_t bytes = tensor.size() * size_of(tensor.dtype());
+      header.entries.push_back({name, tensor.dtype(), tensor.shape(), at, at + bytes});
+      at += bytes;
+    }
+    std::string text = write_safetensors_header(header);
+    text.resize((text.size() + 8 + alignment - 1) / alignment * alignment - 8, ' ');
+
+    const std::string unfinished = path + ".part";
+    try {
+      write_file(unfinished, text, ordered);
+      if (::rename(unfinished.c_str(), path.c_str()) != 0) fail_errno("rename");
+    } catch (const Error&) {
+      ::unlink(unfinished.c_str());
+      throw;
+    }
+    sync_folder_of(path);
+  });
+}
+
+Checkpoint load_safetensors(const std::string& path) {
+  return about(path, [&] { return read_file(path); });
+}
+
+void restore(const NamedTensors& own, const NamedTensors& saved) { restore(own, saved, false); }
+
+NamedTensors named(const std::vector<Parameter>& parameters) {
+  NamedTensors result;
+  for (const Parameter& parameter : parameters) {
+    result.emplace_back(parameter.name(), parameter.value());
+  }
+  return result;
+}
+
+void save_parameters(const std::string& path, const std::vector<Parameter>& parameters,
+                     const std::map<std::string, std::string>& metadata) {
+  save_safetensors(path, named(parameters), metadata);
+}
+
+void set_parameters(const std::vector<Parameter>& parameters, const NamedTensors& saved) {
+  set(parameters, saved, false);
+}
+
+void load_parameters(const std::string& path, const std::vector<Parameter>& parameters) {
+  const Checkpoint checkpoint = load_safetensors(path);
+  about(path, [&] { set(parameters, checkpoint.tensors, true); });
+}
+
+}  // namespace rapt
