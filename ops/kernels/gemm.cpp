@@ -88,7 +88,12 @@ Form form_of(const Gemm<T>& g) {
   }
   if (g.a_col == 1 && g.n <= 4 && g.m >= 16) return Form::dots_packed;
   if (g.b_col != 1) return Form::packed;
-  return g.m >= 256 && g.n * static_cast<int64_t>(sizeof(T)) >= 4000 ? Form::packed : Form::tiles;
+  // Copying B pays where many rows read it, and sooner where vectors of its rows straddle two cache
+  // lines each.
+  constexpr auto size = static_cast<int64_t>(sizeof(T));
+  const bool straddles = g.b_row * size % 64 != 0;
+  const bool copy = straddles ? g.m >= 64 && g.n * size >= 512 : g.m >= 256 && g.n * size >= 4000;
+  return copy ? Form::packed : Form::tiles;
 }
 
 template <class T>

@@ -143,8 +143,7 @@ template <class T, int R>
 inline void pack_rows_of(const T* a, int64_t a_row, int64_t a_col, int64_t k, T* out) {
   for (int64_t p = 0; p < k; ++p) {
     if (a_row == 1) {
-#pragma GCC unroll 8
-      for (int i = 0; i < R; ++i) out[i] = a[i];
+      __builtin_memcpy(out, a, R * sizeof(T));
     } else {
 #pragma GCC unroll 8
       for (int i = 0; i < R; ++i) out[i] = a[i * a_row];
