@@ -106,6 +106,7 @@ int train(const TrainOptions& o) {
   const auto per_epoch =
       static_cast<int64_t>(make_batches(pairs.lengths(), o.batch, o.seed, 0).sentences.size());
   const int64_t total = per_epoch * o.epochs;
+  const auto rate = schedules::cosine(o.lr, o.warmup, total);
   double best = INFINITY;
   int64_t step = 0;
   const auto begin = std::chrono::steady_clock::now();
@@ -124,7 +125,7 @@ int train(const TrainOptions& o) {
         const PairBatch batch = make_batch(pairs, rows);
         const Tape tape(Training{Key{o.seed}.fold(static_cast<uint64_t>(step))});
         const Var loss = loss_of(model.net, batch, o.label_smoothing);
-        adam.lr(cosine(step, o.lr, o.warmup, total));
+        adam.lr(rate(step));
         adam.step(loss);
         const double value = loss.item();
         if (!std::isfinite(value)) {

@@ -1,4 +1,6 @@
 #include <fmt/format.h>
+#include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
@@ -138,10 +140,17 @@ struct Executor::State {
   explicit State(const ExecutorOptions& o)
       : options(o),
         plans(o.plan_capacity),
-        arena(o.threads > 0 ? o.threads : tbb::task_arena::automatic) {}
+        arena(o.threads > 0 ? o.threads : tbb::task_arena::automatic) {
+    // TBB makes no more workers than there are processors, unless it is told to.
+    if (o.threads > tbb::info::default_concurrency()) {
+      more_workers.emplace(tbb::global_control::max_allowed_parallelism,
+                           static_cast<size_t>(o.threads));
+    }
+  }
 
   ExecutorOptions options;
   PlanCache plans;
+  std::optional<tbb::global_control> more_workers;
   tbb::task_arena arena;
   ExecutorCounters counters;
   std::shared_ptr<std::byte> memory;

@@ -75,20 +75,23 @@ class Fuser {
                                      *std::min_element(second.begin(), second.end()));
     ++round_;
     int budget = most_visited;
-    size_t operands = 0;
+    std::vector<uint32_t> operands;  // distinct values that come from outside
     std::vector<uint32_t> stack;
     const auto inside = [&](uint32_t n) { return group_of_[n] == a || group_of_[n] == b; };
     const auto push_inputs_of = [&](uint32_t n, bool member) {
       for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
-        if (member) ++operands;
-        if (!computed(graph_, known_, input)) continue;
         const Value& v = graph_.values[input];
         const uint32_t maker = graph_.values[v.base].node;
+        const bool is_computed = computed(graph_, known_, input);
+        if (member && !(is_computed && inside(maker)) &&
+            std::find(operands.begin(), operands.end(), input) == operands.end()) {
+          operands.push_back(input);
+        }
+        if (!is_computed) continue;
         if (inside(maker)) {
           // Inside the group a member's value is passed on in a register; a view of it, or a path
           // through others, would have to come back from memory.
           if (!member || v.base != input || v.layout != 0) return false;
-          --operands;
           continue;
         }
         // What ended before our first node began cannot lead back to us.
@@ -102,7 +105,7 @@ class Fuser {
         if (!push_inputs_of(n, true)) return false;
       }
     }
-    if (operands > most_operands) return false;
+    if (operands.size() > most_operands) return false;
     while (!stack.empty()) {
       const uint32_t n = stack.back();
       stack.pop_back();

@@ -147,7 +147,8 @@ std::string Graph::place_of(const Node& node) const {
 
 Var Graph::contiguous(const Var& var) {
   const Value& value = values[var.id()];
-  if (value.layout == 0) return var;
+  if (value.layout == 0 || is_contiguous(value.shape, layouts[value.layout - 1].strides))
+    return var;
   for (auto it = copies_.rbegin(); it != copies_.rend(); ++it) {
     if (it->first == var.id()) return {*this, it->second};
   }
@@ -271,6 +272,9 @@ uint32_t Scope::index_in(Graph& graph) {
   return index_;
 }
 
+/// Node::inputs has 16 bits.
+static constexpr size_t most_inputs = 65535;
+
 // ---- recording ----------------------------------------------------------------------------------
 
 int ShapeContext::inputs() const { return graph_.nodes[node_].inputs; }
@@ -313,6 +317,10 @@ void ShapeContext::fail(std::string_view message) const {
 
 Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> words) {
   Graph& graph = graph_of(args);
+  if (args.size() > most_inputs) {
+    throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op.name, args.size(),
+                            most_inputs, to_string(args.front().where)));
+  }
   DType number_type = DType::float32;
   for (const Arg& arg : args) {
     if (arg.is_number()) continue;

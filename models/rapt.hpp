@@ -2,6 +2,7 @@
 #pragma once
 
 #include <rapt/framework/checkpoint.hpp>
+#include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/op.hpp>
 #include <rapt/framework/parameter.hpp>
