@@ -105,26 +105,33 @@ void score_tile(const Attention<T>& in, const TilePlace& place, int64_t queries,
                 s.keys_row, s.scores, s.keys_row, alpha, seen);
 }
 
-/// The largest of a row's masked scores.
+/// Lane by lane, the largest of a row's masked scores.
 template <class T>
-T largest_of(const T* s, Range whole) {
+Vec<T> largest_of(const T* s, Range whole) {
   Vec<T> most(-std::numeric_limits<T>::infinity());
   for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
     most = xsimd::max(most, load(s + j));
   }
-  return max_lanes(most);
+  return most;
 }
 
-/// Turns a row's scores into exp2(score - base); returns their sum.
+/// Turns a row's scores into exp2(score - base); returns their sum, lane by lane.
 template <class T>
-T soften(T* s, Range whole, T base) {
+Vec<T> soften(T* s, Range whole, T base) {
   Vec<T> sum(T(0));
   for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
-    const Vec<T> weight = exp2(load(s + j) - Vec<T>(base));
+    const Vec<T> weight = weight_exp2(load(s + j) - Vec<T>(base));
     sum += weight;
     store(s + j, weight);
   }
-  return sum_lanes(sum);
+  return sum;
+}
+
+/// out[i] = reduce of the lanes of rows[i], a few rows at a time. `rows` has room for whole groups.
+template <class T, class Reduce>
+void reduce_rows(int64_t n, Vec<T>* rows, T* out, const Reduce& reduce) {
+  for (int64_t i = n; i % group<T> != 0; ++i) rows[i] = Vec<T>(T(0));
+  for (int64_t i = 0; i < n; i += group<T>) reduce(rows + i, out + i);
 }
 
 /// The rows' largest scores so far from those of a new tile. base: what their exponents are
@@ -139,7 +146,8 @@ void update_largest(int64_t rows, const T* of_tile, T* largest, T* base, T* resc
     const Vec<T> from = xsimd::select(now == hidden, Vec<T>(T(0)), now);
     access.put(largest + i, now);
     access.put(base + i, from);
-    access.put(rescale + i, xsimd::select(before == hidden, Vec<T>(T(1)), exp2(before - from)));
+    access.put(rescale + i,
+               xsimd::select(before == hidden, Vec<T>(T(1)), weight_exp2(before - from)));
   });
 }
 
@@ -148,25 +156,25 @@ template <class T>
 void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries, int64_t keys,
                  bool few, int64_t first, const Scratch<T>& s) {
   Range seen[tile_queries];
-  T of_tile[tile_queries], base[tile_queries], rescale[tile_queries];
+  T of_row[tile_queries], base[tile_queries], rescale[tile_queries];
+  Vec<T> lanewise[tile_queries];
   const Range within = seen_in_tile(in, place, queries, keys, seen);
   if (within.begin >= within.end) return;
   score_tile(in, place, queries, within, seen, few, s);
   for (int64_t i = 0; i < queries; ++i) {
     T* row = s.scores + i * s.keys_row;
     mask_row(in, place, place.query + i, seen[i], row);
-    of_tile[i] = largest_of(row, vectors_around<T>(seen[i]));
+    lanewise[i] = largest_of(row, vectors_around<T>(seen[i]));
   }
-  update_largest(queries, of_tile, s.largest + first, base, rescale);
+  reduce_rows(queries, lanewise, of_row, max_groups<T>);
+  update_largest(queries, of_row, s.largest + first, base, rescale);
   const Range whole = vectors_around<T>(within);
   const Dropout dropout = dropout_of(in);
   for (int64_t i = 0; i < queries; ++i) {
     T* row = s.scores + i * s.keys_row;
     const Range mine = vectors_around<T>(seen[i]);
-    T* sum = s.sum + first + i;
-    *sum = *sum * rescale[i] + soften(row, mine, base[i]);
-    set_all(row + whole.begin, mine.begin - whole.begin, T(0));
-    set_all(row + mine.end, whole.end - mine.end, T(0));
+    lanewise[i] = soften(row, mine, base[i]);
+    clear_outside(row, whole, mine);
     if (dropout.any) {
       row_bits(in, place, place.query + i, seen[i], s.bits);
       drop(row, s.bits, dropout.threshold, seen[i]);
@@ -177,6 +185,10 @@ void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries
         store(out + j, load(out + j) * Vec<T>(rescale[i]));
       }
     }
+  }
+  reduce_rows(queries, lanewise, of_row, sum_groups<T>);
+  for (int64_t i = 0; i < queries; ++i) {
+    s.sum[first + i] = s.sum[first + i] * rescale[i] + of_row[i];
   }
   const int64_t head = place.h / (in.query_heads / in.key_heads);
   const T* values = few ? at(in.v, place.b, head, place.key) : s.values;
@@ -266,7 +278,8 @@ void weights_of_tile(const AttentionWeights<T>& a, const TilePlace& place, int64
     mask_row(in, place, place.query + i, seen[i], row);
     const Range mine = seen[i];
     for_each_vector<T>(mine.end - mine.begin, [&](int64_t j, auto access) {
-      access.put(out + mine.begin + j, exp2(access.get(row + mine.begin + j) - Vec<T>(lse[i])));
+      access.put(out + mine.begin + j,
+                 weight_exp2(access.get(row + mine.begin + j) - Vec<T>(lse[i])));
     });
   }
 }

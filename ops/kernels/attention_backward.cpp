@@ -134,15 +134,13 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
     const Vec<T> mean(out_product(a, place, place.query + i));
     for (int64_t j = mine.begin; j < mine.end; j += lanes<T>) {
       // weight = softmax(score): d_score = weight (d_weight - sum of weight d_weight)
-      const Vec<T> weight = exp2(load(weights + j) - shift);
+      const Vec<T> weight = weight_exp2(load(weights + j) - shift);
       store(weights + j, weight);
       store(grads + j, weight * (load(grads + j) * growth - mean));
     }
     if (dropout.any) drop(weights, s.bits, dropout.threshold, seen[i]);
-    for (T* row : {weights, grads}) {
-      set_all(row + whole.begin, mine.begin - whole.begin, T(0));
-      set_all(row + mine.end, whole.end - mine.end, T(0));
-    }
+    clear_outside(weights, whole, mine);
+    clear_outside(grads, whole, mine);
   }
   return within;
 }
@@ -203,7 +201,7 @@ void backward_keys(const AttentionBackward<T>& a, int64_t b, int64_t key_head, i
   set_all(s.grad_k, keys * s.depth_row, T(0));
   set_all(s.grad_v, keys * s.value_row, T(0));
   const int64_t queries = queries_of(in, b);
-  const int64_t length = in.key_lengths == nullptr ? in.keys : in.key_lengths[b];
+  const int64_t length = keys_of(in, b);
   const int64_t valid = min_of(keys, length - key);
   if (valid > 0 && queries > 0) {
     take_keys(in, b, key_head, key, valid, s);
@@ -325,7 +323,7 @@ void bias(const AttentionBackward<T>& a, const AttentionPlan&, void* memory, int
   set_all(total, rows * s.keys_row, T(0));
   Range seen[tile_queries];
   for (int64_t b = sentences.begin; b < sentences.end; ++b) {
-    const int64_t length = in.key_lengths == nullptr ? in.keys : in.key_lengths[b];
+    const int64_t length = keys_of(in, b);
     const int64_t last_query = min_of(queries.end, queries_of(in, b));
     for (int64_t h = heads.begin; h < heads.end; ++h) {
       for (int64_t key = keys.begin; key < min_of(keys.end, length); key += tile_keys) {

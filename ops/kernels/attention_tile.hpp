@@ -54,11 +54,16 @@ struct Range {
   int64_t begin, end;
 };
 
+template <class T>
+inline int64_t keys_of(const Attention<T>& in, int64_t b) {
+  if (in.key_lengths == nullptr) return in.keys;
+  return min_of(in.keys, max_of(in.key_lengths[b], 0));
+}
+
 /// The keys inside query i's band and its sentence's length. Both ends never fall as i rises.
 template <class T>
 inline Range keys_seen(const Attention<T>& in, int64_t b, int64_t i) {
-  int64_t length = in.keys;
-  if (in.key_lengths != nullptr) length = min_of(length, max_of(in.key_lengths[b], 0));
+  const int64_t length = keys_of(in, b);
   const int64_t begin = min_of(max_of(i + in.band_first, 0), length);
   return {begin, max_of(min_of(i + in.band_last + 1, length), begin)};
 }
@@ -79,20 +84,37 @@ inline void set_all(T* p, int64_t n, T value) {
   for (int64_t i = 0; i < n; ++i) p[i] = value;
 }
 
+/// 0, 1, 2 ...
 template <class T>
-inline T max_lanes(const Vec<T>& v) {
+inline Vec<T> lane_numbers() {
+  alignas(64) static constexpr T numbers[16] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                8, 9, 10, 11, 12, 13, 14, 15};
+  return Vec<T>::load_aligned(numbers);
+}
+
+/// The largest lanes of `group` vectors.
+template <class T>
+inline void max_groups(const Vec<T>* x, T* out) {
+  Vec<T> y[group<T>];
+  transpose_groups(x, y);
+  Vec<T> m = xsimd::max(y[0], y[1]);
+  if constexpr (sizeof(T) == 4) m = xsimd::max(m, xsimd::max(y[2], y[3]));
 #if defined(RAPT_KERNEL_ISA_avx512)
   if constexpr (sizeof(T) == 4) {
-    return _mm512_reduce_max_ps(v);
+    const __m256 h = _mm256_max_ps(_mm512_castps512_ps256(m), _mm512_extractf32x8_ps(m, 1));
+    _mm_storeu_ps(out, _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1)));
   } else {
-    return _mm512_reduce_max_pd(v);
+    const __m256d h = _mm256_max_pd(_mm512_castpd512_pd256(m), _mm512_extractf64x4_pd(m, 1));
+    _mm_storeu_pd(out, _mm_max_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1)));
+  }
+#elif defined(RAPT_KERNEL_ISA_avx2)
+  if constexpr (sizeof(T) == 4) {
+    _mm_storeu_ps(out, _mm_max_ps(_mm256_castps256_ps128(m), _mm256_extractf128_ps(m, 1)));
+  } else {
+    _mm_storeu_pd(out, _mm_max_pd(_mm256_castpd256_pd128(m), _mm256_extractf128_pd(m, 1)));
   }
 #else
-  alignas(64) T x[lanes<T>];
-  v.store_aligned(x);
-  T most = x[0];
-  for (int64_t i = 1; i < lanes<T>; ++i) most = x[i] > most ? x[i] : most;
-  return most;
+  store(out, m);
 #endif
 }
 
@@ -171,10 +193,12 @@ struct TilePlace {
 template <class T>
 inline Range seen_in_tile(const Attention<T>& in, const TilePlace& at, int64_t queries,
                           int64_t keys, Range* seen) {
+  const int64_t end = max_of(min_of(keys_of(in, at.b) - at.key, keys), 0);
+  const int64_t first = at.query + in.band_first - at.key;
+  const int64_t last = at.query + in.band_last - at.key + 1;
   for (int64_t i = 0; i < queries; ++i) {
-    const Range all = keys_seen(in, at.b, at.query + i);
-    const int64_t begin = min_of(max_of(all.begin - at.key, 0), keys);
-    seen[i] = {begin, max_of(min_of(all.end - at.key, keys), begin)};
+    const int64_t begin = min_of(max_of(first + i, 0), end);
+    seen[i] = {begin, max_of(min_of(last + i, end), begin)};
   }
   return {seen[0].begin, seen[queries - 1].end};
 }
@@ -185,14 +209,46 @@ inline Range vectors_around(Range r) {
   return {r.begin / lanes<T> * lanes<T>, padded<T>(r.end)};
 }
 
+/// 2^x for weights: 0 where the result would be denormal, as for hidden keys. Making denormal
+/// numbers takes some processors over a hundred cycles.
+template <class T>
+inline Vec<T> weight_exp2(const Vec<T>& x) {
+  const Vec<T> least(T(std::numeric_limits<T>::min_exponent - 1));
+  return xsimd::select(x < least, Vec<T>(T(0)), exp2(xsimd::max(least, x)));
+}
+
+/// Puts -inf into what the whole vectors around `seen` have beyond it: a vector at a time, as the
+/// next to read the row would wait for stores of single elements.
+template <class T>
+inline void hide_edges(T* s, Range seen) {
+  const Vec<T> hidden(-std::numeric_limits<T>::infinity());
+  const Range whole = vectors_around<T>(seen);
+  if (whole.begin != seen.begin) {
+    T* p = s + whole.begin;
+    const auto cut = Vec<T>(static_cast<T>(seen.begin - whole.begin));
+    store(p, xsimd::select(lane_numbers<T>() < cut, hidden, load(p)));
+  }
+  if (whole.end != seen.end) {
+    T* p = s + whole.end - lanes<T>;
+    const auto cut = Vec<T>(static_cast<T>(seen.end - whole.end + lanes<T>));
+    store(p, xsimd::select(lane_numbers<T>() < cut, load(p), hidden));
+  }
+}
+
+/// Puts zeros into the whole vectors of `all` outside those of `mine`.
+template <class T>
+inline void clear_outside(T* s, Range all, Range mine) {
+  const Vec<T> zero(T(0));
+  for (int64_t j = all.begin; j < mine.begin; j += lanes<T>) store(s + j, zero);
+  for (int64_t j = mine.end; j < all.end; j += lanes<T>) store(s + j, zero);
+}
+
 /// Finishes one row of scores (base 2, s[0] belongs to key at.key): adds the bias, and puts -inf
 /// where the key is not seen, within the whole vectors around `seen`.
 template <class T>
 inline void mask_row(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen, T* s) {
   constexpr T hidden = -std::numeric_limits<T>::infinity();
-  const Range whole = vectors_around<T>(seen);
-  set_all(s + whole.begin, seen.begin - whole.begin, hidden);
-  set_all(s + seen.end, whole.end - seen.end, hidden);
+  hide_edges(s, seen);
   if (in.bias.data != nullptr) {
     const Pairs<const T>& x = in.bias;
     const T* bias = x.data + at.b * x.batch + at.h * x.head + query * x.query + at.key * x.key;
