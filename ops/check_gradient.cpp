@@ -175,7 +175,7 @@ void check_gradient(const Op& op, const std::vector<InputSpec>& inputs,
                     std::span<const int64_t> words, const GradientCheckOptions& options) {
   const auto apply = [&](std::span<const Var> vars) {
     std::vector<Arg> args;
-    for (const Var& var : vars) args.emplace_back(var);
+    for (const Var& var : vars) args.push_back(Arg(var));
     return record(op, args, words);
   };
   try {

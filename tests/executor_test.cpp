@@ -1,0 +1,174 @@
+// Running plans: threads, failures, guards, and whole training steps to the bit.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <rapt/rapt.hpp>
+#include <thread>
+
+namespace rapt {
+namespace {
+
+using Catch::Matchers::Contains;
+
+Tensor tokens(int64_t rows, int64_t length, uint64_t seed) {
+  Tensor ids({rows, length}, DType::int32);
+  for (int64_t i = 0; i < ids.size(); ++i) {
+    ids.data<int32_t>()[static_cast<size_t>(i)] =
+        static_cast<int32_t>(1 + Key{seed}.below(49, static_cast<uint64_t>(i)));
+  }
+  return ids;
+}
+
+/// Some training steps of a small translator with dropout; all its parameters afterwards.
+std::vector<std::vector<float>> train(int threads, bool fuse, int steps, uint64_t seed = 5) {
+  Executor executor({.threads = threads, .fuse = fuse});
+  const Executor::Use use(executor);
+  GruSeq2Seq model({.source_vocab = 50,
+                    .target_vocab = 50,
+                    .embed = 24,
+                    .hidden = 40,
+                    .readout = 32,
+                    .dropout = 0.3},
+                   Key{seed});
+  Adam adam(parameters(model), {.lr = 1e-2, .clip_norm = 1});
+  const Tensor source = tokens(9, 7, 1), in = tokens(9, 6, 2), out = tokens(9, 6, 3);
+  for (int step = 0; step < steps; ++step) {
+    const Tape tape(Training{Key{seed}.fold(static_cast<uint64_t>(step))});
+    adam.step(cross_entropy(model(source, in), out, {.label_smoothing = 0.1}));
+  }
+  std::vector<std::vector<float>> result;
+  for (const Parameter& p : parameters(model)) result.push_back(p.value().to_vector<float>());
+  return result;
+}
+
+TEST_CASE("training steps with dropout have the same bits on 1, 2, 3 and 8 threads") {
+  const auto alone = train(1, true, 4);
+  for (const int threads : {2, 3, 8}) CHECK(train(threads, true, 4) == alone);
+}
+
+TEST_CASE("the key of a step decides about its dropout") {
+  CHECK(train(1, true, 2, 5) == train(1, true, 2, 5));
+  CHECK(train(1, true, 2, 5) != train(1, true, 2, 6));
+}
+
+const Op failing{.name = "failing",
+                 .shape = [](ShapeContext& c) { return c.input(0); },
+                 .forward = [](const ForwardContext&) { throw std::runtime_error("out of luck"); }};
+
+TEST_CASE("an exception in a step names the node, and the next step works") {
+  for (const int threads : {1, 2}) {
+    Executor executor({.threads = threads});
+    const Executor::Use use(executor);
+    Linear layer(300, 300, Key{1});
+    struct Model {
+      Linear& inner;
+    };
+    (void)parameters(layer);
+    Tape tape;
+    const Var x = as_var(full({300, 300}, 1));
+    const Var fine = sum(layer(x));
+    const int line = __LINE__ + 1;
+    const Var bad = sum(record(failing, {matmul(layer(x), x)}));
+    CHECK_THROWS_WITH(bad.value(), Contains("failing: out of luck") &&
+                                       Contains("executor_test.cpp:" + std::to_string(line)));
+    CHECK(std::isfinite(fine.item()));
+    Tape next;
+    CHECK(sum(as_var(full({8}, 2))).item() == 16);
+  }
+}
+
+TEST_CASE("a step that fails leaves the optimizer's parameters alone") {
+  Linear layer(4, 4, Key{1});
+  Sgd sgd(parameters(layer), {.lr = 1});
+  const std::vector<float> before = layer.weight.value().to_vector<float>();
+  Tape tape;
+  const Var loss = sum(record(failing, {as_var(zeros({3}))})) + sum(layer(as_var(zeros({2, 4}))));
+  CHECK_THROWS_AS(loss.item(), Error);
+  CHECK_THROWS_AS(sgd.step(sum(layer.weight * 1.0) * loss), Error);
+  CHECK(layer.weight.value().to_vector<float>() == before);
+  CHECK(sgd.steps() == 0);
+}
+
+TEST_CASE("the guard names the first node that made a NaN, and stops the update") {
+  for (const int threads : {1, 4}) {
+    Executor executor({.threads = threads, .guard = true});
+    const Executor::Use use(executor);
+    Parameter p(full({40000}, -1));
+    Sgd sgd({p}, {.lr = 1});
+    Tape tape;
+    const Var a = p * 2.0;
+    const int line = __LINE__ + 1;
+    const Var b = log(a);
+    const Var loss = sum(exp(b) + a);
+    CHECK_THROWS_WITH(sgd.step(loss), Contains("log") && Contains("NaN") &&
+                                          Contains("executor_test.cpp:" + std::to_string(line)));
+    CHECK(p.value().data<float>()[0] == -1);
+    // What is finite passes, and trains.
+    Tape next;
+    sgd.step(sum(p * p));
+    CHECK(p.value().data<float>()[0] == 1);
+  }
+}
+
+TEST_CASE("without a guard NaN flows on") {
+  Tape tape;
+  CHECK(std::isnan(sum(log(as_var(full({3}, -1)))).item()));
+}
+
+TEST_CASE("two threads of a program train models of their own at the same time") {
+  const auto first = train(2, true, 6, 11), second = train(2, true, 6, 12);
+  std::vector<std::vector<float>> a, b;
+  std::thread one([&] { a = train(2, true, 6, 11); });
+  std::thread two([&] { b = train(2, true, 6, 12); });
+  one.join();
+  two.join();
+  CHECK(a == first);
+  CHECK(b == second);
+}
+
+TEST_CASE("independent branches and nested loops give what one thread gives") {
+  const auto branches = [](int threads) {
+    Executor executor({.threads = threads});
+    const Executor::Use use(executor);
+    Tape tape;
+    const Var x = as_var(uniform(Key{3}, {160, 160}));
+    Var total = as_var(0.0);
+    for (int i = 0; i < 12; ++i) {
+      Var y = x;
+      for (int k = 0; k < 4; ++k) y = tanh(matmul(y, x) * 0.02);
+      total = total + sum(y * static_cast<double>(i));
+    }
+    return total.item();
+  };
+  const double alone = branches(1);
+  for (const int threads : {2, 3, 8}) CHECK(branches(threads) == alone);
+}
+
+TEST_CASE("an operator's forward must not ask for values of its own executor") {
+  static const Op asking{.name = "asking",
+                         .shape = [](ShapeContext& c) { return c.input(0); },
+                         .forward =
+                             [](const ForwardContext&) {
+                               const Tape tape;
+                               (void)sum(as_var(zeros({2}))).item();
+                             }};
+  Tape tape;
+  CHECK_THROWS_WITH(record(asking, {as_var(zeros({2}))}).value(),
+                    Contains("already running a plan"));
+}
+
+TEST_CASE("a value that was computed is not computed again") {
+  Executor executor({.threads = 1});
+  const Executor::Use use(executor);
+  Tape tape;
+  const Var y = exp(as_var(full({4}, 1)));
+  (void)y.value();
+  const Var z = sum(y);
+  (void)z.value();
+  (void)z.value();
+  CHECK(executor.counters().steps == 2);
+}
+
+}  // namespace
+}  // namespace rapt
