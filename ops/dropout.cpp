@@ -36,7 +36,11 @@ Var dropout(const Arg& x, double p) {
   const Var var = as_var(x);
   Graph& graph = var.graph();
   if (p == 0 || !graph.training) return var;
-  return record(dropout_op, {Arg(var, x.where), graph.key(x.where)}, DropoutAttributes{p});
+  return dropout(Arg(var, x.where), p, graph.key(x.where));
+}
+
+Var dropout(const Arg& x, double p, const Var& key) {
+  return record(dropout_op, {x, key}, DropoutAttributes{p});
 }
 
 }  // namespace rapt

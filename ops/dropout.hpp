@@ -13,4 +13,8 @@ namespace rapt {
 /// Throws Error for p outside [0, 1].
 Var dropout(const Arg& x, double p);
 
+/// The same by a key that is on the tape already: what an operator that drops by itself means in
+/// plain operators.
+Var dropout(const Arg& x, double p, const Var& key);
+
 }  // namespace rapt

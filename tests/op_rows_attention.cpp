@@ -1,5 +1,7 @@
 #include <cmath>
+#include <rapt/framework/random.hpp>
 #include <rapt/ops/additive_attention.hpp>
+#include <rapt/ops/attention.hpp>
 #include <rapt/ops/shape.hpp>
 #include <xtensor/xmanipulation.hpp>
 #include <xtensor/xview.hpp>
@@ -117,11 +119,210 @@ void add_additive(std::vector<Row>& rows) {
            }});
 }
 
+// ---- scaled dot-product attention ---------------------------------------------------------------
+
+struct Dot {
+  double scale;
+  bool causal = false;
+  const Array* bias = nullptr;  // [B, Hq, Tq, Tk], as are keep and fate
+  const Array* keep = nullptr;
+  const Array* lengths = nullptr;  // [B]
+  const Array* fate = nullptr;     // what dropout multiplies weights by
+
+  bool sees(size_t b, size_t h, size_t i, size_t j, size_t Tq, size_t Tk) const {
+    return (!causal || j + Tq <= i + Tk) && (keep == nullptr || (*keep)(b, h, i, j) != 0) &&
+           (lengths == nullptr || static_cast<double>(j) < (*lengths)(b));
+  }
+};
+
+/// softmax(scale q k' + bias) over the keys seen; zeros for a query that sees none.
+Array dot_weights(const Array& q, const Array& k, const Dot& o) {
+  const size_t B = size(q, 0), H = size(q, 1), Tq = size(q, 2), Tk = size(k, 2), D = size(q, 3);
+  const size_t group = H / size(k, 1);
+  Array w = xt::zeros<double>(std::vector<size_t>{B, H, Tq, Tk});
+  for (size_t row = 0; row < B * H * Tq; ++row) {
+    const size_t b = row / (H * Tq), h = row / Tq % H, i = row % Tq;
+    double total = 0;
+    for (size_t j = 0; j < Tk; ++j) {
+      if (!o.sees(b, h, i, j, Tq, Tk)) continue;
+      double score = 0;
+      for (size_t d = 0; d < D; ++d) score += q(b, h, i, d) * k(b, h / group, j, d);
+      score = score * o.scale + (o.bias == nullptr ? 0 : (*o.bias)(b, h, i, j));
+      w(b, h, i, j) = std::exp(score);
+      total += w(b, h, i, j);
+    }
+    for (size_t j = 0; total > 0 && j < Tk; ++j) w(b, h, i, j) /= total;
+  }
+  return w;
+}
+
+Array dot_attention(const Array& q, const Array& k, const Array& v, const Dot& o) {
+  Array w = dot_weights(q, k, o);
+  if (o.fate != nullptr) w = w * *o.fate;
+  const size_t B = size(w, 0), H = size(w, 1), Tq = size(w, 2), Tk = size(w, 3), Dv = size(v, 3);
+  Array y = xt::zeros<double>(std::vector<size_t>{B, H, Tq, Dv});
+  for (size_t row = 0; row < B * H * Tq; ++row) {
+    const size_t b = row / (H * Tq), h = row / Tq % H, i = row % Tq;
+    for (size_t j = 0; j < Tk; ++j) {
+      for (size_t d = 0; d < Dv; ++d) {
+        y(b, h, i, d) += w(b, h, i, j) * v(b, h * size(v, 1) / H, j, d);
+      }
+    }
+  }
+  return y;
+}
+
+Array spread(const Array& x, const std::vector<size_t>& shape) { return xt::broadcast(x, shape); }
+
+/// What becomes of weights on a tape that trains with Key{20}, as the table's harness has it, where
+/// no random operator was recorded before.
+Array fate_of(const std::vector<size_t>& shape, double p) {
+  Array fate(shape);
+  for (size_t i = 0; i < fate.size(); ++i) {
+    fate.flat(i) = Key{20}.fold(0).uniform(i) < p ? 0 : 1 / (1 - p);
+  }
+  return fate;
+}
+
+double root(double depth) { return 1 / std::sqrt(depth); }
+
+void add_dot(std::vector<Row>& rows) {
+  using Vars = std::vector<Var>;
+  using Arrays = std::vector<Array>;
+  rows.push_back(
+      {.name = "attention",
+       .inputs = {{{2, 2, 3, 5}}, {{2, 2, 4, 5}}, {{2, 2, 4, 3}}},
+       .apply = [](const Vars& v) { return attention(v[0], v[1], v[2]); },
+       .expected = [](const Arrays& x) { return dot_attention(x[0], x[1], x[2], {root(5)}); }});
+  rows.push_back(
+      {.name = "attention, several registers wide",
+       .inputs = {{{1, 1, 9, 9}}, {{1, 1, 18, 9}}, {{1, 1, 18, 17}}},
+       .apply = [](const Vars& v) { return attention(v[0], v[1], v[2]); },
+       .expected = [](const Arrays& x) { return dot_attention(x[0], x[1], x[2], {root(9)}); }});
+  rows.push_back({.name = "attention, causal, heads in groups, a scale",
+                  .inputs = {{{2, 4, 3, 2}}, {{2, 2, 5, 2}}, {{2, 2, 5, 3}}},
+                  .apply =
+                      [](const Vars& v) {
+                        return attention(v[0], v[1], v[2], {.mask = causal(), .scale = -0.3});
+                      },
+                  .expected =
+                      [](const Arrays& x) {
+                        return dot_attention(x[0], x[1], x[2], {.scale = -0.3, .causal = true});
+                      }});
+  rows.push_back({.name = "attention, causal with more queries than keys, a bias of all",
+                  .inputs = {{{1, 2, 5, 2}}, {{1, 2, 3, 2}}, {{1, 2, 3, 1}}, {{1, 2, 5, 3}}},
+                  .apply =
+                      [](const Vars& v) {
+                        return attention(v[0], v[1], v[2], {.mask = causal(), .bias = v[3]});
+                      },
+                  .expected =
+                      [](const Arrays& x) {
+                        return dot_attention(x[0], x[1], x[2],
+                                             {.scale = root(2), .causal = true, .bias = &x[3]});
+                      }});
+  rows.push_back(
+      {.name = "attention, lengths, a bias of queries and keys",
+       .inputs =
+           {{{3, 2, 2, 3}}, {{3, 1, 4, 3}}, {{3, 1, 4, 2}}, {{2, 4}}, {{3}, 0, 6, DType::int32}},
+       .apply =
+           [](const Vars& v) {
+             return attention(v[0], v[1], v[2], {.mask = lengths(v[4]), .bias = v[3]});
+           },
+       .expected =
+           [](const Arrays& x) {
+             const Array bias = spread(x[3], {3, 2, 2, 4});
+             return dot_attention(x[0], x[1], x[2],
+                                  {.scale = root(3), .bias = &bias, .lengths = &x[4]});
+           }});
+  rows.push_back(
+      {.name = "attention, causal, lengths and keep of queries, a bias of heads",
+       .inputs = {{{2, 2, 3, 2}},
+                  {{2, 2, 4, 2}},
+                  {{2, 2, 4, 2}},
+                  {{2, 1, 1}},
+                  {{2}, 1, 5, DType::int32},
+                  {{2, 3, 4}, 0, 2, DType::boolean}},
+       .apply =
+           [](const Vars& v) {
+             const Mask mask = causal() & lengths(v[4]) & keep(v[5]);
+             return attention(v[0], v[1], v[2], {.mask = mask, .bias = v[3]});
+           },
+       .expected =
+           [](const Arrays& x) {
+             const Array bias = spread(x[3], {2, 2, 3, 4});
+             const Array kept = spread(xt::view(x[5], xt::all(), xt::newaxis()), {2, 2, 3, 4});
+             return dot_attention(x[0], x[1], x[2],
+                                  {.scale = root(2),
+                                   .causal = true,
+                                   .bias = &bias,
+                                   .keep = &kept,
+                                   .lengths = &x[4]});
+           }});
+  rows.push_back(
+      {.name = "attention, keep of heads, dropout",
+       .inputs = {{{2, 2, 3, 2}},
+                  {{2, 2, 5, 2}},
+                  {{2, 2, 5, 2}},
+                  {{1, 2, 1, 5}},
+                  {{1, 2, 3, 5}, 0, 2, DType::boolean}},
+       .apply =
+           [](const Vars& v) {
+             return attention(v[0], v[1], v[2],
+                              {.mask = keep(v[4]), .bias = v[3], .dropout = 0.25});
+           },
+       .expected =
+           [](const Arrays& x) {
+             const Array bias = spread(x[3], {2, 2, 3, 5}), kept = spread(x[4], {2, 2, 3, 5});
+             const Array fate = fate_of({2, 2, 3, 5}, 0.25);
+             return dot_attention(x[0], x[1], x[2],
+                                  {.scale = root(2), .bias = &bias, .keep = &kept, .fate = &fate});
+           }});
+  rows.push_back({.name = "attention of one array [B, T, H D] to itself",
+                  .inputs = {{{2, 4, 6}}},
+                  .apply =
+                      [](const Vars& v) {
+                        const Var x = transpose(reshape(v[0], {2, 4, 2, 3}), 1, 2);
+                        const Var y = attention(x, x, x, {.mask = causal(), .dropout = 0.5});
+                        return reshape(transpose(y, 1, 2), {2, 4, 6});
+                      },
+                  .expected =
+                      [](const Arrays& x) {
+                        Array heads = x[0];
+                        heads.reshape({2, 4, 2, 3});
+                        heads = Array(xt::transpose(heads, {0, 2, 1, 3}));
+                        const Array fate = fate_of({2, 2, 4, 4}, 0.5);
+                        const Array y = dot_attention(
+                            heads, heads, heads, {.scale = root(3), .causal = true, .fate = &fate});
+                        Array merged = xt::transpose(y, {0, 2, 1, 3});
+                        merged.reshape({2, 4, 6});
+                        return merged;
+                      }});
+  rows.push_back({.name = "attention_weights",
+                  .inputs = {{{2, 2, 3, 5}}, {{2, 1, 4, 5}}},
+                  .apply = [](const Vars& v) { return attention_weights(v[0], v[1]); },
+                  .expected = [](const Arrays& x) { return dot_weights(x[0], x[1], {root(5)}); }});
+  rows.push_back(
+      {.name = "attention_weights, causal, lengths and a bias",
+       .inputs = {{{2, 2, 5, 3}}, {{2, 2, 4, 3}}, {{2, 1, 5, 1}}, {{2}, 0, 5, DType::int32}},
+       .apply =
+           [](const Vars& v) {
+             return attention_weights(
+                 v[0], v[1], {.mask = causal() & lengths(v[3]), .scale = 0.7, .bias = v[2]});
+           },
+       .expected =
+           [](const Arrays& x) {
+             const Array bias = spread(x[2], {2, 2, 5, 4});
+             return dot_weights(x[0], x[1],
+                                {.scale = 0.7, .causal = true, .bias = &bias, .lengths = &x[3]});
+           }});
+}
+
 }  // namespace
 
 std::vector<Row> attention_rows() {
   std::vector<Row> rows;
   add_additive(rows);
+  add_dot(rows);
   return rows;
 }
 
