@@ -1,0 +1,227 @@
+// Layers and the recurrent translator: padding, directions, teacher forcing against stepping.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <rapt/rapt.hpp>
+
+namespace rapt {
+namespace {
+
+using Catch::Matchers::Contains;
+
+Tensor ids(std::initializer_list<std::initializer_list<int32_t>> rows) {
+  const auto width = static_cast<int64_t>(rows.begin()->size());
+  std::vector<int32_t> values;
+  for (const auto& row : rows) values.insert(values.end(), row.begin(), row.end());
+  return tensor(values, {static_cast<int64_t>(rows.size()), width});
+}
+
+/// Rows of [B, T, ..] or [B, ..] as plain numbers.
+std::vector<float> row(const Tensor& t, int64_t b, int64_t steps) {
+  const std::vector<float> all = t.to_vector<float>();
+  const int64_t per_row = t.size() / t.shape()[0];
+  const int64_t kept = t.shape().rank() == 2 ? per_row : per_row / t.shape()[1] * steps;
+  return {all.begin() + b * per_row, all.begin() + b * per_row + kept};
+}
+
+TEST_CASE("parameters are named by their path, shared ones once") {
+  GruSeq2Seq model({.source_vocab = 9, .target_vocab = 8, .embed = 4, .hidden = 6}, Key{1});
+  std::vector<std::string> names;
+  for (const Parameter& p : parameters(model)) names.push_back(p.name());
+  const std::vector<std::string> expected{"source_embedding/weight",
+                                          "target_embedding/weight",
+                                          "encoder/forward/0/weight_ih",
+                                          "encoder/forward/0/weight_hh",
+                                          "encoder/forward/0/bias_ih",
+                                          "encoder/forward/0/bias_hh",
+                                          "encoder/backward/0/weight_ih",
+                                          "encoder/backward/0/weight_hh",
+                                          "encoder/backward/0/bias_ih",
+                                          "encoder/backward/0/bias_hh",
+                                          "bridge/weight",
+                                          "bridge/bias",
+                                          "attention/query/weight",
+                                          "attention/key/weight",
+                                          "attention/key/bias",
+                                          "attention/v",
+                                          "decoder/weight_ih",
+                                          "decoder/weight_hh",
+                                          "decoder/bias_ih",
+                                          "decoder/bias_hh",
+                                          "output/weight",
+                                          "output/bias"};
+  CHECK(names == expected);
+  model.target_embedding.weight = model.source_embedding.weight;
+  CHECK(parameters(model).size() == expected.size() - 1);
+}
+
+void same(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  // A product of one row sums in another order than one of several: the last bit may differ.
+  for (size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(1e-5).margin(1e-6));
+}
+
+template <class Layer>
+void padded_is_alone(const Layer& layer) {
+  const Tensor x = uniform(Key{4}, {3, 5, 4}, -1, 1);
+  const std::vector<int32_t> steps{5, 2, 4};
+  Tape tape;
+  const Var lengths = as_var(tensor(steps, {3}));
+  const RecurrentOutput together = layer(x, lengths);
+  for (int64_t b = 0; b < 3; ++b) {
+    const int64_t length = steps[static_cast<size_t>(b)];
+    const Var one = slice(slice(x, 0, b, b + 1), 1, 0, length);
+    const RecurrentOutput alone = layer(one);
+    same(row(together.states.value(), b, length), row(alone.states.value(), 0, length));
+    for (int64_t d = 0; d < together.last.size(0); ++d) {
+      same(row(select(together.last, 0, d).value(), b, 1),
+           row(select(alone.last, 0, d).value(), 0, 1));
+    }
+  }
+  // What fills up the batch makes no difference, not in one bit.
+  const Var longer = concat({as_var(x), as_var(full({3, 6, 4}, 1e3))}, 1);
+  const RecurrentOutput padded = layer(longer, lengths);
+  CHECK(padded.last.value().to_vector<float>() == together.last.value().to_vector<float>());
+  for (int64_t b = 0; b < 3; ++b) {
+    const int64_t length = steps[static_cast<size_t>(b)];
+    CHECK(row(padded.states.value(), b, length) == row(together.states.value(), b, length));
+  }
+}
+
+TEST_CASE("a padded batch gives exactly what the sentences give alone") {
+  for (const bool both : {false, true}) {
+    padded_is_alone(GRU(4, 6, Key{2}, {.layers = 2, .bidirectional = both}));
+    padded_is_alone(LSTM(4, 6, Key{2}, {.layers = 2, .bidirectional = both}));
+  }
+}
+
+TEST_CASE("a stack over a sequence is its cells, step by step") {
+  GRU layer(4, 6, Key{2});
+  GRUCell cell;
+  static_cast<RecurrentWeights&>(cell) = layer.forward[0];
+  const Tensor x = uniform(Key{4}, {2, 5, 4}, -1, 1);
+  Tape tape;
+  const RecurrentOutput all = layer(x);
+  Var h = as_var(zeros({2, 6}));
+  for (int t = 0; t < 5; ++t) {
+    h = cell(select(x, 1, t), h);
+    const std::vector<float> step = h.value().to_vector<float>();
+    const std::vector<float> given = select(all.states, 1, t).value().to_vector<float>();
+    for (size_t i = 0; i < step.size(); ++i) CHECK(given[i] == Approx(step[i]).margin(1e-6));
+  }
+  LSTM memory(4, 6, Key{3});
+  LSTMCell memory_cell;
+  static_cast<RecurrentWeights&>(memory_cell) = memory.forward[0];
+  const RecurrentOutput states = memory(x);
+  LstmState state{as_var(zeros({2, 6})), as_var(zeros({2, 6}))};
+  for (int t = 0; t < 5; ++t) state = memory_cell(select(x, 1, t), state);
+  const std::vector<float> c = state.c.value().to_vector<float>();
+  const std::vector<float> last = states.last_cells.value().to_vector<float>();
+  for (size_t i = 0; i < c.size(); ++i) CHECK(last[i] == Approx(c[i]).margin(1e-6));
+}
+
+TEST_CASE("teacher forcing gives what decoding gives step by step, with every attention") {
+  for (const AttentionKind kind :
+       {AttentionKind::none, AttentionKind::additive, AttentionKind::dot}) {
+    for (const int64_t readout : {0, 10}) {
+      const GruSeq2Seq model({.source_vocab = 20,
+                              .target_vocab = 15,
+                              .embed = 8,
+                              .hidden = 12,
+                              .attention = kind,
+                              .readout = readout},
+                             Key{3});
+      const Tensor source = ids({{5, 6, 7, 8}, {9, 4, 0, 0}});
+      const Tensor in = ids({{2, 4, 5}, {2, 7, 9}});
+      Tape tape;
+      const Var logits = model(source, in);
+      CHECK(logits.shape() == Shape{2, 3, 15});
+      const GruSeq2Seq::Encoded encoded = model.encode(source);
+      Var state = encoded.state;
+      for (int t = 0; t < 3; ++t) {
+        const GruSeq2Seq::Step step = model.step(encoded, select(in, 1, t), state);
+        state = step.state;
+        const std::vector<float> a = step.logits.value().to_vector<float>();
+        const std::vector<float> b = select(logits, 1, t).value().to_vector<float>();
+        for (size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).margin(1e-5));
+        if (!step.weights) continue;
+        const std::vector<float> weights = step.weights.value().to_vector<float>();
+        CHECK(weights[6] == 0);  // padding is not looked at
+        CHECK(weights[4] + weights[5] == Approx(1));
+      }
+    }
+  }
+}
+
+TEST_CASE("a translation does not depend on the batch it is in") {
+  const GruSeq2Seq model({.source_vocab = 20, .target_vocab = 15, .embed = 8, .hidden = 12},
+                         Key{3});
+  const GreedyOptions options{.max_length = 9, .weights = true};
+  const auto together = greedy(model, ids({{5, 6, 7, 8}, {9, 4, 0, 0}}), options);
+  const auto alone = greedy(model, ids({{9, 4}}), options);
+  CHECK(together[1].tokens == alone[0].tokens);
+  CHECK(together[1].tokens.size() <= 9);
+  REQUIRE(together[1].weights.size() >= together[1].tokens.size());
+  CHECK(together[1].weights[0].size() == 4);
+}
+
+TEST_CASE("decoding ends each row at its end mark") {
+  // A model that copies: trained until it does, on rows of different lengths.
+  GruSeq2Seq model({.source_vocab = 8, .target_vocab = 8, .embed = 16, .hidden = 32}, Key{3});
+  Adam adam(parameters(model), {.lr = 1e-2, .clip_norm = 1});
+  const Tensor source = ids({{4, 5, 6}, {6, 5, 0}, {7, 0, 0}});
+  const Tensor in = ids({{2, 4, 5, 6}, {2, 6, 5, 0}, {2, 7, 0, 0}});
+  const Tensor out = ids({{4, 5, 6, 3}, {6, 5, 3, 0}, {7, 3, 0, 0}});
+  double loss = 0;
+  for (int step = 0; step < 150; ++step) {
+    Tape tape;
+    const Var l = cross_entropy(model(source, in), out, {.ignore = 0});
+    adam.step(l);
+    loss = l.item();
+  }
+  CHECK(loss < 0.05);
+  const auto decoded = greedy(model, source);
+  CHECK(decoded[0].tokens == std::vector<int32_t>{4, 5, 6});
+  CHECK(decoded[1].tokens == std::vector<int32_t>{6, 5});
+  CHECK(decoded[2].tokens == std::vector<int32_t>{7});
+}
+
+TEST_CASE("a whole model's gradient is right in double precision") {
+  GruSeq2Seq model({.source_vocab = 6, .target_vocab = 5, .embed = 3, .hidden = 4, .readout = 3},
+                   Key{3});
+  const std::vector<Parameter> all = parameters(model);
+  for (const Parameter& p : all) p.state()->value = p.value().to(DType::float64);
+  const Tensor source = ids({{5, 3, 1}, {2, 4, 0}}), in = ids({{2, 4}, {2, 1}}),
+               out = ids({{4, 3}, {1, 3}});
+  const auto loss_of = [&] {
+    return cross_entropy(model(source, in), out, {.label_smoothing = 0.1});
+  };
+  std::vector<Tensor> gradients;
+  {
+    Tape tape;
+    for (const Var& g : grad(loss_of(), std::span(all))) gradients.push_back(g.value().clone());
+  }
+  for (size_t p = 0; p < all.size(); ++p) {
+    const std::span<double> values = all[p].value().data<double>();
+    for (size_t i = 0; i < values.size(); i += 7) {
+      const double kept = values[i], h = 1e-5;
+      const auto at = [&](double v) {
+        values[i] = v;
+        Tape tape;
+        return loss_of().item();
+      };
+      const double expected = (at(kept + h) - at(kept - h)) / (2 * h);
+      values[i] = kept;
+      INFO(all[p].name() << " " << i);
+      CHECK(gradients[p].data<double>()[i] == Approx(expected).epsilon(1e-5).margin(1e-9));
+    }
+  }
+}
+
+TEST_CASE("an id that is not in the table is named") {
+  const Embedding table(5, 3, Key{1});
+  Tape tape;
+  CHECK_THROWS_WITH(table(ids({{1, 7}})).value(), Contains("embedding") && Contains("7"));
+}
+
+}  // namespace
+}  // namespace rapt
