@@ -153,10 +153,15 @@ const Op cross_entropy_op{
     .reference = cross_entropy_reference};
 
 Var reduced(const Var& losses, Reduction reduction) {
-  if (reduction == Reduction::none) return losses;
-  const Var total = sum(losses);
-  if (reduction == Reduction::sum) return total;
-  return total / static_cast<double>(losses.shape().size());
+  switch (reduction) {
+    case Reduction::mean:
+      return mean(losses);
+    case Reduction::sum:
+      return sum(losses);
+    case Reduction::none:
+      break;
+  }
+  return losses;
 }
 
 /// The operands as they are: broadcasting here would hide a mistake.

@@ -13,12 +13,10 @@ struct NormAttributes {
   double eps;
 };
 
-Var row_mean(const Var& x) { return sum(x, -1, true) * (1.0 / static_cast<double>(x.size(-1))); }
-
 /// (x - mean) / sqrt(variance + eps), or without the mean.
 Var normalised(const Var& x, double eps, bool centred) {
-  const Var d = centred ? x - row_mean(x) : x;
-  return d * rsqrt(row_mean(square(d)) + eps);
+  const Var d = centred ? x - mean(x, -1, true) : x;
+  return d * rsqrt(mean(square(d), -1, true) + eps);
 }
 
 // ---- forward

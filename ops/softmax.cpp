@@ -91,6 +91,29 @@ Shape with_front_axis(const Shape& shape) {
 
 Var row_sum(const Var& x) { return sum(x, -1, true); }
 
+/// What softmax and its logarithm are made of. A row that keeps nothing has a total of 0.
+struct Exponentials {
+  Var shifted;  // x - max(x) where kept, else -inf
+  Var total;    // [.., 1]: the sum of their exponentials
+};
+
+Exponentials exponentials(ReferenceContext& c) {
+  const Var x = c.inputs() == 2 ? where(c.input(1), c.input(0), -infinity) : c.input(0);
+  const Var top = max(x, -1, true);
+  const Var shifted = x - where(top > -infinity, top, 0);
+  return {shifted, row_sum(exp(shifted))};
+}
+
+void softmax_reference(ReferenceContext& c) {
+  const auto [shifted, total] = exponentials(c);
+  c.output() = exp(shifted) / where(total > 0, total, 1);
+}
+
+void log_softmax_reference(ReferenceContext& c) {
+  const auto [shifted, total] = exponentials(c);
+  c.output() = where(total > 0, shifted - log(total), 0);
+}
+
 // dx = y (g - sum(y g))
 const Op softmax_grad_op{.name = "softmax_grad",
                          .shape = [](ShapeContext& c) { return c.input(0); },
@@ -110,6 +133,7 @@ const Op softmax_op{.name = "softmax",
                         [](GradientContext& c) {
                           c.input_grad(0) = record(softmax_grad_op, {c.output(), c.output_grad()});
                         },
+                    .reference = softmax_reference,
                     .in_place = 1u << 0};
 
 // dx = g - exp(y) sum(g), of what the mask keeps; a row that keeps nothing has sum(g) = 0
@@ -137,10 +161,11 @@ const Op log_softmax_op{.name = "log_softmax",
                                   c.inputs() == 2 ? record(log_softmax_grad_op, {y, g, c.input(1)})
                                                   : record(log_softmax_grad_op, {y, g});
                             },
+                        .reference = log_softmax_reference,
                         .in_place = 1u << 0};
 
-/// The mask with as many axes as x, the last one as long as x's rows where it lies last in memory:
-/// the kernels read a mask's rows without a stride.
+/// The mask as the operators take it: with as many axes as x, `axis` turned to the last place and
+/// spread to full length there, as the kernels read the rows of a mask without a stride.
 Var dense_mask(const Var& x, const Var& given, int axis) {
   const Shape shape = x.shape();
   Shape own = given.shape();
