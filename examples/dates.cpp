@@ -30,7 +30,7 @@ using namespace rapt;
 using namespace rapt::examples;
 
 struct Options {
-  int64_t steps = 2200;
+  int64_t steps = 1100;
   int64_t batch = 64;
   int64_t embed = 32;
   int64_t hidden = 128;

@@ -28,7 +28,7 @@ constexpr int32_t letters = 20, first_letter = 4;  // behind the special tokens
 constexpr int64_t vocabulary = first_letter + letters;
 
 struct Options {
-  int64_t steps = 2500;
+  int64_t steps = 1500;
   int64_t batch = 64;
   int64_t hidden = 64;
   int64_t longest = 20;  // in training

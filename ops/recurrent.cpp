@@ -7,6 +7,17 @@
 #include <rapt/ops/recurrent_split.hpp>
 #include <vector>
 
+namespace rapt::recurrent {
+
+void check_lengths(const ShapeContext& c, int input, int64_t batch) {
+  if (c.dtype(input) != DType::int32 || c.input(input) != Shape{batch}) {
+    c.fail(fmt::format("expected lengths int32 [{}], got {} {}", batch, name(c.dtype(input)),
+                       to_string(c.input(input))));
+  }
+}
+
+}  // namespace rapt::recurrent
+
 namespace rapt {
 namespace {
 

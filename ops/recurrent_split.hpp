@@ -1,8 +1,7 @@
 // What the recurrent operators share: how they call their kernels and split their work.
 #pragma once
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <rapt/framework/parallel.hpp>
 #include <rapt/ops/kernels/gemm.hpp>
 #include <rapt/ops/kernels/recurrent.hpp>
@@ -35,12 +34,8 @@ kernels::Rows<T> rows(const TensorView& view, int64_t t) {
   return {view.as<T>() + t * view.shape[1] * view.shape[2], view.shape[2]};
 }
 
-inline void check_lengths(const ShapeContext& c, int input, int64_t batch) {
-  if (c.dtype(input) != DType::int32 || c.input(input) != Shape{batch}) {
-    c.fail(fmt::format("expected lengths int32 [{}], got {} {}", batch, name(c.dtype(input)),
-                       to_string(c.input(input))));
-  }
-}
+/// That an input is lengths, int32 [batch].
+void check_lengths(const ShapeContext& c, int input, int64_t batch);
 
 /// A matrix product inside of an operator.
 template <class T>

@@ -298,6 +298,26 @@ inline Vec<T> rsqrt(const Vec<T>& x) {
   return Vec<T>(1) / xsimd::sqrt(x);
 }
 
+/// By the C library, lane by lane: xsimd's brings functions that are not the instruction set's own
+/// (their copy could be the one that the linker keeps for an older processor too).
+template <class T>
+inline Vec<T> sin(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    return detail::by_lane<T>([](T v, T) { return __builtin_sinf(v); }, x, x);
+  } else {
+    return detail::by_lane<T>([](T v, T) { return __builtin_sin(v); }, x, x);
+  }
+}
+
+template <class T>
+inline Vec<T> cos(const Vec<T>& x) {
+  if constexpr (std::is_same_v<T, float>) {
+    return detail::by_lane<T>([](T v, T) { return __builtin_cosf(v); }, x, x);
+  } else {
+    return detail::by_lane<T>([](T v, T) { return __builtin_cos(v); }, x, x);
+  }
+}
+
 /// a^b by the C library, lane by lane: exponents that matter have instructions of their own.
 template <class T>
 inline Vec<T> pow(const Vec<T>& a, const Vec<T>& b) {

@@ -45,8 +45,8 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (code == Code::log1p) return log1p(a);
   if constexpr (code == Code::sqrt) return xsimd::sqrt(a);
   if constexpr (code == Code::rsqrt) return rsqrt(a);
-  if constexpr (code == Code::sin) return xsimd::sin(a);
-  if constexpr (code == Code::cos) return xsimd::cos(a);
+  if constexpr (code == Code::sin) return sin(a);
+  if constexpr (code == Code::cos) return cos(a);
   if constexpr (code == Code::tanh) return tanh(a);
   if constexpr (code == Code::erf) return erf(a);
   if constexpr (code == Code::sigmoid) return sigmoid(a);

@@ -1,0 +1,47 @@
+# Installs the build to a folder of its own and builds two projects against it: the consumer here,
+# and the programs that the README shows. Also that an include of all of rapt compiles quickly.
+cmake_minimum_required(VERSION 3.22)
+
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "failed: ${ARGV}\n${text}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/installed)
+set(flags "")
+if(FLAGS)
+  set(flags "-DCMAKE_CXX_FLAGS=-fsanitize=${FLAGS}")
+endif()
+run(${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${WORK}/build -DCMAKE_CXX_COMPILER=${CXX}
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${WORK}/installed ${flags})
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${WORK}/build/consumer)
+
+# Every C++ block of the README that is a whole program, built as a user would.
+file(READ ${SOURCE}/README.md readme)
+string(REGEX REPLACE ";" "<semicolon>" readme "${readme}")
+string(REGEX MATCHALL "```cpp\n[^`]*```" blocks "${readme}")
+set(count 0)
+foreach(block ${blocks})
+  string(REGEX REPLACE "^```cpp\n" "" block "${block}")
+  string(REGEX REPLACE "```$" "" block "${block}")
+  string(REGEX REPLACE "<semicolon>" ";" block "${block}")
+  if(NOT block MATCHES "int main")
+    continue()
+  endif()
+  math(EXPR count "${count} + 1")
+  file(WRITE ${WORK}/readme_${count}/main.cpp "${block}")
+  file(COPY ${SOURCE}/tests/consumer/CMakeLists.txt DESTINATION ${WORK}/readme_${count})
+  run(${CMAKE_COMMAND} -S ${WORK}/readme_${count} -B ${WORK}/readme_${count}/build
+      -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Release
+      -DCMAKE_PREFIX_PATH=${WORK}/installed ${flags})
+  run(${CMAKE_COMMAND} --build ${WORK}/readme_${count}/build)
+  run(${WORK}/readme_${count}/build/consumer)
+endforeach()
+if(count EQUAL 0)
+  message(FATAL_ERROR "the README shows no whole program")
+endif()
+message(STATUS "consumer: the installed package works, ${count} programs of the README run")
