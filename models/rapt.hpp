@@ -14,7 +14,9 @@
 #include <rapt/models/linear.hpp>
 #include <rapt/models/recurrent.hpp>
 #include <rapt/models/seq2seq.hpp>
+#include <rapt/models/transformer.hpp>
 #include <rapt/ops/additive_attention.hpp>
+#include <rapt/ops/attention.hpp>
 #include <rapt/ops/check_gradient.hpp>
 #include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>

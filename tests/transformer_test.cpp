@@ -1,0 +1,340 @@
+// The attention layers and models: shapes, who sees whom, padding, training, and errors.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/models/transformer.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/grad.hpp>
+#include <rapt/ops/loss.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
+#include <rapt/optim/optimizer.hpp>
+
+namespace rapt {
+namespace {
+
+using Catch::Contains;
+
+const Key key{41};
+
+Tensor drawn(uint64_t id, const Shape& shape) { return uniform(key.fold(id), shape, -1, 1); }
+
+Tensor ids(std::initializer_list<int32_t> values, const Shape& shape) {
+  return tensor(std::vector<int32_t>(values), shape);
+}
+
+/// Tokens 1 .. vocab - 1.
+Tensor tokens(uint64_t id, const Shape& shape, int64_t vocab) {
+  Tensor result(shape, DType::int32);
+  uint64_t i = 0;
+  for (int32_t& token : result.data<int32_t>()) {
+    token = static_cast<int32_t>(1 + key.fold(id).below(vocab - 1, i++));
+  }
+  return result;
+}
+
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  REQUIRE(a.size() == b.size());
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+  return largest;
+}
+
+std::vector<double> values(const Var& var) { return var.value().to_vector<double>(); }
+
+const TransformerOptions small{.source_vocab = 11,
+                               .target_vocab = 13,
+                               .width = 16,
+                               .heads = 4,
+                               .encoder_layers = 2,
+                               .decoder_layers = 2,
+                               .feed_forward = 24,
+                               .max_length = 12};
+const GptOptions small_gpt{.vocab = 9, .width = 12, .heads = 3, .layers = 2, .max_length = 8};
+
+/// y = x W' + b in double precision, [rows, out].
+std::vector<double> product(const std::vector<double>& x, const std::vector<double>& weight,
+                            const std::vector<double>& bias, size_t first, size_t out) {
+  const size_t in = weight.size() / bias.size(), rows = x.size() / in;
+  std::vector<double> y(rows * out);
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t o = 0; o < out; ++o) {
+      double sum = bias[first + o];
+      for (size_t i = 0; i < in; ++i) sum += x[r * in + i] * weight[(first + o) * in + i];
+      y[r * out + o] = sum;
+    }
+  }
+  return y;
+}
+
+/// Attention with several heads of one sentence, by loops: x [T, C], memory [S, C].
+std::vector<double> plain_heads(const MultiHeadAttention& a, const std::vector<double>& x,
+                                const std::vector<double>& memory) {
+  const auto C = static_cast<size_t>(a.width()), H = static_cast<size_t>(a.heads), D = C / H;
+  const auto w = a.in_proj.weight.value().to_vector<double>();
+  const auto b = a.in_proj.bias.value().to_vector<double>();
+  const auto q = product(x, w, b, 0, C), k = product(memory, w, b, C, C);
+  const auto v = product(memory, w, b, 2 * C, C);
+  const size_t T = q.size() / C, S = k.size() / C;
+  std::vector<double> y(T * C, 0.0);
+  for (size_t h = 0; h < H; ++h) {
+    for (size_t t = 0; t < T; ++t) {
+      std::vector<double> weights(S);
+      double total = 0;
+      for (size_t s = 0; s < S; ++s) {
+        double score = 0;
+        for (size_t d = 0; d < D; ++d) score += q[t * C + h * D + d] * k[s * C + h * D + d];
+        total += weights[s] = std::exp(score / std::sqrt(static_cast<double>(D)));
+      }
+      for (size_t s = 0; s < S; ++s) {
+        for (size_t d = 0; d < D; ++d) {
+          y[t * C + h * D + d] += weights[s] / total * v[s * C + h * D + d];
+        }
+      }
+    }
+  }
+  return product(y, a.out_proj.weight.value().to_vector<double>(),
+                 a.out_proj.bias.value().to_vector<double>(), 0, C);
+}
+
+}  // namespace
+
+TEST_CASE("multi-head attention, to itself and to a memory") {
+  MultiHeadAttention layer(12, 3, key.fold(0));
+  layer.in_proj.bias.set(drawn(4, {36}));
+  layer.out_proj.bias.set(drawn(5, {12}));
+  const Tensor x = drawn(1, {1, 5, 12}), memory = drawn(2, {1, 7, 12});
+  Tape tape;
+  const Var own = layer(x), other = layer(x, memory);
+  CHECK(own.shape() == Shape{1, 5, 12});
+  // float against double: sums of a dozen terms of size 1
+  const auto plain_x = x.to_vector<double>();
+  CHECK(largest_difference(values(own), plain_heads(layer, plain_x, plain_x)) < 1e-5);
+  CHECK(largest_difference(values(other), plain_heads(layer, plain_x, memory.to_vector<double>())) <
+        1e-5);
+  CHECK(largest_difference(values(own), values(layer(x, x))) < 1e-5);
+  CHECK_THROWS_WITH(MultiHeadAttention(12, 5, key), Contains("5 heads") && Contains("12"));
+}
+
+TEST_CASE("multi-head attention takes three products or four, and no copies") {
+  const MultiHeadAttention layer(12, 3, key);
+  const Tensor x = drawn(1, {2, 5, 12}), memory = drawn(2, {2, 7, 12});
+  Tape tape;
+  const Var own = layer(x, causal()), other = layer(x, memory);
+  CHECK(Executor::current().plan({&own, 1})->steps.size() == 3);
+  CHECK(Executor::current().plan({&other, 1})->steps.size() == 4);
+}
+
+TEST_CASE("encoder and decoder layers normalise where they are told to") {
+  const bool first = GENERATE(false, true);
+  const TransformerLayerOptions options{
+      .width = 8, .heads = 2, .feed_forward = 12, .dropout = 0, .norm_first = first};
+  const EncoderLayer encoder(options, key.fold(0));
+  const DecoderLayer decoder(options, key.fold(1));
+  const Tensor x = drawn(1, {2, 3, 8}), memory = drawn(2, {2, 4, 8});
+  Tape tape;
+  Var y = as_var(x);
+  if (first) {
+    y = y + encoder.self_attention(encoder.norm1(y));
+    y = y + encoder.feed_forward(encoder.norm2(y));
+  } else {
+    y = encoder.norm1(y + encoder.self_attention(y));
+    y = encoder.norm2(y + encoder.feed_forward(y));
+  }
+  CHECK(largest_difference(values(encoder(x)), values(y)) < 1e-6);
+
+  Var z = as_var(x);
+  if (first) {
+    z = z + decoder.self_attention(decoder.norm1(z), causal());
+    z = z + decoder.cross_attention(decoder.norm2(z), memory);
+    z = z + decoder.feed_forward(decoder.norm3(z));
+  } else {
+    z = decoder.norm1(z + decoder.self_attention(z, causal()));
+    z = decoder.norm2(z + decoder.cross_attention(z, memory));
+    z = decoder.norm3(z + decoder.feed_forward(z));
+  }
+  CHECK(largest_difference(values(decoder(x, memory, causal(), {})), values(z)) < 1e-6);
+}
+
+TEST_CASE("sinusoidal positions") {
+  const std::vector<double> table = sinusoidal_positions(6, 5).to_vector<double>();
+  CHECK(table[0] == 0);
+  CHECK(table[1] == 1);
+  CHECK(table[3 * 5 + 0] == Approx(std::sin(3.0)));
+  CHECK(table[3 * 5 + 1] == Approx(std::cos(3.0)));
+  CHECK(table[4 * 5 + 2] == Approx(std::sin(4 / std::pow(10000.0, 0.4))));
+  CHECK(table[4 * 5 + 4] == Approx(std::sin(4 / std::pow(10000.0, 0.8))));
+}
+
+TEST_CASE("a Transformer's shapes, parameters and names") {
+  Transformer model(small, key);
+  const std::vector<Parameter> all = parameters(model);
+  const int64_t C = 16, F = 24, attention = 4 * C * C + 4 * C, ff = 2 * C * F + F + C;
+  const int64_t encoder = attention + ff + 4 * C, decoder = 2 * attention + ff + 6 * C;
+  CHECK(count(all) == (11 + 13) * C + 2 * encoder + 2 * decoder + 4 * C + 13 * C + 13);
+  std::vector<std::string> names;
+  for (const Parameter& p : all) names.push_back(p.name());
+  for (const char* name :
+       {"encoder/1/self_attention/in_proj/weight", "decoder/0/cross_attention/out_proj/bias",
+        "decoder/1/feed_forward/down/weight", "decoder_norm/weight"}) {
+    CHECK(std::count(names.begin(), names.end(), name) == 1);
+  }
+  Tape tape;
+  const Var logits = model(tokens(1, {3, 5}, 11), tokens(2, {3, 7}, 13));
+  CHECK(logits.shape() == Shape{3, 7, 13});
+  CHECK_THROWS_WITH(
+      model(tokens(1, {1, 13}, 11), tokens(2, {1, 2}, 13)),
+      Contains("13 places") && Contains("room for 12") && Contains("transformer_test.cpp"));
+}
+
+TEST_CASE("every parameter gets a gradient") {
+  const PositionKind kind = GENERATE(PositionKind::sinusoidal, PositionKind::learned);
+  TransformerOptions options = small;
+  options.positions = kind;
+  Transformer model(options, key);
+  Gpt gpt(small_gpt, key);
+  const std::vector<Parameter> own = parameters(model), others = parameters(gpt);
+  Tape tape;
+  const auto all_flow = [](const Var& loss, const std::vector<Parameter>& wrt) {
+    const std::vector<Var> grads = grad(loss, wrt);
+    for (size_t i = 0; i < wrt.size(); ++i) {
+      INFO(wrt[i].name());
+      double largest = 0;
+      for (const double g : values(grads[i])) largest = std::max(largest, std::abs(g));
+      CHECK(largest > 0);
+      CHECK(std::isfinite(largest));
+    }
+  };
+  const Tensor labels = tokens(3, {3, 7}, 9);
+  all_flow(cross_entropy(model(tokens(1, {3, 12}, 11), tokens(2, {3, 7}, 13)), labels), own);
+  all_flow(cross_entropy(gpt(tokens(2, {3, 7}, 9)), labels), others);
+}
+
+TEST_CASE("a later token does not change earlier logits") {
+  const Transformer model(small, key);
+  const Gpt gpt(small_gpt, key);
+  const Tensor source = tokens(1, {1, 5}, 11);
+  const Tensor before = ids({1, 2, 3, 4, 5, 6}, {1, 6}), after = ids({1, 2, 3, 8, 5, 7}, {1, 6});
+  Tape tape;
+  for (const bool decoder_only : {false, true}) {
+    const auto a = values(decoder_only ? gpt(before) : model(source, before));
+    const auto b = values(decoder_only ? gpt(after) : model(source, after));
+    const size_t width = a.size() / 6;
+    for (size_t t = 0; t < 6; ++t) {
+      const auto at = [&](const std::vector<double>& v) {
+        return std::vector<double>(v.begin() + static_cast<std::ptrdiff_t>(t * width),
+                                   v.begin() + static_cast<std::ptrdiff_t>((t + 1) * width));
+      };
+      INFO(decoder_only << " " << t);
+      CHECK((largest_difference(at(a), at(b)) == 0) == (t < 3));
+    }
+  }
+  // The encoder looks at all of the source.
+  const auto a = values(model(ids({1, 2, 3}, {1, 3}), before));
+  const auto b = values(model(ids({1, 2, 4}, {1, 3}), before));
+  CHECK(largest_difference(a, b) > 0);
+}
+
+TEST_CASE("a sentence gives the same in a padded batch as alone") {
+  const Transformer model(small, key);
+  Tape tape;
+  const Var batch = model(ids({1, 2, 3, 0, 0, 0, 4, 5, 6, 7, 8, 9}, {2, 6}),
+                          ids({1, 5, 0, 0, 1, 2, 3, 4}, {2, 4}));
+  const Var alone = model(ids({1, 2, 3}, {1, 3}), ids({1, 5}, {1, 2}));
+  const Var of_batch = slice(slice(batch, 0, 0, 1), 1, 0, 2);
+  // Sums of other lengths may be added up in another order.
+  CHECK(largest_difference(values(of_batch), values(alone)) < 1e-5);
+  // A source of nothing but padding gives finite logits.
+  for (const double x : values(model(ids({0, 0}, {1, 2}), ids({1}, {1, 1})))) {
+    CHECK(std::isfinite(x));
+  }
+}
+
+TEST_CASE("a Transformer learns to reverse, a Gpt to count") {
+  const Tensor source = tokens(1, {8, 5}, 11);
+  Tensor target_in({8, 6}, DType::int32), target_out({8, 6}, DType::int32);
+  for (size_t b = 0; b < 8; ++b) {
+    for (size_t t = 0; t < 6; ++t) {
+      const auto token = [&](size_t i) { return source.data<int32_t>()[b * 5 + 4 - i]; };
+      target_in.data<int32_t>()[b * 6 + t] = t == 0 ? 11 : token(t - 1);
+      target_out.data<int32_t>()[b * 6 + t] = t == 5 ? 12 : token(t);
+    }
+  }
+  TransformerOptions options = small;
+  options.dropout = 0;
+  options.norm_first = GENERATE(false, true);
+  Transformer model(options, key);
+  Adam adam(parameters(model), {.lr = 5e-3, .clip_norm = 1});
+  double first = 0, last = 0;
+  for (int step = 0; step < 120; ++step) {
+    Tape tape;
+    const Var loss = cross_entropy(model(source, target_in), target_out);
+    adam.step(loss);
+    last = loss.item();
+    if (step == 0) first = last;
+  }
+  CHECK(first > 2);
+  CHECK(last < 0.05);
+
+  Gpt gpt(small_gpt, key);
+  Adam other(parameters(gpt), {.lr = 1e-2});
+  const Tensor in = ids({1, 2, 3, 4, 5, 3, 4, 5, 6, 7}, {2, 5});
+  const Tensor out = ids({2, 3, 4, 5, 6, 4, 5, 6, 7, 8}, {2, 5});
+  for (int step = 0; step < 100; ++step) {
+    Tape tape;
+    const Var loss = cross_entropy(gpt(in), out);
+    other.step(loss);
+    last = loss.item();
+    // Small weights at the start: all tokens are about as likely.
+    if (step == 0) CHECK(last == Approx(std::log(9.0)).margin(0.05));
+  }
+  CHECK(last < 0.05);
+}
+
+TEST_CASE("training steps with dropout give the same bits on any number of threads") {
+  std::vector<std::vector<Tensor>> results;
+  for (const int threads : {1, 2, 3, 8}) {
+    Executor executor({.threads = threads});
+    const Executor::Use use(executor);
+    TransformerOptions options = small;
+    options.width = 64;
+    options.feed_forward = 128;
+    options.dropout = 0.2;
+    Transformer model(options, key);
+    const std::vector<Parameter> learned = parameters(model);
+    Adam adam(learned, {.lr = 1e-3, .clip_norm = 1});
+    for (uint64_t step = 0; step < 3; ++step) {
+      Tape tape(Training{key.fold(step)});
+      const Var logits = model(tokens(step, {16, 12}, 11), tokens(step + 9, {16, 10}, 13));
+      adam.step(cross_entropy(logits, tokens(step + 19, {16, 10}, 13), {.label_smoothing = 0.1}));
+    }
+    std::vector<Tensor> after;
+    for (const Parameter& p : learned) after.push_back(p.value().clone());
+    results.push_back(after);
+  }
+  for (size_t r = 1; r < results.size(); ++r) {
+    for (size_t i = 0; i < results[0].size(); ++i) {
+      const auto bytes = static_cast<size_t>(results[0][i].size()) * sizeof(float);
+      CHECK(std::memcmp(results[0][i].bytes(), results[r][i].bytes(), bytes) == 0);
+    }
+  }
+}
+
+TEST_CASE("dropout is at work in training alone") {
+  TransformerOptions options = small;
+  options.dropout = 0.5;
+  const Transformer model(options, key);
+  const auto run = [&](const Tape&) {
+    return values(model(tokens(1, {2, 5}, 11), tokens(2, {2, 4}, 13)));
+  };
+  const auto plain = run(Tape()), again = run(Tape());
+  const auto training = run(Tape(Training{key}));
+  CHECK(largest_difference(plain, again) == 0);
+  CHECK(largest_difference(plain, training) > 0.01);
+}
+
+}  // namespace rapt
