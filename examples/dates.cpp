@@ -39,7 +39,7 @@ struct Options {
   double seconds = 55;  // training ends then, at the latest
   uint64_t seed = 7;
   int threads = 0;
-  std::string model, svg = "attention.svg";
+  std::string model = "dates-model", svg = "attention.svg";
 };
 
 PairSet make_pairs(const Options& o, DateSplit split, int64_t first, int64_t count,
@@ -138,10 +138,8 @@ int run(const Options& o) {
   const Interrupt interrupt;
   train(o, model, interrupt);
   if (interrupt.requested()) fmt::print("stopped by Ctrl-C: what was learned so far is kept\n");
-  if (!o.model.empty()) {
-    model.save(o.model);
-    fmt::print("saved to {}\n", o.model);
-  }
+  model.save(o.model);
+  fmt::print("saved to {}\n", o.model);
   fmt::print("test: {:.1f}% of {} dates on unseen days are exactly right\n",
              100 * exact_share(o, model), o.test);
   for (const char* text : {"le 3 mai 1998", "Sunday, 12 April 2009", "9.11.76",
@@ -171,7 +169,7 @@ int main(int argc, char** argv) {
   add("--seconds", o.seconds, "the longest that training may take");
   add("--seed", o.seed, "of weights and dates");
   add("--threads", o.threads, "0: all cores");
-  app.add_option("--model", o.model, "folder to save the model in");
+  app.add_option("--model", o.model, "folder to save the model in")->capture_default_str();
   app.add_option("--svg", o.svg, "file for the picture")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
