@@ -1,0 +1,255 @@
+// The bridge to xtensor: arrays in and out, bodies of custom operators, .npy files. It is the only
+// header of rapt that includes xtensor, and everything in it is compiled in the user's own program.
+#pragma once
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/op.hpp>
+#include <string>
+#include <xtensor/xadapt.hpp>
+#include <xtensor/xarray.hpp>
+#include <xtensor/xmath.hpp>
+#include <xtensor/xnoalias.hpp>
+#include <xtensor/xnpy.hpp>
+
+namespace rapt {
+
+namespace detail {
+
+template <class T>
+using XtArray = xt::xarray_adaptor<xt::xbuffer_adaptor<T*, xt::no_ownership>,
+                                   xt::layout_type::dynamic, xt::dynamic_shape<std::size_t>>;
+
+/// xtensor's array over foreign memory, but that assigning fills the memory, where xtensor would
+/// take over the other's shape. xtensor knows it for an expression by its form, Template<Array>.
+template <class Array>
+class AssignableView : public Array {
+ public:
+  using T = typename Array::value_type;
+
+  explicit AssignableView(const TensorView& view)
+      : Array(is_contiguous(view.shape, view.strides)
+                  ? Array(buffer(view), shape_of(view.shape), xt::layout_type::row_major)
+                  : Array(buffer(view), shape_of(view.shape), strides_of(view))) {}
+  AssignableView(const AssignableView&) = default;
+  ~AssignableView() = default;
+  AssignableView& operator=(const AssignableView& other) { return assign(other); }
+  template <class E>
+  AssignableView& operator=(const xt::xexpression<E>& expression) {
+    return assign(expression.derived_cast());
+  }
+
+ private:
+  template <class E>
+  AssignableView& assign(const E& e) {
+    Array& self = *this;
+    if (std::equal(e.shape().begin(), e.shape().end(), self.shape().begin(), self.shape().end())) {
+      xt::noalias(self) = e;
+    } else {
+      xt::noalias(self) = xt::broadcast(e, self.shape());
+    }
+    return *this;
+  }
+
+  static xt::xbuffer_adaptor<T*, xt::no_ownership> buffer(const TensorView& view) {
+    if (view.dtype != dtype_of<T>) {
+      throw Error("xt_view: the array holds " + std::string(name(view.dtype)) + ", asked for as " +
+                  std::string(name(dtype_of<T>)));
+    }
+    for (int i = 0; i < view.shape.rank(); ++i) {
+      if (view.strides[static_cast<size_t>(i)] < 0) {
+        throw Error("xt_view: the array has negative strides; clone() it first");
+      }
+    }
+    // xtensor wants to hear the number of elements, also where strides leave gaps or repeat.
+    return {view.as<T>(), static_cast<std::size_t>(view.size())};
+  }
+
+  static xt::dynamic_shape<std::size_t> shape_of(const Shape& shape) {
+    return {shape.begin(), shape.end()};
+  }
+
+  static xt::dynamic_shape<std::ptrdiff_t> strides_of(const TensorView& view) {
+    // xtensor wants stride 0 for axes of size 1.
+    xt::dynamic_shape<std::ptrdiff_t> strides(static_cast<size_t>(view.shape.rank()));
+    for (size_t i = 0; i < strides.size(); ++i) {
+      strides[i] = view.shape[static_cast<int>(i)] == 1 ? 0 : view.strides[i];
+    }
+    return strides;
+  }
+};
+
+}  // namespace detail
+
+/// An array's memory as an xtensor expression that can be assigned to. Nothing is owned: it is good
+/// as long as the array is. Assigning writes to the array, whose shape stays; what is assigned may
+/// broadcast to it, and must not read it in another order than it is written.
+template <class T>
+using XtView = detail::AssignableView<detail::XtArray<T>>;
+
+/// The array as an xtensor expression: xt_view(t), or xt_view<double>(t). Throws Error where it
+/// holds another element type.
+template <class T = float>
+XtView<T> xt_view(const TensorView& view) {
+  return XtView<T>(view);
+}
+template <class T = float>
+XtView<T> xt_view(const Tensor& tensor) {
+  return XtView<T>({tensor.bytes(), tensor.dtype(), tensor.shape(), tensor.strides()});
+}
+
+/// A new tensor with the values of an expression, whose elements are float, double, int32_t or
+/// bool. Throws Error for more than max_rank dimensions.
+template <class E>
+Tensor from_xtensor(const xt::xexpression<E>& expression) {
+  const E& e = expression.derived_cast();
+  Shape shape;
+  for (const auto dim : e.shape()) shape.push_back(static_cast<int64_t>(dim));
+  using T = std::decay_t<typename E::value_type>;
+  const Tensor result(shape, dtype_of<T>);
+  xt_view<T>(result) = expression;
+  return result;
+}
+
+/// Calls f with a zero of the float type that `dtype` stands for. Throws Error for other types.
+template <class F>
+void visit_float(DType dtype, F&& f) {
+  if (dtype == DType::float32) return f(0.0f);
+  if (dtype == DType::float64) return f(0.0);
+  throw Error("is for floats, not " + std::string(name(dtype)));
+}
+
+namespace detail {
+
+template <class F, class T, size_t... i>
+void call_with_views(const ForwardContext& c, std::index_sequence<i...>) {
+  const auto view = [&](int k) {
+    return xt_view<T>(k < c.inputs() ? c.input(k) : c.output(k - c.inputs()));
+  };
+  if constexpr (std::is_invocable_v<F, decltype((static_cast<void>(i), view(0)))...>) {
+    F{}(view(static_cast<int>(i))...);
+  } else {
+    throw Error("its xtensor body takes another number of arrays than it has inputs and outputs");
+  }
+}
+
+}  // namespace detail
+
+/// The forward function of an operator from an xtensor body, which is called with the inputs and
+/// then the outputs, all of one type, float or double:
+///
+///   .forward = xt_forward([](auto x, auto y) { y = x / (1 + xt::exp(-x)); })
+///
+/// The body captures nothing and takes at most 6 arrays.
+template <class F>
+requires std::is_empty_v<F>
+constexpr auto xt_forward(F) -> void (*)(const ForwardContext&) {
+  return [](const ForwardContext& c) {
+    visit_float(c.output().dtype, [&](auto zero) {
+      using T = decltype(zero);
+      switch (c.inputs() + c.outputs()) {
+        case 1:
+          return detail::call_with_views<F, T>(c, std::make_index_sequence<1>());
+        case 2:
+          return detail::call_with_views<F, T>(c, std::make_index_sequence<2>());
+        case 3:
+          return detail::call_with_views<F, T>(c, std::make_index_sequence<3>());
+        case 4:
+          return detail::call_with_views<F, T>(c, std::make_index_sequence<4>());
+        case 5:
+          return detail::call_with_views<F, T>(c, std::make_index_sequence<5>());
+        case 6:
+          return detail::call_with_views<F, T>(c, std::make_index_sequence<6>());
+        default:
+          throw Error("has too many arrays for an xtensor body");
+      }
+    });
+  };
+}
+
+// ---- .npy files ---------------------------------------------------------------------------------
+
+namespace detail {
+
+/// The element type in the header of an .npy file: "<f4".
+inline std::string npy_type(std::istream& stream) {
+  std::string head(128, '\0');
+  stream.read(head.data(), static_cast<std::streamsize>(head.size()));
+  stream.clear();
+  stream.seekg(0);
+  const size_t key = head.find("'descr'");
+  const size_t begin = key == std::string::npos ? key : head.find('\'', key + 7);
+  const size_t end = begin == std::string::npos ? begin : head.find('\'', begin + 1);
+  if (end == std::string::npos) throw Error("is not an .npy file");
+  return head.substr(begin + 1, end - begin - 1);
+}
+
+template <class T>
+auto read_npy(std::istream& stream, int64_t file_bytes) {
+  auto array = xt::load_npy<T>(stream);
+  // xtensor reads what there is: a shape that asks for more (or less) is found here.
+  int64_t bytes = sizeof(T);
+  for (const size_t dim : array.shape()) {
+    if (__builtin_mul_overflow(bytes, static_cast<int64_t>(dim), &bytes)) bytes = -1;
+    if (bytes <= 0) break;
+  }
+  if (!stream || bytes < 0 || bytes > file_bytes || stream.tellg() != file_bytes) {
+    throw Error("its data do not have the size of its shape");
+  }
+  return array;
+}
+
+}  // namespace detail
+
+/// Reads an array that NumPy saved: float32, float64, int32, bool, or int64 with values that fit
+/// in 32 bits. Throws Error for other files.
+inline Tensor load_npy(const std::string& path) {
+  try {
+    std::ifstream stream(path, std::ios::binary | std::ios::ate);
+    const int64_t bytes = stream.tellg();
+    if (!stream || bytes < 0) throw Error("cannot be read");
+    stream.seekg(0);
+    const std::string type = detail::npy_type(stream);
+    if (type == "<f4") return from_xtensor(detail::read_npy<float>(stream, bytes));
+    if (type == "<f8") return from_xtensor(detail::read_npy<double>(stream, bytes));
+    if (type == "<i4") return from_xtensor(detail::read_npy<int32_t>(stream, bytes));
+    if (type == "|b1") return from_xtensor(detail::read_npy<bool>(stream, bytes));
+    if (type == "<i8") {
+      const auto wide = detail::read_npy<int64_t>(stream, bytes);
+      for (const int64_t value : wide) {
+        if (value != static_cast<int32_t>(value)) throw Error("has integers beyond 32 bits");
+      }
+      return from_xtensor(xt::cast<int32_t>(wide));
+    }
+    throw Error("holds " + type + "; known are <f4, <f8, <i4, <i8 and |b1");
+  } catch (const std::exception& error) {
+    throw Error(path + ": " + error.what());
+  }
+}
+
+/// Writes an array for numpy.load. Throws Error where that fails.
+inline void save_npy(const std::string& path, const Tensor& tensor) {
+  const auto dump = [&](auto zero) {
+    using T = decltype(zero);
+    const Tensor dense = tensor.is_contiguous() ? tensor : tensor.clone();
+    const std::string bytes = xt::dump_npy(xt::xarray<T>(xt_view<T>(dense)));
+    std::ofstream stream(path, std::ios::binary);
+    stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    stream.close();
+    if (!stream) throw Error(path + ": cannot be written");
+  };
+  switch (tensor.dtype()) {
+    case DType::float32:
+      return dump(float());
+    case DType::float64:
+      return dump(double());
+    case DType::int32:
+      return dump(int32_t());
+    case DType::boolean:
+      return dump(bool());
+  }
+}
+
+}  // namespace rapt
