@@ -1,0 +1,298 @@
+// Single operators, the cost of recording and planning, and the processor's own limits.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/random.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/ops/attention.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/grad.hpp>
+#include <rapt/ops/kernels/peak.hpp>
+#include <rapt/ops/loss.hpp>
+#include <rapt/ops/matmul.hpp>
+#include <rapt/ops/norm.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
+#include <rapt/ops/softmax.hpp>
+#include <thread>
+
+#include "bench.hpp"
+
+namespace bench {
+namespace {
+
+using namespace rapt;
+
+const Key key{1};
+
+double giga(double amount, const Timing& timing) { return amount / timing.median / 1e9; }
+
+// ---- products -----------------------------------------------------------------------------------
+
+/// Throws where an element of a product, [.., m, n], is not what its row and column give.
+void check_product(const Settings& s, const Tensor& a, const Tensor& b, const Tensor& c) {
+  const int64_t m = s["m"], n = s["n"], k = s["k"], last = s["batch"] - 1;
+  const std::span<const float> x = a.data<float>(), y = b.data<float>(), z = c.data<float>();
+  const auto at = [](std::span<const float> p, int64_t i) {
+    return static_cast<double>(p[static_cast<size_t>(i)]);
+  };
+  for (const auto& [i, j] : {std::pair{int64_t{0}, n - 1}, {m / 2, n / 2}, {m - 1, int64_t{0}}}) {
+    double expected = 0, size = 0;
+    for (int64_t l = 0; l < k; ++l) {
+      const double term = at(x, last * m * k + (s["ta"] != 0 ? l * m + i : i * k + l)) *
+                          at(y, last * k * n + (s["tb"] != 0 ? j * k + l : l * n + j));
+      expected += term;
+      size += std::abs(term);
+    }
+    if (!(std::abs(at(z, last * m * n + i * n + j) - expected) <= 1e-5 * size)) {
+      throw std::runtime_error(fmt::format("the product is wrong at [{}, {}]", i, j));
+    }
+  }
+}
+
+/// C = A B, where ta and tb say that the operand's memory holds its transpose.
+void gemm(const Settings& s) {
+  const int64_t m = s["m"], n = s["n"], k = s["k"], batch = s["batch"];
+  const bool ta = s["ta"] != 0, tb = s["tb"] != 0;
+  const auto operand = [&](uint64_t i, int64_t rows, int64_t columns) {
+    return batch > 1 ? normal(key.fold(i), {batch, rows, columns})
+                     : normal(key.fold(i), {rows, columns});
+  };
+  const Tensor a = operand(0, ta ? k : m, ta ? m : k), b = operand(1, tb ? n : k, tb ? k : n);
+  Tensor c;
+  const Timing timing = repeat(
+      [&] {
+        Tape tape;
+        const Var x = ta ? transpose(a) : as_var(a);
+        const Var y = tb ? transpose(b) : as_var(b);
+        c = Tensor();  // as in a loop where each pass has a result of its own
+        c = matmul(x, y).value();
+      },
+      s.seconds());
+  const auto flops = 2.0 * static_cast<double>(m * n) * static_cast<double>(k * batch);
+  report(s, timing, {{"gflops", giga(flops, timing)}});
+  check_product(s, a, b, c);
+}
+
+// ---- operators, forward and backward ------------------------------------------------------------
+
+/// Computes the output and the gradients of `inputs` when `seed` flows into the output: all are
+/// asked for, so that the planner leaves no part out.
+std::vector<Tensor> forward_backward(const Var& output, const Tensor& seed,
+                                     std::initializer_list<Var> inputs) {
+  const Var seed_var = as_var(seed);
+  std::vector<Var> wanted = vjp(std::span(&output, 1), std::span(&seed_var, 1), inputs);
+  wanted.push_back(output);
+  Executor::current().run(wanted);
+  std::vector<Tensor> values;
+  for (const Var& var : wanted) values.push_back(var.value());
+  return values;
+}
+
+void check_all(const std::vector<Tensor>& results, const Settings& s) {
+  for (const Tensor& result : results) check_computed(result, s.workload().c_str());
+}
+
+void attention_workload(const Settings& s) {
+  const int64_t b = s["b"], h = s["h"], t = s["t"], d = s["d"];
+  const Shape shape{b, h, t, d};
+  const Tensor q = normal(key.fold(0), shape), k = normal(key.fold(1), shape),
+               v = normal(key.fold(2), shape), seed = normal(key.fold(3), shape);
+  AttentionOptions options;
+  if (s["causal"] != 0) options.mask = causal();
+  const bool train = s["train"] != 0;
+  std::vector<Tensor> results;
+  const Timing timing = repeat(
+      [&] {
+        results.clear();
+        Tape tape;
+        const Var qv = as_var(q), kv = as_var(k), vv = as_var(v);
+        const Var y = attention(qv, kv, vv, options);
+        if (train) {
+          results = forward_backward(y, seed, {qv, kv, vv});
+        } else {
+          results = {y.value()};
+        }
+      },
+      s.seconds());
+  // Two products forward; the peer's count of 12 in all for training; causal is not halved.
+  const double flops =
+      (train ? 12.0 : 4.0) * static_cast<double>(b * h * t) * static_cast<double>(t * d);
+  report(s, timing, {{"gflops_nominal", giga(flops, timing)}});
+  for (Tensor& result : results) result = result.clone();  // views of [B, T, H, D]
+  check_all(results, s);
+}
+
+double array_bytes(const Settings& s) { return 4.0 * static_cast<double>(s["rows"] * s["cols"]); }
+
+void softmax_workload(const Settings& s) {
+  const Shape shape{s["rows"], s["cols"]};
+  const Tensor x = normal(key.fold(0), shape), seed = normal(key.fold(1), shape);
+  std::vector<Tensor> results;
+  const Timing timing = repeat(
+      [&] {
+        results.clear();
+        Tape tape;
+        const Var xv = as_var(x);
+        results = forward_backward(softmax(xv), seed, {xv});
+      },
+      s.seconds());
+  report(s, timing, {{"gb_per_s", giga(5 * array_bytes(s), timing)}});
+  check_all(results, s);
+}
+
+void layernorm_workload(const Settings& s) {
+  const Shape shape{s["rows"], s["cols"]};
+  const Tensor x = normal(key.fold(0), shape), seed = normal(key.fold(1), shape);
+  const Parameter weight(full({s["cols"]}, 1)), bias(zeros({s["cols"]}));
+  std::vector<Tensor> results;
+  const Timing timing = repeat(
+      [&] {
+        results.clear();
+        Tape tape;
+        const Var xv = as_var(x), w = as_var(weight), b = as_var(bias);
+        results = forward_backward(layer_norm(xv, w, b), seed, {xv, w, b});
+      },
+      s.seconds());
+  report(s, timing, {{"gb_per_s", giga(5 * array_bytes(s), timing)}});
+  check_all(results, s);
+}
+
+void crossentropy_workload(const Settings& s) {
+  const int64_t rows = s["rows"], cols = s["cols"];
+  const Tensor x = normal(key.fold(0), {rows, cols});
+  const Tensor labels = random_ids(key.fold(1), {rows}, 0, cols);
+  std::vector<Tensor> results;
+  const Timing timing = repeat(
+      [&] {
+        results.clear();
+        Tape tape;
+        const Var xv = as_var(x);
+        const Var loss = cross_entropy(xv, labels, {.label_smoothing = 0.1});
+        const Var gradient = grad(loss, {xv})[0];
+        Executor::current().run({loss, gradient});
+        results = {loss.value(), gradient.value()};
+      },
+      s.seconds());
+  report(s, timing, {{"gb_per_s", giga(3 * array_bytes(s), timing)}});
+  check_all(results, s);
+}
+
+// ---- recording and planning ---------------------------------------------------------------------
+
+/// nodes / 2 times x * c + c.
+Var chain(const Var& start, const Var& c, int64_t nodes) {
+  Var x = start;
+  for (int64_t i = 0; i < nodes / 2; ++i) x = x * c + c;
+  return x;
+}
+
+/// A chain of tiny operators, forward and backward: what a node costs beside its arithmetic.
+void overhead(const Settings& s) {
+  const int64_t nodes = s["nodes"];
+  const Tensor a = normal(key, {s["width"]}), c = full({s["width"]}, 0.999);
+  std::vector<Tensor> results;
+  const Timing timing = repeat(
+      [&] {
+        results.clear();
+        Tape tape;
+        const Var x = as_var(a);
+        const Var loss = sum(chain(x, as_var(c), nodes));
+        const Var gradient = grad(loss, {x})[0];
+        Executor::current().run({loss, gradient});
+        results = {loss.value(), gradient.value()};
+      },
+      s.seconds());
+  report(s, timing, {{"ns_per_node", timing.median / static_cast<double>(nodes) * 1e9}});
+  check_all(results, s);
+}
+
+/// The same chain, recorded and never run.
+void record_workload(const Settings& s) {
+  const Tensor a = normal(key, {s["width"]}), c = full({s["width"]}, 0.999);
+  size_t recorded = 0;
+  const Timing timing = repeat(
+      [&] {
+        Tape tape;
+        chain(as_var(a), as_var(c), s["nodes"]);
+        recorded = tape.size();
+      },
+      s.seconds());
+  report(s, timing, {{"ns_per_node", timing.median / static_cast<double>(recorded) * 1e9}});
+}
+
+// ---- the processor's limits ---------------------------------------------------------------------
+
+/// Calls work(0) ... work(threads - 1), each on a thread of its own.
+void on_threads(int threads, const std::function<void(int)>& work) {
+  std::vector<std::jthread> others;
+  for (int i = 1; i < threads; ++i) others.emplace_back(work, i);
+  work(0);
+}
+
+/// The rates of multiply-adds in registers, and of reading, writing and copying `mb` megabytes a
+/// thread, for 1 .. THREADS threads. A copy counts the bytes read and those written.
+void peak(const Settings& s) {
+  const auto& kernels = rapt::kernels::kernels<rapt::kernels::PeakKernels>();
+  constexpr int64_t rounds = 1000000;
+  const int64_t n = s["mb"] * 1000000 / 4;
+  const auto bytes = 4.0 * static_cast<double>(n);
+  std::vector<Tensor> from, to;
+  std::vector<float> sinks(static_cast<size_t>(s.threads()));
+  for (int i = 0; i < s.threads(); ++i) {
+    from.push_back(full({n}, 1));
+    to.push_back(zeros({n}));
+  }
+  const auto measure = [&](int threads, const char* figure, double amount, auto&& work) {
+    const Timing timing = repeat(
+        [&] { on_threads(threads, [&](int i) { work(static_cast<size_t>(i)); }); }, s.seconds());
+    report(s, threads, timing, {{figure, giga(amount * threads, timing)}});
+  };
+  for (int threads = 1; threads <= s.threads(); ++threads) {
+    measure(threads, "fma_gflops", static_cast<double>(rounds * kernels.flops_per_round),
+            [&](size_t i) { sinks[i] = kernels.multiply_add(rounds); });
+    measure(threads, "read_gb_per_s", bytes,
+            [&](size_t i) { sinks[i] = kernels.read(from[i].data<float>().data(), n); });
+    measure(threads, "write_gb_per_s", bytes,
+            [&](size_t i) { kernels.write(to[i].data<float>().data(), 2, n); });
+    measure(threads, "copy_gb_per_s", 2 * bytes, [&](size_t i) {
+      kernels.copy(from[i].data<float>().data(), to[i].data<float>().data(), n);
+    });
+  }
+  for (const float sink : sinks) {
+    if (!(sink > 0)) throw std::runtime_error("peak: a loop was left out");
+  }
+}
+
+}  // namespace
+
+Tensor random_ids(Key k, const Shape& shape, int64_t low, int64_t high) {
+  Tensor ids(shape, DType::int32);
+  uint64_t i = 0;
+  for (int32_t& id : ids.data<int32_t>()) {
+    id = static_cast<int32_t>(low + k.below(high - low, i++));
+  }
+  return ids;
+}
+
+std::vector<Workload> kernel_workloads() {
+  const std::vector<Setting> rows{{"rows", 4096}, {"cols", 512}};
+  return {
+      {"gemm",
+       {{"m", 512}, {"n", 512}, {"k", 512}, {"ta", 0, 0, 1}, {"tb", 0, 0, 1}, {"batch", 1}},
+       gemm},
+      {"attention",
+       {{"b", 8}, {"h", 8}, {"t", 512}, {"d", 64}, {"causal", 0, 0, 1}, {"train", 1, 0, 1}},
+       attention_workload},
+      {"softmax", rows, softmax_workload},
+      {"layernorm", rows, layernorm_workload},
+      {"crossentropy", {{"rows", 1024}, {"cols", 8000}}, crossentropy_workload},
+      {"overhead", {{"nodes", 2000, 2}, {"width", 8}}, overhead},
+      {"record", {{"nodes", 2000, 2}, {"width", 8}}, record_workload},
+      {"peak", {{"mb", 256}}, peak},
+  };
+}
+
+}  // namespace bench
