@@ -224,17 +224,21 @@ struct Executor::State {
   }
 
   void execute(Plan& plan, const Graph& graph, bool guard) {
-    const bool side_by_side = plan.cost > serial_nanoseconds && arena.max_concurrency() > 1;
+    const int workers =
+        options.callers_arena ? tbb::this_task_arena::max_concurrency() : arena.max_concurrency();
+    const bool side_by_side = plan.cost > serial_nanoseconds && workers > 1;
     Run run(plan, graph, guard, side_by_side);
     run.arena = memory.get();
     if (!side_by_side) return run.serial();
-    arena.execute([&] {
+    const auto all_tasks = [&] {
       const auto all = static_cast<uint32_t>(plan.tasks.size());
       if (plan.first_update_task < 0) return run.parallel(0, all);
       const auto updates = static_cast<uint32_t>(plan.first_update_task);
       run.parallel(0, updates);
       run.parallel(updates, all);
-    });
+    };
+    if (options.callers_arena) return all_tasks();
+    arena.execute(all_tasks);
   }
 
   /// After a fused step went wrong: runs every node by itself, to name the one that did it.

@@ -9,6 +9,9 @@ namespace rapt {
 struct ExecutorOptions {
   /// The most threads that work at a time; 0: as many as the process may use.
   int threads = 0;
+  /// Works in the TBB arena that run() is called from, whose limit then counts, in place of one of
+  /// its own: for a host program that has set up its arenas.
+  bool callers_arena = false;
   /// How many plans are kept; the one unused for longest goes first.
   int plan_capacity = 512;
   /// Checks every step's result: the first NaN or infinity throws an Error that names the node

@@ -1,4 +1,7 @@
 // Running plans: threads, failures, guards, and whole training steps to the bit.
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
@@ -143,6 +146,31 @@ TEST_CASE("independent branches and nested loops give what one thread gives") {
   };
   const double alone = branches(1);
   for (const int threads : {2, 3, 8}) CHECK(branches(threads) == alone);
+}
+
+TEST_CASE("a host's own arena can do the work") {
+  for (const int limit : {1, 2}) {
+    Executor executor({.callers_arena = true});
+    tbb::task_arena arena(limit);
+    double loss = 0;
+    arena.execute([&] {
+      const Executor::Use use(executor);
+      Tape tape;
+      const Var x = as_var(uniform(Key{3}, {300, 300}));
+      loss = sum(matmul(tanh(x), x)).item();
+    });
+    Tape tape;
+    const Var x = as_var(uniform(Key{3}, {300, 300}));
+    CHECK(loss == sum(matmul(tanh(x), x)).item());
+  }
+}
+
+TEST_CASE("an executor is safe inside the tasks of a host") {
+  const auto alone = train(1, true, 2, 21);
+  std::vector<std::vector<std::vector<float>>> results(6);
+  tbb::parallel_for(size_t{0}, results.size(),
+                    [&](size_t i) { results[i] = train(2, true, 2, 21); });
+  for (const auto& result : results) CHECK(result == alone);
 }
 
 TEST_CASE("an operator's forward must not ask for values of its own executor") {

@@ -63,7 +63,11 @@ inline Vec<To> reinterpret(const Vec<From>& v) {
 /// The sum of a vector's lanes, in a fixed order.
 template <class T>
 inline T sum_lanes(const Vec<T>& v) {
+#if XSIMD_VERSION_MAJOR >= 9
+  return xsimd::reduce_add(v);
+#else
   return xsimd::hadd(v);
+#endif
 }
 
 /// a * b + c, fused where the instruction set can.
