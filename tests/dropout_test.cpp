@@ -70,8 +70,8 @@ TEST_CASE("the gradient drops what the value dropped") {
   const Var again = dropout(x, 0.4);
   const std::vector<Var> g = grad(sum(y), {x});
   Executor::current().run({y, again, g[0]});
-  CHECK(g[0].value().to_vector<float>() == y.value().to_vector<float>());
-  CHECK(again.value().to_vector<float>() != y.value().to_vector<float>());
+  CHECK((g[0].value().to_vector<float>() == y.value().to_vector<float>()));
+  CHECK((again.value().to_vector<float>() != y.value().to_vector<float>()));
 }
 
 TEST_CASE("dropout among other instructions, and of views, drops the same") {
@@ -85,7 +85,7 @@ TEST_CASE("dropout among other instructions, and of views, drops the same") {
   }
   Tape other(Training{Key{3}});
   const Var turned = dropout(transpose(as_var(full({50, 40}, 1))), 0.4);
-  CHECK(turned.value().to_vector<float>() == plain);
+  CHECK((turned.value().to_vector<float>() == plain));
 }
 
 TEST_CASE("the derivatives of dropout, of first and second order") {

@@ -77,7 +77,7 @@ TEST_CASE("sums of rows run in the order of their positions, on any number of th
     const Var weight = as_var(uniform(Key{1}, {rows, width}));
     const Var y = embedding(ids_of(ids, {count}), weight);
     const Var gradient = grad(sum(y * seed), {weight})[0];
-    CHECK(gradient.value().to_vector<float>() == want);
+    CHECK((gradient.value().to_vector<float>() == want));
     const std::vector<float> table = weight.value().to_vector<float>();
     const std::vector<float> picked = y.value().to_vector<float>();
     for (const size_t i : {0u, 1u, 1999u}) {

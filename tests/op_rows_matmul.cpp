@@ -187,6 +187,14 @@ std::vector<Row> matmul_rows() {
                         return plain_matmul(xt::view(v[0], xt::all(), xt::range(0, 8, 2)),
                                             xt::view(v[1], xt::all(), xt::range(1, 6, 2)));
                       }});
+  rows.push_back({.name = "matmul, the last of each sequence",
+                  .inputs = {{{3, 5, 4}}, {{4, 6}}},
+                  .apply = [](const Vars& v) { return matmul(slice(v[0], 1, -1), v[1]); },
+                  .expected =
+                      [](const Arrays& v) {
+                        return plain_matmul(xt::view(v[0], xt::all(), xt::range(4, 5), xt::all()),
+                                            v[1]);
+                      }});
   rows.push_back({.name = "matmul, a value times itself",
                   .inputs = {{{4, 4}}},
                   .apply = [](const Vars& v) { return matmul(v[0], v[0]); },
