@@ -80,7 +80,9 @@ struct Tail {
     // Without a detour through memory, which would be waited for in each step of k.
     if constexpr (sizeof(T) == 4) {
       if (n == 1) return Vec<T>(_mm_load_ss(p));
-      const __m128 two = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(p)));
+      double bits;
+      __builtin_memcpy(&bits, p, sizeof bits);
+      const __m128 two = _mm_castpd_ps(_mm_set_sd(bits));
       return Vec<T>(n == 2 ? two : _mm_movelh_ps(two, _mm_load_ss(p + 2)));
     } else {
       return Vec<T>(_mm_load_sd(p));
