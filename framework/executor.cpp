@@ -33,6 +33,45 @@ bool has_nonfinite(const TensorView& view) {
   return false;
 }
 
+/// Memory for results, used again once nobody holds it any more: a training loop touches the same
+/// pages in every step instead of fresh ones.
+class BlockPool {
+ public:
+  std::shared_ptr<std::byte> take(int64_t bytes) {
+    for (const Block& block : blocks_) {
+      if (block.bytes != bytes || block.memory.use_count() != 1) continue;
+      std::atomic_thread_fence(std::memory_order_acquire);  // the last holder has let go of it
+      return block.memory;
+    }
+    if (idle_bytes() > most_idle_bytes || blocks_.size() > most_blocks) drop_idle();
+    blocks_.push_back({bytes, allocate(bytes)});
+    return blocks_.back().memory;
+  }
+
+ private:
+  static constexpr int64_t most_idle_bytes = int64_t{1} << 26;
+  static constexpr size_t most_blocks = 256;
+
+  struct Block {
+    int64_t bytes;
+    std::shared_ptr<std::byte> memory;
+  };
+
+  int64_t idle_bytes() const {
+    int64_t idle = 0;
+    for (const Block& block : blocks_) idle += block.memory.use_count() == 1 ? block.bytes : 0;
+    return idle;
+  }
+
+  void drop_idle() {
+    std::erase_if(blocks_, [](const Block& block) { return block.memory.use_count() == 1; });
+    // What is left is in somebody's hands; it needs no place here once it cannot come back soon.
+    if (blocks_.size() > most_blocks) blocks_.clear();
+  }
+
+  std::vector<Block> blocks_;
+};
+
 /// One run of a plan over one graph.
 class Run {
  public:
@@ -153,6 +192,7 @@ struct Executor::State {
   std::optional<tbb::global_control> more_workers;
   tbb::task_arena arena;
   ExecutorCounters counters;
+  BlockPool blocks;
   std::shared_ptr<std::byte> memory;
   int64_t memory_bytes = 0;
   std::vector<uint64_t> key;
@@ -183,8 +223,12 @@ struct Executor::State {
     }
     std::vector<Tensor> results;
     results.reserve(plan.results.size());
-    for (const Plan::Result& result : plan.results)
-      results.emplace_back(result.shape, result.dtype);
+    for (const Plan::Result& result : plan.results) {
+      std::shared_ptr<std::byte> block = blocks.take(result.shape.size() * size_of(result.dtype));
+      std::byte* const data = block.get();
+      results.emplace_back(std::move(block), data, result.dtype, result.shape,
+                           contiguous_strides(result.shape));
+    }
     for (size_t i = 0; i < plan.views.size(); ++i) {
       const Plan::Source& source = plan.sources[i];
       std::byte* base = nullptr;

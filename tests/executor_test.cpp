@@ -186,6 +186,25 @@ TEST_CASE("an operator's forward must not ask for values of its own executor") {
                     Contains("already running a plan"));
 }
 
+TEST_CASE("memory of a result is used again only when nobody holds it") {
+  Executor executor({.threads = 1});
+  const Executor::Use use(executor);
+  const auto filled = [](double value) {
+    Tape tape;
+    return (as_var(full({1000}, value)) * 1.0).value();
+  };
+  const Tensor first = filled(1), second = filled(2);
+  CHECK(first.bytes() != second.bytes());
+  CHECK(first.data<float>()[999] == 1);
+  const void* freed = nullptr;
+  {
+    const Tensor third = filled(3);
+    freed = third.bytes();
+  }
+  CHECK(filled(4).bytes() == freed);
+  CHECK(second.data<float>()[0] == 2);
+}
+
 TEST_CASE("a value that was computed is not computed again") {
   Executor executor({.threads = 1});
   const Executor::Use use(executor);

@@ -39,7 +39,7 @@ foreach(block ${blocks})
       -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Release
       -DCMAKE_PREFIX_PATH=${WORK}/installed ${flags})
   run(${CMAKE_COMMAND} --build ${WORK}/readme_${count}/build)
-  run(${WORK}/readme_${count}/build/consumer)
+  run(${CMAKE_COMMAND} -E chdir ${WORK}/readme_${count} build/consumer)
 endforeach()
 if(count EQUAL 0)
   message(FATAL_ERROR "the README shows no whole program")
