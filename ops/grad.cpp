@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
@@ -20,36 +21,55 @@ Var filled(Graph& graph, double number, const Shape& shape, DType dtype, SourceL
 /// One backward walk over a part of a tape.
 class Backward final : public GradientContext {
  public:
-  explicit Backward(Graph& graph) : graph_(graph) {}
+  /// Walks are kept for the thread's next ones: their memory is warm. They nest, where a reference
+  /// is differentiated.
+  class Lease {
+   public:
+    Lease() {
+      if (idle_walks.empty()) idle_walks.push_back(std::make_unique<Backward>());
+      walk_ = std::move(idle_walks.back());
+      idle_walks.pop_back();
+    }
+    ~Lease() { idle_walks.push_back(std::move(walk_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Backward* operator->() const { return walk_.get(); }
 
-  std::vector<Var> run(std::span<const Var> outputs, std::span<const Var> seeds,
+   private:
+    static thread_local std::vector<std::unique_ptr<Backward>> idle_walks;
+    std::unique_ptr<Backward> walk_;
+  };
+
+  std::vector<Var> run(Graph& graph, std::span<const Var> outputs, std::span<const Var> seeds,
                        std::span<const Var> wrt) {
+    graph_ = &graph;
     mark(outputs, wrt);
-    pending_.assign(first_value_of(last_node_ + 1), {});
+    heads_.assign(first_value_of(last_node_ + 1), 0);
+    parts_.assign(1, {});  // number 0 is the end of every list
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (seeds[i]) add_seed(outputs[i], seeds[i]);
     }
     for (uint32_t n = last_node_ + 1; n-- > first_node_;) {
-      if (depends_[n - first_node_] && graph_.nodes[n].op != nullptr) visit(n);
+      if (depends_[n - first_node_] && graph_->nodes[n].op != nullptr) visit(n);
     }
     std::vector<Var> grads;
     grads.reserve(wrt.size());
     for (const Var& var : wrt) {
-      Var total = var.id() < pending_.size() ? total_of(var.id()) : Var();
+      Var total = var.id() < heads_.size() ? total_of(var.id()) : Var();
       grads.push_back(total ? total
-                            : filled(graph_, 0, var.shape(), var.dtype(),
-                                     graph_.nodes[graph_.values[var.id()].node].where));
+                            : filled(*graph_, 0, var.shape(), var.dtype(),
+                                     graph_->nodes[graph_->values[var.id()].node].where));
     }
     return grads;
   }
 
   // ---- what a rule sees -------------------------------------------------------------------------
 
-  Var input(int i) const override { return {graph_, input_id(i)}; }
+  Var input(int i) const override { return {*graph_, input_id(i)}; }
   Var output(int i) const override {
-    return {graph_, graph_.nodes[node_].first_value + static_cast<uint32_t>(i)};
+    return {*graph_, graph_->nodes[node_].first_value + static_cast<uint32_t>(i)};
   }
-  int inputs() const override { return graph_.nodes[node_].inputs; }
+  int inputs() const override { return graph_->nodes[node_].inputs; }
   bool needs(int i) const override { return depends_on_wrt(input_id(i)); }
   bool has_output_grad(int i) const override {
     return static_cast<bool>(output_grads_[static_cast<size_t>(i)]);
@@ -58,24 +78,24 @@ class Backward final : public GradientContext {
     const Var known = output_grads_[static_cast<size_t>(i)];
     if (known) return known;
     const Var value = output(i);
-    return filled(graph_, 0, value.shape(), value.dtype(), graph_.nodes[node_].where);
+    return filled(*graph_, 0, value.shape(), value.dtype(), graph_->nodes[node_].where);
   }
   Var& input_grad(int i) override { return input_grads_[static_cast<size_t>(i)]; }
   std::span<const int64_t> words() const override { return words_; }
 
  private:
   uint32_t input_id(int i) const {
-    return graph_.inputs[graph_.nodes[node_].first_input + static_cast<uint32_t>(i)];
+    return graph_->inputs[graph_->nodes[node_].first_input + static_cast<uint32_t>(i)];
   }
 
   uint32_t first_value_of(uint32_t node) const {
-    return node < graph_.nodes.size() ? graph_.nodes[node].first_value
-                                      : static_cast<uint32_t>(graph_.values.size());
+    return node < graph_->nodes.size() ? graph_->nodes[node].first_value
+                                       : static_cast<uint32_t>(graph_->values.size());
   }
 
   bool depends_on_wrt(uint32_t value) const {
-    const uint32_t node = graph_.values[value].node;
-    if (node < first_node_ || node > last_node_ || !is_float(graph_.values[value].dtype)) {
+    const uint32_t node = graph_->values[value].node;
+    if (node < first_node_ || node > last_node_ || !is_float(graph_->values[value].dtype)) {
       return false;
     }
     return depends_[node - first_node_] != 0;
@@ -86,20 +106,20 @@ class Backward final : public GradientContext {
     first_node_ = ~0u;
     last_node_ = 0;
     for (const Var& var : wrt) {
-      first_node_ = std::min(first_node_, graph_.values[var.id()].node);
+      first_node_ = std::min(first_node_, graph_->values[var.id()].node);
     }
     for (const Var& var : outputs) {
-      last_node_ = std::max(last_node_, graph_.values[var.id()].node);
+      last_node_ = std::max(last_node_, graph_->values[var.id()].node);
     }
     if (first_node_ > last_node_) first_node_ = last_node_ + 1;
     depends_.assign(last_node_ + 1 - first_node_, 0);
     for (const Var& var : wrt) {
-      const uint32_t node = graph_.values[var.id()].node;
+      const uint32_t node = graph_->values[var.id()].node;
       if (node <= last_node_) depends_[node - first_node_] = 1;
     }
     for (uint32_t n = first_node_; n <= last_node_; ++n) {
       if (depends_[n - first_node_]) continue;
-      for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
+      for (const uint32_t input : graph_->inputs_of(graph_->nodes[n])) {
         if (depends_on_wrt(input)) {
           depends_[n - first_node_] = 1;
           break;
@@ -114,14 +134,14 @@ class Backward final : public GradientContext {
                               to_string(output.shape()), name(seed.dtype()),
                               to_string(seed.shape())));
     }
-    if (depends_on_wrt(output.id())) pending_[output.id()].push_back(seed);
+    if (depends_on_wrt(output.id())) arrive(output.id(), seed);
   }
 
   void visit(uint32_t n) {
     node_ = n;
-    const Node node = graph_.nodes[n];
+    const Node node = graph_->nodes[n];
     output_grads_.assign(node.outputs, Var());
-    const Scope scope(graph_, node);
+    const Scope scope(*graph_, node);
     bool any = false;
     for (uint32_t i = 0; i < node.outputs; ++i) {
       output_grads_[i] = total_of(node.first_value + i);
@@ -129,7 +149,7 @@ class Backward final : public GradientContext {
     }
     if (!any || !needs_any(node)) return;
     // Rules record nodes, which moves the graph's own list of words.
-    const auto words = graph_.words_of(node);
+    const auto words = graph_->words_of(node);
     words_.assign(words.begin(), words.end());
     input_grads_.assign(node.inputs, Var());
     if (node.op->gradient != nullptr) {
@@ -138,11 +158,11 @@ class Backward final : public GradientContext {
       differentiate_reference(node);
     } else {
       throw Error(
-          fmt::format("grad: {} has no gradient rule{}", node.op->name, graph_.place_of(node)));
+          fmt::format("grad: {} has no gradient rule{}", node.op->name, graph_->place_of(node)));
     }
     for (int i = 0; i < node.inputs; ++i) {
       const Var& gradient = input_grads_[static_cast<size_t>(i)];
-      if (gradient && needs(i)) pending_[input_id(i)].push_back(fit(node, gradient, i));
+      if (gradient && needs(i)) arrive(input_id(i), fit(node, gradient, i));
     }
   }
 
@@ -155,7 +175,7 @@ class Backward final : public GradientContext {
 
   /// The rule's gradient in the input's shape: what broadcasting had spread is summed back.
   Var fit(const Node& node, const Var& gradient, int i) const {
-    const Value& value = graph_.values[input_id(i)];
+    const Value& value = graph_->values[input_id(i)];
     const Shape target = value.shape;
     const Shape given = gradient.shape();
     if (gradient.dtype() == value.dtype) {
@@ -168,7 +188,7 @@ class Backward final : public GradientContext {
     }
     throw Error(fmt::format("{}: its gradient rule gives {} {} for input {}, which is {} {}{}",
                             node.op->name, name(gradient.dtype()), to_string(given), i,
-                            name(value.dtype), to_string(target), graph_.place_of(node)));
+                            name(value.dtype), to_string(target), graph_->place_of(node)));
   }
 
   /// Differentiates what the operator means in plain operators. Every input gets a name of its own:
@@ -191,7 +211,7 @@ class Backward final : public GradientContext {
       if (outputs[i]) continue;
       if (seeds[i]) {
         throw Error(fmt::format("grad: the reference of {} leaves out output {}{}", node.op->name,
-                                i, graph_.place_of(node)));
+                                i, graph_->place_of(node)));
       }
       outputs[i] = wrt.front();  // stands in: without a seed it adds nothing
     }
@@ -201,18 +221,24 @@ class Backward final : public GradientContext {
     }
   }
 
+  void arrive(uint32_t value, const Var& gradient) {
+    parts_.push_back({gradient, heads_[value]});
+    heads_[value] = static_cast<uint32_t>(parts_.size()) - 1;
+  }
+
   /// The sum of what has flowed to a value; empty where nothing has.
   Var total_of(uint32_t value) {
-    std::vector<Var>& parts = pending_[value];
-    if (parts.empty()) return {};
-    if (parts.size() > 1) {
-      merge(parts, is_unslice, merge_unslices);
-      merge(parts, is_weight_product, merge_weight_products);
-      Var sum = parts.front();
-      for (size_t i = 1; i < parts.size(); ++i) sum = sum + parts[i];
-      parts.assign(1, sum);
-    }
-    return parts.front();
+    const uint32_t head = heads_[value];
+    if (head == 0 || parts_[head].next == 0) return parts_[head].gradient;
+    std::vector<Var> parts;
+    for (uint32_t p = head; p != 0; p = parts_[p].next) parts.push_back(parts_[p].gradient);
+    std::reverse(parts.begin(), parts.end());  // in the order of their arrival
+    merge(parts, is_unslice, merge_unslices);
+    merge(parts, is_weight_product, merge_weight_products);
+    Var sum = parts.front();
+    for (size_t i = 1; i < parts.size(); ++i) sum = sum + parts[i];
+    parts_[head] = {sum, 0};
+    return sum;
   }
 
   /// Puts one node in the place of several contributions of a kind: the pieces of a sliced array
@@ -227,13 +253,21 @@ class Backward final : public GradientContext {
     parts.push_back(one);
   }
 
-  Graph& graph_;
+  Graph* graph_ = nullptr;
   uint32_t first_node_ = 0, last_node_ = 0, node_ = 0;
-  std::vector<uint8_t> depends_;           // by node, from first_node_
-  std::vector<std::vector<Var>> pending_;  // by value: gradients that have arrived
+  std::vector<uint8_t> depends_;  // by node, from first_node_
+  // Gradients that have arrived, a list for each value.
+  struct Part {
+    Var gradient;
+    uint32_t next;
+  };
+  std::vector<Part> parts_;
+  std::vector<uint32_t> heads_;  // by value: the latest part; 0: none
   std::vector<Var> output_grads_, input_grads_;
   std::vector<int64_t> words_;
 };
+
+thread_local std::vector<std::unique_ptr<Backward>> Backward::Lease::idle_walks;
 
 }  // namespace
 
@@ -248,7 +282,8 @@ std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
           fmt::format("grad: there is no gradient with respect to {} values", name(var.dtype())));
     }
   }
-  return Backward(graph).run(outputs, seeds, wrt);
+  const Backward::Lease walk;
+  return walk->run(graph, outputs, seeds, wrt);
 }
 
 std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {

@@ -197,7 +197,7 @@ void run(const ForwardContext& c) {
 void broadcast_operands(ShapeContext& c, bool comparison) {
   Shape shape = c.input(0);
   for (int i = 1; i < c.inputs(); ++i) {
-    if (!broadcast(shape, c.input(i), shape)) {
+    if (c.input(i) != shape && !broadcast(shape, c.input(i), shape)) {
       c.fail(fmt::format("shapes do not broadcast: {} and {}", to_string(shape),
                          to_string(c.input(i))));
     }
