@@ -1,7 +1,6 @@
 // Additive attention against its definition in double precision, and its gradients against central
 // differences of that definition.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -9,6 +8,7 @@
 #include <rapt/ops/kernels/additive_attention.hpp>
 #include <vector>
 
+#include "catch.hpp"
 #include "guarded.hpp"
 
 using namespace rapt::kernels;

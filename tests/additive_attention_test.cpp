@@ -1,6 +1,5 @@
 // What the table of operators does not show of additive attention: what is not seen is not read,
 // decoder steps that share their keys, sizes split into tasks, and errors.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -13,6 +12,8 @@
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

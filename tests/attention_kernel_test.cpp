@@ -1,6 +1,5 @@
 // Fused attention against the naive form in double precision, whose gradients are themselves
 // checked against central differences.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "attention_reference.hpp"
+#include "catch.hpp"
 #include "guarded.hpp"
 
 using namespace rapt::kernels;

@@ -1,6 +1,5 @@
 // What the table of operators does not show of attention: memory, rows that see nothing, what must
 // not be read, dropout, large sizes, second derivatives along a direction, and errors.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -16,10 +15,12 @@
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/softmax.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 
 const Key key{31};
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();

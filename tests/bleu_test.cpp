@@ -1,8 +1,9 @@
 #include "../examples/common/bleu.hpp"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <sstream>
+
+#include "catch.hpp"
 
 using namespace rapt::examples;
 

@@ -1,7 +1,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -10,6 +9,8 @@
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/random.hpp>
+
+#include "catch.hpp"
 
 using namespace rapt;
 using Catch::Matchers::Contains;

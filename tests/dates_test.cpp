@@ -1,7 +1,6 @@
 #include "../examples/common/dates.hpp"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <map>
 #include <set>
 #include <string>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "../examples/common/utf8.hpp"
+#include "catch.hpp"
 
 using namespace rapt::examples;
 using std::chrono::days;

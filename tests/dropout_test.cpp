@@ -1,5 +1,4 @@
 // Dropout: how much it keeps, that its gradient drops the same, and that draws are independent.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
@@ -11,10 +10,12 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 
 std::vector<float> dropped(const Key& key, const Shape& shape, double p) {
   Tape tape(Training{key});

@@ -1,5 +1,4 @@
 // Embedding: errors, ids outside of the table, and gradients of rows that repeat or are not used.
-#include <catch2/catch.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/random.hpp>
@@ -9,10 +8,12 @@
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/reduce.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 
 Tensor ids_of(const std::vector<int32_t>& ids, const Shape& shape) { return tensor(ids, shape); }
 

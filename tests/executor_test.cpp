@@ -2,12 +2,13 @@
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <rapt/rapt.hpp>
 #include <thread>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

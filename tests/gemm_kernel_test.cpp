@@ -3,13 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <rapt/ops/kernels/gemm.hpp>
 #include <string>
 #include <vector>
+
+#include "catch.hpp"
 
 using namespace rapt::kernels;
 

@@ -1,6 +1,7 @@
 // Differentiation: what flows where, what is refused, and second derivatives of whole networks.
-#include <catch2/catch.hpp>
 #include <rapt/rapt.hpp>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

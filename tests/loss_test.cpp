@@ -1,5 +1,4 @@
 // Losses: errors, labels that are no classes, and large arrays.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
@@ -10,10 +9,12 @@
 #include <rapt/ops/loss.hpp>
 #include <rapt/ops/reduce.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 
 Tensor labels_of(const std::vector<int32_t>& labels, const Shape& shape) {
   return tensor(labels, shape);

@@ -1,11 +1,12 @@
 // The main of every test program: asserts that the instruction set asked for is the one at work.
 #define CATCH_CONFIG_RUNNER
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <iostream>
 #include <rapt/framework/cpu.hpp>
 #include <rapt/framework/error.hpp>
 #include <string_view>
+
+#include "catch.hpp"
 
 int main(int argc, char** argv) {
   const char* forced = std::getenv("RAPT_ISA");

@@ -1,8 +1,9 @@
-#include <catch2/catch.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/mask.hpp>
 #include <rapt/ops/shape.hpp>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

@@ -1,13 +1,14 @@
 // The elementary functions of the kernels, through one-instruction programs, against the C
 // library's in long double.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
 #include <rapt/ops/kernels/pointwise.hpp>
 #include <vector>
+
+#include "catch.hpp"
 
 using namespace rapt::kernels;
 

@@ -1,5 +1,4 @@
 // Matrix products and linear: errors, empty operands, large ones, and what is recorded and run.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <rapt/framework/error.hpp>
@@ -12,10 +11,12 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 
 Tensor draw(const Shape& shape, uint64_t stream, DType dtype = DType::float32) {
   return uniform(Key{5}.fold(stream), shape, -1, 1, dtype);

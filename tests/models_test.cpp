@@ -1,7 +1,8 @@
 // Layers and the recurrent translator: padding, directions, teacher forcing against stepping.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <rapt/rapt.hpp>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

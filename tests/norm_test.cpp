@@ -1,5 +1,4 @@
 // Normalisation: errors, rows far from 0, and large arrays.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
@@ -10,9 +9,11 @@
 #include <rapt/ops/norm.hpp>
 #include <rapt/ops/reduce.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 
 TEST_CASE("norms say what does not fit") {
   Tape tape;

@@ -1,7 +1,6 @@
 // Drives every row of the operator table through values, strides, gradients, threads and fusion.
 #include "op_table.hpp"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <rapt/framework/error.hpp>
@@ -13,6 +12,8 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 #include <set>
+
+#include "catch.hpp"
 
 namespace rapt::test {
 namespace {

@@ -1,6 +1,5 @@
 // Optimizers against their formulas, written out in double precision for each step.
 #include <array>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <rapt/framework/error.hpp>
@@ -12,6 +11,8 @@
 #include <rapt/optim/clip.hpp>
 #include <rapt/optim/ema.hpp>
 #include <rapt/optim/optimizer.hpp>
+
+#include "catch.hpp"
 
 using namespace rapt;
 using Catch::Matchers::Contains;

@@ -1,9 +1,9 @@
 // The optimizers' kernels against their formulas written out in double precision.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <rapt/ops/kernels/optimizer.hpp>
 #include <vector>
 
+#include "catch.hpp"
 #include "guarded.hpp"
 
 using namespace rapt::kernels;

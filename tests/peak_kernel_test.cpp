@@ -1,7 +1,7 @@
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <rapt/ops/kernels/peak.hpp>
 
+#include "catch.hpp"
 #include "guarded.hpp"
 
 using rapt::kernels::kernels;

@@ -1,8 +1,9 @@
 // Plans: what is computed, in which memory, in how many steps, and how plans are found again.
-#include <catch2/catch.hpp>
 #include <rapt/framework/arena.hpp>
 #include <rapt/framework/plan_cache.hpp>
 #include <rapt/rapt.hpp>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -11,6 +10,8 @@
 #include <rapt/framework/random_bits.hpp>
 #include <rapt/ops/kernels/pointwise.hpp>
 #include <vector>
+
+#include "catch.hpp"
 
 using namespace rapt::kernels;
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <limits>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "../examples/common/utf8.hpp"
+#include "catch.hpp"
 
 using namespace rapt::examples;
 using namespace std::chrono_literals;

@@ -1,11 +1,12 @@
 // The counter-based bits: the vector code gives what the scalar code gives, and both look random.
 #include <array>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdint>
 #include <rapt/framework/random_bits.hpp>
 #include <rapt/ops/kernels/pointwise.hpp>
 #include <vector>
+
+#include "catch.hpp"
 
 using rapt::random_bits;
 

@@ -1,5 +1,4 @@
 // The recurrent cells' kernels against PyTorch's definitions written out in double precision.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -7,6 +6,7 @@
 #include <random>
 #include <rapt/ops/kernels/recurrent.hpp>
 
+#include "catch.hpp"
 #include "guarded.hpp"
 
 using namespace rapt::kernels;

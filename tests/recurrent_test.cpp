@@ -1,6 +1,5 @@
 // What the table of operators does not show of recurrent cells: sizes that are split into tasks,
 // padding, loops of cells, and errors.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <rapt/framework/error.hpp>
@@ -13,6 +12,8 @@
 #include <rapt/ops/recurrent.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

@@ -2,7 +2,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -10,6 +9,8 @@
 #include <rapt/ops/kernels/copy.hpp>
 #include <rapt/ops/kernels/reduce.hpp>
 #include <vector>
+
+#include "catch.hpp"
 
 using namespace rapt::kernels;
 

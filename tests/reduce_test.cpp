@@ -1,5 +1,4 @@
 // Reductions: special values, ties, empty arrays and errors.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <rapt/framework/error.hpp>
@@ -10,10 +9,12 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 using Values = std::vector<float>;
 
 constexpr float infinity = std::numeric_limits<float>::infinity();

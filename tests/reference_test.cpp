@@ -1,5 +1,4 @@
 // Fused operators, and their backward passes, against the plain operators that they stand for.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/random.hpp>
@@ -12,6 +11,8 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/softmax.hpp>
 #include <set>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

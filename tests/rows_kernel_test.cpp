@@ -2,13 +2,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
 #include <rapt/ops/kernels/rows.hpp>
 #include <vector>
+
+#include "catch.hpp"
 
 using namespace rapt::kernels;
 

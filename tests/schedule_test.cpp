@@ -1,5 +1,6 @@
-#include <catch2/catch.hpp>
 #include <rapt/optim/schedule.hpp>
+
+#include "catch.hpp"
 
 using namespace rapt::schedules;
 

@@ -1,5 +1,4 @@
 // Views and pieces: what costs nothing, what a backward pass records, and errors.
-#include <catch2/catch.hpp>
 #include <numeric>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
@@ -10,10 +9,12 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 using Values = std::vector<float>;
 
 /// 0, 1, 2, ... in a shape.

@@ -1,5 +1,4 @@
 // Softmax: rows that keep nothing, values that must not matter, errors, and large arrays.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -12,10 +11,12 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/softmax.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 

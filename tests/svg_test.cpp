@@ -3,13 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <optional>
 
 #include "../examples/common/files.hpp"
 #include "../examples/common/utf8.hpp"
+#include "catch.hpp"
 #include "temporary_folder.hpp"
 
 using namespace rapt::examples;

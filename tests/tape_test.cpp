@@ -1,7 +1,8 @@
 // Recording: shapes and types checked at the user's line, handles that know when they are stale.
-#include <catch2/catch.hpp>
 #include <rapt/rapt.hpp>
 #include <thread>
+
+#include "catch.hpp"
 
 namespace rapt {
 namespace {

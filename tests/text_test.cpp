@@ -3,11 +3,11 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <numeric>
 #include <set>
 
 #include "../examples/common/utf8.hpp"
+#include "catch.hpp"
 #include "temporary_folder.hpp"
 
 using namespace rapt::examples;

@@ -1,6 +1,5 @@
 // The attention layers and models: shapes, who sees whom, padding, training, and errors.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <rapt/framework/error.hpp>
@@ -14,10 +13,12 @@
 #include <rapt/ops/shape.hpp>
 #include <rapt/optim/optimizer.hpp>
 
+#include "catch.hpp"
+
 namespace rapt {
 namespace {
 
-using Catch::Contains;
+using Catch::Matchers::Contains;
 
 const Key key{41};
 

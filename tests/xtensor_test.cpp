@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,8 @@
 #include <rapt/ops/check_gradient.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <xtensor/xview.hpp>
+
+#include "catch.hpp"
 
 using namespace rapt;
 using Catch::Matchers::Contains;
