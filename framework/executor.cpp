@@ -9,6 +9,7 @@
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/parallel.hpp>
 #include <rapt/framework/plan_cache.hpp>
+#include <rapt/framework/trace.hpp>
 
 namespace rapt {
 namespace {
@@ -128,6 +129,7 @@ class Run {
                                  {plan_.words.data() + step.first_word, step.words},
                                  scratch_of(step), parallel_ ? &parallel_for : &serial_for,
                                  step.program.get());
+    const int64_t begin = trace_ != nullptr ? Trace::now() : 0;
     try {
       if (step.program != nullptr) {
         step.op->pointwise->run(context);
@@ -138,6 +140,7 @@ class Run {
       throw Error(fmt::format("{}: {}{}", step.op->name, error.what(),
                               graph_.place_of(graph_.nodes[step.node])));
     }
+    if (trace_ != nullptr) trace_->step(plan_, step, graph_, begin);
     if (guard_) check(step, context);
   }
 
@@ -168,6 +171,7 @@ class Run {
   Plan& plan_;
   const Graph& graph_;
   bool guard_, parallel_;
+  Trace* const trace_ = Trace::current();
   uint32_t end_ = 0;
   std::unique_ptr<std::atomic<uint32_t>[]> waiting_;
   tbb::task_group group_;

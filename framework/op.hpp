@@ -208,8 +208,11 @@ struct Op {
   void (*reference)(ReferenceContext& c) = nullptr;
   /// Bytes of working memory that forward needs; called with shapes and strides, without data.
   int64_t (*scratch)(const ForwardContext& c) = nullptr;
-  /// Nanoseconds that forward takes on one core, roughly; absent: from the bytes it touches.
-  double (*cost)(const ForwardContext& c) = nullptr;
+  /// Floating-point operations of forward, where they and not the memory it touches decide its time
+  /// (matrix products). For the planner and for traces.
+  double (*flops)(const ForwardContext& c) = nullptr;
+  /// Bytes that forward touches, where these are not all of its inputs and outputs.
+  double (*bytes)(const ForwardContext& c) = nullptr;
   /// The instruction that this operator is, in a family of pointwise operators.
   const PointwiseFamily* pointwise = nullptr;
   int64_t code = 0;

@@ -9,7 +9,8 @@ namespace {
 /// What is merged into one task at the most: enough that starting it costs little beside it.
 constexpr double task_nanoseconds = 20000;
 
-/// For kernels without an estimate of their own: what a core moves through the caches.
+/// What a core does in a nanosecond, roughly: only the order of magnitude matters.
+constexpr double flops_per_nanosecond = 60;
 constexpr double bytes_per_nanosecond = 8;
 constexpr double step_nanoseconds = 30;
 
@@ -263,7 +264,10 @@ class Planner {
       step.scratch_bytes = (last.op->scratch(context) + 63) / 64 * 64;
       step.scratch = arena_.take(step.scratch_bytes, step.after);
     }
-    step.cost = last.op->cost != nullptr ? last.op->cost(context) : default_cost(context);
+    step.flops = last.op->flops != nullptr ? last.op->flops(context) : 0;
+    step.bytes = last.op->bytes != nullptr ? last.op->bytes(context) : all_bytes(context);
+    step.cost =
+        step_nanoseconds + step.flops / flops_per_nanosecond + step.bytes / bytes_per_nanosecond;
     plan_.cost += step.cost;
 
     release(reads, index);
@@ -394,11 +398,11 @@ class Planner {
             step.program.get()};
   }
 
-  static double default_cost(const ForwardContext& c) {
+  static double all_bytes(const ForwardContext& c) {
     int64_t bytes = 0;
     for (int i = 0; i < c.inputs(); ++i) bytes += c.input(i).size() * size_of(c.input(i).dtype);
     for (int i = 0; i < c.outputs(); ++i) bytes += c.output(i).size() * size_of(c.output(i).dtype);
-    return step_nanoseconds + static_cast<double>(bytes) / bytes_per_nanosecond;
+    return static_cast<double>(bytes);
   }
 
   void add_wanted() {

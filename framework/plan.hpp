@@ -41,7 +41,8 @@ struct Plan {
     uint32_t first_word, words;
     int64_t scratch;  // offset in the arena
     int64_t scratch_bytes;
-    double cost;                  // nanoseconds, estimated
+    double flops, bytes;          // what it computes and touches
+    double cost;                  // nanoseconds on one core, roughly
     std::vector<uint32_t> after;  // steps that must have run
   };
   enum class Place : uint8_t { arena, leaf, known, result };

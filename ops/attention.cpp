@@ -136,13 +136,12 @@ void run_forward(const ForwardContext& c, const kernels::AttentionForward<T>& pa
   });
 }
 
-/// Nanoseconds for so many products of all queries with all keys.
-double products_cost(const ForwardContext& c, double depths) {
-  constexpr double operations_per_nanosecond = 60;
+/// Operations of so many products of all queries with all keys.
+double products_flops(const ForwardContext& c, double depths) {
   const Shape &q = c.input(0).shape, &k = c.input(1).shape;
   const double all = 2.0 * static_cast<double>(q[0] * q[1] * q[2]) * static_cast<double>(k[2]);
   const bool causal = c.attributes<AttentionAttributes>().causal != 0;
-  return 500 + all * depths / operations_per_nanosecond * (causal ? 0.6 : 1);
+  return all * depths * (causal ? 0.5 : 1);
 }
 
 double depth_of(const ForwardContext& c, int input) {
@@ -318,10 +317,10 @@ const Op attention_grad_op{
           });
           return static_cast<int64_t>(bytes);
         },
-    .cost =
+    .flops =
         [](const ForwardContext& c) {
           const double bias = c.outputs() > 3 ? depth_of(c, 0) + depth_of(c, 2) : 0;
-          return products_cost(c, 3 * depth_of(c, 0) + 2 * depth_of(c, 2) + bias);
+          return products_flops(c, 3 * depth_of(c, 0) + 2 * depth_of(c, 2) + bias);
         },
     .strided = true};
 
@@ -379,8 +378,8 @@ const Op attention_op{
           c.output(0) = plain_attention(c, forward_inputs, c.input(0), c.input(1), c.input(2),
                                         bias_of(c, forward_inputs));
         },
-    .cost =
-        [](const ForwardContext& c) { return products_cost(c, depth_of(c, 0) + depth_of(c, 2)); },
+    .flops =
+        [](const ForwardContext& c) { return products_flops(c, depth_of(c, 0) + depth_of(c, 2)); },
     .strided = true};
 
 // Inputs: q, k, and where they are there bias, lengths, keep. softmax(scale q k' + bias)
@@ -417,7 +416,7 @@ const Op attention_weights_op{
         [](const ForwardContext& c) {
           return rows_of(c.input(0).shape) * size_of(c.output().dtype);
         },
-    .cost = [](const ForwardContext& c) { return products_cost(c, 2 * depth_of(c, 0)); },
+    .flops = [](const ForwardContext& c) { return products_flops(c, 2 * depth_of(c, 0)); },
     .strided = true};
 
 Var record_attention(const Op& op, std::initializer_list<const Arg*> operands,

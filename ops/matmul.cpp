@@ -183,14 +183,12 @@ void multiply(const ForwardContext& c, const Product<T>& product) {
   });
 }
 
-double product_cost(const ForwardContext& c, int64_t inner) {
-  constexpr double operations_per_nanosecond = 60;
-  return 100 + 2.0 * static_cast<double>(c.output().size()) * static_cast<double>(inner) /
-                   operations_per_nanosecond;
+double product_flops(const ForwardContext& c, int64_t inner) {
+  return 2.0 * static_cast<double>(c.output().size()) * static_cast<double>(inner);
 }
 
 // ---- matmul
-// ---------------------------------------------------------------------------------------
+// --------------------------------------------------------------------------------------
 
 Shape product_shape(ShapeContext& c) {
   const Shape &a = c.input(0), &b = c.input(1);
@@ -279,12 +277,12 @@ const Op matmul_op{.name = "matmul",
                    .shape = [](ShapeContext& c) { return product_shape(c); },
                    .forward = product_forward,
                    .gradient = product_gradient,
-                   .cost =
+                   .flops =
                        [](const ForwardContext& c) {
                          const Shape& a = c.input(0).shape;
                          const bool transposed =
                              c.attributes<ProductAttributes>().transpose_a != 0 && a.rank() > 1;
-                         return product_cost(c, a[transposed ? -2 : -1]);
+                         return product_flops(c, a[transposed ? -2 : -1]);
                        },
                    .strided = true};
 
@@ -387,7 +385,7 @@ const Op linear_op{
           c.output() =
               activated(y, static_cast<Activation>(c.attributes<LinearAttributes>().activation));
         },
-    .cost = [](const ForwardContext& c) { return product_cost(c, c.input(1).shape[1]); },
+    .flops = [](const ForwardContext& c) { return product_flops(c, c.input(1).shape[1]); },
     .strided = true};
 
 // The derivatives of gelu and silu need what goes into them. As an instruction of its own after the

@@ -177,6 +177,14 @@ void gru_sequence_backward(const ForwardContext& c) {
   }
 }
 
+/// The product with the recurrent weights at every step.
+double sequence_flops(const ForwardContext& c) {
+  return 2.0 * static_cast<double>(c.input(0).size() * c.output().shape[-1]);
+}
+double sequence_grad_flops(const ForwardContext& c) {
+  return 2.0 * static_cast<double>(c.output().size() * c.input(1).shape[-1]);
+}
+
 const Op gru_sequence_grad_op{
     .name = "gru_sequence_grad",
     .shape =
@@ -214,7 +222,8 @@ const Op gru_sequence_grad_op{
     .scratch =
         [](const ForwardContext& c) {
           return scratch_like(c.output(2).shape, c.output().dtype, 1);
-        }};
+        },
+    .flops = sequence_grad_flops};
 
 template <class T>
 void gru_sequence_forward(const ForwardContext& c) {
@@ -295,9 +304,8 @@ const Op gru_sequence_op{
         },
     .reference = gru_sequence_reference,
     .scratch =
-        [](const ForwardContext& c) {
-          return scratch_like(c.input(1).shape, c.output().dtype, 3);
-        }};
+        [](const ForwardContext& c) { return scratch_like(c.input(1).shape, c.output().dtype, 3); },
+    .flops = sequence_flops};
 
 // ---- LSTM ---------------------------------------------------------------------------------------
 
@@ -378,7 +386,8 @@ const Op lstm_sequence_grad_op{
     .scratch =
         [](const ForwardContext& c) {
           return scratch_like(c.output(1).shape, c.output().dtype, 2);
-        }};
+        },
+    .flops = sequence_grad_flops};
 
 template <class T>
 void lstm_sequence_forward(const ForwardContext& c) {
@@ -470,9 +479,8 @@ const Op lstm_sequence_op{
         },
     .reference = lstm_sequence_reference,
     .scratch =
-        [](const ForwardContext& c) {
-          return scratch_like(c.input(1).shape, c.output().dtype, 4);
-        }};
+        [](const ForwardContext& c) { return scratch_like(c.input(1).shape, c.output().dtype, 4); },
+    .flops = sequence_flops};
 
 SequenceAttributes sequence_attributes(const RecurrentSequence& options) {
   return {options.reverse ? 1 : 0, options.lengths ? 1 : 0, 0};

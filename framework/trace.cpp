@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/trace.hpp>
+
+namespace rapt {
+
+struct Trace::State {
+  struct Event {
+    std::string name, shapes, place;
+    int64_t begin, end;
+    double flops, bytes;
+    int row;
+  };
+
+  std::string path;
+  int64_t start = now();
+  mutable std::mutex mutex;
+  std::vector<Event> events;
+  int rows = 0;
+};
+
+namespace {
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    if (static_cast<unsigned char>(c) >= ' ') result += c;
+  }
+  return result;
+}
+
+}  // namespace
+
+Trace* Trace::current() {
+  static const std::unique_ptr<Trace> trace = [] {
+    const char* path = std::getenv("RAPT_TRACE");
+    return path == nullptr || *path == '\0' ? nullptr : std::make_unique<Trace>(path);
+  }();
+  return trace.get();
+}
+
+Trace::Trace(std::string path) : state_(std::make_unique<State>()) {
+  state_->path = std::move(path);
+}
+
+Trace::~Trace() { std::ofstream(state_->path, std::ios::binary) << json(); }
+
+int64_t Trace::now() {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+void Trace::step(const Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin) {
+  const int64_t end = now();
+  const Node& node = graph.nodes[step.node];
+  std::string shapes;
+  auto out = std::back_inserter(shapes);
+  for (uint32_t i = 0; i < step.inputs; ++i) {
+    fmt::format_to(out, "{} ", to_string(plan.views[step.first_input + i].shape));
+  }
+  fmt::format_to(out, "->");
+  for (uint32_t i = 0; i < step.outputs; ++i) {
+    fmt::format_to(out, " {}", to_string(plan.views[step.first_output + i].shape));
+  }
+  const std::lock_guard lock(state_->mutex);
+  thread_local int row = -1;
+  if (row < 0) row = state_->rows++;
+  state_->events.push_back(
+      {step.nodes == 1 ? std::string(step.op->name)
+                       : fmt::format("{} nodes .. {}", step.nodes, step.op->name),
+       std::move(shapes), graph.place_of(node).substr(2), begin, end, step.flops, step.bytes, row});
+}
+
+std::string Trace::json() const {
+  const std::lock_guard lock(state_->mutex);
+  std::string text = "{\"traceEvents\":[\n";
+  auto out = std::back_inserter(text);
+  for (int row = 0; row < state_->rows; ++row) {
+    fmt::format_to(out,
+                   "{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_name\","
+                   "\"args\":{{\"name\":\"worker {0}\"}}}},\n",
+                   row);
+  }
+  for (const State::Event& e : state_->events) {
+    const auto nanoseconds = static_cast<double>(std::max<int64_t>(e.end - e.begin, 1));
+    fmt::format_to(out,
+                   "{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
+                   "\"name\":\"{}\",\"args\":{{\"shapes\":\"{}\",\"at\":\"{}\","
+                   "\"gflop_per_s\":{:.2f},\"gb_per_s\":{:.2f}}}}},\n",
+                   e.row, static_cast<double>(e.begin - state_->start) / 1e3, nanoseconds / 1e3,
+                   escaped(e.name), escaped(e.shapes), escaped(e.place), e.flops / nanoseconds,
+                   e.bytes / nanoseconds);
+  }
+  if (text.ends_with(",\n")) text.resize(text.size() - 2);
+  return text + "\n]}\n";
+}
+
+}  // namespace rapt

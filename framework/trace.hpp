@@ -1,0 +1,38 @@
+// A record of what ran when, for chrome://tracing or ui.perfetto.dev.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <rapt/framework/plan.hpp>
+#include <string>
+
+namespace rapt {
+
+/// The steps that executors ran, as Chrome trace JSON: a row a worker thread, and each step with
+/// its operator, shapes, GFLOP/s and GB/s. There is one while the environment variable RAPT_TRACE
+/// names a file, which is written when the program ends.
+class Trace {
+ public:
+  /// The program's trace, or null.
+  static Trace* current();
+
+  explicit Trace(std::string path);
+  /// Writes the file. A trace that cannot be written is lost without a word: a program that is
+  /// ending has nobody to tell.
+  ~Trace();
+  Trace(const Trace&) = delete;
+  Trace& operator=(const Trace&) = delete;
+
+  /// Nanoseconds of a steady clock.
+  static int64_t now();
+  /// That a step of a plan ran on this thread from `begin` until now.
+  void step(const Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin);
+  /// What was recorded so far, as JSON.
+  std::string json() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rapt

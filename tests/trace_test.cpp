@@ -1,0 +1,42 @@
+// RAPT_TRACE: what ran when, as Chrome trace JSON.
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <rapt/framework/trace.hpp>
+#include <rapt/rapt.hpp>
+
+#include "catch.hpp"
+
+namespace rapt {
+namespace {
+
+TEST_CASE("every step is there, with its worker, shapes and rates") {
+  // Read once, at the first run of this program: set before it.
+  REQUIRE(setenv("RAPT_TRACE", "/dev/null", 1) == 0);
+  Executor executor({.threads = 2});
+  const Executor::Use use(executor);
+  {
+    Tape tape;
+    const Var x = as_var(uniform(Key{1}, {300, 200}));
+    (void)sum(tanh(matmul(x, transpose(x)) * 0.1) + 1).value();
+  }
+  REQUIRE(Trace::current() != nullptr);
+  const auto events = nlohmann::json::parse(Trace::current()->json())["traceEvents"];
+  int steps = 0;
+  bool product = false;
+  for (const auto& event : events) {
+    if (event["ph"] != "X") continue;
+    ++steps;
+    CHECK(event["dur"].get<double>() > 0);
+    CHECK(event["args"]["at"].get<std::string>().find("trace_test.cpp:") != std::string::npos);
+    if (event["name"] != "matmul") continue;
+    product = true;
+    CHECK(event["args"]["shapes"] == "[300, 200] [200, 300] -> [300, 300]");
+    CHECK(event["args"]["gflop_per_s"].get<double>() > 0);
+    CHECK(event["args"]["gb_per_s"].get<double>() > 0);
+  }
+  CHECK(product);
+  CHECK(steps == executor.counters().steps);
+}
+
+}  // namespace
+}  // namespace rapt
