@@ -9,7 +9,8 @@
 //   query/weight [32, 32]  ... the names follow from visit()
 //   gradient checked against finite differences, to the second order
 //   what an error looks like:
-//     linear: ...; at attention/query, custom_attention.cpp:111
+//     linear: expected x [.., in] and weight [out, in], got [2, 5, 7] and [32, 32]; at
+//     attention/key, custom_attention.cpp:132
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
