@@ -10,7 +10,7 @@
 //   gradient checked against finite differences, to the second order
 //   what an error looks like:
 //     linear: expected x [.., in] and weight [out, in], got [2, 5, 7] and [32, 32]; at
-//     attention/key, custom_attention.cpp:132
+//     attention/key, custom_attention.cpp:133
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
