@@ -157,8 +157,9 @@ int run(const Options& o) {
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("Learns to write dates of many styles and languages as ISO 8601.");
-  const auto add = [&](const char* name, auto& value, const char* help) {
-    app.add_option(name, value, help)->capture_default_str()->check(CLI::NonNegativeNumber);
+  const auto add = [&](const char* name, auto& value, const char* help,
+                       const CLI::Validator& check = CLI::PositiveNumber) {
+    app.add_option(name, value, help)->capture_default_str()->check(check);
   };
   add("--steps", o.steps, "training steps");
   add("--batch", o.batch, "dates a step");
@@ -167,8 +168,8 @@ int main(int argc, char** argv) {
   add("--test", o.test, "dates in the test set");
   add("--lr", o.lr, "peak learning rate");
   add("--seconds", o.seconds, "the longest that training may take");
-  add("--seed", o.seed, "of weights and dates");
-  add("--threads", o.threads, "0: all cores");
+  add("--seed", o.seed, "of weights and dates", CLI::NonNegativeNumber);
+  add("--threads", o.threads, "0: all cores", CLI::Range(0, 256));
   app.add_option("--model", o.model, "folder to save the model in")->capture_default_str();
   app.add_option("--svg", o.svg, "file for the picture")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -129,8 +129,9 @@ int run(const Options& o) {
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("Accuracy by length of sequence-to-sequence models with and without attention.");
-  const auto add = [&](const char* name, auto& value, const char* help) {
-    app.add_option(name, value, help)->capture_default_str()->check(CLI::NonNegativeNumber);
+  const auto add = [&](const char* name, auto& value, const char* help,
+                       const CLI::Validator& check = CLI::PositiveNumber) {
+    app.add_option(name, value, help)->capture_default_str()->check(check);
   };
   add("--steps", o.steps, "training steps of each model");
   add("--batch", o.batch, "rows a step");
@@ -138,8 +139,8 @@ int main(int argc, char** argv) {
   add("--longest", o.longest, "the longest rows in training");
   add("--test", o.test, "test rows a length");
   add("--lr", o.lr, "peak learning rate");
-  add("--threads", o.threads, "0: all cores");
-  add("--seed", o.seed, "of weights and rows");
+  add("--threads", o.threads, "0: all cores", CLI::Range(0, 256));
+  add("--seed", o.seed, "of weights and rows", CLI::NonNegativeNumber);
   app.add_option("--svg", o.svg, "file for the plot")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cmath>
 #include <iostream>
+#include <limits>
 #include <rapt/framework/error.hpp>
 #include <rapt/optim/optimizer.hpp>
 #include <rapt/optim/schedule.hpp>
@@ -32,7 +33,7 @@ using namespace rapt::examples;
 
 struct TrainOptions {
   std::string source, target, dev_source, dev_target, model;
-  int64_t epochs = 14;
+  int64_t epochs = 10;
   int64_t batch = 64;
   int64_t embed = 256;
   int64_t hidden = 512;
@@ -139,6 +140,9 @@ int train(const TrainOptions& o) {
       }
       if (seen == 0) break;
       const double dev_loss = mean_loss(model.net, dev, o.batch);
+      if (!std::isfinite(dev_loss)) {
+        throw Error(fmt::format("the dev loss became {} in epoch {}", dev_loss, epoch + 1));
+      }
       const bool better = dev_loss < best;
       if (better) {
         best = dev_loss;
@@ -156,29 +160,34 @@ int train(const TrainOptions& o) {
   return 0;
 }
 
-/// The lines of standard input. An empty one, or one that is no UTF-8, keeps its place: it becomes
-/// an empty line of the output.
-std::vector<Sentence> read_input(std::vector<size_t>& empty) {
+/// The lines of standard input. One that is no UTF-8 or has more than `max_tokens` is named and
+/// keeps its place, as an empty line.
+std::vector<Sentence> read_input(size_t max_tokens) {
   std::vector<Sentence> lines;
   std::string line;
   while (std::getline(std::cin, line)) {
-    if (!is_valid_utf8(line)) {
-      fmt::print(stderr, "standard input:{}: invalid UTF-8; its translation is left empty\n",
-                 lines.size() + 1);
-      line.clear();
+    const bool valid = is_valid_utf8(line);
+    lines.push_back(valid ? split_blanks(line) : Sentence());
+    if (!valid) {
+      fmt::print(stderr, "standard input:{}: invalid UTF-8, taken for an empty line\n",
+                 lines.size());
+    } else if (lines.back().size() > max_tokens) {
+      fmt::print(stderr,
+                 "standard input:{}: {} tokens, over the limit of {}, taken for an empty"
+                 " line\n",
+                 lines.size(), lines.back().size(), max_tokens);
+      lines.back().clear();
     }
-    lines.push_back(split_blanks(line));
-    if (lines.back().empty()) empty.push_back(lines.size() - 1);
   }
   return lines;
 }
 
-int decode(const std::string& folder, int64_t batch, int64_t max_length, int threads) {
+int decode(const std::string& folder, int64_t batch, int64_t max_length, size_t max_tokens,
+           int threads) {
   Executor executor({.threads = threads});
   const Executor::Use use(executor);
   const TranslationModel model = TranslationModel::load(folder);
-  std::vector<size_t> empty;
-  const std::vector<Sentence> lines = read_input(empty);
+  const std::vector<Sentence> lines = read_input(max_tokens);
   std::vector<std::vector<int32_t>> sources;
   for (const Sentence& line : lines) {
     if (!line.empty()) sources.push_back(model.source.encode(line));
@@ -194,8 +203,8 @@ int decode(const std::string& folder, int64_t batch, int64_t max_length, int thr
       fmt::print("\n");
     }
   }
-  if (!empty.empty()) {
-    fmt::print(stderr, "{} empty lines, the first is line {}\n", empty.size(), empty[0] + 1);
+  if (sources.size() < lines.size()) {
+    fmt::print(stderr, "{} of {} lines were empty\n", lines.size() - sources.size(), lines.size());
   }
   return 0;
 }
@@ -203,8 +212,7 @@ int decode(const std::string& folder, int64_t batch, int64_t max_length, int thr
 int score(const std::string& reference) {
   std::vector<Sentence> references, hypotheses;
   for (const Line& line : read_lines(reference)) references.push_back(split_blanks(line.text));
-  std::vector<size_t> empty;
-  hypotheses = read_input(empty);
+  hypotheses = read_input(std::numeric_limits<size_t>::max());
   if (hypotheses.size() != references.size()) {
     throw Error(fmt::format("standard input has {} lines, {} has {}", hypotheses.size(), reference,
                             references.size()));
@@ -241,7 +249,8 @@ int main(int argc, char** argv) {
   add("--min-count", o.min_count, "rarer tokens become <unk>")->check(positive);
   add("--max-tokens", o.max_tokens, "longer sentences are skipped")->check(positive);
   add("--dropout", o.dropout, "of embeddings and readout")->check(CLI::Range(0.0, 1.0));
-  add("--label-smoothing", o.label_smoothing, "")->check(CLI::Range(0.0, 1.0));
+  add("--label-smoothing", o.label_smoothing, "what the target gives to all tokens evenly")
+      ->check(CLI::Range(0.0, 1.0));
   add("--lr", o.lr, "peak learning rate, reached after warm-up, then a cosine to 0")
       ->check(positive);
   add("--warmup", o.warmup, "steps of warm-up")->check(CLI::NonNegativeNumber);
@@ -251,6 +260,7 @@ int main(int argc, char** argv) {
 
   std::string folder, reference;
   int64_t decode_batch = 64, max_length = 100;
+  size_t max_tokens = 200;
   int threads = 0;
   CLI::App* decode_command = app.add_subcommand("decode", "translate standard input");
   decode_command->add_option("--model", folder, "folder of a trained model")->required();
@@ -258,6 +268,9 @@ int main(int argc, char** argv) {
       ->check(positive)
       ->capture_default_str();
   decode_command->add_option("--max-length", max_length, "the most tokens of a translation")
+      ->check(positive)
+      ->capture_default_str();
+  decode_command->add_option("--max-tokens", max_tokens, "longer lines are left empty")
       ->check(positive)
       ->capture_default_str();
   decode_command->add_option("--threads", threads, "0: all cores")
@@ -269,7 +282,9 @@ int main(int argc, char** argv) {
 
   try {
     if (train_command->parsed()) return train(o);
-    if (decode_command->parsed()) return decode(folder, decode_batch, max_length, threads);
+    if (decode_command->parsed()) {
+      return decode(folder, decode_batch, max_length, max_tokens, threads);
+    }
     return score(reference);
   } catch (const std::exception& error) {
     std::fflush(stdout);

@@ -5,6 +5,8 @@
 #include <tbb/task_group.h>
 
 #include <atomic>
+#include <limits>
+#include <optional>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/parallel.hpp>
@@ -14,19 +16,19 @@
 namespace rapt {
 namespace {
 
-/// Below this, waking a second thread costs more than it brings.
-constexpr double serial_nanoseconds = 40000;
-
 thread_local Executor* current_executor = nullptr;
 
-/// Whether an array of a float type holds a NaN or an infinity: both have all exponent bits set.
-bool has_nonfinite(const TensorView& view) {
+/// Whether an array of a float type holds a NaN or an infinity: both have all exponent bits set,
+/// and of a NaN some bits below them. With `infinity` an infinity passes.
+bool has_nonfinite(const TensorView& view, bool infinity) {
   const auto any = [&](auto exponent) {
     using Bits = decltype(exponent);
+    constexpr Bits magnitude = std::numeric_limits<Bits>::max() >> 1;
+    const Bits limit = infinity ? exponent : exponent - 1;  // the largest magnitude that passes
     const auto* bits = view.as<const Bits>();
     const int64_t n = view.size();
     Bits found = 0;
-    for (int64_t i = 0; i < n; ++i) found |= (bits[i] & exponent) == exponent ? Bits{1} : Bits{0};
+    for (int64_t i = 0; i < n; ++i) found |= (bits[i] & magnitude) > limit ? Bits{1} : Bits{0};
     return found != 0;
   };
   if (view.dtype == DType::float32) return any(uint32_t{0x7f800000});
@@ -106,7 +108,7 @@ class Run {
   /// Runs a task, then the first of the tasks that it made ready; the others go to the pool.
   void follow(uint32_t t) {
     constexpr uint32_t none = ~0u;
-    while (t != none) {
+    while (t != none && !failed_.load(std::memory_order_relaxed)) {
       const Plan::Task& task = plan_.tasks[t];
       for (uint32_t s = 0; s < task.steps; ++s) execute(plan_.steps[task.first_step + s]);
       uint32_t next = none;
@@ -137,6 +139,8 @@ class Run {
         step.op->forward(context);
       }
     } catch (const std::exception& error) {
+      // Steps that this one would have fed must not run on what it left.
+      failed_.store(true, std::memory_order_relaxed);
       throw Error(fmt::format("{}: {}{}", step.op->name, error.what(),
                               graph_.place_of(graph_.nodes[step.node])));
     }
@@ -146,7 +150,8 @@ class Run {
 
   void check(const Plan::Step& step, const ForwardContext& context) const {
     for (int i = 0; i < context.outputs(); ++i) {
-      if (!has_nonfinite(context.output(i))) continue;
+      if (!has_nonfinite(context.output(i), step.makes_infinity)) continue;
+      failed_.store(true, std::memory_order_relaxed);
       throw NonFinite(
           fmt::format("{}: the result {} holds a NaN or an infinity{}", step.op->name,
                       to_string(context.output(i).shape), graph_.place_of(graph_.nodes[step.node])),
@@ -174,7 +179,10 @@ class Run {
   Trace* const trace_ = Trace::current();
   uint32_t end_ = 0;
   std::unique_ptr<std::atomic<uint32_t>[]> waiting_;
-  tbb::task_group group_;
+  mutable std::atomic<bool> failed_{false};
+  // Isolated: a host whose own tasks were cancelled must not cancel ours in silence.
+  tbb::task_group_context context_{tbb::task_group_context::isolated};
+  tbb::task_group group_{context_};
 };
 
 }  // namespace
@@ -205,8 +213,7 @@ struct Executor::State {
 
   std::shared_ptr<Plan> plan_for(const Graph& graph, const PlanOptions& plan_options) {
     key.assign(graph.structure.begin(), graph.structure.end());
-    key.push_back(targets.size() << 2 | static_cast<uint64_t>(plan_options.fuse) << 1 |
-                  static_cast<uint64_t>(plan_options.guard));
+    key.push_back(targets.size() << 1 | static_cast<uint64_t>(plan_options.fuse));
     for (const uint32_t target : targets) key.push_back(target);
     for (const auto& [value, tensor] : graph.results) key.push_back(value);
     if (std::shared_ptr<Plan> known = plans.find(key)) {
@@ -261,8 +268,8 @@ struct Executor::State {
     if (leaf.parameter) {
       if (leaf.parameter->version != leaf.version) {
         throw Error(fmt::format(
-            "the parameter {} has changed since it was recorded: ask for values before the update,"
-            " or record them anew{}",
+            "the parameter '{}' has changed since it was recorded: ask for its values before the"
+            " update, or with it (step(loss, {{value}})), or on a new Tape{}",
             leaf.parameter->name, graph.place_of(node)));
       }
       return static_cast<std::byte*>(leaf.parameter->value.bytes());
@@ -274,7 +281,7 @@ struct Executor::State {
   void execute(Plan& plan, const Graph& graph, bool guard) {
     const int workers =
         options.callers_arena ? tbb::this_task_arena::max_concurrency() : arena.max_concurrency();
-    const bool side_by_side = plan.cost > serial_nanoseconds && workers > 1;
+    const bool side_by_side = plan.cost > options.parallel_from && workers > 1;
     Run run(plan, graph, guard, side_by_side);
     run.arena = memory.get();
     if (!side_by_side) return run.serial();
@@ -291,7 +298,7 @@ struct Executor::State {
 
   /// After a fused step went wrong: runs every node by itself, to name the one that did it.
   void find_nonfinite(const Graph& graph) {
-    const std::shared_ptr<Plan> plan = plan_for(graph, {.fuse = false, .guard = true});
+    const std::shared_ptr<Plan> plan = plan_for(graph, {.fuse = false});
     bind(*plan, graph);
     Run run(*plan, graph, true, false);
     run.arena = memory.get();
@@ -330,7 +337,21 @@ std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
   if (targets.empty()) throw Error("plan: there is nothing to compute");
   const Graph& graph = targets.front().graph();
   collect(targets, graph, state_->targets);
-  return state_->plan_for(graph, {.fuse = state_->options.fuse, .guard = state_->options.guard});
+  return state_->plan_for(graph, {.fuse = state_->options.fuse});
+}
+
+/// Copies of what is wanted and already there: leaves, and views of known values. Their memory is
+/// not ours to give away, and an update may be about to write to it.
+static std::vector<std::pair<uint32_t, Tensor>> copies_of_known(const Plan& plan) {
+  std::vector<std::pair<uint32_t, Tensor>> copies;
+  for (const auto& [value, view] : plan.wanted) {
+    if (plan.sources[view].place == Plan::Place::result) continue;
+    const TensorView& v = plan.views[view];
+    Tensor copy(v.shape, v.dtype);
+    copy.copy_from(Tensor(nullptr, v.data, v.dtype, v.shape, v.strides));
+    copies.emplace_back(value, std::move(copy));
+  }
+  return copies;
 }
 
 void Executor::run(std::span<const Var> targets) {
@@ -348,9 +369,9 @@ void Executor::run(std::span<const Var> targets) {
     ~Running() { flag = false; }
   } running(state.running);
   const bool guard = state.options.guard;
-  const std::shared_ptr<Plan> plan =
-      state.plan_for(graph, {.fuse = state.options.fuse, .guard = guard});
+  const std::shared_ptr<Plan> plan = state.plan_for(graph, {.fuse = state.options.fuse});
   const std::vector<Tensor> results = state.bind(*plan, graph);
+  auto known = copies_of_known(*plan);
   try {
     state.execute(*plan, graph, guard);
   } catch (const Run::NonFinite& error) {
@@ -370,18 +391,13 @@ void Executor::run(std::span<const Var> targets) {
       if (leaf.parameter) ++leaf.parameter->version;
     }
   }
+  for (auto& [value, tensor] : known) graph.results.emplace_back(value, std::move(tensor));
   for (const auto& [value, view] : plan->wanted) {
-    const TensorView& v = plan->views[view];
     const Plan::Source& source = plan->sources[view];
-    Tensor tensor;
-    if (source.place == Plan::Place::result) {
-      tensor = Tensor(results[source.index].memory(), v.data, v.dtype, v.shape, v.strides);
-    } else {
-      // A leaf's memory (or a known value's) is not ours to give away: it may change later.
-      tensor = Tensor(v.shape, v.dtype);
-      tensor.copy_from(Tensor(nullptr, v.data, v.dtype, v.shape, v.strides));
-    }
-    graph.results.emplace_back(value, std::move(tensor));
+    if (source.place != Plan::Place::result) continue;
+    const TensorView& v = plan->views[view];
+    graph.results.emplace_back(
+        value, Tensor(results[source.index].memory(), v.data, v.dtype, v.shape, v.strides));
   }
 }
 

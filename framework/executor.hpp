@@ -12,10 +12,14 @@ struct ExecutorOptions {
   /// Works in the TBB arena that run() is called from, whose limit then counts, in place of one of
   /// its own: for a host program that has set up its arenas.
   bool callers_arena = false;
+  /// A plan of less estimated work than this, in nanoseconds, runs in the calling thread: waking
+  /// another one would cost more than it brings.
+  double parallel_from = 40000;
   /// How many plans are kept; the one unused for longest goes first.
   int plan_capacity = 512;
   /// Checks every step's result: the first NaN or infinity throws an Error that names the node
-  /// that made it, its layer and its line, before any parameter is updated.
+  /// that made it, its layer and its line, and no parameter is updated. The minus infinity of a
+  /// masked score passes.
   bool guard = false;
   /// Gathers chains of elementwise nodes into one step.
   bool fuse = true;

@@ -24,6 +24,7 @@ class Fuser {
       group_of_[n] = static_cast<int>(groups_.size());
       groups_.push_back({n});
       highest_.push_back(n);
+      if (graph_.nodes[n].op->mutates != 0) updates_.push_back(n);
       if (graph_.nodes[n].op->pointwise != nullptr) join(n);
     }
     std::vector<std::vector<uint32_t>> result;
@@ -71,8 +72,14 @@ class Fuser {
     const auto& first = groups_[static_cast<size_t>(a)];
     const auto& second = groups_[static_cast<size_t>(b)];
     if (first.size() + second.size() > most_members) return false;
+    // What was recorded before an update and what was after see different values.
+    const uint32_t highest =
+        std::max(highest_[static_cast<size_t>(a)], highest_[static_cast<size_t>(b)]);
     const uint32_t lowest = std::min(*std::min_element(first.begin(), first.end()),
                                      *std::min_element(second.begin(), second.end()));
+    for (const uint32_t update : updates_) {
+      if (lowest < update && update < highest) return false;
+    }
     ++round_;
     int budget = most_visited;
     std::vector<uint32_t> operands;  // distinct values that come from outside
@@ -125,6 +132,7 @@ class Fuser {
   std::vector<int> group_of_;
   std::vector<std::vector<uint32_t>> groups_;
   std::vector<uint32_t> highest_;  // the last node of each group
+  std::vector<uint32_t> updates_;  // nodes that write to leaves
   std::vector<uint32_t> visited_;
   uint32_t round_ = 0;
 };

@@ -179,6 +179,7 @@ class ShapeRule {
     };
   }
   ShapeRule(void (*rule)(ShapeContext&)) : rule_(rule) {}  // NOLINT(google-explicit-constructor)
+  explicit operator bool() const { return rule_ != nullptr; }
   void operator()(ShapeContext& c) const { rule_(c); }
 
  private:
@@ -220,6 +221,8 @@ struct Op {
   const Op* copy = nullptr;
   /// forward reads inputs through their strides; without it, strided inputs are copied first.
   bool strided = false;
+  /// Infinities in its outputs have a meaning (a masked score): the guard lets them pass.
+  bool makes_infinity = false;
   /// Bit i: forward may write output 0 where input i lies, when the shapes agree.
   uint32_t in_place = 0;
   /// Bit i: forward writes to input i, a leaf's memory (an optimizer's update).

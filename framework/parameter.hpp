@@ -8,6 +8,7 @@
 // else (the list of parameters, the names in a saved file, the layer path of an error) follows.
 #pragma once
 
+#include <rapt/framework/error.hpp>
 #include <rapt/framework/tensor.hpp>
 #include <string>
 #include <vector>
@@ -26,25 +27,33 @@ struct ParameterState {
 class Parameter {
  public:
   Parameter() = default;
-  explicit Parameter(Tensor value) : state_(std::make_shared<ParameterState>()) {
-    state_->value = std::move(value);
+  /// Of a tensor's values; a strided tensor is copied. Throws Error for an empty one.
+  explicit Parameter(const Tensor& value) : state_(std::make_shared<ParameterState>()) {
+    if (!value) throw Error("a parameter needs a tensor with memory");
+    state_->value = value.is_contiguous() ? value : value.clone();
   }
 
   explicit operator bool() const { return state_ != nullptr; }
-  const Tensor& value() const { return state_->value; }
-  const Shape& shape() const { return state_->value.shape(); }
+  /// This and what follows throw Error where the handle is empty.
+  const Tensor& value() const { return checked().value; }
+  const Shape& shape() const { return checked().value.shape(); }
   /// The path of names that leads to it in the model: "decoder/attention/query/weight".
-  const std::string& name() const { return state_->name; }
-  bool trainable() const { return state_->trainable; }
-  void set_trainable(bool trainable) { state_->trainable = trainable; }
+  const std::string& name() const { return checked().name; }
+  bool trainable() const { return checked().trainable; }
+  void set_trainable(bool trainable) { checked().trainable = trainable; }
   /// Replaces the values. Throws Error where the shapes differ.
   void set(const Tensor& value) {
-    state_->value.copy_from(value);
+    checked().value.copy_from(value);
     ++state_->version;
   }
   const std::shared_ptr<ParameterState>& state() const { return state_; }
 
  private:
+  ParameterState& checked() const {
+    if (!state_) throw Error("a parameter without a value was used");
+    return *state_;
+  }
+
   std::shared_ptr<ParameterState> state_;
 };
 
@@ -66,6 +75,10 @@ void for_each_parameter(M& member, const std::string& path, F&& f) {
   } else if constexpr (requires { member.has_value(); }) {
     if (member.has_value()) for_each_parameter(*member, path, f);
   } else {
+    static_assert(
+        requires { member.begin(); },
+        "a member that visit() names has to be a Parameter, a struct with visit(), or a "
+        "vector or optional of these");
     size_t i = 0;
     for (auto& child : member) for_each_parameter(child, below(std::to_string(i++)), f);
   }
@@ -78,6 +91,7 @@ std::vector<Parameter> parameters(M& model) {
   for_each_parameter(model, "", [&](const std::string& path, Parameter& parameter) {
     for (const Parameter& other : found) {
       if (other.state() == parameter.state()) return;  // shared: the first name stays
+      if (other.name() == path) throw Error("parameters: two are named '" + path + "'");
     }
     parameter.state()->name = path;
     found.push_back(parameter);

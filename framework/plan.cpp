@@ -77,7 +77,7 @@ class Planner {
     std::vector<uint32_t> by_last(units_.size());
     for (uint32_t u = 0; u < by_last.size(); ++u) by_last[u] = u;
     std::sort(by_last.begin(), by_last.end(), [&](uint32_t a, uint32_t b) {
-      const bool late_a = options_.guard && is_update(a), late_b = options_.guard && is_update(b);
+      const bool late_a = is_update(a), late_b = is_update(b);
       if (late_a != late_b) return late_b;
       return units_[a].back() < units_[b].back();
     });
@@ -235,6 +235,9 @@ class Planner {
     step.op = last.op;
     step.node = unit.back();
     step.nodes = static_cast<uint32_t>(unit.size());
+    for (const uint32_t n : unit) {
+      step.makes_infinity = step.makes_infinity || graph_.nodes[n].op->makes_infinity;
+    }
     step.first_word = static_cast<uint32_t>(plan_.words.size());
     step.words = last.words;
     const auto words = graph_.words_of(last);
@@ -418,10 +421,10 @@ class Planner {
     for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
       const Plan::Step& step = plan_.steps[s];
       const bool update = step.op->mutates != 0;
-      const bool wall = options_.guard && update && plan_.first_update_task < 0;
+      const bool wall = update && plan_.first_update_task < 0;
       if (plan_.tasks.empty() || cost + step.cost > task_nanoseconds || wall) {
         if (wall) plan_.first_update_task = static_cast<int>(plan_.tasks.size());
-        plan_.tasks.push_back({s, 0, 0, {}});
+        plan_.tasks.push_back({s, 0, {}});
         cost = 0;
       }
       cost += step.cost;
@@ -434,7 +437,6 @@ class Planner {
           continue;
         }
         successors.push_back(task_of[s]);
-        ++plan_.tasks[task_of[s]].predecessors;
       }
     }
   }

@@ -23,10 +23,6 @@ struct FusedGroup {
 struct PlanOptions {
   /// Gathers chains of elementwise nodes into one step.
   bool fuse = true;
-  /// Lets updates of parameters wait until everything else has been computed and checked.
-  bool guard = false;
-
-  friend bool operator==(const PlanOptions&, const PlanOptions&) = default;
 };
 
 /// Plain data, good for every recording of the same structure.
@@ -36,6 +32,7 @@ struct Plan {
     std::shared_ptr<const void> program;  // of a fused group
     uint32_t node;                        // the last of its nodes, for messages
     uint32_t nodes;                       // how many nodes it computes
+    bool makes_infinity;                  // one of them may, and means it
     uint32_t first_input, inputs;         // in views
     uint32_t first_output, outputs;       // in views
     uint32_t first_word, words;
@@ -61,7 +58,6 @@ struct Plan {
   /// A run of cheap steps, or one costly step: what one task executes.
   struct Task {
     uint32_t first_step, steps;
-    uint32_t predecessors;
     std::vector<uint32_t> successors;
   };
 
@@ -72,8 +68,8 @@ struct Plan {
   std::vector<Result> results;
   std::vector<std::pair<uint32_t, uint32_t>> wanted;  // value, view
   std::vector<Task> tasks;
-  /// With a guard: the first task that updates parameters; it and those behind it wait until all
-  /// others have run. -1: there is none.
+  /// The first task that updates parameters; it and those behind it wait until all others have
+  /// run, so that a step that fails leaves every parameter alone. -1: there is none.
   int first_update_task = -1;
   int64_t arena_bytes = 0;
   double cost = 0;

@@ -22,6 +22,8 @@ class Scope {
     parameter_ = first.parameter;
     depth_ = first.depth;
   }
+  /// For a function made of several operators: what they record was written at `where`.
+  explicit Scope(SourceLocation where);
   /// For what is recorded on a node's behalf (its gradient): the node's own path and line.
   Scope(const Graph& graph, const Node& node);
   ~Scope();
@@ -38,8 +40,6 @@ class Scope {
   uint32_t index_in(Graph& graph);
 
  private:
-  explicit Scope(SourceLocation where);
-
   Scope* parent_;
   SourceLocation where_;
   const ParameterState* parameter_ = nullptr;

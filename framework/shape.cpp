@@ -22,6 +22,11 @@ void Shape::push_back(int64_t dim) {
   dims_[static_cast<size_t>(rank_++)] = dim;
 }
 
+void Shape::throw_size() const {
+  throw Error(
+      fmt::format("shape: {} has too many elements, or a negative dimension", to_string(*this)));
+}
+
 std::string to_string(const Shape& shape) {
   return fmt::format("[{}]", fmt::join(shape.begin(), shape.end(), ", "));
 }

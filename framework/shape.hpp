@@ -60,9 +60,15 @@ class Shape {
   int64_t operator[](int axis) const { return dims_[static_cast<size_t>(index(axis))]; }
   int64_t& operator[](int axis) { return dims_[static_cast<size_t>(index(axis))]; }
   /// The number of elements.
+  /// Throws Error for a negative dimension, or more than 2^58 elements.
   int64_t size() const {
     int64_t n = 1;
-    for (int i = 0; i < rank_; ++i) n *= dims_[static_cast<size_t>(i)];
+    bool fits = true;
+    for (int i = 0; i < rank_; ++i) {
+      const int64_t dim = dims_[static_cast<size_t>(i)];
+      fits = !__builtin_mul_overflow(n, dim, &n) && dim >= 0 && n <= most_elements && fits;
+    }
+    if (!fits) throw_size();
     return n;
   }
   const int64_t* begin() const { return dims_.data(); }
@@ -78,7 +84,10 @@ class Shape {
   }
 
  private:
+  static constexpr int64_t most_elements = int64_t{1} << 58;
+
   int index(int axis) const { return axis < 0 ? axis + rank_ : axis; }
+  [[noreturn]] void throw_size() const;
 
   std::array<int64_t, max_rank> dims_{};
   int rank_ = 0;

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+#include <mutex>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
@@ -9,32 +11,84 @@ namespace {
 
 thread_local Graph* current_graph = nullptr;
 
-/// Graphs are kept for the thread's next tapes: their memory is warm, and a Var that outlived its
-/// tape finds a graph of another generation instead of freed memory.
-thread_local std::vector<std::unique_ptr<Graph>> idle_graphs;
+/// Graphs are kept for the next tapes, and never freed: their memory is warm, and a Var that
+/// outlived its tape, or its thread, finds a graph of another generation instead of freed memory.
+struct GraphPool {
+  std::mutex mutex;
+  std::vector<Graph*> idle;
+
+  static GraphPool& all() {
+    static auto* pool = new GraphPool;
+    return *pool;
+  }
+};
+
+/// The idle graphs of this thread; the common pool takes them over when the thread ends.
+struct ThreadGraphs {
+  std::vector<Graph*> idle;
+
+  ~ThreadGraphs();
+};
+thread_local bool thread_is_ending = false;
+thread_local ThreadGraphs thread_graphs;
+
+ThreadGraphs::~ThreadGraphs() {
+  thread_is_ending = true;
+  const std::lock_guard lock(GraphPool::all().mutex);
+  for (Graph* graph : idle) GraphPool::all().idle.push_back(graph);
+}
 
 Graph* take_graph() {
-  if (idle_graphs.empty()) return new Graph;
-  Graph* graph = idle_graphs.back().release();
-  idle_graphs.pop_back();
+  if (!thread_is_ending && !thread_graphs.idle.empty()) {
+    Graph* graph = thread_graphs.idle.back();
+    thread_graphs.idle.pop_back();
+    return graph;
+  }
+  const std::lock_guard lock(GraphPool::all().mutex);
+  if (GraphPool::all().idle.empty()) return new Graph;
+  Graph* graph = GraphPool::all().idle.back();
+  GraphPool::all().idle.pop_back();
   return graph;
+}
+
+void give_back(Graph* graph) {
+  if (!thread_is_ending) {
+    thread_graphs.idle.push_back(graph);
+    return;
+  }
+  const std::lock_guard lock(GraphPool::all().mutex);
+  GraphPool::all().idle.push_back(graph);
 }
 
 }  // namespace
 
 // ---- Tape ---------------------------------------------------------------------------------------
 
-Tape::Tape() : graph_(take_graph()), outer_(current_graph) { current_graph = graph_; }
+Tape::Tape() : graph_(take_graph()) {
+  graph_->outer = current_graph;
+  current_graph = graph_;
+}
 
 Tape::Tape(const Training& training) : Tape() { graph_->training = training; }
 
 Tape::~Tape() {
-  current_graph = outer_;
+  // Mostly the innermost one; but tapes may end in any order.
+  for (Graph** link = &current_graph; *link != nullptr; link = &(*link)->outer) {
+    if (*link != graph_) continue;
+    *link = graph_->outer;
+    break;
+  }
   graph_->clear();
-  idle_graphs.emplace_back(graph_);
+  give_back(graph_);
 }
 
 size_t Tape::size() const { return graph_->nodes.size(); }
+
+/// The line of the user's code: where the outermost layer was called, if one is recording.
+static SourceLocation users_line(SourceLocation where) {
+  const Scope* scope = Scope::current();
+  return scope != nullptr ? scope->where() : where;
+}
 
 // ---- Graph --------------------------------------------------------------------------------------
 
@@ -77,7 +131,8 @@ Var Graph::leaf(Leaf leaf, const Shape& shape, DType dtype, SourceLocation where
 }
 
 Var Graph::constant(const Tensor& tensor, SourceLocation where) {
-  if (!tensor) throw Error(fmt::format("an empty tensor was used; at {}", to_string(where)));
+  if (!tensor)
+    throw Error(fmt::format("an empty tensor was used; at {}", to_string(users_line(where))));
   const Tensor dense = tensor.is_contiguous() ? tensor : tensor.clone();
   return leaf({.tensor = dense, .parameter = nullptr}, dense.shape(), dense.dtype(), where);
 }
@@ -94,6 +149,10 @@ Var Graph::constant(double number, DType dtype, SourceLocation where) {
       std::memcpy(scalar.inline_value.data(), &number, sizeof number);
       break;
     case DType::int32: {
+      if (number != std::floor(number) || std::abs(number) > 2147483647) {
+        throw Error(fmt::format("the number {} is no int32, the type of the other operand; at {}",
+                                number, to_string(where)));
+      }
       const auto value = static_cast<int32_t>(number);
       std::memcpy(scalar.inline_value.data(), &value, sizeof value);
       break;
@@ -105,15 +164,16 @@ Var Graph::constant(double number, DType dtype, SourceLocation where) {
   return leaf(std::move(scalar), {}, dtype, where);
 }
 
-Var Graph::parameter(const Parameter& parameter, SourceLocation where) {
+Var Graph::parameter(const std::shared_ptr<ParameterState>& parameter, SourceLocation where) {
   if (!parameter) {
-    throw Error(fmt::format("a parameter without a value was used; at {}", to_string(where)));
+    throw Error(
+        fmt::format("a parameter without a value was used; at {}", to_string(users_line(where))));
   }
-  const ParameterState* state = parameter.state().get();
+  const ParameterState* state = parameter.get();
   for (const auto& [known, value] : parameter_leaves_) {
     if (known == state) return {*this, value};
   }
-  const Var var = leaf({.tensor = {}, .parameter = parameter.state(), .version = state->version},
+  const Var var = leaf({.tensor = {}, .parameter = parameter, .version = state->version},
                        state->value.shape(), state->value.dtype(), where);
   parameter_leaves_.emplace_back(state, var.id());
   return var;
@@ -164,7 +224,9 @@ Var::Var(Graph& graph, uint32_t id) : graph_(&graph), id_(id), generation_(graph
 
 Graph& Var::graph() const {
   if (graph_ == nullptr) throw Error("a Var that holds nothing was used");
-  if (graph_->generation != generation_) throw Error("a Var was used after its Tape ended");
+  if (graph_->generation != generation_) {
+    throw Error("a Var was used after its Tape ended; keep value() instead");
+  }
   return *graph_;
 }
 
@@ -197,23 +259,49 @@ Var Var::output(int i) const {
   return {owner, node.first_value + static_cast<uint32_t>(i)};
 }
 
+Arg::Arg(const Parameter& parameter, SourceLocation here)
+    : where(here), kind_(Kind::parameter), held_(parameter.state()) {}
+
+Arg::Arg(const Tensor& tensor, SourceLocation here)
+    : where(here), kind_(Kind::tensor), held_(std::make_shared<Tensor>(tensor)) {}
+
+Graph* Arg::graph() const {
+  if (kind_ != Kind::var) return nullptr;
+  if (!var_) {
+    throw Error(
+        fmt::format("a Var that holds nothing was used; at {}", to_string(users_line(where))));
+  }
+  return &var_.graph();
+}
+
 DType Arg::dtype() const {
-  if (var_) return var_.dtype();
-  if (parameter_ != nullptr && *parameter_) return parameter_->value().dtype();
-  if (tensor_ != nullptr) return tensor_->dtype();
-  return DType::float32;
+  switch (kind_) {
+    case Kind::var:
+      return var_.dtype();
+    case Kind::parameter:
+      return held_ ? static_cast<ParameterState*>(held_.get())->value.dtype() : DType::float32;
+    case Kind::tensor:
+      return static_cast<Tensor*>(held_.get())->dtype();
+    default:
+      return DType::float32;
+  }
 }
 
 Var Arg::on(Graph& graph, DType number_type) const {
-  if (var_) {
-    if (&var_.graph() != &graph) {
-      throw Error(fmt::format("the operands are on different tapes; at {}", to_string(where)));
-    }
-    return var_;
+  switch (kind_) {
+    case Kind::var:
+      if (this->graph() != &graph) {
+        throw Error(fmt::format("the operands are on different tapes; at {}",
+                                to_string(users_line(where))));
+      }
+      return var_;
+    case Kind::parameter:
+      return graph.parameter(std::static_pointer_cast<ParameterState>(held_), where);
+    case Kind::tensor:
+      return graph.constant(*static_cast<Tensor*>(held_.get()), where);
+    default:
+      return graph.constant(number_, number_type, where);
   }
-  if (parameter_ != nullptr) return graph.parameter(*parameter_, where);
-  if (tensor_ != nullptr) return graph.constant(*tensor_, where);
-  return graph.constant(number_, number_type, where);
 }
 
 /// The graph that an operator with these operands is recorded in.
@@ -280,6 +368,10 @@ static constexpr size_t most_inputs = 65535;
 int ShapeContext::inputs() const { return graph_.nodes[node_].inputs; }
 
 static const Value& input_of(const Graph& graph, uint32_t node, int i) {
+  if (i < 0 || i >= graph.nodes[node].inputs) {
+    throw Error(fmt::format("{}: its rule asks for input {} of {}{}", graph.nodes[node].op->name, i,
+                            graph.nodes[node].inputs, graph.place_of(graph.nodes[node])));
+  }
   return graph.values[graph.inputs[graph.nodes[node].first_input + static_cast<uint32_t>(i)]];
 }
 
@@ -293,6 +385,7 @@ std::span<const int64_t> ShapeContext::words() const {
 void ShapeContext::output(const Shape& shape, DType dtype) {
   const auto id = static_cast<uint32_t>(graph_.values.size());
   const Shape own = shape;  // `shape` may be an input's, which push_back moves
+  (void)own.size();         // throws where it cannot be counted
   graph_.values.push_back({.shape = own, .node = node_, .base = id, .layout = 0, .dtype = dtype});
   ++graph_.nodes[node_].outputs;
 }
@@ -300,6 +393,15 @@ void ShapeContext::output(const Shape& shape, DType dtype) {
 void ShapeContext::view(const Shape& shape, const Strides& strides, int64_t offset) {
   const Value input = input_of(graph_, node_, 0);
   const int64_t start = graph_.offset_of(input) + offset;
+  int64_t first = start, last = start;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const int64_t reach = strides[static_cast<size_t>(axis)] * (shape[axis] - 1);
+    (reach < 0 ? first : last) += reach;
+  }
+  if (shape.size() > 0 && (first < 0 || last >= graph_.values[input.base].shape.size())) {
+    fail(fmt::format("the view {} reaches outside of the memory of {}", to_string(shape),
+                     to_string(graph_.values[input.base].shape)));
+  }
   uint32_t layout = 0;
   if (start != 0 || !is_contiguous(shape, strides)) {
     graph_.layouts.push_back({strides, start});
@@ -315,8 +417,16 @@ void ShapeContext::fail(std::string_view message) const {
   throw Error(fmt::format("{}: {}{}", node.op->name, message, graph_.place_of(node)));
 }
 
+/// What an operator has to have. A view operator has a copy, and no forward.
+static void check(const Op& op) {
+  if (op.shape && (op.forward != nullptr || op.pointwise != nullptr || op.copy != nullptr)) return;
+  throw Error(fmt::format("record: the operator '{}' has no {}", op.name,
+                          op.shape ? "forward function" : "shape rule"));
+}
+
 Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> words) {
   Graph& graph = graph_of(args);
+  check(op);
   if (args.size() > most_inputs) {
     throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op.name, args.size(),
                             most_inputs, to_string(args.front().where)));
@@ -364,6 +474,7 @@ Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> wor
   ShapeContext context(graph, node);
   try {
     op.shape(context);
+    if (graph.nodes[node].outputs == 0) context.fail("its shape rule declares no output");
   } catch (...) {
     graph.nodes.resize(node);
     graph.values.resize(first_value);

@@ -34,7 +34,6 @@ class Tape {
 
  private:
   Graph* graph_;
-  Graph* outer_;
 };
 
 // ---- the recorded data, read by the planner -----------------------------------------------------
@@ -90,13 +89,14 @@ struct Graph {
   std::optional<Training> training;
   int64_t streams = 0;  // random operators recorded so far
   uint32_t generation = 1;
+  Graph* outer = nullptr;  // the tape around this one, on its thread
 
   static Graph* current();
 
   Var leaf(Leaf leaf, const Shape& shape, DType dtype, SourceLocation where);
   Var constant(const Tensor& tensor, SourceLocation where);
   Var constant(double number, DType dtype, SourceLocation where);
-  Var parameter(const Parameter& parameter, SourceLocation where);
+  Var parameter(const std::shared_ptr<ParameterState>& parameter, SourceLocation where);
   /// The key of the next random operator, as a leaf of 16 bytes (int32 [4]), so that a new key
   /// does not make a new plan. Throws Error where the tape is not for training.
   Var key(SourceLocation where);

@@ -98,6 +98,7 @@ void* Tensor::checked_data(DType dtype) const {
 }
 
 double Tensor::item() const {
+  if (data_ == nullptr) throw Error("item: the tensor is an empty handle");
   if (size() != 1) {
     throw Error(fmt::format("item: needs one element, the shape is {}", to_string(shape_)));
   }
@@ -113,6 +114,9 @@ void Tensor::copy_from(const Tensor& other) const {
                             to_string(other.shape())));
   }
   if (size() == 0) return;
+  if (data_ == nullptr || other.data_ == nullptr) {
+    throw Error("copy_from: one of the tensors is an empty handle");
+  }
   if (dtype_ == other.dtype_ && is_contiguous() && other.is_contiguous()) {
     std::memcpy(data_, other.data_, static_cast<size_t>(size() * size_of(dtype_)));
     return;
@@ -126,7 +130,7 @@ void Tensor::copy_from(const Tensor& other) const {
 }
 
 Tensor Tensor::to(DType dtype) const {
-  if (!memory_) return {};
+  if (data_ == nullptr) throw Error("to: the tensor is an empty handle");
   Tensor copy(shape_, dtype);
   copy.copy_from(*this);
   return copy;

@@ -47,21 +47,22 @@ class Var {
 /// where it was written, which is how an error finds the user's code.
 class Arg {
  public:
-  Arg(const Var& var, SourceLocation here = SourceLocation::current()) : where(here), var_(var) {}
-  Arg(const Parameter& parameter, SourceLocation here = SourceLocation::current())
-      : where(here), parameter_(&parameter) {}
-  Arg(const Tensor& tensor, SourceLocation here = SourceLocation::current())
-      : where(here), tensor_(&tensor) {}
+  Arg(const Var& var, SourceLocation here = SourceLocation::current())
+      : where(here), kind_(Kind::var), var_(var) {}
+  Arg(const Parameter& parameter, SourceLocation here = SourceLocation::current());
+  Arg(const Tensor& tensor, SourceLocation here = SourceLocation::current());
   template <class Number>
   requires std::is_arithmetic_v<Number> Arg(Number number,
                                             SourceLocation here = SourceLocation::current())
-      : where(here), number_(static_cast<double>(number)) {}
+      : where(here), kind_(Kind::number), number_(static_cast<double>(number)) {}
   /// The same operand, as written at another line.
   Arg(const Arg& arg, SourceLocation here) : Arg(arg) { where = here; }
 
-  bool is_number() const { return !var_ && parameter_ == nullptr && tensor_ == nullptr; }
-  /// The graph of the Var; none for the other kinds.
-  Graph* graph() const { return var_ ? &var_.graph() : nullptr; }
+  bool is_number() const { return kind_ == Kind::number; }
+  /// Whether it is a Var that holds nothing: an operand that is left out.
+  bool is_empty() const { return kind_ == Kind::var && !var_; }
+  /// The graph of the Var; none for the other kinds. Throws Error for an empty Var.
+  Graph* graph() const;
   /// The element type; float32 for a number.
   DType dtype() const;
   /// As a Var of the graph. A number becomes a constant of the type `number_type`.
@@ -70,10 +71,12 @@ class Arg {
   SourceLocation where;
 
  private:
+  enum class Kind : uint8_t { var, parameter, tensor, number };
+
+  Kind kind_;
   Var var_;
-  const Parameter* parameter_ = nullptr;
-  const Tensor* tensor_ = nullptr;
   double number_ = 0;
+  std::shared_ptr<void> held_;  // a ParameterState, or a Tensor: the operand may outlive its name
 };
 
 /// An operand as a Var of the current tape, or of the tape that it is on.

@@ -21,6 +21,7 @@
 #include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/embedding.hpp>
+#include <rapt/ops/gather.hpp>
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/loss.hpp>
 #include <rapt/ops/mask.hpp>
@@ -30,5 +31,7 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/softmax.hpp>
+#include <rapt/optim/clip.hpp>
+#include <rapt/optim/ema.hpp>
 #include <rapt/optim/optimizer.hpp>
 #include <rapt/optim/schedule.hpp>

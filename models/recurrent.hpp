@@ -65,7 +65,8 @@ struct RecurrentOutput {
 };
 
 /// Stacked, optionally bidirectional gated recurrent units over padded batches, torch.nn.GRU with
-/// batch_first. What a sentence gives does not depend on the batch it is in.
+/// batch_first. What a sentence gives does not depend on what it is padded with or batched with,
+/// but for the last bit, where a product of one row sums in another order than one of several.
 struct GRU {
   std::vector<RecurrentWeights> forward;   // a layer each
   std::vector<RecurrentWeights> backward;  // the same, where it is bidirectional
@@ -74,7 +75,7 @@ struct GRU {
   GRU() = default;
   GRU(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options = {});
 
-  int64_t hidden() const { return forward.front().hidden(); }
+  int64_t hidden() const { return forward.at(0).hidden(); }
   /// x [B, T, in], lengths int32 [B] or an empty Var for none, states start at zero.
   RecurrentOutput operator()(const Arg& x, const Var& lengths = {}) const;
   void visit(auto&& f) {
@@ -92,7 +93,7 @@ struct LSTM {
   LSTM() = default;
   LSTM(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options = {});
 
-  int64_t hidden() const { return forward.front().hidden(); }
+  int64_t hidden() const { return forward.at(0).hidden(); }
   RecurrentOutput operator()(const Arg& x, const Var& lengths = {}) const;
   void visit(auto&& f) {
     f("forward", forward);

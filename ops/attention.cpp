@@ -380,7 +380,8 @@ const Op attention_op{
         },
     .flops =
         [](const ForwardContext& c) { return products_flops(c, depth_of(c, 0) + depth_of(c, 2)); },
-    .strided = true};
+    .strided = true,
+    .makes_infinity = true};
 
 // Inputs: q, k, and where they are there bias, lengths, keep. softmax(scale q k' + bias)
 const Op attention_weights_op{

@@ -21,6 +21,19 @@ Op pointwise(std::string_view name, Code code, Rule gradient) {
           .strided = true};
 }
 
+/// The same, for floats only.
+Op real(std::string_view name, Code code, Rule gradient) {
+  Op op = pointwise(name, code, gradient);
+  op.shape = &float_shape;
+  return op;
+}
+
+Op logic(std::string_view name, Code code) {
+  Op op = pointwise(name, code, nullptr);
+  op.shape = &logic_shape;
+  return op;
+}
+
 Op comparison(std::string_view name, Code code) {
   Op op = pointwise(name, code, nullptr);
   op.shape = &comparison_shape;
@@ -148,36 +161,36 @@ const Op abs_op = pointwise("abs", Code::abs, [](GradientContext& c) {
 });
 
 // y = e^x
-const Op exp_op = pointwise(
-    "exp", Code::exp, [](GradientContext& c) { c.input_grad(0) = c.output_grad() * c.output(); });
+const Op exp_op = real("exp", Code::exp,
+                       [](GradientContext& c) { c.input_grad(0) = c.output_grad() * c.output(); });
 
 // y = e^x - 1
-const Op expm1_op = pointwise("expm1", Code::expm1, [](GradientContext& c) {
+const Op expm1_op = real("expm1", Code::expm1, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() * (c.output() + 1);
 });
 
 // y = ln x
-const Op log_op = pointwise(
-    "log", Code::log, [](GradientContext& c) { c.input_grad(0) = c.output_grad() / c.input(0); });
+const Op log_op = real("log", Code::log,
+                       [](GradientContext& c) { c.input_grad(0) = c.output_grad() / c.input(0); });
 
 // y = ln(1 + x)
-const Op log1p_op = pointwise("log1p", Code::log1p, [](GradientContext& c) {
+const Op log1p_op = real("log1p", Code::log1p, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() / (c.input(0) + 1);
 });
 
 // y = x^(1/2)
-const Op sqrt_op = pointwise("sqrt", Code::sqrt, [](GradientContext& c) {
+const Op sqrt_op = real("sqrt", Code::sqrt, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() * 0.5 / c.output();
 });
 
 // y = x^(-1/2)
-const Op rsqrt_op = pointwise("rsqrt", Code::rsqrt, [](GradientContext& c) {
+const Op rsqrt_op = real("rsqrt", Code::rsqrt, [](GradientContext& c) {
   const Var y = c.output();
   c.input_grad(0) = c.output_grad() * -0.5 * y * y * y;
 });
 
 // y = 1 / x
-const Op reciprocal_op = pointwise("reciprocal", Code::reciprocal, [](GradientContext& c) {
+const Op reciprocal_op = real("reciprocal", Code::reciprocal, [](GradientContext& c) {
   c.input_grad(0) = -(c.output_grad() * square(c.output()));
 });
 
@@ -187,27 +200,27 @@ const Op square_op = pointwise("square", Code::square, [](GradientContext& c) {
 });
 
 // y = sin x
-const Op sin_op = pointwise("sin", Code::sin, [](GradientContext& c) {
+const Op sin_op = real("sin", Code::sin, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() * cos(c.input(0));
 });
 
 // y = cos x
-const Op cos_op = pointwise("cos", Code::cos, [](GradientContext& c) {
+const Op cos_op = real("cos", Code::cos, [](GradientContext& c) {
   c.input_grad(0) = -(c.output_grad() * sin(c.input(0)));
 });
 
 // y = tanh x
-const Op tanh_op = pointwise("tanh", Code::tanh, [](GradientContext& c) {
+const Op tanh_op = real("tanh", Code::tanh, [](GradientContext& c) {
   c.input_grad(0) = record(tanh_grad_op, {c.output(), c.output_grad()});
 });
 
 // y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x
-const Op erf_op = pointwise("erf", Code::erf, [](GradientContext& c) {
+const Op erf_op = real("erf", Code::erf, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() * exp(-square(c.input(0))) * (2 * std::numbers::inv_sqrtpi);
 });
 
 // y = 1 / (1 + e^-x)
-const Op sigmoid_op = pointwise("sigmoid", Code::sigmoid, [](GradientContext& c) {
+const Op sigmoid_op = real("sigmoid", Code::sigmoid, [](GradientContext& c) {
   c.input_grad(0) = record(sigmoid_grad_op, {c.output(), c.output_grad()});
 });
 
@@ -217,17 +230,17 @@ const Op relu_op = pointwise("relu", Code::relu, [](GradientContext& c) {
 });
 
 // y = x Phi(x)
-const Op gelu_op = pointwise("gelu", Code::gelu, [](GradientContext& c) {
+const Op gelu_op = real("gelu", Code::gelu, [](GradientContext& c) {
   c.input_grad(0) = record(gelu_grad_op, {c.input(0), c.output_grad()});
 });
 
 // y = x sigmoid(x)
-const Op silu_op = pointwise("silu", Code::silu, [](GradientContext& c) {
+const Op silu_op = real("silu", Code::silu, [](GradientContext& c) {
   c.input_grad(0) = record(silu_grad_op, {c.input(0), c.output_grad()});
 });
 
 // y = ln(1 + e^x)
-const Op softplus_op = pointwise("softplus", Code::softplus, [](GradientContext& c) {
+const Op softplus_op = real("softplus", Code::softplus, [](GradientContext& c) {
   c.input_grad(0) = record(softplus_grad_op, {c.input(0), c.output_grad()});
 });
 
@@ -244,9 +257,9 @@ const Op less_op = comparison("less", Code::less);
 const Op less_equal_op = comparison("less_equal", Code::less_equal);
 const Op greater_op = comparison("greater", Code::greater);
 const Op greater_equal_op = comparison("greater_equal", Code::greater_equal);
-const Op logical_and_op = comparison("logical_and", Code::logical_and);
-const Op logical_or_op = comparison("logical_or", Code::logical_or);
-const Op logical_not_op = comparison("logical_not", Code::logical_not);
+const Op logical_and_op = logic("logical_and", Code::logical_and);
+const Op logical_or_op = logic("logical_or", Code::logical_or);
+const Op logical_not_op = logic("logical_not", Code::logical_not);
 
 void where_shape(ShapeContext& c) {
   if (c.dtype(0) != DType::boolean) {

@@ -11,6 +11,7 @@ namespace rapt {
 Var add(const Arg& a, const Arg& b);
 Var sub(const Arg& a, const Arg& b);
 Var mul(const Arg& a, const Arg& b);
+/// Of int32: rounded towards 0.
 Var div(const Arg& a, const Arg& b);
 /// a to the power of b. The gradient of b is 0 where a is not above 0.
 Var pow(const Arg& a, const Arg& b);

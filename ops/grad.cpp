@@ -72,19 +72,30 @@ class Backward final : public GradientContext {
   int inputs() const override { return graph_->nodes[node_].inputs; }
   bool needs(int i) const override { return depends_on_wrt(input_id(i)); }
   bool has_output_grad(int i) const override {
+    check_index(i, static_cast<int>(output_grads_.size()));
     return static_cast<bool>(output_grads_[static_cast<size_t>(i)]);
   }
   Var output_grad(int i) const override {
+    check_index(i, static_cast<int>(output_grads_.size()));
     const Var known = output_grads_[static_cast<size_t>(i)];
     if (known) return known;
     const Var value = output(i);
     return filled(*graph_, 0, value.shape(), value.dtype(), graph_->nodes[node_].where);
   }
-  Var& input_grad(int i) override { return input_grads_[static_cast<size_t>(i)]; }
+  Var& input_grad(int i) override {
+    check_index(i, inputs());
+    return input_grads_[static_cast<size_t>(i)];
+  }
   std::span<const int64_t> words() const override { return words_; }
 
  private:
+  void check_index(int i, int count) const {
+    if (i >= 0 && i < count) return;
+    throw Error(fmt::format("its gradient rule asks for number {} of {}", i, count));
+  }
+
   uint32_t input_id(int i) const {
+    check_index(i, inputs());
     return graph_->inputs[graph_->nodes[node_].first_input + static_cast<uint32_t>(i)];
   }
 
@@ -153,7 +164,7 @@ class Backward final : public GradientContext {
     words_.assign(words.begin(), words.end());
     input_grads_.assign(node.inputs, Var());
     if (node.op->gradient != nullptr) {
-      node.op->gradient(*this);
+      call_rule(node);
     } else if (node.op->reference != nullptr) {
       differentiate_reference(node);
     } else {
@@ -163,6 +174,17 @@ class Backward final : public GradientContext {
     for (int i = 0; i < node.inputs; ++i) {
       const Var& gradient = input_grads_[static_cast<size_t>(i)];
       if (gradient && needs(i)) arrive(input_id(i), fit(node, gradient, i));
+    }
+  }
+
+  /// A failure of the rule gets the node's name and place, unless it has some of its own.
+  void call_rule(const Node& node) {
+    try {
+      node.op->gradient(*this);
+    } catch (const std::exception& error) {
+      const std::string_view text = error.what();
+      if (text.find("; at ") != text.npos) throw;
+      throw Error(fmt::format("{}: {}{}", node.op->name, text, graph_->place_of(node)));
     }
   }
 
@@ -273,6 +295,9 @@ thread_local std::vector<std::unique_ptr<Backward>> Backward::Lease::idle_walks;
 
 std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
                      std::span<const Var> wrt) {
+  if (outputs.size() != seeds.size()) {
+    throw Error(fmt::format("vjp: {} outputs and {} seeds", outputs.size(), seeds.size()));
+  }
   if (outputs.empty() || wrt.empty()) return std::vector<Var>(wrt.size());
   Graph& graph = outputs.front().graph();
   for (const Var& var : wrt) {
@@ -299,10 +324,11 @@ std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {
 
 std::vector<Var> grad(const Var& loss, std::span<const Parameter> wrt) {
   Graph& graph = loss.graph();
+  const SourceLocation where = graph.nodes[graph.values[loss.id()].node].where;
   std::vector<Var> vars;
   vars.reserve(wrt.size());
   for (const Parameter& parameter : wrt) {
-    vars.push_back(graph.parameter(parameter, SourceLocation::current()));
+    vars.push_back(graph.parameter(parameter.state(), where));
   }
   return grad(loss, vars);
 }

@@ -179,6 +179,7 @@ std::pair<Var, Var> same_shape(std::string_view op, const Arg& a, const Arg& b) 
 }  // namespace
 
 Var cross_entropy(const Arg& logits, const Arg& labels, const CrossEntropyOptions& options) {
+  const Scope scope(logits.where);
   std::vector<Arg> inputs{logits, labels};
   if (options.weight) inputs.emplace_back(options.weight);
   const Var losses = record(cross_entropy_op, inputs,
@@ -188,6 +189,7 @@ Var cross_entropy(const Arg& logits, const Arg& labels, const CrossEntropyOption
 }
 
 Var mse_loss(const Arg& prediction, const Arg& target, Reduction reduction) {
+  const Scope scope(prediction.where);
   const auto [a, b] = same_shape("mse_loss", prediction, target);
   return reduced(square(a - b), reduction);
 }

@@ -405,6 +405,7 @@ Var matmul(const Arg& a, const Arg& b) {
 }
 
 Var linear(const Arg& x, const Arg& weight, const Arg& bias, Activation activation) {
+  if (bias.is_empty()) return linear(x, weight, activation);
   // The kernel reads the bias without strides.
   Graph* graph = bias.graph();
   const Arg dense = graph == nullptr ? bias : Arg(graph->contiguous(as_var(bias)), bias.where);

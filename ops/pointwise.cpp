@@ -215,4 +215,18 @@ const PointwiseFamily pointwise_family{.compile = compile, .run = run};
 void pointwise_shape(ShapeContext& c) { broadcast_operands(c, false); }
 void comparison_shape(ShapeContext& c) { broadcast_operands(c, true); }
 
+void float_shape(ShapeContext& c) {
+  if (!is_float(c.dtype())) {
+    c.fail(fmt::format("needs float32 or float64, got {}; cast() converts", name(c.dtype())));
+  }
+  broadcast_operands(c, false);
+}
+
+void logic_shape(ShapeContext& c) {
+  if (c.dtype() != DType::boolean) {
+    c.fail(fmt::format("needs boolean arrays, got {}", name(c.dtype())));
+  }
+  broadcast_operands(c, true);
+}
+
 }  // namespace rapt

@@ -16,8 +16,12 @@ struct DropoutAttributes {
 
 /// An elementwise operator's shape rule: the operands' shapes broadcast, their types agree.
 void pointwise_shape(ShapeContext& c);
+/// The same for functions of real numbers: the operands have to be floats.
+void float_shape(ShapeContext& c);
 /// The same for a comparison: the output is boolean.
 void comparison_shape(ShapeContext& c);
+/// The same for logic: operands and output are boolean.
+void logic_shape(ShapeContext& c);
 
 constexpr int64_t code_of(kernels::Code code) { return static_cast<int64_t>(code); }
 

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/pointwise.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/row_split.hpp>
 #include <rapt/ops/shape.hpp>
@@ -208,6 +210,36 @@ Var log_softmax(const Arg& x, const SoftmaxOptions& options) {
   return along_axis(log_softmax_op, x, options);
 }
 
-Var masked(const Arg& scores, const Arg& mask) { return where(mask, scores, -infinity); }
+// y = keep ? scores : -inf
+const Op masked_op = [] {
+  Op op{.name = "masked",
+        .shape =
+            [](ShapeContext& c) {
+              Shape shape;
+              if (c.dtype(0) != DType::boolean || !is_float(c.dtype(1))) {
+                c.fail(fmt::format("expected a boolean mask and float scores, got {} and {}",
+                                   name(c.dtype(0)), name(c.dtype(1))));
+              }
+              if (!broadcast(c.input(0), c.input(1), shape)) {
+                c.fail(fmt::format("the mask {} does not broadcast to the scores {}",
+                                   to_string(c.input(0)), to_string(c.input(1))));
+              }
+              c.output(shape, c.dtype(1));
+            },
+        .gradient =
+            [](GradientContext& c) { c.input_grad(1) = where(c.input(0), c.output_grad(), 0); },
+        .pointwise = &pointwise_family,
+        .code = code_of(kernels::Code::where),
+        .strided = true,
+        .makes_infinity = true};
+  return op;
+}();
+
+Var masked(const Arg& scores, const Arg& mask) {
+  const Var x = as_var(scores);
+  return record(masked_op,
+                {Arg(mask.on(x.graph(), DType::boolean), mask.where), Arg(x, scores.where),
+                 Arg(x.graph().constant(-infinity, x.dtype(), scores.where))});
+}
 
 }  // namespace rapt

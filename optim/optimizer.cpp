@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
@@ -42,6 +43,9 @@ std::vector<ParameterGroup> decay_matrices_only(const std::vector<Parameter>& pa
 Optimizer::Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_norm,
                      std::vector<std::string> slots)
     : groups_(std::move(groups)), slots_(std::move(slots)), lr_(lr), clip_norm_(clip_norm) {
+  if (!(std::abs(lr_) < std::numeric_limits<double>::infinity())) {
+    throw Error(fmt::format("optimizer: the learning rate is {}", lr_));
+  }
   if (!(clip_norm_ >= 0)) {
     throw Error(fmt::format("optimizer: clip_norm is {}, below 0", clip_norm_));
   }
@@ -81,7 +85,8 @@ std::vector<Var> Optimizer::gradients(const Var& loss, std::span<Entry* const> e
   Graph& graph = loss.graph();
   std::vector<Var> wrt;
   wrt.reserve(entries.size());
-  for (const Entry* entry : entries) wrt.push_back(graph.parameter(entry->parameter, where));
+  for (const Entry* entry : entries)
+    wrt.push_back(graph.parameter(entry->parameter.state(), where));
   std::vector<Var> grads = grad(loss, wrt);
   for (Var& gradient : grads) gradient = apart_from_parameters(graph, gradient);
   return grads;
@@ -138,7 +143,7 @@ void Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
   std::vector<Arg> parts, args;
   for (size_t i = 0; i < entries.size(); ++i) {
     args.clear();
-    args.emplace_back(graph.parameter(entries[i]->parameter, where), where);
+    args.emplace_back(graph.parameter(entries[i]->parameter.state(), where), where);
     for (const Tensor& slot : entries[i]->slots) {
       args.emplace_back(graph.constant(slot, where), where);
     }
@@ -209,7 +214,15 @@ Tensor Sgd::numbers(double lr, double decay_factor, int64_t) const {
 Adam::Adam(std::vector<ParameterGroup> groups, const AdamOptions& options, bool decoupled)
     : Optimizer(std::move(groups), options.lr, options.clip_norm, {"mean", "variance"}),
       options_(options),
-      decoupled_(decoupled) {}
+      decoupled_(decoupled) {
+  if (!(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1 &&
+        options.eps >= 0 && options.weight_decay >= 0)) {
+    throw Error(
+        fmt::format("Adam: expected betas in [0, 1), eps and weight_decay not below 0; got"
+                    " {}, {}, {}, {}",
+                    options.beta1, options.beta2, options.eps, options.weight_decay));
+  }
+}
 
 const Op& Adam::update() const { return adam_op; }
 

@@ -43,7 +43,9 @@ inline Schedule cosine(double peak, int64_t warmup, int64_t total, double floor 
 
 /// base * factor^floor(step / every): multiplied by `factor` after each `every` updates.
 inline Schedule step_decay(double base, int64_t every, double factor) {
-  return [=](int64_t step) { return base * std::pow(factor, static_cast<double>(step / every)); };
+  return [=](int64_t step) {
+    return base * std::pow(factor, static_cast<double>(step / std::max<int64_t>(every, 1)));
+  };
 }
 
 }  // namespace rapt::schedules

@@ -160,7 +160,7 @@ TEST_CASE("the same bits on any number of threads, and without fusion's help") {
       const std::vector<Tensor> inputs = draw(row);
       std::vector<std::vector<Tensor>> results;
       for (const int threads : {1, 2, 3, 8}) {
-        Executor executor({.threads = threads});
+        Executor executor({.threads = threads, .parallel_from = 0});
         const Executor::Use use(executor);
         results.push_back(bits_of_training_step(row, inputs));
       }

@@ -142,6 +142,13 @@ TEST_CASE("an equal hash is no hit unless every word agrees") {
   CHECK(cache.find(a) != nullptr);
   const std::vector<uint64_t> b{1, 2, 4}, c{1, 2};
   CHECK(cache.find(b) == nullptr);
+  // Two structures of one hash: the second word makes up for the first.
+  constexpr uint64_t odd = 0x9e3779b97f4a7c15;
+  const std::vector<uint64_t> x{10, 77}, y{11, 77 ^ ((2 ^ 10) * odd) ^ ((2 ^ 11) * odd)};
+  REQUIRE(hash_words(x) == hash_words(y));
+  cache.add(x, std::make_shared<Plan>());
+  CHECK(cache.find(x) != nullptr);
+  CHECK(cache.find(y) == nullptr);
   CHECK(cache.find(c) == nullptr);
 }
 

@@ -125,6 +125,83 @@ TEST_CASE("size and output check their index") {
   CHECK_THROWS_WITH((x + 1).output(1), Contains("add") && Contains("output 1"));
 }
 
+TEST_CASE("an operand keeps what it was made of") {
+  std::vector<Arg> parts;
+  for (int i = 0; i < 3; ++i) parts.emplace_back(full({100}, i));  // the tensors are gone
+  Tape tape;
+  CHECK(sum(concat(parts, 0)).item() == 300);
+}
+
+TEST_CASE("an empty Var is no number") {
+  Tape tape;
+  const Var x = as_var(full({2, 3}, 1)), nothing;
+  CHECK_THROWS_WITH(x + nothing, Contains("holds nothing"));
+  CHECK(linear(x, full({4, 3}, 1), nothing).value().data<float>()[7] == 3);
+}
+
+TEST_CASE("shapes that cannot be counted are refused") {
+  CHECK_THROWS_WITH(Tensor({274177, 67280421310721}), Contains("too many elements"));
+  CHECK_THROWS_AS(Tensor({int64_t{1} << 62}), Error);
+  CHECK_THROWS_WITH(Shape({3, -1}), Contains("negative"));
+  Tape tape;
+  const Var x = as_var(full({1, 1}, 1));
+  CHECK_THROWS_AS(sum(broadcast_to(x, {int64_t{1} << 40, int64_t{1} << 40})).item(), Error);
+}
+
+TEST_CASE("an incomplete operator is refused when it is recorded") {
+  static const Op nothing{};
+  static const Op shapeless{
+      .name = "shapeless", .shape = ShapeRule(), .forward = [](const ForwardContext&) {}};
+  static const Op idle{.name = "idle", .shape = [](ShapeContext& c) { return c.input(0); }};
+  static const Op silent{
+      .name = "silent", .shape = [](ShapeContext&) {}, .forward = [](const ForwardContext&) {}};
+  static const Op greedy_op{.name = "greedy",
+                            .shape = [](ShapeContext& c) { return c.input(5); },
+                            .forward = [](const ForwardContext&) {}};
+  Tape tape;
+  const Var x = as_var(1.0);
+  CHECK_THROWS_WITH(record(nothing, {x}), Contains("no shape rule"));
+  CHECK_THROWS_WITH(record(shapeless, {x}), Contains("shapeless") && Contains("shape rule"));
+  CHECK_THROWS_WITH(record(idle, {x}), Contains("idle") && Contains("no forward"));
+  CHECK_THROWS_WITH(record(silent, {x}), Contains("silent: its shape rule declares no output"));
+  CHECK_THROWS_WITH(record(greedy_op, {x}), Contains("greedy") && Contains("input 5 of 1"));
+}
+
+TEST_CASE("functions of real numbers and of truth values say what they take") {
+  Tape tape;
+  const Var ids = as_var(full({2}, 3, DType::int32));
+  CHECK_THROWS_WITH(exp(ids), Contains("exp: needs float32 or float64, got int32"));
+  CHECK_THROWS_WITH(ids * 0.5, Contains("0.5 is no int32"));
+  CHECK_THROWS_WITH(logical_not(as_var(1.0)), Contains("boolean"));
+}
+
+TEST_CASE("a handle may outlive its thread") {
+  Var stale;
+  std::thread([&] {
+    Tape inner;
+    stale = as_var(1.0);
+  }).join();
+  CHECK_THROWS_WITH(stale.shape(), Contains("after its Tape ended"));
+}
+
+TEST_CASE("tapes may end in any order") {
+  auto first = std::make_unique<Tape>();
+  auto second = std::make_unique<Tape>();
+  first.reset();
+  CHECK((as_var(2.0) * 2).item() == 4);
+  second.reset();
+  CHECK_THROWS_WITH(as_var(1.0), Contains("no tape"));
+}
+
+TEST_CASE("parameters know what they lack") {
+  CHECK_THROWS_AS(Parameter().value(), Error);
+  CHECK_THROWS_AS(Parameter(Tensor()), Error);
+  Tape tape;
+  const Tensor swapped =
+      transpose(as_var(tensor<float>(std::vector<float>{1, 2, 3, 4}, {2, 2}))).value();
+  CHECK((Parameter(swapped) * 1.0).value().to_vector<float>() == std::vector<float>{1, 3, 2, 4});
+}
+
 TEST_CASE("tapes of different threads do not see each other") {
   Tape tape;
   const Var x = as_var(5.0);
