@@ -135,6 +135,7 @@ int run(const Options& o) {
   model.net = GruSeq2Seq(model.options, Key{o.seed});
   fmt::print("{} styles of dates in six languages; {} learned values\n", date_styles(),
              count(parameters(model.net)));
+  std::fflush(stdout);  // before the progress, also where the output is a file
   const Interrupt interrupt;
   train(o, model, interrupt);
   if (interrupt.requested()) fmt::print("stopped by Ctrl-C: what was learned so far is kept\n");
