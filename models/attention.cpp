@@ -38,8 +38,8 @@ Var DotAttention::keys(const Arg& memory) const {
 Attended DotAttention::operator()(const Arg& q, const Arg& keys, const Arg& memory,
                                   const Mask& mask) const {
   const Scope scope(*this, q.where);
-  const Var row = unsqueeze(q, 1);                                       // [B, 1, Q]
-  const Var scores = matmul(row, transpose(keys));                       // [B, 1, T]
+  const Var row = unsqueeze(q, 1);                  // [B, 1, Q]
+  const Var scores = matmul(row, transpose(keys));  // [B, 1, T]
   SoftmaxOptions options;
   if (!mask.limits_nothing()) {
     const Var keep = as_boolean(mask, scores.graph(), scores.size(0), 1, scores.size(2));

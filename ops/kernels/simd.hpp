@@ -56,7 +56,7 @@ inline Vec<To> reinterpret(const Vec<From>& v) {
 #if XSIMD_VERSION_MAJOR >= 10
   return xsimd::bitwise_cast<To>(v);
 #else
-  return xsimd::bitwise_cast<Vec<To>>(v);
+  return xsimd::bitwise_cast<Vec<To> >(v);
 #endif
 }
 

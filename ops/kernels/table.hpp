@@ -17,34 +17,34 @@ const Table& kernels();
 }  // namespace rapt::kernels
 
 #if defined(__x86_64__) || defined(_M_X64)
-#define RAPT_KERNEL_TABLE(Table)                                                        \
-  namespace baseline {                                                                  \
-  extern const Table table_##Table;                                                     \
-  }                                                                                     \
-  namespace avx2 {                                                                      \
-  extern const Table table_##Table;                                                     \
-  }                                                                                     \
-  namespace avx512 {                                                                    \
-  extern const Table table_##Table;                                                     \
-  }                                                                                     \
-  template <>                                                                           \
-  inline const Table& kernels<Table>() {                                                \
-    switch (active_isa()) {                                                             \
-      case Isa::avx512:                                                                 \
-        return avx512::table_##Table;                                                   \
-      case Isa::avx2:                                                                   \
-        return avx2::table_##Table;                                                     \
-      default:                                                                          \
-        return baseline::table_##Table;                                                 \
-    }                                                                                   \
+#define RAPT_KERNEL_TABLE(Table)         \
+  namespace baseline {                   \
+  extern const Table table_##Table;      \
+  }                                      \
+  namespace avx2 {                       \
+  extern const Table table_##Table;      \
+  }                                      \
+  namespace avx512 {                     \
+  extern const Table table_##Table;      \
+  }                                      \
+  template <>                            \
+  inline const Table& kernels<Table>() { \
+    switch (active_isa()) {              \
+      case Isa::avx512:                  \
+        return avx512::table_##Table;    \
+      case Isa::avx2:                    \
+        return avx2::table_##Table;      \
+      default:                           \
+        return baseline::table_##Table;  \
+    }                                    \
   }
 #else
-#define RAPT_KERNEL_TABLE(Table)          \
-  namespace baseline {                    \
-  extern const Table table_##Table;       \
-  }                                       \
-  template <>                             \
-  inline const Table& kernels<Table>() {  \
-    return baseline::table_##Table;       \
+#define RAPT_KERNEL_TABLE(Table)         \
+  namespace baseline {                   \
+  extern const Table table_##Table;      \
+  }                                      \
+  template <>                            \
+  inline const Table& kernels<Table>() { \
+    return baseline::table_##Table;      \
   }
 #endif
