@@ -11,6 +11,7 @@
 #include <rapt/ops/row_split.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/softmax.hpp>
+#include <rapt/ops/strided.hpp>
 #include <vector>
 
 namespace rapt {
@@ -209,14 +210,6 @@ void attention_forward(const ForwardContext& c) {
   over_ranges(
       c, in.batch * in.queries, in.keys * (2 * in.width + in.memory_width),
       [&](int64_t begin, int64_t end) { attention_kernels<T>().forward(task, begin, end); });
-}
-
-/// Kernels walk strides, but for the last axis.
-Var dense_rows(const Var& x) {
-  Graph& graph = x.graph();
-  const Value& value = graph.values[x.id()];
-  const auto last = static_cast<size_t>(value.shape.rank() - 1);
-  return graph.strides_of(value)[last] == 1 ? x : graph.contiguous(x);
 }
 
 // Inputs: query, keys, v, memory, and where they are there lengths, keep [B, T]. Outputs: context,

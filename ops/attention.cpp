@@ -15,6 +15,7 @@
 #include <rapt/ops/row_split.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/softmax.hpp>
+#include <rapt/ops/strided.hpp>
 #include <vector>
 
 namespace rapt {
@@ -325,15 +326,6 @@ const Op attention_grad_op{
     .strided = true};
 
 // ---- forward ------------------------------------------------------------------------------------
-
-/// Kernels walk strides, but for the last axis.
-Var dense_rows(const Var& x) {
-  if (x.rank() == 0) return x;
-  Graph& graph = x.graph();
-  const Value& value = graph.values[x.id()];
-  const auto last = static_cast<size_t>(value.shape.rank() - 1);
-  return graph.strides_of(value)[last] == 1 ? x : graph.contiguous(x);
-}
 
 // Inputs: q, k, v, and where they are there bias, lengths, keep, key. Outputs: [B, Tq, Hq, Dv] and
 // the scores' log-sum-exp [B, Hq, Tq]. y = dropout(softmax(scale q k' + bias)) v

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <rapt/framework/tape.hpp>
 #include <rapt/ops/kernels/copy.hpp>
 #include <rapt/ops/strided.hpp>
 
@@ -70,6 +71,14 @@ TensorView part_of(const TensorView& view, const Cut& cut, int64_t part) {
   result.data = static_cast<char*>(view.data) +
                 begin * view.strides[static_cast<size_t>(cut.axis)] * size_of(view.dtype);
   return result;
+}
+
+Var dense_rows(const Var& x) {
+  if (x.rank() == 0) return x;
+  Graph& graph = x.graph();
+  const Value& value = graph.values[x.id()];
+  const auto last = static_cast<size_t>(value.shape.rank() - 1);
+  return graph.strides_of(value)[last] == 1 ? x : graph.contiguous(x);
 }
 
 void copy(const ForwardContext& c, const TensorView& from, const TensorView& to) {

@@ -14,6 +14,10 @@ inline Op view_op(std::string_view name, ShapeRule shape, void (*gradient)(Gradi
   return {.name = name, .shape = shape, .gradient = gradient, .copy = &contiguous_op};
 }
 
+/// x itself where neighbours on its last axis lie side by side, else a contiguous copy: for kernels
+/// that walk strides on all axes but the last.
+Var dense_rows(const Var& x);
+
 /// to = from, of the same shape and type, in parallel.
 void copy(const ForwardContext& c, const TensorView& from, const TensorView& to);
 /// to += from, of the same shape and type, in parallel.
