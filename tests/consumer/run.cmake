@@ -1,5 +1,5 @@
 # Installs the build to a folder of its own and builds two projects against it: the consumer here,
-# and the programs that the README shows. Also that an include of all of rapt compiles quickly.
+# and the programs that the README shows.
 cmake_minimum_required(VERSION 3.22)
 
 function(run)
