@@ -26,6 +26,14 @@ void start_as_gpt(Linear& linear, double stddev, Key key) {
   if (linear.bias) linear.bias.set(zeros(linear.bias.shape()));
 }
 
+/// An output layer whose weight is the table of an embedding.
+Linear tied_output(const Embedding& embedding, const Parameter& bias) {
+  Linear output;
+  output.weight = embedding.weight;
+  output.bias = bias;
+  return output;
+}
+
 /// [B, T, n C] -> n arrays [B, H, T, C / H].
 template <size_t n>
 std::array<Var, n> split_heads(const Var& x, int64_t heads) {
@@ -178,8 +186,13 @@ Var Positions::operator()(const Arg& x) const {
 Transformer::Transformer(const TransformerOptions& o, Key key)
     : encoder_norm(o.width), decoder_norm(o.width), dropout{o.dropout}, pad(o.pad) {
   const EmbeddingOptions small{.stddev = 1 / std::sqrt(static_cast<double>(o.width))};
+  if (o.tying == Tying::all && o.source_vocab != o.target_vocab) {
+    throw Error(fmt::format("Transformer: Tying::all needs one vocabulary, got {} and {} words",
+                            o.source_vocab, o.target_vocab));
+  }
   source_embedding = Embedding(o.source_vocab, o.width, key.fold(0), small);
-  target_embedding = Embedding(o.target_vocab, o.width, key.fold(1), small);
+  target_embedding = o.tying == Tying::all ? source_embedding
+                                           : Embedding(o.target_vocab, o.width, key.fold(1), small);
   source_positions = Positions(o.positions, o.max_length, o.width, key.fold(2));
   target_positions = Positions(o.positions, o.max_length, o.width, key.fold(3));
   const TransformerLayerOptions layer{.width = o.width,
@@ -194,7 +207,9 @@ Transformer::Transformer(const TransformerOptions& o, Key key)
   for (int64_t i = 0; i < o.decoder_layers; ++i) {
     decoder.emplace_back(layer, key.fold(5).fold(static_cast<uint64_t>(i)));
   }
-  output = Linear(o.width, o.target_vocab, key.fold(6));
+  output = o.tying == Tying::none
+               ? Linear(o.width, o.target_vocab, key.fold(6))
+               : tied_output(target_embedding, Parameter(zeros({o.target_vocab})));
 }
 
 Var Transformer::embed(const Embedding& embedding, const Positions& positions,
@@ -232,9 +247,13 @@ Gpt::Gpt(const GptOptions& o, Key key)
     : embedding(o.vocab, o.width, key.fold(0), {.stddev = 0.02}),
       positions(PositionKind::learned, o.max_length, o.width, key.fold(1)),
       norm(o.width),
-      output(o.width, o.vocab, key.fold(2), {.bias = false}),
       dropout{o.dropout} {
-  start_as_gpt(output, 0.02, key.fold(3));
+  if (o.tied) {
+    output = tied_output(embedding, {});
+  } else {
+    output = Linear(o.width, o.vocab, key.fold(2), {.bias = false});
+    start_as_gpt(output, 0.02, key.fold(3));
+  }
   const TransformerLayerOptions layer{
       .width = o.width,
       .heads = o.heads,

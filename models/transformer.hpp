@@ -124,6 +124,10 @@ struct Positions {
   void visit(auto&& f) { f("weight", weight); }
 };
 
+/// Which tables of a model are one (Press and Wolf 2017): none, the target embedding and the output
+/// layer's weight, or these and the source embedding (for a joint vocabulary).
+enum class Tying { none, output, all };
+
 struct TransformerOptions {
   int64_t source_vocab = 0;
   int64_t target_vocab = 0;
@@ -136,12 +140,14 @@ struct TransformerOptions {
   Activation activation = Activation::relu;
   bool norm_first = false;
   PositionKind positions = PositionKind::sinusoidal;
+  Tying tying = Tying::none;
   int64_t max_length = 512;  // the most places of a sentence
   int32_t pad = 0;           // the token that fills up short sentences
 };
 
 /// The encoder-decoder of Vaswani et al. (2017): torch.nn.Transformer, with its norms at the end of
-/// both stacks, between embeddings scaled by sqrt(C) and an output layer.
+/// both stacks, between embeddings scaled by sqrt(C) and an output layer. Tied tables are one
+/// parameter, under the name of the first: it is saved, counted and updated once.
 struct Transformer {
   Embedding source_embedding;
   Embedding target_embedding;
@@ -156,6 +162,7 @@ struct Transformer {
   int32_t pad = 0;
 
   Transformer() = default;
+  /// Throws Error where tables of different sizes are to be one.
   Transformer(const TransformerOptions& options, Key key);
 
   /// What the encoder makes of a batch, computed once for all decoder steps.
@@ -195,6 +202,7 @@ struct GptOptions {
   int64_t layers = 4;
   int64_t feed_forward = 0;  // 0: four times the width
   double dropout = 0;
+  bool tied = false;        // the output layer's weight is the embedding's table
   int64_t max_length = 64;  // the most places of a text
 };
 

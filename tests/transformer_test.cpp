@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
@@ -14,6 +15,7 @@
 #include <rapt/optim/optimizer.hpp>
 
 #include "catch.hpp"
+#include "temporary_folder.hpp"
 
 namespace rapt {
 namespace {
@@ -190,6 +192,81 @@ TEST_CASE("a Transformer's shapes, parameters and names") {
   CHECK_THROWS_WITH(
       model(tokens(1, {1, 13}, 11), tokens(2, {1, 2}, 13)),
       Contains("13 places") && Contains("room for 12") && Contains("transformer_test.cpp"));
+}
+
+TEST_CASE("tied tables are one parameter, with one gradient and one update") {
+  TransformerOptions options = small;
+  options.source_vocab = options.target_vocab = 13;
+  options.dropout = 0;
+  Transformer apart(options, key);
+  const Tying tying = GENERATE(Tying::output, Tying::all);
+  options.tying = tying;
+  Transformer tied(options, key);
+  const std::vector<Parameter> own = parameters(tied), all = parameters(apart);
+  CHECK(own.size() == all.size() - (tying == Tying::all ? 2 : 1));
+  CHECK(tied.output.weight.name() ==
+        (tying == Tying::all ? "source_embedding/weight" : "target_embedding/weight"));
+
+  // The same values in a model of separate tables: the gradient is the sum of theirs.
+  const Parameter& table = tied.output.weight;
+  NamedTensors saved = named(own);
+  for (const char* name : {"source_embedding/weight", "target_embedding/weight", "output/weight"}) {
+    const auto has = [&](const auto& entry) { return entry.first == name; };
+    if (std::none_of(saved.begin(), saved.end(), has)) saved.emplace_back(name, table.value());
+  }
+  set_parameters(all, saved);
+  const Tensor source = tokens(1, {3, 5}, 13), in = tokens(2, {3, 7}, 13);
+  const Tensor out = tokens(3, {3, 7}, 13);
+  Tape tape;
+  const Var loss = cross_entropy(tied(source, in), out);
+  const Var other = cross_entropy(apart(source, in), out);
+  CHECK(loss.item() == other.item());
+  const std::vector<double> sum = values(grad(loss, std::vector{table})[0]);
+  std::vector<Parameter> parts{apart.target_embedding.weight, apart.output.weight};
+  if (tying == Tying::all) parts.push_back(apart.source_embedding.weight);
+  std::vector<double> expected(sum.size());
+  for (const Var& part : grad(other, parts)) {
+    const std::vector<double> x = values(part);
+    for (size_t i = 0; i < x.size(); ++i) expected[i] += x[i];
+  }
+  CHECK(largest_difference(sum, expected) < 1e-6);
+
+  // Adam's first step is lr times the sign of the gradient: 1e-3, not twice that.
+  const std::vector<double> before = table.value().to_vector<double>();
+  Adam(own, {.lr = 1e-3}).step(loss);
+  const std::vector<double> after = table.value().to_vector<double>();
+  CHECK(largest_difference(before, after) == Approx(1e-3).epsilon(1e-2));
+  CHECK(tied.target_embedding.weight.value().to_vector<double>() == after);
+}
+
+TEST_CASE("a tied model is saved and loaded as it is") {
+  const TemporaryFolder folder;
+  TransformerOptions options = small;
+  options.source_vocab = 13;
+  options.tying = Tying::all;
+  GptOptions gpt_options = small_gpt;
+  gpt_options.tied = true;
+  Transformer first(options, key), second(options, key.fold(1));
+  Gpt gpt(gpt_options, key), other(gpt_options, key.fold(1));
+  CHECK(parameters(gpt).size() == [] {
+    Gpt untied(small_gpt, key);
+    return parameters(untied).size() - 1;
+  }());
+  const Tensor source = tokens(1, {2, 5}, 13), in = tokens(2, {2, 4}, 9);
+  const auto logits = [&](const Transformer& model, const Gpt& decoder) {
+    Tape tape;
+    return std::pair(values(model(source, in)), values(decoder(in)));
+  };
+  CHECK(logits(first, gpt) != logits(second, other));
+  save_parameters(folder.file("transformer"), parameters(first));
+  save_parameters(folder.file("gpt"), parameters(gpt));
+  load_parameters(folder.file("transformer"), parameters(second));
+  load_parameters(folder.file("gpt"), parameters(other));
+  CHECK(logits(first, gpt) == logits(second, other));
+  CHECK(second.output.weight.state() == second.source_embedding.weight.state());
+
+  options.source_vocab = 12;
+  CHECK_THROWS_WITH(Transformer(options, key), Contains("one vocabulary") && Contains("12 and 13"));
 }
 
 TEST_CASE("every parameter gets a gradient") {
