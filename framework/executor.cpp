@@ -11,6 +11,7 @@
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/parallel.hpp>
 #include <rapt/framework/plan_cache.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/trace.hpp>
 
 namespace rapt {
@@ -88,7 +89,7 @@ class Run {
   /// Tasks [begin, end) side by side. Must be called inside the arena.
   void parallel(uint32_t begin, uint32_t end) {
     // Tasks before `begin` have run: only waits inside the range count.
-    waiting_ = std::make_unique<std::atomic<uint32_t>[]>(plan_.tasks.size());
+    waiting_ = Recycled<std::atomic<uint32_t>>(plan_.tasks.size());
     end_ = end;
     for (uint32_t t = begin; t < end; ++t) {
       for (const uint32_t next : plan_.tasks[t].successors) {
@@ -96,7 +97,7 @@ class Run {
       }
     }
     // The ready ones are listed before any runs and makes others ready.
-    std::vector<uint32_t> ready;
+    Recycled<uint32_t> ready;
     for (uint32_t t = begin; t < end; ++t) {
       if (waiting_[t].load(std::memory_order_relaxed) == 0) ready.push_back(t);
     }
@@ -178,7 +179,7 @@ class Run {
   bool guard_, parallel_;
   Trace* const trace_ = Trace::current();
   uint32_t end_ = 0;
-  std::unique_ptr<std::atomic<uint32_t>[]> waiting_;
+  Recycled<std::atomic<uint32_t>> waiting_;
   mutable std::atomic<bool> failed_{false};
   // Isolated: a host whose own tasks were cancelled must not cancel ours in silence.
   tbb::task_group_context context_{tbb::task_group_context::isolated};
@@ -226,13 +227,13 @@ struct Executor::State {
     return made;
   }
 
-  std::vector<Tensor> bind(Plan& plan, const Graph& graph) {
+  Recycled<Tensor> bind(Plan& plan, const Graph& graph) {
     if (plan.arena_bytes > memory_bytes) {
       memory.reset();  // the old block first, so that both need not fit
       memory = allocate(plan.arena_bytes);
       memory_bytes = plan.arena_bytes;
     }
-    std::vector<Tensor> results;
+    Recycled<Tensor> results;
     results.reserve(plan.results.size());
     for (const Plan::Result& result : plan.results) {
       std::shared_ptr<std::byte> block = blocks.take(result.shape.size() * size_of(result.dtype));
@@ -342,8 +343,8 @@ std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
 
 /// Copies of what is wanted and already there: leaves, and views of known values. Their memory is
 /// not ours to give away, and an update may be about to write to it.
-static std::vector<std::pair<uint32_t, Tensor>> copies_of_known(const Plan& plan) {
-  std::vector<std::pair<uint32_t, Tensor>> copies;
+static Recycled<std::pair<uint32_t, Tensor>> copies_of_known(const Plan& plan) {
+  Recycled<std::pair<uint32_t, Tensor>> copies;
   for (const auto& [value, view] : plan.wanted) {
     if (plan.sources[view].place == Plan::Place::result) continue;
     const TensorView& v = plan.views[view];
@@ -370,7 +371,7 @@ void Executor::run(std::span<const Var> targets) {
   } running(state.running);
   const bool guard = state.options.guard;
   const std::shared_ptr<Plan> plan = state.plan_for(graph, {.fuse = state.options.fuse});
-  const std::vector<Tensor> results = state.bind(*plan, graph);
+  const Recycled<Tensor> results = state.bind(*plan, graph);
   auto known = copies_of_known(*plan);
   try {
     state.execute(*plan, graph, guard);

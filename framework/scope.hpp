@@ -40,6 +40,8 @@ class Scope {
   uint32_t index_in(Graph& graph);
 
  private:
+  void write_path(std::string& text) const;
+
   Scope* parent_;
   SourceLocation where_;
   const ParameterState* parameter_ = nullptr;

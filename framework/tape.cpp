@@ -4,6 +4,7 @@
 #include <mutex>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 
 namespace rapt {
@@ -101,7 +102,7 @@ void Graph::clear() {
   inputs.clear();
   words.clear();
   leaves.clear();
-  scopes.clear();
+  used_scopes = 0;
   structure.clear();
   results.clear();
   copies_.clear();
@@ -263,7 +264,9 @@ Arg::Arg(const Parameter& parameter, SourceLocation here)
     : where(here), kind_(Kind::parameter), held_(parameter.state()) {}
 
 Arg::Arg(const Tensor& tensor, SourceLocation here)
-    : where(here), kind_(Kind::tensor), held_(std::make_shared<Tensor>(tensor)) {}
+    : where(here),
+      kind_(Kind::tensor),
+      held_(std::allocate_shared<Tensor>(RecyclingAllocator<Tensor>(), tensor)) {}
 
 Graph* Arg::graph() const {
   if (kind_ != Kind::var) return nullptr;
@@ -339,24 +342,33 @@ Scope::~Scope() { current_scope = parent_; }
 Scope* Scope::current() { return current_scope; }
 
 std::string Scope::path() const {
-  if (parameter_ == nullptr) return parent_ == nullptr ? std::string() : parent_->path();
-  std::string path = parameter_->name;
-  for (int i = 0; i < depth_; ++i) {
-    const size_t slash = path.rfind('/');
-    if (slash == std::string::npos) return {};
-    path.resize(slash);
+  std::string text;
+  write_path(text);
+  return text;
+}
+
+void Scope::write_path(std::string& text) const {
+  const Scope* scope = this;
+  while (scope->parameter_ == nullptr && scope->parent_ != nullptr) scope = scope->parent_;
+  text.clear();
+  if (scope->parameter_ == nullptr) return;
+  text = scope->parameter_->name;
+  for (int i = 0; i < scope->depth_; ++i) {
+    const size_t slash = text.rfind('/');
+    text.resize(slash == std::string::npos ? 0 : slash);
+    if (text.empty()) return;
   }
-  return path;
 }
 
 uint32_t Scope::index_in(Graph& graph) {
   if (graph_ == &graph) return index_;
   graph_ = &graph;
   index_ = 0;
-  if (std::string text = path(); !text.empty()) {
-    graph.scopes.push_back(std::move(text));
-    index_ = static_cast<uint32_t>(graph.scopes.size());
-  }
+  // The texts of earlier tapes are written over: their memory is warm.
+  if (graph.used_scopes == graph.scopes.size()) graph.scopes.emplace_back();
+  std::string& text = graph.scopes[graph.used_scopes];
+  write_path(text);
+  if (!text.empty()) index_ = static_cast<uint32_t>(++graph.used_scopes);
   return index_;
 }
 
@@ -440,7 +452,7 @@ Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> wor
   // Leaves and contiguous copies are recorded first: a node's own entries lie together.
   constexpr size_t few = 8;
   uint32_t few_ids[few];
-  std::vector<uint32_t> many_ids;
+  Recycled<uint32_t> many_ids;
   uint32_t* ids = few_ids;
   if (args.size() > few) {
     many_ids.resize(args.size());

@@ -80,7 +80,8 @@ struct Graph {
   std::vector<uint32_t> inputs;
   std::vector<int64_t> words;
   std::vector<Leaf> leaves;
-  std::vector<std::string> scopes;  // layer paths
+  std::vector<std::string> scopes;  // layer paths: the first used_scopes are this tape's
+  size_t used_scopes = 0;
   /// The structure of the recording, word by word: two recordings with the same words have the
   /// same plan. Values of leaves are no part of it.
   std::vector<uint64_t> structure;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tensor.hpp>
 
 namespace rapt {
@@ -62,16 +63,22 @@ void copy_elements(To* to, const Strides& to_strides, const From* from, const St
 
 std::shared_ptr<std::byte> allocate(int64_t bytes) {
   const size_t padded = (static_cast<size_t>(bytes) + 63) / 64 * 64;
+  constexpr size_t small = 16384;
+  if (padded <= small) {
+    return {static_cast<std::byte*>(take_recycled(padded)),
+            [padded](std::byte* p) { give_recycled(p, padded); }, RecyclingAllocator<std::byte>()};
+  }
   // A block of several megabytes begins at a page of the large kind, and asks for such pages: a
   // fault for every two megabytes in place of five hundred.
   constexpr size_t large_page = size_t{1} << 21;
   const bool large = padded >= 2 * large_page;
   const auto aligned = large ? std::align_val_t{large_page} : alignment;
-  auto* memory = static_cast<std::byte*>(::operator new(padded == 0 ? 64 : padded, aligned));
+  auto* memory = static_cast<std::byte*>(::operator new(padded, aligned));
 #if defined(__linux__)
   if (large) madvise(memory, padded, MADV_HUGEPAGE);
 #endif
-  return {memory, [aligned](std::byte* p) { ::operator delete(p, aligned); }};
+  return {memory, [aligned](std::byte* p) { ::operator delete(p, aligned); },
+          RecyclingAllocator<std::byte>()};
 }
 
 Tensor::Tensor(const Shape& shape, DType dtype)

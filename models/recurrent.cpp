@@ -1,4 +1,5 @@
 #include <cmath>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/scope.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/recurrent.hpp>
@@ -52,10 +53,10 @@ RecurrentOutput run_layers(const std::vector<RecurrentWeights>& forward,
                            const std::vector<RecurrentWeights>& backward, double dropout_p,
                            const Arg& x, Sequence&& sequence) {
   Var input = contiguous(transpose(x, 0, 1));  // [T, B, C]
-  std::vector<Var> last, last_cells;
+  Recycled<Var> last, last_cells;
   for (size_t layer = 0; layer < forward.size(); ++layer) {
     if (layer > 0) input = dropout(input, dropout_p);
-    std::vector<Var> directions;
+    Recycled<Var> directions;
     for (const bool reverse : {false, true}) {
       if (reverse && backward.empty()) continue;
       const RecurrentWeights& weights = reverse ? backward[layer] : forward[layer];

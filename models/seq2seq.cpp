@@ -1,3 +1,4 @@
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/scope.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/seq2seq.hpp>
@@ -52,7 +53,7 @@ Attended GruSeq2Seq::look(const Encoded& encoded, const Var& state) const {
   return {encoded.context, Var()};
 }
 
-Var GruSeq2Seq::logits_of(const std::vector<Var>& parts) const {
+Var GruSeq2Seq::logits_of(std::initializer_list<Var> parts) const {
   Var read = concat(parts, -1);  // [.., H + E + 2H]
   if (readout) read = (*readout)(read);
   return output(dropout(read));
@@ -89,7 +90,7 @@ Var GruSeq2Seq::operator()(const Arg& source, const Arg& target_in) const {
     return logits_of({transpose(parts, 0, 1)});
   }
   Var state = encoded.state;
-  std::vector<Var> states, contexts;
+  Recycled<Var> states, contexts;
   for (int64_t t = 0; t < steps; ++t) {
     const Attended seen = look(encoded, state);
     const Var gates = select(gates_e, 0, t) + linear(seen.context, weight_c);  // [B, 3H]

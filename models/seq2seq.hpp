@@ -75,7 +75,7 @@ struct GruSeq2Seq {
 
  private:
   Attended look(const Encoded& encoded, const Var& state) const;
-  Var logits_of(const std::vector<Var>& parts) const;
+  Var logits_of(std::initializer_list<Var> parts) const;
 };
 
 }  // namespace rapt

@@ -2,6 +2,7 @@
 
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/parallel.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/additive_attention.hpp>
 #include <rapt/ops/elementwise.hpp>
@@ -227,7 +228,7 @@ const Op additive_attention_op{
           const Optional optional(attributes, forward_inputs);
           attributes.grad_context = c.has_output_grad(0) ? 1 : 0;
           attributes.grad_weights = c.has_output_grad(1) ? 1 : 0;
-          std::vector<Arg> inputs;
+          Recycled<Arg> inputs;
           for (int i = 0; i < forward_inputs; ++i) inputs.emplace_back(c.input(i));
           inputs.emplace_back(c.output(1));
           if (c.has_output_grad(0)) inputs.emplace_back(dense_rows(c.output_grad(0)));
@@ -269,7 +270,7 @@ Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Ar
                     "is causal; at {}",
                     to_string(query.where)));
   }
-  std::vector<Arg> inputs;
+  Recycled<Arg> inputs;
   for (const Arg* operand : {&query, &keys, &v, &memory}) {
     const Var var = as_var(*operand);
     inputs.emplace_back(var.rank() == 0 ? var : dense_rows(var), operand->where);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/parallel.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/attention.hpp>
 #include <rapt/ops/dropout.hpp>
@@ -353,7 +354,7 @@ const Op attention_op{
           auto attributes = c.attributes<AttentionAttributes>();
           const Optional optional(attributes, forward_inputs);
           attributes.grad_bias = optional.bias >= 0 && c.needs(optional.bias) ? 1 : 0;
-          std::vector<Arg> inputs;
+          Recycled<Arg> inputs;
           for (int i = 0; i < forward_inputs; ++i) inputs.emplace_back(c.input(i));
           inputs.emplace_back(c.output(0));
           inputs.emplace_back(c.output(1));
@@ -415,7 +416,7 @@ const Op attention_weights_op{
 Var record_attention(const Op& op, std::initializer_list<const Arg*> operands,
                      const AttentionOptions& options, double dropout) {
   const SourceLocation where = (*operands.begin())->where;
-  std::vector<Arg> inputs;
+  Recycled<Arg> inputs;
   for (const Arg* operand : operands) {
     inputs.emplace_back(dense_rows(as_var(*operand)), operand->where);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/grad.hpp>
@@ -40,8 +41,8 @@ class Backward final : public GradientContext {
     std::unique_ptr<Backward> walk_;
   };
 
-  std::vector<Var> run(Graph& graph, std::span<const Var> outputs, std::span<const Var> seeds,
-                       std::span<const Var> wrt) {
+  void run(Graph& graph, std::span<const Var> outputs, std::span<const Var> seeds,
+           std::span<const Var> wrt, std::span<Var> grads) {
     graph_ = &graph;
     mark(outputs, wrt);
     heads_.assign(first_value_of(last_node_ + 1), 0);
@@ -52,15 +53,13 @@ class Backward final : public GradientContext {
     for (uint32_t n = last_node_ + 1; n-- > first_node_;) {
       if (depends_[n - first_node_] && graph_->nodes[n].op != nullptr) visit(n);
     }
-    std::vector<Var> grads;
-    grads.reserve(wrt.size());
-    for (const Var& var : wrt) {
-      Var total = var.id() < heads_.size() ? total_of(var.id()) : Var();
-      grads.push_back(total ? total
-                            : filled(*graph_, 0, var.shape(), var.dtype(),
-                                     graph_->nodes[graph_->values[var.id()].node].where));
+    for (size_t i = 0; i < wrt.size(); ++i) {
+      const Var& var = wrt[i];
+      grads[i] = var.id() < heads_.size() ? total_of(var.id()) : Var();
+      if (grads[i]) continue;
+      grads[i] = filled(*graph_, 0, var.shape(), var.dtype(),
+                        graph_->nodes[graph_->values[var.id()].node].where);
     }
-    return grads;
   }
 
   // ---- what a rule sees -------------------------------------------------------------------------
@@ -252,7 +251,7 @@ class Backward final : public GradientContext {
   Var total_of(uint32_t value) {
     const uint32_t head = heads_[value];
     if (head == 0 || parts_[head].next == 0) return parts_[head].gradient;
-    std::vector<Var> parts;
+    Recycled<Var> parts;
     for (uint32_t p = head; p != 0; p = parts_[p].next) parts.push_back(parts_[p].gradient);
     std::reverse(parts.begin(), parts.end());  // in the order of their arrival
     merge(parts, is_unslice, merge_unslices);
@@ -265,14 +264,15 @@ class Backward final : public GradientContext {
 
   /// Puts one node in the place of several contributions of a kind: the pieces of a sliced array
   /// are written once, and products with the same weight become one larger product.
-  static void merge(std::vector<Var>& parts, bool (*of_kind)(const Var&),
+  static void merge(Recycled<Var>& parts, bool (*of_kind)(const Var&),
                     Var (*merged)(std::span<const Var>)) {
-    const auto first = std::stable_partition(parts.begin(), parts.end(),
-                                             [&](const Var& part) { return !of_kind(part); });
-    if (parts.end() - first < 2) return;
-    const Var one = merged(std::span<const Var>(&*first, static_cast<size_t>(parts.end() - first)));
-    parts.erase(first, parts.end());
-    parts.push_back(one);
+    if (std::count_if(parts.begin(), parts.end(), of_kind) < 2) return;
+    Recycled<Var> kind;
+    for (const Var& part : parts) {
+      if (of_kind(part)) kind.push_back(part);
+    }
+    std::erase_if(parts, of_kind);
+    parts.push_back(merged(kind));
   }
 
   Graph* graph_ = nullptr;
@@ -293,12 +293,12 @@ thread_local std::vector<std::unique_ptr<Backward>> Backward::Lease::idle_walks;
 
 }  // namespace
 
-std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
-                     std::span<const Var> wrt) {
+void vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
+         std::span<Var> grads) {
   if (outputs.size() != seeds.size()) {
     throw Error(fmt::format("vjp: {} outputs and {} seeds", outputs.size(), seeds.size()));
   }
-  if (outputs.empty() || wrt.empty()) return std::vector<Var>(wrt.size());
+  if (outputs.empty() || wrt.empty()) return std::fill(grads.begin(), grads.end(), Var());
   Graph& graph = outputs.front().graph();
   for (const Var& var : wrt) {
     if (&var.graph() != &graph) throw Error("grad: the values are on different tapes");
@@ -308,10 +308,17 @@ std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
     }
   }
   const Backward::Lease walk;
-  return walk->run(graph, outputs, seeds, wrt);
+  walk->run(graph, outputs, seeds, wrt, grads);
 }
 
-std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {
+std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
+                     std::span<const Var> wrt) {
+  std::vector<Var> grads(wrt.size());
+  vjp(outputs, seeds, wrt, grads);
+  return grads;
+}
+
+void grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads) {
   Graph& graph = loss.graph();
   const Node& node = graph.nodes[graph.values[loss.id()].node];
   if (loss.shape().size() != 1 || !is_float(loss.dtype())) {
@@ -319,7 +326,13 @@ std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {
                             name(loss.dtype()), to_string(loss.shape()), graph.place_of(node)));
   }
   const Var seed = filled(graph, 1, loss.shape(), loss.dtype(), node.where);
-  return vjp(std::span(&loss, 1), std::span(&seed, 1), wrt);
+  vjp(std::span(&loss, 1), std::span(&seed, 1), wrt, grads);
+}
+
+std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {
+  std::vector<Var> grads(wrt.size());
+  grad(loss, wrt, grads);
+  return grads;
 }
 
 std::vector<Var> grad(const Var& loss, std::span<const Parameter> wrt) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <numeric>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/grad.hpp>
@@ -145,7 +146,7 @@ const Op cross_entropy_op{
     .gradient =
         [](GradientContext& c) {
           if (!c.has_output_grad(0)) return;  // the sum of weights does not depend on the logits
-          std::vector<Arg> inputs{c.input(0), c.input(1), c.output_grad(), c.output(2)};
+          Recycled<Arg> inputs{c.input(0), c.input(1), c.output_grad(), c.output(2)};
           if (c.inputs() == 3) inputs.emplace_back(c.input(2));
           c.input_grad(0) =
               record(cross_entropy_grad_op, inputs, c.attributes<CrossEntropyAttributes>());
@@ -180,7 +181,7 @@ std::pair<Var, Var> same_shape(std::string_view op, const Arg& a, const Arg& b) 
 
 Var cross_entropy(const Arg& logits, const Arg& labels, const CrossEntropyOptions& options) {
   const Scope scope(logits.where);
-  std::vector<Arg> inputs{logits, labels};
+  Recycled<Arg> inputs{logits, labels};
   if (options.weight) inputs.emplace_back(options.weight);
   const Var losses = record(cross_entropy_op, inputs,
                             CrossEntropyAttributes{options.ignore, options.label_smoothing});

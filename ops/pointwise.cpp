@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <rapt/framework/plan.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/ops/pointwise.hpp>
 
 namespace rapt {
@@ -169,7 +170,7 @@ void run(const ForwardContext& c) {
   const void* inputs[kernels::max_inputs];
   void* outputs[kernels::max_outputs];
   kernels::DropoutParameters few[8];
-  std::vector<kernels::DropoutParameters> many;
+  Recycled<kernels::DropoutParameters> many;
   for (size_t i = 0; i < program.input_views.size(); ++i) {
     inputs[i] = c.input(program.input_views[i]).data;
   }

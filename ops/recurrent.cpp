@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <rapt/framework/recycled.hpp>
 #include <rapt/ops/kernels/recurrent.hpp>
 #include <rapt/ops/matmul.hpp>
 #include <rapt/ops/recurrent.hpp>
@@ -43,7 +44,7 @@ Var active_of(const ReferenceContext& c, int lengths) {
 }
 
 /// The inputs of an operator, with the lengths where there are any.
-std::vector<Arg> with_lengths(std::vector<Arg> inputs, const Var& lengths) {
+Recycled<Arg> with_lengths(Recycled<Arg> inputs, const Var& lengths) {
   if (lengths) inputs.emplace_back(lengths);
   return inputs;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/matmul.hpp>
 #include <rapt/ops/recurrent.hpp>
@@ -291,7 +292,7 @@ const Op gru_sequence_op{
           }
           if (c.output().size(0) == 0) return;  // no step, nothing flows
           const auto attributes = c.attributes<SequenceAttributes>();
-          std::vector<Arg> inputs{c.output_grad(), c.output(), c.output(1), c.input(1), c.input(2)};
+          Recycled<Arg> inputs{c.output_grad(), c.output(), c.output(1), c.input(1), c.input(2)};
           if (attributes.has_lengths != 0) inputs.emplace_back(c.input(4));
           const Var grads = record(gru_sequence_grad_op, inputs, attributes);
           c.input_grad(0) = grads;
@@ -461,7 +462,7 @@ const Op lstm_sequence_op{
           }
           if (c.output().size(0) == 0) return;  // no step, nothing flows
           auto attributes = c.attributes<SequenceAttributes>();
-          std::vector<Arg> inputs{c.output_grad(), c.output(1), c.output(2), c.input(2),
+          Recycled<Arg> inputs{c.output_grad(), c.output(1), c.output(2), c.input(2),
                                   c.input(3)};
           // Most often only the states take part in a loss.
           attributes.has_grad_cells = c.has_output_grad(1) ? 1 : 0;
@@ -490,14 +491,14 @@ SequenceAttributes sequence_attributes(const RecurrentSequence& options) {
 
 Var gru_sequence(const Arg& gates_x, const Arg& h0, const Arg& weight_hh, const Arg& bias_hh,
                  const RecurrentSequence& options) {
-  std::vector<Arg> inputs{gates_x, h0, weight_hh, bias_hh};
+  Recycled<Arg> inputs{gates_x, h0, weight_hh, bias_hh};
   if (options.lengths) inputs.emplace_back(options.lengths);
   return record(gru_sequence_op, inputs, sequence_attributes(options));
 }
 
 LstmState lstm_sequence(const Arg& gates_x, const LstmState& state, const Arg& weight_hh,
                         const Arg& bias_hh, const RecurrentSequence& options) {
-  std::vector<Arg> inputs{gates_x, state.h, state.c, weight_hh, bias_hh};
+  Recycled<Arg> inputs{gates_x, state.h, state.c, weight_hh, bias_hh};
   if (options.lengths) inputs.emplace_back(options.lengths);
   const Var states = record(lstm_sequence_op, inputs, sequence_attributes(options));
   return {states, states.output(1)};

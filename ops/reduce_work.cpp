@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <rapt/ops/axes.hpp>
 #include <rapt/ops/reduce_work.hpp>
+#include <utility>
 
 namespace rapt {
 namespace {
@@ -23,8 +24,12 @@ class Groups {
       if (x.shape[i] != 1) groups_[count_++] = {x.shape[i], x.strides[k], reduced[k]};
     }
     Groups sorted = *this;
-    std::stable_sort(sorted.groups_, sorted.groups_ + sorted.count_,
-                     [](const Group& a, const Group& b) { return a.stride > b.stride; });
+    // By insertion: std::stable_sort would allocate.
+    for (int i = 1; i < sorted.count_; ++i) {
+      for (int k = i; k > 0 && sorted.groups_[k - 1].stride < sorted.groups_[k].stride; --k) {
+        std::swap(sorted.groups_[k - 1], sorted.groups_[k]);
+      }
+    }
     if (sorted.keeps_order_of(*this)) *this = sorted;
     merge();
     if (reductions() == 0) groups_[count_++] = {1, 1, true};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/shape.hpp>
@@ -44,7 +45,7 @@ enum class Cover { tiles, apart, overlaps };
 Cover cover_of(const ForwardContext& c) {
   const Shape& target = c.output().shape;
   const int axis = static_cast<int>(place_of(c.words(), target.rank(), 0).axis);
-  std::vector<bool> seen(static_cast<size_t>(target[axis]), false);
+  Recycled<bool> seen(static_cast<size_t>(target[axis]), false);
   int64_t count = 0;
   for (int i = 0; i < c.inputs(); ++i) {
     const Place place = place_of(c.words(), target.rank(), i);
@@ -63,13 +64,11 @@ void unslice_forward(const ForwardContext& c) {
   const TensorView& y = c.output();
   const Cover cover = cover_of(c);
   if (cover != Cover::tiles) fill_zeros(c, y);
-  std::vector<TensorView> places;
-  places.reserve(static_cast<size_t>(c.inputs()));
-  for (int i = 0; i < c.inputs(); ++i) {
-    places.push_back(view_at(y, c.input(i).shape, place_of(c.words(), y.shape.rank(), i)));
-  }
-  if (cover != Cover::overlaps) return copy_inputs(c, places);
-  for (int i = 0; i < c.inputs(); ++i) accumulate(c, c.input(i), places[static_cast<size_t>(i)]);
+  const auto place = [&](int i) {
+    return view_at(y, c.input(i).shape, place_of(c.words(), y.shape.rank(), i));
+  };
+  if (cover != Cover::overlaps) return copy_inputs(c, place);
+  for (int i = 0; i < c.inputs(); ++i) accumulate(c, c.input(i), place(i));
 }
 
 // y = 0, then y[place of piece i] += x_i for every i. The words: y's dimensions, a Place per piece.
@@ -169,14 +168,14 @@ const Op concat_op{
     .forward =
         [](const ForwardContext& c) {
           const int axis = from_front(c.words()[0], c.output().shape.rank());
-          std::vector<TensorView> places;
-          places.reserve(static_cast<size_t>(c.inputs()));
-          int64_t start = 0;
-          for (int i = 0; i < c.inputs(); ++i) {
-            places.push_back(view_at(c.output(), c.input(i).shape, {axis, start, 1}));
-            start += c.input(i).shape[axis];
+          Recycled<int64_t> starts(static_cast<size_t>(c.inputs()), 0);
+          for (int i = 1; i < c.inputs(); ++i) {
+            starts[static_cast<size_t>(i)] =
+                starts[static_cast<size_t>(i) - 1] + c.input(i - 1).shape[axis];
           }
-          copy_inputs(c, places);
+          copy_inputs(c, [&](int i) {
+            return view_at(c.output(), c.input(i).shape, {axis, starts[static_cast<size_t>(i)], 1});
+          });
         },
     .gradient =
         [](GradientContext& c) {
@@ -221,8 +220,8 @@ const Op flip_op{.name = "flip",
                      },
                  .strided = true};
 
-std::vector<Arg> args_of(std::span<const Var> vars, SourceLocation where) {
-  std::vector<Arg> args;
+Recycled<Arg> args_of(std::span<const Var> vars, SourceLocation where) {
+  Recycled<Arg> args;
   args.reserve(vars.size());
   for (const Var& var : vars) args.emplace_back(var, where);
   return args;
@@ -293,7 +292,7 @@ Var concat(std::span<const Arg> arrays, int axis) {
 
 Var stack(std::span<const Arg> arrays, int axis) {
   const Shape shape = as_var(first_of("stack", arrays)).shape();
-  std::vector<Arg> raised;
+  Recycled<Arg> raised;
   raised.reserve(arrays.size());
   for (const Arg& array : arrays) {
     const Var one = as_var(array);
@@ -337,8 +336,8 @@ bool is_unslice(const Var& value) {
 Var merge_unslices(std::span<const Var> contributions) {
   Graph& graph = contributions.front().graph();
   const Shape shape = contributions.front().shape();
-  std::vector<Arg> pieces;
-  std::vector<int64_t> words(shape.begin(), shape.end());
+  Recycled<Arg> pieces;
+  Recycled<int64_t> words(shape.begin(), shape.end());
   Var total;
   const auto put_together = [&] {
     const Var part = record(unslice_op, pieces, words);

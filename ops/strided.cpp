@@ -92,28 +92,29 @@ void accumulate(const ForwardContext& c, const TensorView& from, const TensorVie
   c.parallel(cut.parts, [&](int64_t i) { add_serial(part_of(from, cut, i), part_of(to, cut, i)); });
 }
 
-void copy_inputs(const ForwardContext& c, std::span<const TensorView> to) {
+void copy_inputs(const ForwardContext& c, FunctionRef<TensorView(int)> place) {
   int64_t largest = 0, all = 0;
-  for (const TensorView& view : to) {
-    largest = std::max(largest, view.size());
-    all += view.size();
+  for (int i = 0; i < c.inputs(); ++i) {
+    const int64_t size = c.input(i).shape.size();
+    largest = std::max(largest, size);
+    all += size;
   }
   if (largest > elements_per_task) {
-    for (int i = 0; i < c.inputs(); ++i) copy(c, c.input(i), to[static_cast<size_t>(i)]);
+    for (int i = 0; i < c.inputs(); ++i) copy(c, c.input(i), place(i));
     return;
   }
   // Small pieces: several to a task.
   const auto run = kernels::kernels<kernels::CopyKernels>().run;
-  const auto count = static_cast<int64_t>(to.size());
+  const auto count = static_cast<int64_t>(c.inputs());
   const int64_t tasks = std::clamp<int64_t>(all / elements_per_task, 1, count);
   const int64_t step = (count + tasks - 1) / tasks;
   c.parallel((count + step - 1) / step, [&](int64_t task) {
     const int64_t end = std::min(count, (task + 1) * step);
     for (int64_t i = task * step; i < end; ++i) {
       const TensorView& from = c.input(static_cast<int>(i));
-      const TensorView& place = to[static_cast<size_t>(i)];
-      const kernels::CopyPlan plan = plan_of(from, place);
-      for (int64_t k = 0; k < plan.tasks; ++k) run(plan, from.data, place.data, k);
+      const TensorView to = place(static_cast<int>(i));
+      const kernels::CopyPlan plan = plan_of(from, to);
+      for (int64_t k = 0; k < plan.tasks; ++k) run(plan, from.data, to.data, k);
     }
   });
 }

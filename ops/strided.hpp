@@ -23,7 +23,7 @@ void copy(const ForwardContext& c, const TensorView& from, const TensorView& to)
 /// to += from, of the same shape and type, in parallel.
 void accumulate(const ForwardContext& c, const TensorView& from, const TensorView& to);
 /// Input i is copied to to[i], for all i, in parallel. The places must not overlap.
-void copy_inputs(const ForwardContext& c, std::span<const TensorView> to);
+void copy_inputs(const ForwardContext& c, FunctionRef<TensorView(int)> place);
 /// Zeros for a contiguous array.
 void fill_zeros(const ForwardContext& c, const TensorView& to);
 

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/kernels/optimizer.hpp>
@@ -64,7 +65,7 @@ const Op global_norm_op{.name = "global_norm",
 }  // namespace
 
 Var global_norm(std::span<const Var> arrays, SourceLocation where) {
-  std::vector<Arg> args;
+  Recycled<Arg> args;
   args.reserve(arrays.size());
   for (const Var& array : arrays) args.emplace_back(array, where);
   return record(global_norm_op, args);

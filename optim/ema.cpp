@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/optim/ema.hpp>
 #include <rapt/optim/update.hpp>
@@ -30,7 +31,7 @@ void ExponentialMovingAverage::update() {
   Graph& graph = tape.graph();
   const SourceLocation where = SourceLocation::current();
   const Var decay = graph.constant(decay_, DType::float64, where);
-  std::vector<Arg> parts;
+  Recycled<Arg> parts;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     parts.emplace_back(
         record(moving_average_op, {Arg(averages_[i]), Arg(parameters_[i]), Arg(decay)}));
