@@ -55,6 +55,8 @@ struct Workload {
 
 /// Single operators, and the cost of recording and planning.
 std::vector<Workload> kernel_workloads();
+/// What the executor costs.
+std::vector<Workload> graph_workloads();
 /// Whole training steps.
 std::vector<Workload> model_workloads();
 

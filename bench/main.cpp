@@ -49,6 +49,7 @@ double peak_rss_mb() {
 
 std::vector<Workload> workloads() {
   std::vector<Workload> all = kernel_workloads();
+  for (Workload& workload : graph_workloads()) all.push_back(std::move(workload));
   for (Workload& workload : model_workloads()) all.push_back(std::move(workload));
   return all;
 }
