@@ -76,6 +76,9 @@ class BlockPool {
   std::vector<Block> blocks_;
 };
 
+/// The loops of a step of less work than this, in nanoseconds, are not shared out.
+constexpr double loop_from = 8000;
+
 /// One run of a plan over one graph.
 class Run {
  public:
@@ -127,11 +130,11 @@ class Run {
   }
 
   void execute(const Plan::Step& step) {
-    const ForwardContext context({plan_.views.data() + step.first_input, step.inputs},
-                                 {plan_.views.data() + step.first_output, step.outputs},
-                                 {plan_.words.data() + step.first_word, step.words},
-                                 scratch_of(step), parallel_ ? &parallel_for : &serial_for,
-                                 step.program.get());
+    const ForwardContext context(
+        {plan_.views.data() + step.first_input, step.inputs},
+        {plan_.views.data() + step.first_output, step.outputs},
+        {plan_.words.data() + step.first_word, step.words}, scratch_of(step),
+        parallel_ && step.cost > loop_from ? &parallel_for : &serial_for, step.program.get());
     const int64_t begin = trace_ != nullptr ? Trace::now() : 0;
     try {
       if (step.program != nullptr) {
