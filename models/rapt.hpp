@@ -23,12 +23,14 @@
 #include <rapt/ops/embedding.hpp>
 #include <rapt/ops/gather.hpp>
 #include <rapt/ops/grad.hpp>
+#include <rapt/ops/index.hpp>
 #include <rapt/ops/loss.hpp>
 #include <rapt/ops/mask.hpp>
 #include <rapt/ops/matmul.hpp>
 #include <rapt/ops/norm.hpp>
 #include <rapt/ops/recurrent.hpp>
 #include <rapt/ops/reduce.hpp>
+#include <rapt/ops/rotary.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/softmax.hpp>
 #include <rapt/optim/clip.hpp>
