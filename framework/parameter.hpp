@@ -11,9 +11,12 @@
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tensor.hpp>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace rapt {
+
+class Arg;
 
 struct ParameterState {
   Tensor value;
@@ -47,6 +50,12 @@ class Parameter {
     ++state_->version;
   }
   const std::shared_ptr<ParameterState>& state() const { return state_; }
+
+  /// The elements of its value by computed indices, as <rapt/ops/index.hpp> defines them.
+  template <class Index = Arg>
+  auto operator[](const std::type_identity_t<Index>& index) const {
+    return index_array(*this, index);
+  }
 
  private:
   ParameterState& checked() const {

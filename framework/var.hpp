@@ -11,6 +11,7 @@ namespace rapt {
 struct Graph;
 struct ParameterState;
 class Parameter;
+class Arg;
 
 /// A small, copyable handle on a recorded value. It is good as long as its Tape lives.
 class Var {
@@ -36,6 +37,12 @@ class Var {
   uint32_t id() const { return id_; }
   /// The graph that the value is recorded in. Throws Error where the tape is gone.
   Graph& graph() const;
+
+  /// x[i][j]: elements by computed indices, as <rapt/ops/index.hpp> defines them.
+  template <class Index = Arg>
+  auto operator[](const std::type_identity_t<Index>& index) const {
+    return index_array(*this, index);
+  }
 
  private:
   Graph* graph_ = nullptr;

@@ -413,6 +413,47 @@ const Op attention_weights_op{
     .flops = [](const ForwardContext& c) { return products_flops(c, 2 * depth_of(c, 0)); },
     .strided = true};
 
+/// 0, 1 ... along one of four axes.
+Var numbers(Graph& graph, int axis, int64_t count, double first, DType dtype) {
+  Shape shape{1, 1, 1, 1};
+  shape[axis] = count;
+  Tensor values(shape, DType::float64);
+  for (double& value : values.data<double>()) value = first++;
+  return graph.constant(values.to(dtype), SourceLocation::current());
+}
+
+/// Attention in plain operators: without values the weights, before dropout.
+Var composed(const Var& q, const Var& k, const Var& v, const AttentionOptions& options,
+             double dropped) {
+  const int64_t queries = q.size(2), keys = k.size(2);
+  const double scale = options.scale != 0
+                           ? options.scale
+                           : 1 / std::sqrt(static_cast<double>(std::max<int64_t>(q.size(3), 1)));
+  Var scores = matmul(q, transpose(repeat_heads(k, group_of(q, k)))) * scale;  // [B, Hq, Tq, Tk]
+  if (options.score) {
+    Graph& graph = q.graph();
+    const DType dtype = q.dtype();
+    scores = options.score(
+        {.value = scores,
+         .batch = numbers(graph, 0, q.size(0), 0, dtype),
+         .head = numbers(graph, 1, q.size(1), 0, dtype),
+         .query = numbers(graph, 2, queries, static_cast<double>(keys - queries), dtype),
+         .key = numbers(graph, 3, keys, 0, dtype)});
+  }
+  Mask mask = options.mask;
+  if (options.bias) mask = mask & additive(options.bias);
+  Var weights = softmax(masked(scores, mask));
+  if (!v) return weights;
+  if (dropped > 0) weights = dropout(weights, dropped);
+  return matmul(weights, repeat_heads(v, group_of(q, k)));
+}
+
+/// Whether the fused kernels know all of it.
+bool is_fused(const AttentionOptions& options) {
+  const Mask& mask = options.mask;
+  return !options.score && mask.window < 0 && !mask.prefix && !mask.query_documents && !mask.bias;
+}
+
 Var record_attention(const Op& op, std::initializer_list<const Arg*> operands,
                      const AttentionOptions& options, double dropout) {
   const SourceLocation where = (*operands.begin())->where;
@@ -450,11 +491,15 @@ Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& 
   const Var query = as_var(q);
   const bool drops = query.graph().training.has_value();
   const Arg first(query, q.where);
+  if (!is_fused(options)) {
+    return composed(query, as_var(k), as_var(v), options, drops ? p : 0);
+  }
   const Var y = record_attention(attention_op, {&first, &k, &v}, options, drops ? p : 0);
   return transpose(Arg(y, q.where), 1, 2);
 }
 
 Var attention_weights(const Arg& q, const Arg& k, const AttentionOptions& options) {
+  if (!is_fused(options)) return composed(as_var(q), as_var(k), Var(), options, 0);
   return record_attention(attention_weights_op, {&q, &k}, options, 0);
 }
 

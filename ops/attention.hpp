@@ -2,6 +2,7 @@
 #pragma once
 
 #include <rapt/ops/mask.hpp>
+#include <rapt/ops/score.hpp>
 
 namespace rapt {
 
@@ -9,17 +10,20 @@ struct AttentionOptions {
   Mask mask = {};
   /// What scores are multiplied by; 0: 1 / sqrt(D).
   double scale = 0;
-  /// Added to the scaled scores; broadcasts to [B, Hq, Tq, Tk]. It gets its gradient, in its own
+  /// Makes new scores of the scaled ones (see ops/score.hpp), before masks and the bias. What it
+  /// takes from outside gets its gradients.
+  ScoreFunction score = {};
+  /// Added to the scores; broadcasts to [B, Hq, Tq, Tk]. It gets its gradient, in its own
   /// shape. -inf hides a key as a mask does.
   Var bias = {};
   /// The probability that a weight is dropped, on a tape for training.
   double dropout = 0;
 };
 
-/// dropout(softmax(scale q k' + bias)) v (Vaswani et al. 2017): q [B, Hq, Tq, D], k [B, Hk, Tk, D],
-/// v [B, Hk, Tk, Dv], where Hk divides Hq and neighbouring query heads share a head of k and v
-/// (Ainslie et al. 2023); gives [B, Hq, Tq, Dv]. Memory grows with Tq + Tk, not with their product
-/// (Dao et al. 2022); only a second derivative stores the weights.
+/// dropout(softmax(score(scale q k') + bias)) v (Vaswani et al. 2017): q [B, Hq, Tq, D], k [B, Hk,
+/// Tk, D], v [B, Hk, Tk, Dv], where Hk divides Hq and neighbouring query heads share a head of k
+/// and v (Ainslie et al. 2023); gives [B, Hq, Tq, Dv]. Memory grows with Tq + Tk, not with their
+/// product (Dao et al. 2022); only a second derivative stores the weights.
 ///
 /// A query that sees no key gets zeros and gives no gradient. Operands are read where they are, and
 /// the result is a view of [B, Tq, Hq, Dv]: projections [B, T, H D] split into heads, and the
@@ -28,7 +32,7 @@ struct AttentionOptions {
 /// Throws Error where shapes or types do not fit, and for a dropout outside [0, 1].
 Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& options = {});
 
-/// The weights alone, before dropout: softmax(scale q k' + bias), [B, Hq, Tq, Tk].
+/// The weights alone, before dropout: softmax(score(scale q k') + bias), [B, Hq, Tq, Tk].
 Var attention_weights(const Arg& q, const Arg& k, const AttentionOptions& options = {});
 
 }  // namespace rapt

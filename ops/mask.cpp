@@ -1,10 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/mask.hpp>
 #include <rapt/ops/shape.hpp>
+#include <rapt/ops/softmax.hpp>
 
 namespace rapt {
 namespace {
@@ -17,11 +20,16 @@ Var join(const Var& a, const Var& b, Var (*both)(const Arg&, const Arg&)) {
   return !a ? b : !b ? a : both(a, b);
 }
 
-Tensor causal_keep(int64_t queries, int64_t keys) {
+/// Which keys are inside the window, and up to the query's place or inside the prefix where there
+/// is a prefix: without one, `causal` says whether the place is a limit.
+Tensor band_keep(int64_t queries, int64_t keys, bool is_causal, int64_t window) {
   Tensor keep({1, 1, queries, keys}, DType::boolean);
   bool* row = keep.data<bool>().data();
   for (int64_t i = 0; i < queries; ++i, row += keys) {
-    for (int64_t j = 0; j < keys; ++j) row[j] = j <= i + keys - queries;
+    const int64_t place = i + keys - queries;
+    for (int64_t j = 0; j < keys; ++j) {
+      row[j] = (!is_causal || j <= place) && (window < 0 || std::abs(j - place) <= window);
+    }
   }
   return keep;
 }
@@ -31,6 +39,29 @@ Tensor places(int64_t keys) {
   int32_t next = 0;
   for (int32_t& place : result.data<int32_t>()) place = next++;
   return result;
+}
+
+Var checked_ids(const Arg& ids) {
+  const Var var = as_var(ids);
+  if (var.dtype() != DType::int32 || var.rank() != 2) {
+    fail(fmt::format("expected documents int32 [B, T], got {} {}", name(var.dtype()),
+                     to_string(var.shape())),
+         ids.where);
+  }
+  return var;
+}
+
+/// Whether query and key are of one document, [B or 1, 1, Tq, Tk].
+Var same_document(const Mask& mask) {
+  return equal(unsqueeze(unsqueeze(mask.query_documents, 1), 3),
+               unsqueeze(unsqueeze(mask.key_documents, 1), 1));
+}
+
+void check_batch(const Var& var, int64_t batch, const char* what) {
+  const int64_t size = var.size(0);
+  if (size != batch && size != 1) {
+    throw Error(fmt::format("mask: {} {} for a batch of {}", size, what, batch));
+  }
 }
 
 }  // namespace
@@ -47,6 +78,34 @@ Mask lengths(const Arg& key_lengths) {
   return {.key_lengths = var};
 }
 
+Mask sliding_window(int64_t width) {
+  if (width < 0) {
+    throw Error(fmt::format("mask: expected a sliding window of 0 or more keys, got {}", width));
+  }
+  return {.window = width};
+}
+
+Mask prefix(const Arg& keys) {
+  if (keys.is_number()) {
+    Graph* graph = Graph::current();
+    if (graph == nullptr) fail("there is no tape to record on: Tape tape; comes first", keys.where);
+    return {.prefix = reshape(Arg(keys.on(*graph, DType::int32), keys.where), {1})};
+  }
+  const Var var = as_var(keys);
+  if (var.dtype() != DType::int32 || var.rank() != 1) {
+    fail(fmt::format("expected a prefix int32 [B], got {} {}", name(var.dtype()),
+                     to_string(var.shape())),
+         keys.where);
+  }
+  return {.prefix = var};
+}
+
+Mask documents(const Arg& ids) { return documents(ids, ids); }
+
+Mask documents(const Arg& query_ids, const Arg& key_ids) {
+  return {.query_documents = checked_ids(query_ids), .key_documents = checked_ids(key_ids)};
+}
+
 Mask keep(const Arg& keep) {
   const Var var = as_var(keep);
   const Shape s = var.shape();
@@ -59,10 +118,34 @@ Mask keep(const Arg& keep) {
   return {.keep = reshape(Arg(var, keep.where), {s[0], 1, s.rank() == 3 ? s[1] : 1, s[-1]})};
 }
 
+Mask additive(const Arg& bias) {
+  Var var = as_var(bias);
+  if (!is_float(var.dtype()) || var.rank() > 4) {
+    fail(fmt::format("expected a float bias that broadcasts to [B, H, Tq, Tk], got {} {}",
+                     name(var.dtype()), to_string(var.shape())),
+         bias.where);
+  }
+  while (var.rank() < 4) var = unsqueeze(Arg(var, bias.where), 0);
+  return {.bias = var};
+}
+
 Mask operator&(const Mask& a, const Mask& b) {
-  return {.causal = a.causal || b.causal,
-          .key_lengths = join(a.key_lengths, b.key_lengths, minimum),
-          .keep = join(a.keep, b.keep, logical_and)};
+  Mask both{.causal = a.causal || b.causal,
+            .window = a.window < 0   ? b.window
+                      : b.window < 0 ? a.window
+                                     : std::min(a.window, b.window),
+            .key_lengths = join(a.key_lengths, b.key_lengths, minimum),
+            .prefix = join(a.prefix, b.prefix, minimum),
+            .query_documents = a.query_documents ? a.query_documents : b.query_documents,
+            .key_documents = a.key_documents ? a.key_documents : b.key_documents,
+            .keep = join(a.keep, b.keep, logical_and),
+            .bias = join(a.bias, b.bias, add)};
+  // What a query sees of the keys before it, it sees of a prefix and those before it as well.
+  if (both.causal) both.prefix = Var();
+  if (a.query_documents && b.query_documents) {
+    both.keep = join(both.keep, same_document(b), logical_and);
+  }
+  return both;
 }
 
 Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, int64_t keys) {
@@ -84,10 +167,50 @@ Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, i
     }
     result = join(result, mask.keep, logical_and);
   }
-  if (mask.causal) {
-    result = join(result, graph.constant(causal_keep(queries, keys), here), logical_and);
+  if (mask.causal || mask.window >= 0) {
+    const Tensor band = band_keep(queries, keys, mask.causal, mask.window);
+    result = join(result, graph.constant(band, here), logical_and);
+  }
+  if (mask.prefix) {
+    check_batch(mask.prefix, batch, "prefixes");
+    const Var place = graph.constant(places(keys), here);
+    const Var first = place < reshape(mask.prefix, {mask.prefix.size(0), 1, 1, 1});
+    const Var before = graph.constant(band_keep(queries, keys, true, -1), here);
+    result = join(result, logical_or(first, before), logical_and);
+  }
+  if (mask.query_documents) {
+    check_batch(mask.query_documents, batch, "rows of documents");
+    check_batch(mask.key_documents, batch, "rows of documents");
+    if (mask.query_documents.size(1) != queries || mask.key_documents.size(1) != keys) {
+      throw Error(fmt::format("mask: documents {} and {} do not fit {} queries and {} keys",
+                              to_string(mask.query_documents.shape()),
+                              to_string(mask.key_documents.shape()), queries, keys));
+    }
+    result = join(result, same_document(mask), logical_and);
+  }
+  if (mask.bias) {
+    const Var hidden =
+        graph.constant(-std::numeric_limits<double>::infinity(), mask.bias.dtype(), here);
+    result = join(result, mask.bias > hidden, logical_and);
   }
   return result ? result : graph.constant(full({1, 1, 1, 1}, 1, DType::boolean), here);
+}
+
+Var masked(const Arg& scores, const Mask& mask) {
+  const Var x = as_var(scores);
+  if (x.rank() != 3 && x.rank() != 4) {
+    fail(fmt::format("expected scores [B, Tq, Tk] or [B, H, Tq, Tk], got {}", to_string(x.shape())),
+         scores.where);
+  }
+  if (mask.limits_nothing()) return x;
+  const bool heads = x.rank() == 4;
+  const auto fitted = [&](const Var& of_pairs) { return heads ? of_pairs : squeeze(of_pairs, 1); };
+  Mask hiding = mask;
+  hiding.bias = Var();
+  Var result = x;
+  if (mask.bias) result = x + fitted(mask.bias);
+  if (hiding.limits_nothing()) return result;
+  return masked(result, fitted(as_boolean(hiding, x.graph(), x.size(0), x.size(-2), x.size(-1))));
 }
 
 }  // namespace rapt
