@@ -10,13 +10,16 @@
 #include <rapt/framework/scope.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/attention.hpp>
+#include <rapt/models/beam_search.hpp>
 #include <rapt/models/decoding.hpp>
 #include <rapt/models/linear.hpp>
 #include <rapt/models/recurrent.hpp>
 #include <rapt/models/seq2seq.hpp>
+#include <rapt/models/step_model.hpp>
 #include <rapt/models/transformer.hpp>
 #include <rapt/ops/additive_attention.hpp>
 #include <rapt/ops/attention.hpp>
+#include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/check_gradient.hpp>
 #include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>
@@ -33,6 +36,7 @@
 #include <rapt/ops/rotary.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/softmax.hpp>
+#include <rapt/ops/top_k.hpp>
 #include <rapt/optim/clip.hpp>
 #include <rapt/optim/ema.hpp>
 #include <rapt/optim/optimizer.hpp>

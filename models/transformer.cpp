@@ -7,6 +7,7 @@
 #include <rapt/models/transformer.hpp>
 #include <rapt/ops/attention.hpp>
 #include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/embedding.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 
@@ -96,6 +97,35 @@ Var MultiHeadAttention::operator()(const Arg& x, const Arg& memory, const Mask& 
   return out_proj(merge_heads(attention(q, k, v, {.mask = mask, .dropout = dropout})));
 }
 
+Var MultiHeadAttention::step(const Arg& x, const KeyValueCache& cache, const CachePlace& at) const {
+  const Scope scope(*this, x.where);
+  const Var projected = in_proj(x);  // [R, 3C]
+  const int64_t rows = projected.size(0), C = width();
+  const Var parts = reshape(projected, {rows, 3, heads, C / heads});
+  const Var y = cached_attention(select(parts, 1, 0), select(parts, 1, 1), select(parts, 1, 2),
+                                 cache, at.ancestors, at.place);  // [R, H, D]
+  return out_proj(reshape(y, {rows, C}));
+}
+
+std::array<Var, 2> MultiHeadAttention::keys_values(const Arg& memory) const {
+  const Scope scope(*this, memory.where);
+  const int64_t C = width();
+  const Var both = linear(memory, slice(as_var(in_proj.weight), 0, C),
+                          slice(as_var(in_proj.bias), 0, C));  // [B, S, 2C]
+  const Var parts = reshape(both, {both.size(0), both.size(1), 2, heads, C / heads});
+  return {select(parts, 2, 0), select(parts, 2, 1)};
+}
+
+Var MultiHeadAttention::step(const Arg& x, const SharedMemory& memory) const {
+  const Scope scope(*this, x.where);
+  const int64_t C = width();
+  const Var q = linear(x, slice(as_var(in_proj.weight), 0, 0, C),
+                       slice(as_var(in_proj.bias), 0, 0, C));  // [R, C]
+  const Var y = shared_attention(reshape(q, {q.size(0), heads, C / heads}), memory.keys,
+                                 memory.values, memory.sentences, memory.lengths);
+  return out_proj(reshape(y, {q.size(0), C}));
+}
+
 FeedForward::FeedForward(int64_t width, int64_t inner, Activation activation, Key key, double p)
     : up(width, inner, key.fold(0), {.activation = activation}),
       down(inner, width, key.fold(1)),
@@ -120,9 +150,12 @@ EncoderLayer::EncoderLayer(const TransformerLayerOptions& o, Key key)
       norm_first(o.norm_first) {}
 
 Var EncoderLayer::operator()(const Arg& x, const Mask& mask) const {
+  return with(x, [&](const Var& y) { return self_attention(y, mask); });
+}
+
+Var EncoderLayer::with(const Arg& x, FunctionRef<Var(const Var&)> self) const {
   const Scope scope(*this, x.where);
-  const Var seen = residual(as_var(x), norm1, dropout, norm_first,
-                            [&](const Var& y) { return self_attention(y, mask); });
+  const Var seen = residual(as_var(x), norm1, dropout, norm_first, self);
   return residual(seen, norm2, dropout, norm_first, feed_forward);
 }
 
@@ -138,12 +171,16 @@ DecoderLayer::DecoderLayer(const TransformerLayerOptions& o, Key key)
 
 Var DecoderLayer::operator()(const Arg& x, const Arg& memory, const Mask& mask,
                              const Mask& memory_mask) const {
+  return with(
+      x, [&](const Var& y) { return self_attention(y, mask); },
+      [&](const Var& y) { return cross_attention(y, memory, memory_mask); });
+}
+
+Var DecoderLayer::with(const Arg& x, FunctionRef<Var(const Var&)> self,
+                       FunctionRef<Var(const Var&)> cross) const {
   const Scope scope(*this, x.where);
-  const Var seen = residual(as_var(x), norm1, dropout, norm_first,
-                            [&](const Var& y) { return self_attention(y, mask); });
-  const Var informed = residual(seen, norm2, dropout, norm_first, [&](const Var& y) {
-    return cross_attention(y, memory, memory_mask);
-  });
+  const Var seen = residual(as_var(x), norm1, dropout, norm_first, self);
+  const Var informed = residual(seen, norm2, dropout, norm_first, cross);
   return residual(informed, norm3, dropout, norm_first, feed_forward);
 }
 
@@ -179,6 +216,11 @@ Var Positions::operator()(const Arg& x) const {
                             to_string(var.shape()), all.size(0), to_string(scope.where())));
   }
   return var + slice(all, 0, 0, var.size(1));
+}
+
+Var Positions::at(const Arg& x, const Arg& place) const {
+  const Scope scope(*this, x.where);
+  return as_var(x) + embedding(place, weight ? as_var(weight) : as_var(table));  // [1, C] of it
 }
 
 // ---- models -------------------------------------------------------------------------------------

@@ -4,11 +4,28 @@
 // weights can be taken over: in_proj/weight is in_proj_weight, up and down are linear1 and linear2.
 #pragma once
 
+#include <array>
+#include <rapt/framework/function_ref.hpp>
 #include <rapt/models/linear.hpp>
+#include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/mask.hpp>
 #include <vector>
 
 namespace rapt {
+
+/// Where the rows of a decoding step find what was before, see cached_attention().
+struct CachePlace {
+  Var ancestors;  // int32 [R, T]
+  Var place;      // int32 [1]
+};
+
+/// Keys and values of sentences, computed once, and which sentence rows look at: see
+/// shared_attention().
+struct SharedMemory {
+  Var keys, values;  // [B, S, H, D]
+  Var sentences;     // int32 [L]
+  Var lengths;       // int32 [B]
+};
 
 /// Attention with several heads (Vaswani et al. 2017, section 3.2.2), torch.nn.MultiheadAttention
 /// with batch_first.
@@ -27,6 +44,13 @@ struct MultiHeadAttention {
   Var operator()(const Arg& x, const Mask& mask = {}) const;
   /// x [B, T, C] looks at memory [B, S, C].
   Var operator()(const Arg& x, const Arg& memory, const Mask& mask = {}) const;
+
+  /// Decoding, a place a call: x [R, C] looks at itself and what the cache holds -> [R, C].
+  Var step(const Arg& x, const KeyValueCache& cache, const CachePlace& at) const;
+  /// The keys and values of a memory [B, S, C], each [B, S, H, D].
+  std::array<Var, 2> keys_values(const Arg& memory) const;
+  /// x [R, C], rows of several sentences, looks at the keys and values of its own.
+  Var step(const Arg& x, const SharedMemory& memory) const;
   void visit(auto&& f) {
     f("in_proj", in_proj);
     f("out_proj", out_proj);
@@ -73,6 +97,8 @@ struct EncoderLayer {
 
   /// x [B, T, C] -> the same shape.
   Var operator()(const Arg& x, const Mask& mask = {}) const;
+  /// The same with attention given as a function, [.., C] -> the same shape.
+  Var with(const Arg& x, FunctionRef<Var(const Var&)> self) const;
   void visit(auto&& f) {
     f("self_attention", self_attention);
     f("feed_forward", feed_forward);
@@ -95,6 +121,9 @@ struct DecoderLayer {
 
   /// x [B, T, C], memory [B, S, C] -> [B, T, C].
   Var operator()(const Arg& x, const Arg& memory, const Mask& mask, const Mask& memory_mask) const;
+  /// The same with both attentions given as functions, [.., C] -> the same shape.
+  Var with(const Arg& x, FunctionRef<Var(const Var&)> self,
+           FunctionRef<Var(const Var&)> cross) const;
   void visit(auto&& f) {
     f("self_attention", self_attention);
     f("cross_attention", cross_attention);
@@ -121,6 +150,10 @@ struct Positions {
 
   /// x [B, T, C] -> the same shape. Throws Error where T is above the length.
   Var operator()(const Arg& x) const;
+  /// x [R, C], all at one place, int32 [1] -> the same shape. Throws Error, when it is computed,
+  /// for a place above the length.
+  Var at(const Arg& x, const Arg& place) const;
+  int64_t length() const { return weight ? weight.shape()[0] : table.shape()[0]; }
   void visit(auto&& f) { f("weight", weight); }
 };
 

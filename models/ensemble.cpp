@@ -1,0 +1,81 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <rapt/framework/error.hpp>
+#include <rapt/models/step_model.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
+#include <rapt/ops/softmax.hpp>
+
+namespace rapt {
+namespace {
+
+class EnsembleSteps : public StepModel {
+ public:
+  EnsembleSteps(std::vector<std::unique_ptr<StepModel>> members, Average average)
+      : members_(std::move(members)), average_(average), states_(members_.size(), 0) {
+    if (members_.empty()) throw Error("ensemble: there are no members");
+    for (size_t i = 0; i < members_.size(); ++i) {
+      if (!members_[i]) throw Error(fmt::format("ensemble: member {} is empty", i));
+      if (members_[i]->sentences() == sentences()) continue;
+      throw Error(fmt::format("ensemble: member {} has {} sentences, member 0 has {}", i,
+                              members_[i]->sentences(), sentences()));
+    }
+  }
+
+  int64_t sentences() const override { return members_[0]->sentences(); }
+  int64_t source_length(int64_t i) const override {
+    int64_t longest = 0;
+    for (const auto& member : members_) longest = std::max(longest, member->source_length(i));
+    return longest;
+  }
+  int64_t most_steps() const override {
+    int64_t steps = members_[0]->most_steps();
+    for (const auto& member : members_) steps = std::min(steps, member->most_steps());
+    return steps;
+  }
+
+  StepOutput step(const StepInput& input) override {
+    std::vector<Var> log_probabilities;  // [R, V] each
+    StepOutput output;
+    StepInput own = input;
+    auto next = input.states.begin();
+    for (size_t i = 0; i < members_.size(); ++i) {
+      const auto end = next + std::min(states_[i], input.states.end() - next);
+      own.states.assign(next, end);
+      next = end;
+      StepOutput given = members_[i]->step(own);
+      if (i > 0 && given.scores.shape() != log_probabilities[0].shape()) {
+        throw Error(fmt::format("ensemble: member {} gives scores {}, member 0 gives {}", i,
+                                to_string(given.scores.shape()),
+                                to_string(log_probabilities[0].shape())));
+      }
+      log_probabilities.push_back(log_softmax(given.scores));
+      states_[i] = static_cast<int64_t>(given.states.size());
+      for (const Var& state : given.states) output.states.push_back(state);
+    }
+    const Var all = stack(log_probabilities, 0);  // [M, R, V]
+    if (average_ == Average::probabilities) {
+      output.scores = logsumexp(all, {0}) - std::log(static_cast<double>(members_.size()));
+    } else {
+      output.scores = mean(all, {0});
+    }
+    return output;
+  }
+
+ private:
+  std::vector<std::unique_ptr<StepModel>> members_;
+  Average average_;
+  std::vector<int64_t> states_;  // how many each member gave at the last step
+};
+
+}  // namespace
+
+std::unique_ptr<StepModel> ensemble(std::vector<std::unique_ptr<StepModel>> members,
+                                    Average average) {
+  return std::make_unique<EnsembleSteps>(std::move(members), average);
+}
+
+}  // namespace rapt

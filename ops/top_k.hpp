@@ -1,0 +1,15 @@
+// Choosing among the last axis' elements: the largest, or one by chance.
+#pragma once
+
+#include <rapt/framework/op.hpp>
+
+namespace rapt {
+
+/// The k largest elements along the last axis, in falling order: [.., k]. Output 1 is their places,
+/// int32 [.., k]. Of equal elements the first comes first; NaN comes before all. Gradients pass to
+/// the elements chosen.
+///
+/// Throws Error for other than float arrays, and where k is not in 0 .. the axis's size.
+Var top_k(const Arg& x, int64_t k);
+
+}  // namespace rapt
