@@ -73,7 +73,10 @@ void softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep) {
   const bool none = m == -infinity<T>;
   const Vec<T> base(none ? T(0) : m);
   Accumulators<T> total(0);
+  const Ahead<T> ahead(n);
   over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    ahead(x + j, slot);
+    ahead(y + j, slot);
     const Vec<T> e = exp(score<masked>(access, x + j, keep + j, scale) - base);
     total.of[slot] += e;
     if constexpr (!logarithm) access.put(y + j, e);
@@ -113,6 +116,7 @@ void softmax(const SoftmaxForward<T>& s, int64_t begin, int64_t end) {
 template <class T>
 void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
   const Vec<T> scale(s.scale);
+  const Ahead<T> ahead(s.width);
   for (int64_t r = begin; r < end; ++r) {
     const T* y = s.y + r * s.width;
     const T* dy = s.dy + r * s.width;
@@ -123,10 +127,14 @@ void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
       return xsimd::select(v == Vec<T>(0), Vec<T>(0), v * access.get(dy + j));
     };
     Accumulators<T> total(0);
-    over_row<T>(s.width, [&](int64_t j, auto access, int slot)
-                             RAPT_INLINE_BODY { total.of[slot] += product(j, access); });
+    over_row<T>(s.width, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      ahead(y + j, slot);
+      ahead(dy + j, slot);
+      total.of[slot] += product(j, access);
+    });
     const Vec<T> sum(total.sum());
-    over_row<T>(s.width, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+    over_row<T>(s.width, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      ahead(dx + j, slot);
       access.put(dx + j, (product(j, access) - access.get(y + j) * sum) * scale);
     });
   }
@@ -148,7 +156,11 @@ void log_softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n, T scale
     total.of[slot] += g;
   });
   const Vec<T> sum(total.sum());
-  over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+  const Ahead<T> ahead(n);
+  over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    ahead(y + j, slot);
+    ahead(dy + j, slot);
+    ahead(dx + j, slot);
     Vec<T> d = (access.get(dy + j) - exp(access.get(y + j)) * sum) * factor;
     if constexpr (masked) d = any ? xsimd::select(get_mask<T>(access, keep + j), d, zero) : zero;
     access.put(dx + j, d);
@@ -171,6 +183,7 @@ void log_softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t en
 template <class T, bool centred>
 void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
   const int64_t n = s.width;
+  const Ahead<T> ahead(n);
   for (int64_t r = begin; r < end; ++r) {
     const T* x = s.x + r * n;
     T* y = s.y + r * n;
@@ -185,6 +198,7 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
     const Vec<T> centre(mean);
     Accumulators<T> squares(0);
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      ahead(x + j, slot);
       const Vec<T> d = get(access, x + j, mean) - centre;
       squares.of[slot] = multiply_add(d, d, squares.of[slot]);
     });
@@ -193,7 +207,8 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
     const Vec<T> factor(rstd);
     const T* gamma = s.gamma;
     const T* beta = centred ? s.beta : nullptr;
-    over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+    over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      ahead(y + j, slot);
       Vec<T> v = (access.get(x + j) - centre) * factor;
       if (gamma != nullptr) v = v * access.get(gamma + j);
       if (beta != nullptr) v = v + access.get(beta + j);
@@ -214,7 +229,10 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
   const Vec<T> rstd(s.rstd[r]);
   Accumulators<T> sum_h(0);
   Accumulators<T> sum_hx(0);
+  const Ahead<T> ahead(n);
   over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    ahead(x + j, slot);
+    ahead(dy + j, slot);
     const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
     const Vec<T> g = access.get(dy + j);
     const Vec<T> h = gamma != nullptr ? g * access.get(gamma + j) : g;
@@ -229,7 +247,8 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
   T* dx = s.dx + r * n;
   const Vec<T> mean_h(sum_h.sum() / T(n));
   const Vec<T> mean_hx(sum_hx.sum() / T(n));
-  over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+  over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    ahead(dx + j, slot);
     const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
     const Vec<T> g = access.get(dy + j);
     const Vec<T> h = gamma != nullptr ? g * access.get(gamma + j) : g;
@@ -278,6 +297,7 @@ int64_t cross_entropy(const CrossEntropy<T>& s, int64_t begin, int64_t end) {
   const int64_t n = s.classes;
   const bool smooth = s.smoothing > T(0);
   const T all_weights = smooth ? weight_sum(s.class_weight, n) : T(0);
+  const Ahead<T> ahead(n);
   int64_t bad = -1;
   for (int64_t r = begin; r < end; ++r) {
     const int32_t label = s.labels[r];
@@ -300,6 +320,7 @@ int64_t cross_entropy(const CrossEntropy<T>& s, int64_t begin, int64_t end) {
     Accumulators<T> total(0);
     Accumulators<T> shifted(0);  // sum of w (x - m)
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      ahead(x + j, slot);
       total.of[slot] += exp(get(access, x + j, -infinity<T>) - base);
       if (smooth) {
         const Vec<T> d = get(access, x + j, m) - base;
@@ -341,9 +362,12 @@ void cross_entropy_backward(const CrossEntropyBackward<T>& s, int64_t begin, int
     const Vec<T> lse(s.lse[r]);
     const Vec<T> factor(of_p);
     const Vec<T> less(each);
+    const Ahead<T> ahead(0);  // the one pass there is reads on
     // First of all, as dx may be x.
     const T at_label = of_p * scalar_exp(x[label] - s.lse[r]) - each * w - on_label;
-    over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
+    over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      ahead(x + j, slot);
+      ahead(dx + j, slot);
       Vec<T> d = exp(access.get(x + j) - lse) * factor;
       if (smooth) {
         d = d - (s.class_weight != nullptr ? less * access.get(s.class_weight + j) : less);
