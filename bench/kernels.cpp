@@ -8,6 +8,7 @@
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/attention.hpp>
 #include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/embedding.hpp>
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/kernels/peak.hpp>
 #include <rapt/ops/loss.hpp>
@@ -16,6 +17,7 @@
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/softmax.hpp>
+#include <rapt/optim/update.hpp>
 #include <thread>
 
 #include "bench.hpp"
@@ -180,6 +182,72 @@ void crossentropy_workload(const Settings& s) {
   check_all(results, s);
 }
 
+void embedding_workload(const Settings& s) {
+  const int64_t rows = s["rows"], cols = s["cols"], n = s["ids"];
+  const Tensor table = normal(key.fold(0), {rows, cols}), seed = normal(key.fold(1), {n, cols});
+  const Tensor ids = random_ids(key.fold(2), {n}, 0, rows);
+  const bool train = s["train"] != 0;
+  std::vector<Tensor> results;
+  const Timing timing = repeat(
+      [&] {
+        results.clear();
+        Tape tape;
+        const Var weight = as_var(table);
+        const Var y = embedding(ids, weight);
+        if (train) {
+          results = forward_backward(y, seed, {weight});
+        } else {
+          results = {y.value()};
+        }
+      },
+      s.seconds());
+  // Copies n rows; adds up n rows in an array like the table.
+  const auto copied = 8.0 * static_cast<double>(n * cols);
+  const auto added = 4.0 * static_cast<double>((n + rows) * cols);
+  report(s, timing, {{"gb_per_s", giga(train ? copied + added : copied, timing)}});
+  check_all(results, s);
+}
+
+// ---- updates ------------------------------------------------------------------------------------
+
+/// Repeats the update `op` of a parameter of n numbers along a fixed gradient; `slots` are arrays
+/// that it keeps.
+void update_workload(const Settings& s, const Op& op, int slots, const Tensor& numbers) {
+  const Shape shape{s["n"]};
+  const Parameter parameter(normal(key.fold(0), shape));
+  const Tensor gradient = normal(key.fold(1), shape);
+  std::vector<Tensor> kept;
+  for (int i = 0; i < slots; ++i) kept.push_back(zeros(shape));
+  const Timing timing = repeat(
+      [&] {
+        Tape tape;
+        std::vector<Arg> inputs{parameter};
+        for (const Tensor& slot : kept) inputs.emplace_back(slot);
+        inputs.emplace_back(gradient);
+        inputs.emplace_back(numbers);
+        Executor::current().run({record(op, inputs)});
+      },
+      s.seconds());
+  // The gradient is read, parameter and slots are read and written.
+  const double bytes = 4.0 * (3 + 2 * slots) * static_cast<double>(s["n"]);
+  report(s, timing, {{"gb_per_s", giga(bytes, timing)}});
+  kept.push_back(parameter.value());
+  check_all(kept, s);
+}
+
+void sgd_workload(const Settings& s) {
+  const Tensor numbers =
+      numbers_tensor(kernels::SgdNumbers{.lr = 1e-6, .momentum = 0.9, .decay = 0, .nesterov = 0});
+  const bool momentum = s["momentum"] != 0;
+  update_workload(s, momentum ? sgd_momentum_op : sgd_op, momentum ? 1 : 0, numbers);
+}
+
+void adam_workload(const Settings& s) {
+  const Tensor numbers = numbers_tensor(kernels::AdamNumbers{
+      .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .step = 1e-6, .root = 1, .shrink = 1, .decay = 0});
+  update_workload(s, adam_op, 2, numbers);
+}
+
 // ---- recording and planning ---------------------------------------------------------------------
 
 /// nodes / 2 times x * c + c.
@@ -289,6 +357,11 @@ std::vector<Workload> kernel_workloads() {
       {"softmax", rows, softmax_workload},
       {"layernorm", rows, layernorm_workload},
       {"crossentropy", {{"rows", 1024}, {"cols", 8000}}, crossentropy_workload},
+      {"embedding",
+       {{"rows", 8000}, {"cols", 512}, {"ids", 2048}, {"train", 1, 0, 1}},
+       embedding_workload},
+      {"sgd", {{"n", 4e6}, {"momentum", 0, 0, 1}}, sgd_workload},
+      {"adam", {{"n", 4e6}}, adam_workload},
       {"overhead", {{"nodes", 2000, 2}, {"width", 8}}, overhead},
       {"record", {{"nodes", 2000, 2}, {"width", 8}}, record_workload},
       {"peak", {{"mb", 256}}, peak},
