@@ -47,25 +47,32 @@ PairSet make_pairs(const Options& o, DateSplit split, int64_t first, int64_t cou
   PairSet pairs;
   for (int64_t i = first; i < first + count; ++i) {
     const DatePair date = make_date(o.seed, static_cast<uint64_t>(i), split);
-    pairs.source.push_back(model.source.encode(split_characters(date.text)));
-    pairs.target.push_back(model.target.encode(split_characters(date.iso)));
+    pairs.source.push_back(model.source.encode(date.text));
+    pairs.target.push_back(model.target.encode(date.iso));
   }
   return pairs;
 }
 
-/// The characters of some thousand examples: all that the generator uses.
-std::pair<Vocabulary, Vocabulary> vocabularies(uint64_t seed) {
-  std::vector<Sentence> source, target;
+/// A model that knows the characters of some thousand examples, which are all that there are.
+TranslationModel make_model(const Options& o) {
+  std::vector<std::string> text, iso;
   for (uint64_t i = 0; i < 20000; ++i) {
-    const DatePair date = make_date(seed, i, DateSplit::train);
-    source.push_back(split_characters(date.text));
-    target.push_back(split_characters(date.iso));
+    const DatePair date = make_date(o.seed, i, DateSplit::train);
+    text.push_back(date.text);
+    iso.push_back(date.iso);
   }
-  return {Vocabulary::build(source, {}), Vocabulary::build(target, {})};
+  const TokenizerOptions characters{.kind = TokenKind::characters};
+  Tokenizer source = Tokenizer::train(text, characters), target = Tokenizer::train(iso, characters);
+  const Seq2SeqOptions options{.source_vocab = source.size(),
+                               .target_vocab = target.size(),
+                               .embed = o.embed,
+                               .hidden = o.hidden,
+                               .readout = o.hidden};
+  return {options, std::move(source), std::move(target), GruSeq2Seq(options, Key{o.seed})};
 }
 
 void train(const Options& o, TranslationModel& model, const Interrupt& interrupt) {
-  Adam adam(parameters(model.net), {.lr = o.lr, .clip_norm = 1});
+  Adam adam(parameters_of(model.net), {.lr = o.lr, .clip_norm = 1});
   const auto rate = schedules::cosine(o.lr, 100, o.steps);
   Progress progress(o.steps, "train", {.unit = "dates"});
   const auto begin = std::chrono::steady_clock::now();
@@ -76,7 +83,7 @@ void train(const Options& o, TranslationModel& model, const Interrupt& interrupt
   while (step < o.steps) {
     const PairSet pairs = make_pairs(o, DateSplit::train, step * o.batch, drawn * o.batch, model);
     const auto round = static_cast<uint64_t>(step);
-    for (const auto& rows : make_batches(pairs.lengths(), o.batch, o.seed, round).sentences) {
+    for (const auto& rows : make_batches(pairs.lengths(), {o.batch}, o.seed, round).sentences) {
       const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
       if (step >= o.steps || interrupt.requested() || passed.count() > o.seconds) return;
       const PairBatch batch = make_batch(pairs, rows);
@@ -92,9 +99,9 @@ void train(const Options& o, TranslationModel& model, const Interrupt& interrupt
 }
 
 std::string decode_one(const TranslationModel& model, const std::string& text, Decoded& decoded) {
-  decoded = greedy(model.net, pad_rows({{model.source.encode(split_characters(text))}}),
+  decoded = greedy(std::get<GruSeq2Seq>(model.net), pad_rows({{model.source.encode(text)}}),
                    {.max_length = 20, .weights = true})[0];
-  return join_characters(model.target.decode(decoded.tokens));
+  return model.target.decode(decoded.tokens);
 }
 
 double exact_share(const Options& o, const TranslationModel& model) {
@@ -123,18 +130,9 @@ void show_attention(const Options& o, const TranslationModel& model, const std::
 int run(const Options& o) {
   Executor executor({.threads = o.threads});
   const Executor::Use use(executor);
-  auto [source, target] = vocabularies(o.seed);
-  TranslationModel model{{.source_vocab = source.size(),
-                          .target_vocab = target.size(),
-                          .embed = o.embed,
-                          .hidden = o.hidden,
-                          .readout = o.hidden},
-                         std::move(source),
-                         std::move(target),
-                         {}};
-  model.net = GruSeq2Seq(model.options, Key{o.seed});
+  TranslationModel model = make_model(o);
   fmt::print("{} styles of dates in six languages; {} learned values\n", date_styles(),
-             count(parameters(model.net)));
+             count(parameters_of(model.net)));
   std::fflush(stdout);  // before the progress, also where the output is a file
   const Interrupt interrupt;
   train(o, model, interrupt);

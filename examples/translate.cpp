@@ -12,172 +12,31 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
-#include <cmath>
 #include <iostream>
-#include <limits>
 #include <rapt/framework/error.hpp>
-#include <rapt/optim/optimizer.hpp>
-#include <rapt/optim/schedule.hpp>
-#include <rapt/rapt.hpp>
+#include <rapt/framework/executor.hpp>
 
 #include "common/bleu.hpp"
-#include "common/progress.hpp"
 #include "common/translation.hpp"
 #include "common/utf8.hpp"
+#include "translate/options.hpp"
 
 namespace {
 
 using namespace rapt;
 using namespace rapt::examples;
 
-struct TrainOptions {
-  std::string source, target, dev_source, dev_target, model;
-  int64_t epochs = 10;
-  int64_t batch = 64;
-  int64_t embed = 256;
-  int64_t hidden = 512;
-  int64_t readout = 512;
-  std::string attention = "additive";
-  int32_t vocab = 4000;
-  int64_t min_count = 1;
-  int max_tokens = 80;
-  double dropout = 0.3;
-  double label_smoothing = 0.1;
-  double lr = 1e-3;
-  int64_t warmup = 500;
-  double clip_norm = 1;
-  int threads = 0;
-  uint64_t seed = 1;
-};
-
-PairSet encode(const Corpus& corpus, const Vocabulary& source, const Vocabulary& target) {
-  PairSet pairs;
-  for (size_t i = 0; i < corpus.size(); ++i) {
-    pairs.source.push_back(source.encode(corpus.source[i]));
-    pairs.target.push_back(target.encode(corpus.target[i]));
-  }
-  return pairs;
-}
-
-Corpus read(const std::string& source, const std::string& target, int max_tokens) {
-  SkipReport skipped;
-  Corpus corpus = read_parallel(source, target, {max_tokens}, skipped);
-  if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
-  if (corpus.size() == 0) {
-    throw Error(fmt::format("{} and {}: no sentence pair is left to use", source, target));
-  }
-  return corpus;
-}
-
-int train(const TrainOptions& o) {
-  Executor executor({.threads = o.threads});
-  const Executor::Use use(executor);
-  const Corpus corpus = read(o.source, o.target, o.max_tokens);
-  const Corpus dev_corpus = read(o.dev_source, o.dev_target, o.max_tokens);
-  const VocabularyOptions vocabulary{.max_size = o.vocab, .min_count = o.min_count};
-  TranslationModel model{{},
-                         Vocabulary::build(corpus.source, vocabulary),
-                         Vocabulary::build(corpus.target, vocabulary),
-                         {}};
-  model.options = {.source_vocab = model.source.size(),
-                   .target_vocab = model.target.size(),
-                   .embed = o.embed,
-                   .hidden = o.hidden,
-                   .attention = o.attention == "none"  ? AttentionKind::none
-                                : o.attention == "dot" ? AttentionKind::dot
-                                                       : AttentionKind::additive,
-                   .readout = o.readout,
-                   .dropout = o.dropout,
-                   .pad = Vocabulary::pad};
-  model.net = GruSeq2Seq(model.options, Key{o.seed});
-  const std::vector<Parameter> learned = parameters(model.net);
-  const PairSet pairs = encode(corpus, model.source, model.target);
-  const PairSet dev = encode(dev_corpus, model.source, model.target);
-  fmt::print(stderr,
-             "{} sentence pairs, {} for development; vocabularies {} and {} (unknown {:.2f}% and"
-             " {:.2f}%); {:.1f} million parameters\n",
-             pairs.size(), dev.size(), model.source.size(), model.target.size(),
-             100 * model.source.unknown_share(corpus.source),
-             100 * model.target.unknown_share(corpus.target),
-             static_cast<double>(count(learned)) / 1e6);
-
-  Adam adam(learned, {.lr = o.lr, .clip_norm = o.clip_norm});
-  const Interrupt interrupt;
-  const auto per_epoch =
-      static_cast<int64_t>(make_batches(pairs.lengths(), o.batch, o.seed, 0).sentences.size());
-  const int64_t total = per_epoch * o.epochs;
-  const auto rate = schedules::cosine(o.lr, o.warmup, total);
-  double best = INFINITY;
-  int64_t step = 0;
-  const auto begin = std::chrono::steady_clock::now();
-  const auto minutes = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / 60;
-  };
-  {
-    Progress progress(total, "train", {.unit = "words"});
-    for (int64_t epoch = 0; epoch < o.epochs && !interrupt.requested(); ++epoch) {
-      const Batches batches =
-          make_batches(pairs.lengths(), o.batch, o.seed, static_cast<uint64_t>(epoch));
-      double loss_sum = 0;
-      int64_t seen = 0;
-      for (const auto& rows : batches.sentences) {
-        if (interrupt.requested()) break;
-        const PairBatch batch = make_batch(pairs, rows);
-        const Tape tape(Training{Key{o.seed}.fold(static_cast<uint64_t>(step))});
-        const Var loss = loss_of(model.net, batch, o.label_smoothing);
-        adam.lr(rate(step));
-        adam.step(loss);
-        const double value = loss.item();
-        if (!std::isfinite(value)) {
-          throw Error(fmt::format("the loss became {} in step {}", value, step));
-        }
-        loss_sum += value;
-        ++seen;
-        ++step;
-        progress.count(batch.target_tokens);
-        progress.update(step, {{"loss", loss_sum / static_cast<double>(seen)}});
-      }
-      if (seen == 0) break;
-      const double dev_loss = mean_loss(model.net, dev, o.batch);
-      if (!std::isfinite(dev_loss)) {
-        throw Error(fmt::format("the dev loss became {} in epoch {}", dev_loss, epoch + 1));
-      }
-      const bool better = dev_loss < best;
-      if (better) {
-        best = dev_loss;
-        model.save(o.model);
-      }
-      progress.message(fmt::format(
-          "epoch {}: train loss {:.4f}, dev loss {:.4f} (perplexity {:.2f}), {:.1f} minutes{}",
-          epoch + 1, loss_sum / static_cast<double>(seen), dev_loss, std::exp(dev_loss), minutes(),
-          better ? fmt::format("; saved to {}", o.model) : "; not better, not saved"));
-    }
-  }
-  if (interrupt.requested()) fmt::print(stderr, "stopped by Ctrl-C; ");
-  fmt::print(stderr, "best dev loss {:.4f}, after {:.1f} minutes; {} plans for {} steps\n", best,
-             minutes(), executor.counters().plans_made, step);
-  return 0;
-}
-
-/// The lines of standard input. One that is no UTF-8 or has more than `max_tokens` is named and
-/// keeps its place, as an empty line.
-std::vector<Sentence> read_input(size_t max_tokens) {
-  std::vector<Sentence> lines;
+/// The lines of standard input. One that is no UTF-8 is named and keeps its place, as an empty
+/// line.
+std::vector<std::string> read_input() {
+  std::vector<std::string> lines;
   std::string line;
   while (std::getline(std::cin, line)) {
+    if (line.ends_with('\r')) line.pop_back();
     const bool valid = is_valid_utf8(line);
-    lines.push_back(valid ? split_blanks(line) : Sentence());
-    if (!valid) {
-      fmt::print(stderr, "standard input:{}: invalid UTF-8, taken for an empty line\n",
-                 lines.size());
-    } else if (lines.back().size() > max_tokens) {
-      fmt::print(stderr,
-                 "standard input:{}: {} tokens, over the limit of {}, taken for an empty"
-                 " line\n",
-                 lines.size(), lines.back().size(), max_tokens);
-      lines.back().clear();
-    }
+    lines.push_back(valid ? line : std::string());
+    if (valid) continue;
+    fmt::print(stderr, "standard input:{}: invalid UTF-8, taken for an empty line\n", lines.size());
   }
   return lines;
 }
@@ -187,21 +46,26 @@ int decode(const std::string& folder, int64_t batch, int64_t max_length, size_t 
   Executor executor({.threads = threads});
   const Executor::Use use(executor);
   const TranslationModel model = TranslationModel::load(folder);
-  const std::vector<Sentence> lines = read_input(max_tokens);
+  const std::vector<std::string> lines = read_input();
   std::vector<std::vector<int32_t>> sources;
-  for (const Sentence& line : lines) {
-    if (!line.empty()) sources.push_back(model.source.encode(line));
+  std::vector<bool> used;
+  for (const std::string& line : lines) {
+    std::vector<int32_t> ids = model.source.encode(line);
+    if (ids.size() > max_tokens) {
+      fmt::print(stderr,
+                 "standard input:{}: {} tokens, over the limit of {}, taken for an empty line\n",
+                 used.size() + 1, ids.size(), max_tokens);
+      ids.clear();
+    }
+    used.push_back(!ids.empty());
+    if (used.back()) sources.push_back(std::move(ids));
   }
   const std::vector<Decoded> decoded =
       decode_all(model.net, sources, batch,
                  {.begin = Vocabulary::begin, .end = Vocabulary::end, .max_length = max_length});
   size_t next = 0;
-  for (const Sentence& line : lines) {
-    if (!line.empty()) {
-      fmt::print("{}\n", fmt::join(model.target.decode(decoded[next++].tokens), " "));
-    } else {
-      fmt::print("\n");
-    }
+  for (const bool has_tokens : used) {
+    fmt::print("{}\n", has_tokens ? model.target.decode(decoded[next++].tokens) : "");
   }
   if (sources.size() < lines.size()) {
     fmt::print(stderr, "{} of {} lines were empty\n", lines.size() - sources.size(), lines.size());
@@ -212,7 +76,7 @@ int decode(const std::string& folder, int64_t batch, int64_t max_length, size_t 
 int score(const std::string& reference) {
   std::vector<Sentence> references, hypotheses;
   for (const Line& line : read_lines(reference)) references.push_back(split_blanks(line.text));
-  hypotheses = read_input(std::numeric_limits<size_t>::max());
+  for (const std::string& line : read_input()) hypotheses.push_back(split_blanks(line));
   if (hypotheses.size() != references.size()) {
     throw Error(fmt::format("standard input has {} lines, {} has {}", hypotheses.size(), reference,
                             references.size()));
@@ -237,25 +101,58 @@ int main(int argc, char** argv) {
   const auto add = [&](const char* name, auto& value, const char* help) {
     return train_command->add_option(name, value, help)->capture_default_str();
   };
+  const auto share = CLI::Range(0.0, 1.0);
+  const auto not_negative = CLI::NonNegativeNumber;
   add("--epochs", o.epochs, "passes over the sentences")->check(positive);
-  add("--batch", o.batch, "sentences a step")->check(positive);
-  add("--embed", o.embed, "width of the embeddings")->check(positive);
-  add("--hidden", o.hidden, "width of the states")->check(positive);
-  add("--readout", o.readout, "width of the layer before the output; 0: none")
-      ->check(CLI::NonNegativeNumber);
-  add("--attention", o.attention, "additive, dot or none")
-      ->check(CLI::IsMember({"additive", "dot", "none"}));
+  add("--batch-sentences,--batch", o.batch.sentences, "most sentences a step; 0: no limit")
+      ->check(not_negative);
+  add("--batch-tokens", o.batch.tokens,
+      "most tokens a step, of the longer side, with padding; 0: no limit")
+      ->check(not_negative);
+  add("--tokens", o.tokens, "words, characters or sentencepiece")
+      ->check(CLI::IsMember({"words", "characters", "sentencepiece"}));
+  add("--subwords", o.subwords, "how SentencePiece finds pieces: bpe or unigram")
+      ->check(CLI::IsMember({"bpe", "unigram"}));
+  train_command->add_flag("--joint", o.joint, "one vocabulary for both languages");
+  train_command->add_flag("--lower", o.lower, "lower-case both languages");
   add("--vocab", o.vocab, "most tokens of a vocabulary")->check(CLI::Range(5, 1 << 24));
-  add("--min-count", o.min_count, "rarer tokens become <unk>")->check(positive);
+  add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
   add("--max-tokens", o.max_tokens, "longer sentences are skipped")->check(positive);
-  add("--dropout", o.dropout, "of embeddings and readout")->check(CLI::Range(0.0, 1.0));
+  add("--arch", o.arch, "gru or transformer")->check(CLI::IsMember({"gru", "transformer"}));
+  add("--embed", o.embed, "gru: width of the embeddings")->check(positive);
+  add("--hidden", o.hidden, "gru: width of the states")->check(positive);
+  add("--readout", o.readout, "gru: width of the layer before the output; 0: none")
+      ->check(not_negative);
+  add("--attention", o.attention, "gru: additive, dot or none")
+      ->check(CLI::IsMember({"additive", "dot", "none"}));
+  add("--layers", o.layers, "transformer: encoder layers")->check(positive);
+  add("--decoder-layers", o.decoder_layers, "transformer: decoder layers; 0: as many")
+      ->check(not_negative);
+  add("--width", o.width, "transformer: width of the layers")->check(positive);
+  add("--heads", o.heads, "transformer: heads of attention")->check(positive);
+  add("--feed-forward", o.feed_forward, "transformer: inner width")->check(positive);
+  train_command->add_flag("--norm-first", o.norm_first,
+                          "transformer: normalise what a layer reads, not what it gives");
+  add("--tie", o.tie,
+      "transformer: output uses the target's embeddings as output layer, with --joint all three"
+      " tables are one; none")
+      ->check(CLI::IsMember({"output", "none"}));
+  add("--dropout", o.dropout, "of embeddings, readout, attention and layers")->check(share);
   add("--label-smoothing", o.label_smoothing, "what the target gives to all tokens evenly")
-      ->check(CLI::Range(0.0, 1.0));
-  add("--lr", o.lr, "peak learning rate, reached after warm-up, then a cosine to 0")
-      ->check(positive);
-  add("--warmup", o.warmup, "steps of warm-up")->check(CLI::NonNegativeNumber);
+      ->check(share);
+  add("--lr", o.lr, "peak learning rate, reached after warm-up")->check(positive);
+  add("--schedule", o.schedule, "after it: cosine (to 0 at the last step), inverse-sqrt, constant")
+      ->check(CLI::IsMember({"cosine", "inverse-sqrt", "constant"}));
+  add("--warmup", o.warmup, "steps of warm-up")->check(not_negative);
+  add("--beta2", o.beta2, "Adam's second decay rate")->check(share);
+  add("--weight-decay", o.weight_decay, "decoupled, of matrices")->check(not_negative);
   add("--clip-norm", o.clip_norm, "the most that the gradient's norm may be")->check(positive);
-  add("--threads", o.threads, "0: all cores")->check(CLI::NonNegativeNumber);
+  add("--best-by", o.best_by, "what chooses the epoch that is saved: loss or bleu, of dev")
+      ->check(CLI::IsMember({"loss", "bleu"}));
+  add("--patience", o.patience, "stop after as many epochs without a better one; 0: never")
+      ->check(not_negative);
+  add("--keep", o.keep, "keep a checkpoint of each of so many last epochs")->check(not_negative);
+  add("--threads", o.threads, "0: all cores")->check(not_negative);
   add("--seed", o.seed, "of weights, order and dropout");
 
   std::string folder, reference;

@@ -2,10 +2,7 @@
 
 #include <zlib.h>
 
-#include <algorithm>
-#include <numeric>
-#include <set>
-
+#include "../examples/common/translation.hpp"
 #include "../examples/common/utf8.hpp"
 #include "catch.hpp"
 #include "temporary_folder.hpp"
@@ -160,26 +157,33 @@ TEST_CASE("A parallel corpus keeps the pairs that can be used") {
   const std::string en = folder.write("en", "a b\n\nc\nd e f\nx\ng\ny\n");
   const std::string fr = folder.write("fr", "A\nB\n \nD\nX X X X\n\xFF\nY Z\n");
   SkipReport skipped;
-  const Corpus corpus = read_parallel(en, fr, {.max_tokens = 3}, skipped);
-  REQUIRE(corpus.size() == 3);
-  CHECK(corpus.source == std::vector<Sentence>{{"a", "b"}, {"d", "e", "f"}, {"y"}});
-  CHECK(corpus.target == std::vector<Sentence>{{"A"}, {"D"}, {"Y", "Z"}});
+  Corpus corpus = read_parallel(en, fr, skipped);
+  REQUIRE(corpus.size() == 4);
+  CHECK(skipped.reasons().size() == 2);
+  const Tokenizer words = Tokenizer::train(corpus.target, {});
+  const PairSet pairs = encode_pairs(corpus, words, words, 3, en, fr, skipped);
+  REQUIRE(pairs.size() == 3);
+  CHECK(pairs.target[2] == words.encode("Y Z"));
+  CHECK(pairs.source[1] == std::vector<std::int32_t>(3, Vocabulary::unknown));
+  CHECK(pairs.lengths()[2].target == 3);  // with the end mark
+  CHECK(corpus.source == Strings{"a b", "d e f", "y"});
+  CHECK(corpus.target == Strings{"A", "D", "Y Z"});
   CHECK(corpus.line == std::vector<std::int64_t>{1, 4, 7});
   REQUIRE(skipped.reasons().size() == 3);
   CHECK(skipped.reasons()[0].what == "an empty line");
   CHECK(skipped.reasons()[0].count == 2);
   CHECK(skipped.reasons()[0].first == en + ":2");
-  CHECK(skipped.reasons()[1].what == "more than 3 tokens");
-  CHECK(skipped.reasons()[1].first == fr + ":5");
-  CHECK(skipped.reasons()[2].what == "invalid UTF-8");
-  CHECK(skipped.reasons()[2].first == fr + ":6");
+  CHECK(skipped.reasons()[1].what == "invalid UTF-8");
+  CHECK(skipped.reasons()[1].first == fr + ":6");
+  CHECK(skipped.reasons()[2].what == "more than 3 tokens");
+  CHECK(skipped.reasons()[2].first == fr + ":5");
 }
 
 TEST_CASE("Files of unequal length are no parallel corpus") {
   const TemporaryFolder folder;
   const std::string en = folder.write("en", "a\nb\nc\n"), fr = folder.write("fr", "A\nB\n");
   SkipReport skipped;
-  CHECK_THROWS_WITH(read_parallel(en, fr, {}, skipped),
+  CHECK_THROWS_WITH(read_parallel(en, fr, skipped),
                     Contains(en + ": 3 lines") && Contains(fr + " has 2"));
 }
 
@@ -244,77 +248,4 @@ TEST_CASE("A vocabulary is saved and loaded, and a damaged file is refused") {
   CHECK_THROWS_WITH(load("a\n# 9 tokens\n"), Contains("truncated"));
   CHECK_THROWS_WITH(Vocabulary::load(folder.write("other", "<unk>\n<s>\n</s>\n")),
                     Contains("other:1: no vocabulary"));
-}
-
-TEST_CASE("Batches hold every sentence once, in nearly equal lengths") {
-  std::vector<PairLength> lengths;
-  std::uint32_t state = 3;
-  for (int i = 0; i < 1003; ++i) {
-    state = state * 1664525u + 1013904223u;
-    const auto target = static_cast<std::int32_t>(1 + (state >> 16) % 20);
-    lengths.push_back({target + static_cast<std::int32_t>((state >> 26) % 4), target});
-  }
-  const Batches batches = make_batches(lengths, 16, 5, 0);
-  CHECK(batches.sentences.size() == 63);
-  std::vector<std::int64_t> seen;
-  std::int64_t positions = 0, used = 0, small = 0;
-  for (const auto& batch : batches.sentences) {
-    small += batch.size() < 16;
-    std::int64_t longest_source = 0, longest_target = 0;
-    for (const std::int64_t i : batch) {
-      const PairLength l = lengths[static_cast<std::size_t>(i)];
-      longest_source = std::max<std::int64_t>(longest_source, l.source);
-      longest_target = std::max<std::int64_t>(longest_target, l.target);
-      used += l.source + l.target;
-      seen.push_back(i);
-    }
-    positions += static_cast<std::int64_t>(batch.size()) * (longest_source + longest_target);
-  }
-  CHECK(small == 1);
-  std::sort(seen.begin(), seen.end());
-  std::vector<std::int64_t> all(lengths.size());
-  std::iota(all.begin(), all.end(), 0);
-  CHECK(seen == all);
-  CHECK(batches.padding == Approx(1 - static_cast<double>(used) / static_cast<double>(positions)));
-  // Batches in the order of the file are the measure of what the sorting saves.
-  std::int64_t unsorted = 0;
-  for (std::size_t first = 0; first < lengths.size(); first += 16) {
-    const std::size_t end = std::min(first + 16, lengths.size());
-    std::int32_t source = 0, target = 0;
-    for (std::size_t i = first; i < end; ++i) {
-      source = std::max(source, lengths[i].source);
-      target = std::max(target, lengths[i].target);
-    }
-    unsorted += static_cast<std::int64_t>(end - first) * (source + target);
-  }
-  CHECK(10 * (positions - used) < unsorted - used);
-
-  CHECK(make_batches(lengths, 16, 5, 0).sentences == batches.sentences);
-  CHECK(make_batches(lengths, 16, 5, 1).sentences != batches.sentences);
-  CHECK(make_batches(lengths, 16, 6, 0).sentences != batches.sentences);
-  // Neither is the order of the batches by length, nor are the same sentences together again.
-  const auto as_sets = [](const Batches& b) {
-    std::set<std::set<std::int64_t>> sets;
-    for (const auto& batch : b.sentences) sets.emplace(batch.begin(), batch.end());
-    return sets;
-  };
-  CHECK(as_sets(make_batches(lengths, 16, 5, 1)) != as_sets(batches));
-  CHECK_FALSE(std::is_sorted(batches.sentences.begin(), batches.sentences.end(),
-                             [&](const auto& a, const auto& b) {
-                               return lengths[static_cast<std::size_t>(a[0])].target <
-                                      lengths[static_cast<std::size_t>(b[0])].target;
-                             }));
-}
-
-TEST_CASE("Batches of odd sizes") {
-  CHECK(make_batches({}, 4, 0, 0).sentences.empty());
-  CHECK(make_batches({}, 4, 0, 0).padding == 0);
-  const std::vector<PairLength> one = {{3, 4}};
-  CHECK(make_batches(one, 4, 0, 0).sentences == std::vector<std::vector<std::int64_t>>{{0}});
-  const std::vector<PairLength> two = {{1, 4}, {3, 4}};
-  CHECK(make_batches(two, 2, 0, 0).padding == Approx(2.0 / 14));
-  CHECK(make_batches(two, 1, 0, 0).padding == 0);
-  const std::vector<PairLength> mixed = {{1, 5}, {9, 5}, {1, 5}, {9, 5}, {9, 5}, {1, 5}};
-  CHECK(make_batches(mixed, 3, 0, 0).padding == 0);
-  CHECK_THROWS_AS(make_batches(two, 0, 0, 0), std::invalid_argument);
 }

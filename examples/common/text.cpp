@@ -10,9 +10,9 @@
 #include <numeric>
 #include <system_error>
 #include <tuple>
+#include <utility>
 
 #include "files.hpp"
-#include "hash.hpp"
 #include "utf8.hpp"
 
 namespace rapt::examples {
@@ -147,35 +147,29 @@ Sentence split_blanks(std::string_view text) {
   }
 }
 
-Corpus read_parallel(const std::string& source, const std::string& target,
-                     const CorpusLimits& limits, SkipReport& skipped) {
-  const std::vector<Line> source_lines = raw_lines(source);
-  const std::vector<Line> target_lines = raw_lines(target);
+Corpus read_parallel(const std::string& source, const std::string& target, SkipReport& skipped) {
+  std::vector<Line> source_lines = raw_lines(source);
+  std::vector<Line> target_lines = raw_lines(target);
   if (source_lines.size() != target_lines.size()) {
     throw TextError(source, 0,
                     fmt::format("{} lines, but {} has {}: line i of one must be the translation of "
                                 "line i of the other",
                                 source_lines.size(), target, target_lines.size()));
   }
-  const std::string too_long = fmt::format("more than {} tokens", limits.max_tokens);
-  const auto fault = [&](const Line& line, const Sentence& tokens) -> std::string_view {
+  const auto fault = [&](const Line& line) -> std::string_view {
     if (!is_valid_utf8(line.text)) return "invalid UTF-8";
-    if (tokens.empty()) return "an empty line";
-    if (std::cmp_greater(tokens.size(), limits.max_tokens)) return too_long;
-    return "";
+    return line.text.find_first_not_of(blanks) == line.text.npos ? "an empty line" : "";
   };
   Corpus corpus;
   for (std::size_t i = 0; i < source_lines.size(); ++i) {
-    Sentence from = split_blanks(source_lines[i].text);
-    Sentence to = split_blanks(target_lines[i].text);
     const std::int64_t number = source_lines[i].number;
-    if (const auto what = fault(source_lines[i], from); !what.empty()) {
+    if (const auto what = fault(source_lines[i]); !what.empty()) {
       skipped.add(what, source, number);
-    } else if (const auto also = fault(target_lines[i], to); !also.empty()) {
+    } else if (const auto also = fault(target_lines[i]); !also.empty()) {
       skipped.add(also, target, number);
     } else {
-      corpus.source.push_back(std::move(from));
-      corpus.target.push_back(std::move(to));
+      corpus.source.push_back(std::move(source_lines[i].text));
+      corpus.target.push_back(std::move(target_lines[i].text));
       corpus.line.push_back(number);
     }
   }
@@ -288,48 +282,6 @@ double Vocabulary::unknown_share(std::span<const Sentence> sentences) const {
     }
   }
   return all == 0 ? 0 : static_cast<double>(missing) / static_cast<double>(all);
-}
-
-Batches make_batches(std::span<const PairLength> lengths, std::int64_t batch_size,
-                     std::uint64_t seed, std::uint64_t epoch) {
-  if (batch_size < 1) {
-    throw std::invalid_argument(fmt::format("a batch of {} sentences", batch_size));
-  }
-  const auto length = [&](std::int64_t i) { return lengths[static_cast<std::size_t>(i)]; };
-  std::vector<std::int64_t> order(lengths.size());
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  const std::uint64_t key = hash(seed, epoch);
-  shuffle(order, key);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    const PairLength x = length(a), y = length(b);
-    return std::tie(x.target, x.source) < std::tie(y.target, y.source);
-  });
-
-  Batches result{{}, 0};
-  std::int64_t positions = 0, padded = 0;
-  for (std::size_t first = 0; first < order.size();) {
-    const auto count = std::min(order.size() - first, static_cast<std::size_t>(batch_size));
-    const auto start = order.begin() + static_cast<std::ptrdiff_t>(first);
-    std::vector<std::int64_t> batch(start, start + static_cast<std::ptrdiff_t>(count));
-    std::int64_t used = 0;
-    PairLength longest{0, 0};
-    for (const std::int64_t i : batch) {
-      const PairLength l = length(i);
-      used += std::int64_t{l.source} + l.target;
-      longest = {std::max(longest.source, l.source), std::max(longest.target, l.target)};
-    }
-    const std::int64_t rectangle =
-        static_cast<std::int64_t>(count) * (std::int64_t{longest.source} + longest.target);
-    positions += rectangle;
-    padded += rectangle - used;
-    result.sentences.push_back(std::move(batch));
-    first += count;
-  }
-  shuffle(result.sentences, hash(key, 1));
-  if (positions > 0) {
-    result.padding = static_cast<double>(padded) / static_cast<double>(positions);
-  }
-  return result;
 }
 
 }  // namespace rapt::examples

@@ -1,4 +1,4 @@
-// Parallel text: reading, vocabularies, batches.
+// Parallel text: reading, and vocabularies.
 #pragma once
 
 #include <cstdint>
@@ -63,22 +63,17 @@ std::vector<Line> read_lines(const std::string& path, SkipReport& skipped);
 /// The words between blanks (space, tab and the other ASCII white space).
 Sentence split_blanks(std::string_view text);
 
-/// Sentence i of `source` is the translation of sentence i of `target`, from line `line[i]`.
+/// Line i of `source` is the translation of line i of `target`, from line `line[i]` of the files.
 struct Corpus {
-  std::vector<Sentence> source, target;
+  std::vector<std::string> source, target;
   std::vector<std::int64_t> line;
   std::size_t size() const { return source.size(); }
 };
 
-struct CorpusLimits {
-  int max_tokens = 80;  // a pair with a longer sentence on either side is skipped
-};
-
-/// Reads two files whose lines correspond. Pairs with an empty, too long or invalid line are
-/// skipped; each is counted once, at its first fault. Throws TextError as read_lines does, and when
-/// the files differ in their number of lines.
-Corpus read_parallel(const std::string& source, const std::string& target,
-                     const CorpusLimits& limits, SkipReport& skipped);
+/// Reads two files whose lines correspond. Pairs with a blank or invalid line are skipped; each is
+/// counted once, at its first fault. Throws TextError as read_lines does, and when the files differ
+/// in their number of lines.
+Corpus read_parallel(const std::string& source, const std::string& target, SkipReport& skipped);
 
 struct VocabularyOptions {
   std::int32_t max_size = 4000;  // with the four special tokens
@@ -127,21 +122,5 @@ class Vocabulary {
   std::vector<std::string> tokens_;
   std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> ids_;
 };
-
-struct PairLength {
-  std::int32_t source, target;
-};
-
-struct Batches {
-  std::vector<std::vector<std::int64_t>> sentences;  // indices of sentence pairs, batch by batch
-  double padding;  // share of padded positions, both sides, [0, 1)
-};
-
-/// Batches of `batch_size` pairs (one may be smaller) of nearly equal lengths, in random order. The
-/// pairs are shuffled, sorted by (target, source) length, cut, and the batches shuffled: the same
-/// for the same (seed, epoch), different for another. Throws std::invalid_argument if batch_size
-/// < 1.
-Batches make_batches(std::span<const PairLength> lengths, std::int64_t batch_size,
-                     std::uint64_t seed, std::uint64_t epoch);
 
 }  // namespace rapt::examples

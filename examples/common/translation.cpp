@@ -3,16 +3,52 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
-#include <map>
 #include <numeric>
-#include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/loss.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
 
 namespace rapt::examples {
+
+Net make_net(const NetOptions& options, Key key) {
+  if (const auto* gru = std::get_if<Seq2SeqOptions>(&options)) return GruSeq2Seq(*gru, key);
+  return Transformer(std::get<TransformerOptions>(options), key);
+}
+
+std::vector<Parameter> parameters_of(Net& net) {
+  return std::visit([](auto& model) { return parameters(model); }, net);
+}
+
+PairSet encode_pairs(Corpus& corpus, const Tokenizer& source, const Tokenizer& target,
+                     std::int64_t max_tokens, const std::string& from, const std::string& to,
+                     SkipReport& skipped) {
+  const std::string too_long = fmt::format("more than {} tokens", max_tokens);
+  PairSet pairs;
+  Corpus kept;
+  for (std::size_t i = 0; i < corpus.size(); ++i) {
+    std::vector<std::int32_t> x = source.encode(corpus.source[i]);
+    std::vector<std::int32_t> y = target.encode(corpus.target[i]);
+    if (std::cmp_greater(x.size(), max_tokens)) {
+      skipped.add(too_long, from, corpus.line[i]);
+    } else if (std::cmp_greater(y.size(), max_tokens)) {
+      skipped.add(too_long, to, corpus.line[i]);
+    } else if (x.empty() || y.empty()) {
+      skipped.add("nothing that is a token", x.empty() ? from : to, corpus.line[i]);
+    } else {
+      kept.source.push_back(std::move(corpus.source[i]));
+      kept.target.push_back(std::move(corpus.target[i]));
+      kept.line.push_back(corpus.line[i]);
+      pairs.source.push_back(std::move(x));
+      pairs.target.push_back(std::move(y));
+    }
+  }
+  corpus = std::move(kept);
+  return pairs;
+}
 
 std::vector<PairLength> PairSet::lengths() const {
   std::vector<PairLength> lengths;
@@ -54,26 +90,67 @@ PairBatch make_batch(const PairSet& pairs, std::span<const std::int64_t> rows) {
   return batch;
 }
 
-Var loss_of(const GruSeq2Seq& model, const PairBatch& batch, double label_smoothing) {
-  const Var logits = model(batch.source, batch.target_in);  // [B, T, V]
+Var loss_of(const Net& net, const PairBatch& batch, double label_smoothing) {
+  const Var logits = std::visit(
+      [&](const auto& model) { return model(batch.source, batch.target_in); }, net);  // [B, T, V]
   return cross_entropy(logits, batch.target_out,
                        {.ignore = Vocabulary::pad, .label_smoothing = label_smoothing});
 }
 
-double mean_loss(const GruSeq2Seq& model, const PairSet& pairs, std::int64_t batch_size) {
-  const Batches batches = make_batches(pairs.lengths(), batch_size, 0, 0);
+double mean_loss(const Net& net, const PairSet& pairs, const BatchLimits& limits) {
+  const Batches batches = make_batches(pairs.lengths(), limits, 0, 0);
   double total = 0;
   std::int64_t tokens = 0;
   for (const auto& rows : batches.sentences) {
     const PairBatch batch = make_batch(pairs, rows);
     const Tape tape;
-    total += loss_of(model, batch, 0).item() * static_cast<double>(batch.target_tokens);
+    total += loss_of(net, batch, 0).item() * static_cast<double>(batch.target_tokens);
     tokens += batch.target_tokens;
   }
   return total / static_cast<double>(tokens);
 }
 
-std::vector<Decoded> decode_all(const GruSeq2Seq& model,
+namespace {
+
+/// Greedy decoding of a Transformer, the whole prefix at every step.
+std::vector<Decoded> greedy(const Transformer& model, const Tensor& source,
+                            const GreedyOptions& options) {
+  const std::int64_t rows = source.shape()[0];
+  std::vector<Decoded> decoded(static_cast<std::size_t>(rows));
+  Tensor memory, lengths;
+  {
+    const Tape tape;
+    const Transformer::Encoded encoded = model.encode(source);
+    const std::vector<Var> wanted{encoded.memory, encoded.lengths};
+    Executor::current().run(wanted);
+    memory = encoded.memory.value();
+    lengths = encoded.lengths.value();
+  }
+  std::vector<std::vector<std::int32_t>> prefix(static_cast<std::size_t>(rows), {options.begin});
+  std::vector<bool> ended(static_cast<std::size_t>(rows), false);
+  std::int64_t open = rows;
+  for (std::int64_t t = 0; t <= options.max_length && open > 0; ++t) {
+    const Tape tape;
+    const Var logits = model.decode({as_var(memory), as_var(lengths)}, pad_rows(prefix));
+    const Var best = argmax(select(logits, 1, t), -1);  // [B]
+    const std::vector<std::int32_t> tokens = best.value().to_vector<std::int32_t>();
+    for (std::size_t row = 0; row < decoded.size(); ++row) {
+      prefix[row].push_back(tokens[row]);
+      if (ended[row]) continue;
+      if (tokens[row] == options.end || t == options.max_length) {
+        ended[row] = true;
+        --open;
+      } else {
+        decoded[row].tokens.push_back(tokens[row]);
+      }
+    }
+  }
+  return decoded;
+}
+
+}  // namespace
+
+std::vector<Decoded> decode_all(const Net& net,
                                 const std::vector<std::vector<std::int32_t>>& sources,
                                 std::int64_t batch_size, const GreedyOptions& options) {
   std::vector<std::size_t> order(sources.size());
@@ -87,81 +164,11 @@ std::vector<Decoded> decode_all(const GruSeq2Seq& model,
     const std::size_t end = std::min(order.size(), begin + most);
     std::vector<std::vector<std::int32_t>> rows;
     for (std::size_t i = begin; i < end; ++i) rows.push_back(sources[order[i]]);
-    std::vector<Decoded> part = greedy(model, pad_rows(rows), options);
+    std::vector<Decoded> part =
+        std::visit([&](const auto& model) { return greedy(model, pad_rows(rows), options); }, net);
     for (std::size_t i = begin; i < end; ++i) decoded[order[i]] = std::move(part[i - begin]);
   }
   return decoded;
-}
-
-namespace {
-
-constexpr std::string_view kind = "rapt GruSeq2Seq 1";
-
-std::string attention_name(AttentionKind attention) {
-  return attention == AttentionKind::none  ? "none"
-         : attention == AttentionKind::dot ? "dot"
-                                           : "additive";
-}
-
-std::int64_t number(const std::map<std::string, std::string>& entries, const std::string& name,
-                    const std::string& path) {
-  const auto found = entries.find(name);
-  std::int64_t value = 0;
-  if (found != entries.end()) {
-    const std::string& text = found->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && end == text.data() + text.size() && value >= 0 &&
-        value <= (std::int64_t{1} << 24)) {
-      return value;
-    }
-  }
-  throw Error(fmt::format("{}: the entry '{}' of its metadata is missing or no size", path, name));
-}
-
-}  // namespace
-
-void TranslationModel::save(const std::string& folder) {
-  std::filesystem::create_directories(folder);
-  source.save(folder + "/source.vocab");
-  target.save(folder + "/target.vocab");
-  save_parameters(folder + "/model.safetensors", parameters(net),
-                  {{"kind", std::string(kind)},
-                   {"source_vocab", std::to_string(options.source_vocab)},
-                   {"target_vocab", std::to_string(options.target_vocab)},
-                   {"embed", std::to_string(options.embed)},
-                   {"hidden", std::to_string(options.hidden)},
-                   {"readout", std::to_string(options.readout)},
-                   {"attention", attention_name(options.attention)}});
-}
-
-TranslationModel TranslationModel::load(const std::string& folder) {
-  const std::string path = folder + "/model.safetensors";
-  const std::map<std::string, std::string> entries = load_safetensors(path).metadata;
-  const auto entry = [&](const std::string& name) {
-    const auto found = entries.find(name);
-    return found == entries.end() ? std::string() : found->second;
-  };
-  if (entry("kind") != kind) {
-    throw Error(
-        fmt::format("{}: is no model of this program (its kind is '{}')", path, entry("kind")));
-  }
-  Seq2SeqOptions options{.source_vocab = number(entries, "source_vocab", path),
-                         .target_vocab = number(entries, "target_vocab", path),
-                         .embed = number(entries, "embed", path),
-                         .hidden = number(entries, "hidden", path),
-                         .readout = number(entries, "readout", path)};
-  for (const AttentionKind a : {AttentionKind::none, AttentionKind::dot}) {
-    if (entry("attention") == attention_name(a)) options.attention = a;
-  }
-  TranslationModel model{options, Vocabulary::load(folder + "/source.vocab"),
-                         Vocabulary::load(folder + "/target.vocab"), GruSeq2Seq(options, Key{})};
-  if (model.source.size() != options.source_vocab || model.target.size() != options.target_vocab) {
-    throw Error(fmt::format(
-        "{}: the vocabularies beside it have {} and {} tokens, it needs {} and {}", path,
-        model.source.size(), model.target.size(), options.source_vocab, options.target_vocab));
-  }
-  load_parameters(path, parameters(model.net));
-  return model;
 }
 
 }  // namespace rapt::examples

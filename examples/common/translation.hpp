@@ -1,20 +1,39 @@
-// What the programs that train a GruSeq2Seq share: batches, loss, decoding, and models on disk.
+// What the programs that train translators share: batches, loss, decoding, and models on disk.
 #pragma once
 
 #include <rapt/models/decoding.hpp>
+#include <rapt/models/transformer.hpp>
 #include <string>
+#include <variant>
 
+#include "batches.hpp"
 #include "text.hpp"
+#include "tokenizer.hpp"
 
 namespace rapt::examples {
+
+/// Any of the models that translate. Copies share their parameters.
+using Net = std::variant<GruSeq2Seq, Transformer>;
+using NetOptions = std::variant<Seq2SeqOptions, TransformerOptions>;
+
+Net make_net(const NetOptions& options, Key key);
+/// The parameters, named.
+std::vector<Parameter> parameters_of(Net& net);
 
 /// Sentence pairs as token numbers, without begin and end marks.
 struct PairSet {
   std::vector<std::vector<std::int32_t>> source, target;
 
   std::size_t size() const { return source.size(); }
+  /// With the target's end mark.
   std::vector<PairLength> lengths() const;
 };
+
+/// The pairs of a corpus, read from the files `from` and `to`, as numbers. Pairs with a sentence of
+/// more than `max_tokens` tokens are skipped, counted, and taken out of the corpus.
+PairSet encode_pairs(Corpus& corpus, const Tokenizer& source, const Tokenizer& target,
+                     std::int64_t max_tokens, const std::string& from, const std::string& to,
+                     SkipReport& skipped);
 
 /// A padded batch.
 struct PairBatch {
@@ -28,24 +47,28 @@ PairBatch make_batch(const PairSet& pairs, std::span<const std::int64_t> rows);
 Tensor pad_rows(std::span<const std::vector<std::int32_t>> rows);
 
 /// The mean cross-entropy per target token.
-Var loss_of(const GruSeq2Seq& model, const PairBatch& batch, double label_smoothing);
-/// The same over a whole set, without label smoothing, in natural logarithms.
-double mean_loss(const GruSeq2Seq& model, const PairSet& pairs, std::int64_t batch_size);
+Var loss_of(const Net& net, const PairBatch& batch, double label_smoothing);
+/// The same over a whole set, without label smoothing, in natural logarithms: the logarithm of the
+/// perplexity.
+double mean_loss(const Net& net, const PairSet& pairs, const BatchLimits& limits);
 /// Greedy translations of all sources, in their order; like lengths are decoded together.
-std::vector<Decoded> decode_all(const GruSeq2Seq& model,
+std::vector<Decoded> decode_all(const Net& net,
                                 const std::vector<std::vector<std::int32_t>>& sources,
                                 std::int64_t batch_size, const GreedyOptions& options);
 
-/// A model, its options and its vocabularies in one folder: model.safetensors, source.vocab and
-/// target.vocab, each written to a new file and renamed.
+/// A model, its options and its tokenizers in one folder: model.safetensors, whose metadata says
+/// what it is, and the tokenizers' files, each written to a new file and renamed.
 struct TranslationModel {
-  Seq2SeqOptions options;
-  Vocabulary source, target;
-  GruSeq2Seq net;
+  NetOptions options;
+  Tokenizer source, target;
+  Net net;
 
-  void save(const std::string& folder);
+  void save(const std::string& folder) { save(folder, "model.safetensors"); }
+  /// Under another name in the folder.
+  void save(const std::string& folder, const std::string& file);
   /// Throws Error or TextError where a file is missing or no such model.
-  static TranslationModel load(const std::string& folder);
+  static TranslationModel load(const std::string& folder,
+                               const std::string& file = "model.safetensors");
 };
 
 }  // namespace rapt::examples
