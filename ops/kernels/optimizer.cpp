@@ -32,8 +32,12 @@ void sgd(const SgdUpdate<T>& u, int64_t begin, int64_t end) {
     return;
   }
   const bool nesterov = n.nesterov != 0;
+  const Ahead<T> ahead;
   for_each_vector<T>(end - begin, [&](int64_t i, auto access) {
     const int64_t j = begin + i;
+    ahead(parameter + j);
+    ahead(u.velocity + j);
+    ahead(u.gradient + j);
     const Vec<T> p = access.get(parameter + j);
     const Vec<T> g = gradient(j, access, p);
     const Vec<T> velocity = multiply_add(momentum, access.get(u.velocity + j), g);
@@ -49,8 +53,13 @@ void adam(const AdamUpdate<T>& u, int64_t begin, int64_t end) {
   const Vec<T> scale = scale_of<T>(u.scale), decay = all<T>(n.decay), shrink = all<T>(n.shrink);
   const Vec<T> rest1 = all<T>(1 - n.beta1), beta2 = all<T>(n.beta2), rest2 = all<T>(1 - n.beta2);
   const Vec<T> minus_step = all<T>(-n.step), root = all<T>(n.root), eps = all<T>(n.eps);
+  const Ahead<T> ahead;
   for_each_vector<T>(end - begin, [&](int64_t i, auto access) {
     const int64_t j = begin + i;
+    ahead(u.parameter + j);
+    ahead(u.gradient + j);
+    ahead(u.mean + j);
+    ahead(u.variance + j);
     const Vec<T> p = access.get(u.parameter + j) * shrink;
     const Vec<T> g = multiply_add(decay, p, access.get(u.gradient + j) * scale);
     const Vec<T> old_mean = access.get(u.mean + j);

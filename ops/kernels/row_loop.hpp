@@ -38,4 +38,24 @@ inline void for_each_vector(int64_t n, const Body& body) {
   if (j < n) body(j, Last{n - j});
 }
 
+/// Asks for memory that will be needed soon: that of the next row of `width` elements or, where
+/// that is too near to arrive in time, what lies 2 KB ahead. The processor's own prefetching ends
+/// at every page, two rows of 512 floats. Called once a vector, with the place in a group of
+/// vectors that lie side by side, as over_row numbers them. Asking for what lies behind an array's
+/// end does nothing.
+template <class T>
+class Ahead {
+ public:
+  explicit Ahead(int64_t width = 0) : distance_(width < least ? least : width) {}
+
+  [[gnu::always_inline]] void operator()(const T* p, int slot = 0) const {
+    constexpr int line = 64 / static_cast<int>(sizeof(Vec<T>));
+    if (slot % line == 0) __builtin_prefetch(p + distance_);
+  }
+
+ private:
+  static constexpr int64_t least = 2048 / static_cast<int64_t>(sizeof(T));
+  int64_t distance_;
+};
+
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA

@@ -44,25 +44,6 @@ template <class T, class Body>
   if (j < n) body(j, Last{n - j}, 0);
 }
 
-/// Asks for the memory of the rows to come while this one is worked on: the processor's own
-/// prefetching ends at every page, two rows of 512 floats. Called in the body of over_row, once a
-/// vector. What lies behind the last row may be asked for, too; that does nothing.
-template <class T>
-class Ahead {
- public:
-  explicit Ahead(int64_t width) : distance_(width < least ? least : width) {}
-
-  [[gnu::always_inline]] void operator()(const T* p, int slot) const {
-    constexpr int line = 64 / static_cast<int>(sizeof(Vec<T>));
-    if (slot % line == 0) __builtin_prefetch(p + distance_);
-  }
-
- private:
-  // Nearer, short rows would not arrive in time.
-  static constexpr int64_t least = 2048 / static_cast<int64_t>(sizeof(T));
-  int64_t distance_;
-};
-
 /// What `access` reads at p; lanes past the row's end are `fill`.
 template <class T, class Access>
 [[gnu::always_inline]] inline Vec<T> get(const Access& access, const T* p, T fill) {

@@ -362,7 +362,7 @@ void cross_entropy_backward(const CrossEntropyBackward<T>& s, int64_t begin, int
     const Vec<T> lse(s.lse[r]);
     const Vec<T> factor(of_p);
     const Vec<T> less(each);
-    const Ahead<T> ahead(0);  // the one pass there is reads on
+    const Ahead<T> ahead;
     // First of all, as dx may be x.
     const T at_label = of_p * scalar_exp(x[label] - s.lse[r]) - each * w - on_label;
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
