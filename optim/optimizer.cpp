@@ -22,11 +22,12 @@ Var apart_from_parameters(Graph& graph, const Var& gradient) {
   return aliased ? gradient * 1 : gradient;
 }
 
-void run(const Var& done, const Var& loss, std::span<const Var> also, const Var& norm) {
-  std::vector<Var> targets{loss};
+void run(const Var& loss, std::span<const Var> also, std::initializer_list<Var> more) {
+  Recycled<Var> targets{loss};
   targets.insert(targets.end(), also.begin(), also.end());
-  if (done) targets.push_back(done);
-  if (norm) targets.push_back(norm);
+  for (const Var& var : more) {
+    if (var) targets.push_back(var);
+  }
   Executor::current().run(targets);
 }
 
@@ -72,31 +73,31 @@ Optimizer::Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_
   }
 }
 
-std::vector<Optimizer::Entry*> Optimizer::trainable() {
-  std::vector<Entry*> found;
+Recycled<Optimizer::Entry*> Optimizer::trainable() {
+  Recycled<Entry*> found;
   for (Entry& entry : entries_) {
     if (entry.parameter.trainable()) found.push_back(&entry);
   }
   return found;
 }
 
-std::vector<Var> Optimizer::gradients(const Var& loss, std::span<Entry* const> entries,
-                                      SourceLocation where) const {
+Recycled<Var> Optimizer::gradients(const Var& loss, std::span<Entry* const> entries,
+                                   SourceLocation where) const {
   Graph& graph = loss.graph();
-  std::vector<Var> wrt;
+  Recycled<Var> wrt, grads(entries.size());
   wrt.reserve(entries.size());
   for (const Entry* entry : entries)
     wrt.push_back(graph.parameter(entry->parameter.state(), where));
-  std::vector<Var> grads = grad(loss, wrt);
+  grad(loss, wrt, grads);
   for (Var& gradient : grads) gradient = apart_from_parameters(graph, gradient);
   return grads;
 }
 
 void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLocation where) {
   Graph& graph = loss.graph();
-  const std::vector<Entry*> entries = trainable();
-  const std::vector<Var> grads = gradients(loss, entries, where);
-  std::vector<Arg> parts;
+  const Recycled<Entry*> entries = trainable();
+  const Recycled<Var> grads = gradients(loss, entries, where);
+  Recycled<Arg> parts;
   for (size_t i = 0; i < entries.size(); ++i) {
     Entry& entry = *entries[i];
     if (!entry.gathered) {
@@ -106,14 +107,14 @@ void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLoc
     const Op& op = entry.pending ? add_gradient_op : keep_gradient_op;
     parts.emplace_back(record(op, {Arg(gathered, where), Arg(grads[i], where)}), where);
   }
-  run(parts.empty() ? Var() : record(updates_op, parts), loss, also, {});
+  run(loss, also, {parts.empty() ? Var() : record(updates_op, parts)});
   for (Entry* entry : entries) entry->pending = true;
 }
 
-void Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation where) {
+bool Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation where) {
   Graph& graph = loss.graph();
-  const std::vector<Entry*> entries = trainable();
-  std::vector<Var> grads = gradients(loss, entries, where);
+  const Recycled<Entry*> entries = trainable();
+  Recycled<Var> grads = gradients(loss, entries, where);
   for (size_t i = 0; i < entries.size(); ++i) {
     if (!entries[i]->pending) continue;
     grads[i] = add(Arg(graph.constant(entries[i]->gathered, where), where), Arg(grads[i], where));
@@ -121,7 +122,8 @@ void Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
   Var norm, factor;
   if (clip_norm_ > 0 && !grads.empty()) {
     norm = global_norm(grads, where);
-    factor = clip_factor(norm, clip_norm_, where);
+    // 0 times what is not finite is NaN, by which the updates know that they must not happen.
+    factor = clip_factor(norm, clip_norm_, where) + (norm + cast(loss, DType::float64)) * 0;
   }
 
   // Parameters of one group that have been through as many steps share their numbers.
@@ -130,7 +132,7 @@ void Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
     int64_t steps;
     Var numbers;
   };
-  std::vector<Known> known;
+  Recycled<Known> known;
   const auto numbers_of = [&](const Entry& entry) {
     for (const Known& k : known) {
       if (k.group == entry.group && k.steps == entry.steps) return k.numbers;
@@ -140,7 +142,7 @@ void Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
     known.push_back({entry.group, entry.steps, graph.constant(made, where)});
     return known.back().numbers;
   };
-  std::vector<Arg> parts, args;
+  Recycled<Arg> parts, args;
   for (size_t i = 0; i < entries.size(); ++i) {
     args.clear();
     args.emplace_back(graph.parameter(entries[i]->parameter.state(), where), where);
@@ -152,14 +154,16 @@ void Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
     if (factor) args.emplace_back(factor, where);
     parts.emplace_back(record(update(), args), where);
   }
-  run(parts.empty() ? Var() : record(updates_op, parts), loss, also, norm);
+  run(loss, also, {parts.empty() ? Var() : record(updates_op, parts), norm, factor});
 
+  last_norm_ = norm ? norm.item() : 0;
+  const bool taken = !factor || std::isfinite(factor.item());
   for (Entry* entry : entries) {
-    ++entry->steps;
+    entry->steps += taken ? 1 : 0;
     entry->pending = false;
   }
-  ++steps_;
-  last_norm_ = norm ? norm.item() : 0;
+  steps_ += taken ? 1 : 0;
+  return taken;
 }
 
 // ---- saving -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/op.hpp>
 #include <rapt/framework/parameter.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,11 +44,14 @@ class Optimizer {
   /// One update along the gradients of `loss` (and those that accumulate() gathered before).
   /// Computes the values of `loss` and of `also` in the same run, with the parameters as they were
   /// before the update. Throws Error as grad() and the executor do; the step then was not taken.
-  void step(const Var& loss, std::span<const Var> also = {},
+  /// Nor is it, and false returned, where clip_norm is on and the loss or the norm of the gradients
+  /// is not finite: parameters and state stay as they were, last_norm() says what the norm was, and
+  /// what accumulate() gathered is forgotten.
+  bool step(const Var& loss, std::span<const Var> also = {},
             SourceLocation where = SourceLocation::current());
-  void step(const Var& loss, std::initializer_list<Var> also,
+  bool step(const Var& loss, std::initializer_list<Var> also,
             SourceLocation where = SourceLocation::current()) {
-    step(loss, std::span(also.begin(), also.size()), where);
+    return step(loss, std::span(also.begin(), also.size()), where);
   }
 
   /// Adds the gradients of `loss` to what the next step uses: n - 1 calls of accumulate(loss / n)
@@ -98,9 +102,9 @@ class Optimizer {
     bool pending = false;
   };
 
-  std::vector<Entry*> trainable();
-  std::vector<Var> gradients(const Var& loss, std::span<Entry* const> entries,
-                             SourceLocation where) const;
+  Recycled<Entry*> trainable();
+  Recycled<Var> gradients(const Var& loss, std::span<Entry* const> entries,
+                          SourceLocation where) const;
 
   std::vector<ParameterGroup> groups_;
   std::vector<Entry> entries_;

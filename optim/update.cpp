@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <rapt/optim/update.hpp>
 
 namespace rapt {
@@ -40,8 +41,15 @@ const double* factor(const ForwardContext& c, int i) {
   return i < c.inputs() ? c.input(i).as<const double>() : nullptr;
 }
 
+/// Whether the factor, input i if there is one, tells that loss and gradients are finite.
+bool is_sound(const ForwardContext& c, int i) {
+  const double* scale = factor(c, i);
+  return scale == nullptr || std::isfinite(*scale);
+}
+
 void sgd(const ForwardContext& c, bool momentum) {
   const int gradient = momentum ? 2 : 1;
+  if (!is_sound(c, gradient + 2)) return;
   for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
     using T = std::remove_pointer_t<decltype(type)>;
     const SgdUpdate<T> update{.parameter = c.input(0).as<T>(),
@@ -70,6 +78,7 @@ const Op adam_op{
     .shape = [](ShapeContext& c) { same_arrays(c, 4); },
     .forward =
         [](const ForwardContext& c) {
+          if (!is_sound(c, 5)) return;
           for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
             using T = std::remove_pointer_t<decltype(type)>;
             const AdamUpdate<T> update{.parameter = c.input(0).as<T>(),

@@ -9,6 +9,7 @@
 namespace rapt {
 
 /// Inputs: parameter, gradient, SgdNumbers as float64 and, if it is scaled, the gradient's factor.
+/// Where the factor is not finite, this and the next two change nothing.
 extern const Op sgd_op;
 /// Inputs: parameter, velocity, gradient, numbers, factor.
 extern const Op sgd_momentum_op;

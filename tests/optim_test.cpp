@@ -336,6 +336,43 @@ TEST_CASE("a step that fails changes nothing") {
   CHECK(at(q) == Approx(2 - 1e-3));
 }
 
+TEST_CASE("a loss or a gradient that is not finite changes nothing, and is told") {
+  const double bad =
+      GENERATE(std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN());
+  const double limit = GENERATE(2.0, std::numeric_limits<double>::infinity());
+  const bool in_gradient = GENERATE(true, false);
+  const int kind = GENERATE(0, 1, 2);
+  const Parameter p = parameter({1, -2}), q = parameter({3}, "q");
+  const std::vector<Parameter> both{p, q};
+  Adam adam(both, {.lr = 0.1, .clip_norm = limit});
+  Sgd sgd(both, {.lr = 0.1, .clip_norm = limit});
+  Sgd momentum(both, {.lr = 0.1, .momentum = 0.9, .clip_norm = limit});
+  Optimizer& optimizer = kind == 0 ? static_cast<Optimizer&>(adam) : kind == 1 ? sgd : momentum;
+  const auto good_step = [&] {
+    Tape tape;
+    return optimizer.step(distance(p, 0.5) + distance(q, 1));
+  };
+  CHECK(good_step());
+  const std::vector<double> before{at(p, 0), at(p, 1), at(q)};
+  std::vector<std::vector<double>> state;
+  for (const auto& [name, array] : optimizer.state()) state.push_back(array.to_vector<double>());
+  {
+    Tape tape;
+    // The loss alone is bad where the constant is added to it.
+    const Var loss = in_gradient ? sum(p * full({2}, bad, f64)) + sum(q) : sum(p) + sum(q) + bad;
+    CHECK(!optimizer.step(loss));
+    CHECK(std::isfinite(optimizer.last_norm()) != in_gradient);
+  }
+  CHECK(before == std::vector<double>{at(p, 0), at(p, 1), at(q)});
+  size_t i = 0;
+  for (const auto& [name, array] : optimizer.state())
+    CHECK(state[i++] == array.to_vector<double>());
+  CHECK(optimizer.steps() == 1);
+  CHECK(good_step());
+  CHECK(at(q) != before[2]);
+  CHECK(optimizer.steps() == 2);
+}
+
 TEST_CASE("what cannot be trained is refused") {
   const Parameter p = parameter({1}, "decoder/weight");
   CHECK_THROWS_WITH(Adam({p, p}), Contains("decoder/weight") && Contains("twice"));
