@@ -10,6 +10,7 @@
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/checkpoint_header.hpp>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/files.hpp>
 #include <unordered_map>
 #include <utility>
 
@@ -88,17 +89,6 @@ class File {
  private:
   int id_;
 };
-
-/// Makes the renaming in a folder last. Some file systems cannot sync folders: then it will have to
-/// do without.
-void sync_folder_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int id = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY);
-  if (id < 0) return;
-  ::fsync(id);
-  ::close(id);
-}
 
 void write_file(const std::string& path, const std::string& header, const NamedTensors& tensors) {
   File file(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <rapt/framework/files.hpp>
 #include <stdexcept>
 #include <system_error>
 
@@ -27,17 +28,6 @@ int write_and_sync(int fd, std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(n));
   }
   return ::fsync(fd) == 0 ? 0 : errno;
-}
-
-// The rename itself reaches the disk with its folder. Some file systems cannot sync a folder, so
-// that a failure here says nothing about the file.
-void sync_folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::fsync(fd);
-  ::close(fd);
 }
 
 }  // namespace
