@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <stdexcept>
 #include <string_view>
@@ -45,9 +46,19 @@ std::string Bleu::line() const {
 
 Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
                  std::span<const std::vector<std::string>> references) {
-  if (hypotheses.size() != references.size()) {
-    throw std::invalid_argument(fmt::format("corpus_bleu: {} hypotheses, but {} references",
-                                            hypotheses.size(), references.size()));
+  const std::vector<std::vector<std::string>> one[] = {{references.begin(), references.end()}};
+  return corpus_bleu(hypotheses, one, BleuSmoothing::none);
+}
+
+Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
+                 std::span<const std::vector<std::vector<std::string>>> references,
+                 BleuSmoothing smoothing) {
+  if (references.empty()) throw std::invalid_argument("corpus_bleu: no references");
+  for (const auto& set : references) {
+    if (hypotheses.size() != set.size()) {
+      throw std::invalid_argument(fmt::format("corpus_bleu: {} hypotheses, but {} references",
+                                              hypotheses.size(), set.size()));
+    }
   }
   std::unordered_map<std::string_view, std::int64_t> numbers;
   const auto numbered = [&](const std::vector<std::string>& sentence) {
@@ -63,15 +74,28 @@ Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
   Bleu bleu{};
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {
     const auto hypothesis = numbered(hypotheses[i]);
-    const auto reference = numbered(references[i]);
-    bleu.hypothesis_length += static_cast<std::int64_t>(hypothesis.size());
-    bleu.reference_length += static_cast<std::int64_t>(reference.size());
+    const auto length = static_cast<std::int64_t>(hypothesis.size());
+    std::array<Counts, max_order> wanted;  // the most that any reference has
+    std::int64_t nearest = -1;
+    for (const auto& set : references) {
+      const auto reference = numbered(set[i]);
+      const auto own = static_cast<std::int64_t>(reference.size());
+      const std::int64_t distance = std::abs(own - length), best = std::abs(nearest - length);
+      if (nearest < 0 || distance < best || (distance == best && own < nearest)) nearest = own;
+      for (std::size_t n = 0; n < max_order; ++n) {
+        for (const auto& [ngram, count] : ngrams(reference, n + 1)) {
+          std::int64_t& most = wanted[n][ngram];
+          most = std::max(most, count);
+        }
+      }
+    }
+    bleu.hypothesis_length += length;
+    bleu.reference_length += nearest;
     for (std::size_t n = 0; n < max_order; ++n) {
-      const Counts wanted = ngrams(reference, n + 1);
       for (const auto& [ngram, count] : ngrams(hypothesis, n + 1)) {
         total[n] += count;
         // An n-gram is worth no more than its occurrences in the reference.
-        if (const auto found = wanted.find(ngram); found != wanted.end()) {
+        if (const auto found = wanted[n].find(ngram); found != wanted[n].end()) {
           matched[n] += std::min(count, found->second);
         }
       }
@@ -79,20 +103,25 @@ Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
   }
 
   // score = BP * exp(mean of log precisions),  BP = min(1, exp(1 - reference / hypothesis))
-  double log_sum = 0;
+  if (bleu.hypothesis_length > 0) {
+    bleu.brevity_penalty =
+        std::min(1.0, std::exp(1 - static_cast<double>(bleu.reference_length) /
+                                       static_cast<double>(bleu.hypothesis_length)));
+  }
+  if (std::all_of(matched.begin(), matched.end(), [](std::int64_t m) { return m == 0; })) {
+    return bleu;
+  }
+  double log_sum = 0, unmatched = 1;
   for (std::size_t n = 0; n < max_order; ++n) {
     if (total[n] == 0) {
       log_sum = -HUGE_VAL;
       continue;
     }
-    const double precision = static_cast<double>(matched[n]) / static_cast<double>(total[n]);
+    double matches = static_cast<double>(matched[n]);
+    if (matched[n] == 0 && smoothing == BleuSmoothing::exponential) matches = unmatched /= 2;
+    const double precision = matches / static_cast<double>(total[n]);
     bleu.precisions[n] = 100 * precision;
     log_sum += std::log(precision);  // log 0 = -inf, so that the score is 0
-  }
-  if (bleu.hypothesis_length > 0) {
-    bleu.brevity_penalty =
-        std::min(1.0, std::exp(1 - static_cast<double>(bleu.reference_length) /
-                                       static_cast<double>(bleu.hypothesis_length)));
   }
   bleu.score = 100 * bleu.brevity_penalty * std::exp(log_sum / max_order);
   return bleu;

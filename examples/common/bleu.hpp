@@ -24,12 +24,24 @@ struct Bleu {
   std::string line() const;
 };
 
+enum class BleuSmoothing {
+  none,         // the score is 0 when any precision is, which a small or bad corpus easily reaches
+  exponential,  // the k-th order without a match counts 1/2^k of one (Chen and Cherry 2014, 3)
+};
+
 /// BLEU of a corpus with one reference per sentence (Papineni et al., 2002), on the tokens as
 /// given: what multi-bleu.perl prints, and sacrebleu with --tokenize none --smooth-method none.
-/// Counts are summed over the corpus, and nothing is smoothed: the score is 0 when any precision is
-/// 0, which a small or bad corpus easily reaches. Throws std::invalid_argument when the numbers of
-/// sentences differ.
+/// Counts are summed over the corpus, and nothing is smoothed. Throws std::invalid_argument when
+/// the numbers of sentences differ.
 Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
                  std::span<const std::vector<std::string>> references);
+
+/// BLEU with several references: references[k][i] is the k-th for hypothesis i. An n-gram counts
+/// as often as the reference that has most of it; the length that the penalty compares with is that
+/// of the reference nearest in length (the shorter of two). A corpus without any match scores 0.
+/// Throws std::invalid_argument when the numbers of sentences differ or there is no reference.
+Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
+                 std::span<const std::vector<std::vector<std::string>>> references,
+                 BleuSmoothing smoothing);
 
 }  // namespace rapt::examples
