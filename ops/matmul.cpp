@@ -149,17 +149,6 @@ struct Product {
   }
 };
 
-/// How many of a plan's tasks go to one call: neighbours share what is packed. A call has some 15
-/// microseconds of arithmetic at least; where there is much of it, sixteen calls are enough, or
-/// calls of 200 microseconds.
-int64_t tasks_in_a_call(int64_t tasks, double operations_in_a_task) {
-  constexpr double least = 1 << 20, enough = 1 << 24;
-  const auto fit = [&](double operations) {
-    return static_cast<int64_t>(std::clamp(operations / (operations_in_a_task + 1), 1.0, 1e6));
-  };
-  return std::max(fit(least), std::min(fit(enough), tasks / 16));
-}
-
 template <class T>
 void multiply(const ForwardContext& c, const Product<T>& product) {
   const auto& kernel = kernels::kernels<kernels::GemmTable>().of<T>();
@@ -167,9 +156,7 @@ void multiply(const ForwardContext& c, const Product<T>& product) {
   const GemmPlan plan = kernel.plan(g);
   const int64_t tasks = plan.tasks * product.repeats;
   if (tasks == 0) return;
-  const double operations = 2.0 * static_cast<double>(g.m) * static_cast<double>(g.n) *
-                            static_cast<double>(g.k * g.batch) / static_cast<double>(plan.tasks);
-  const int64_t group = tasks_in_a_call(tasks, operations);
+  const int64_t group = kernels::tasks_in_a_call(g, plan, product.repeats);
   c.parallel((tasks + group - 1) / group, [&](int64_t part) {
     void* scratch = worker_scratch(static_cast<int64_t>(plan.scratch_bytes));
     const int64_t end = std::min(tasks, (part + 1) * group);

@@ -207,6 +207,16 @@ TEMPLATE_TEST_CASE("gemm: all sizes and transpositions", "[gemm]", float, double
   }
 }
 
+TEMPLATE_TEST_CASE("gemm: register tiles of every height and width", "[gemm]", float, double) {
+  for (int64_t m = 1; m <= 29; ++m) {
+    for (const int64_t n : {6, 12, 16, 27, 32, 40, 48, 61, 64, 77, 96, 126, 128}) {
+      for (const bool a_transposed : {false, true}) {
+        check<TestType>({.m = m, .n = n, .k = 4 + m % 4, .a_transposed = a_transposed});
+      }
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("gemm: strides that are 1 in no direction", "[gemm]", float, double) {
   for (const int64_t m : {1, 5, 33}) {
     for (const int64_t n : {1, 4, 37}) {
@@ -326,7 +336,8 @@ TEMPLATE_TEST_CASE("gemm: large ones, cut into many tasks", "[gemm]", float, dou
 }
 
 TEMPLATE_TEST_CASE("gemm: the order of tasks changes no bit", "[gemm]", float, double) {
-  for (const bool transposed : {false, true}) {
+  for (const auto& [a_transposed, transposed] :
+       {std::pair{false, false}, {false, true}, {true, false}}) {
     for (const auto& [m, n, k, batch] : {std::tuple{200, 330, 300, 1},
                                          {700, 1200, 65, 1},
                                          {2, 4000, 900, 1},
@@ -335,7 +346,8 @@ TEMPLATE_TEST_CASE("gemm: the order of tasks changes no bit", "[gemm]", float, d
                                          {20, 20, 20, 1000}}) {
       Gemm<TestType> g;
       g.m = m, g.n = n, g.k = k, g.batch = batch;
-      g.a_row = k, g.a_batch = m * k, g.c_row = n, g.c_batch = m * n, g.b_batch = k * n;
+      g.a_row = a_transposed ? 1 : k, g.a_col = a_transposed ? m : 1;
+      g.a_batch = m * k, g.c_row = n, g.c_batch = m * n, g.b_batch = k * n;
       g.b_row = transposed ? 1 : n, g.b_col = transposed ? k : 1;
       g.activation = Activation::tanh;
       const auto elements = [](int64_t count, int64_t seed) {

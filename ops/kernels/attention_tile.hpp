@@ -137,7 +137,7 @@ inline void copy_transposed(const T* from, int64_t stride, int64_t n, int64_t wi
 /// Calls body(first, rows) for m rows shared out among as few register tiles as they need.
 template <class Body>
 inline void for_each_group(int64_t m, const Body& body) {
-  const int64_t groups = blocks_of(m, tile_rows);
+  const int64_t groups = blocks_of(m, usual_rows);
   for (int64_t g = 0; g < groups; ++g) {
     const int64_t first = m * g / groups;
     body(first, m * (g + 1) / groups - first);
@@ -151,34 +151,36 @@ inline void multiply_seen(int64_t m, Range within, int64_t k, const T* a, int64_
                           int64_t b_row, T* c, int64_t c_row, T alpha, const Range* seen) {
   constexpr int64_t L = lanes<T>;
   const Finish<T> finish{alpha, T(0), nullptr};
-  const int64_t most = tile_vectors(static_cast<int>(min_of(m, tile_rows))) * L;
+  const int64_t most = tile_vectors(static_cast<int>(min_of(m, usual_rows))) * L;
   for (int64_t j = within.begin; j < within.end; j += most) {
     const int64_t width = min_of(within.end - j, most);
     for_each_group(m, [&](int64_t i, int64_t rows) {
       if (seen[i].begin >= j + width || seen[i + rows - 1].end <= j) return;
-      tiles<T>[0][rows - 1][width / L - 1](k, a + i * a_row, a_row, 1, b + j, b_row,
-                                           c + i * c_row + j, c_row, L, finish);
+      tile_of<T>(ARows::rows, rows, width / L, L)(k, a + i * a_row, a_row, b + j, b_row,
+                                                  c + i * c_row + j, c_row, L, finish);
     });
   }
 }
 
-/// C[m, n] += A B, where each group of rows sums only over the range of k that one of them has.
+/// C[m, n] += A B, where each group of rows sums only over the range of k that one of them has. A
+/// is adjacent in one direction.
 /// C has room for whole vectors; B is read in whole vectors where b_padded.
 template <class T>
 inline void add_product(int64_t m, int64_t n, const T* a, int64_t a_row, int64_t a_col, const T* b,
                         int64_t b_row, bool b_padded, T* c, int64_t c_row, const Range* seen) {
   constexpr int64_t L = lanes<T>;
   const Finish<T> finish{T(1), T(1), nullptr};
+  const ARows a_rows = a_col == 1 ? ARows::rows : ARows::columns;
   const int64_t end = padded<T>(n);
-  const int64_t most = tile_vectors(static_cast<int>(min_of(m, tile_rows))) * L;
+  const int64_t most = tile_vectors(static_cast<int>(min_of(m, usual_rows))) * L;
   for (int64_t j = 0; j < end; j += most) {
     const int64_t width = min_of(end - j, most);
     const int64_t last = b_padded || j + width <= n ? L : L - (end - n);
     for_each_group(m, [&](int64_t i, int64_t rows) {
       const Range sum{seen[i].begin, seen[i + rows - 1].end};
       if (sum.begin >= sum.end) return;
-      tiles<T>[last != L][rows - 1][width / L - 1](
-          sum.end - sum.begin, a + i * a_row + sum.begin * a_col, a_row, a_col,
+      tile_of<T>(a_rows, rows, width / L, last)(
+          sum.end - sum.begin, a + i * a_row + sum.begin * a_col, a_row * a_col,
           b + sum.begin * b_row + j, b_row, c + i * c_row + j, c_row, last, finish);
     });
   }

@@ -16,7 +16,7 @@ constexpr int64_t block_depth = 256;
 constexpr int64_t block_bytes = 2048;
 
 // A row block of A that is read down columns, and spreads over more than this, falls out of L1.
-constexpr int64_t pack_a_bytes = 32768;
+constexpr int64_t pack_a_bytes = 65536;
 
 // Work worth a task of its own, in multiply-adds of floats: some 30 microseconds with AVX-512.
 constexpr int64_t task_work = int64_t{1} << 21;
@@ -24,6 +24,9 @@ constexpr int64_t most_tasks = 32;
 
 // Row blocks of A packed at a time.
 constexpr int64_t packed_blocks = 8;
+
+// An operand of more than this is taken to lie far away.
+constexpr int64_t near_bytes = 262144;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -41,7 +44,7 @@ template <class T>
 int64_t packed_rows(const Gemm<T>& g, const GemmPlan& plan) {
   if (!plan.pack_a) return 0;
   const int64_t depth = ceil_div(g.k, plan.k_blocks);
-  return ceil_div(packed_blocks * tile_rows * depth, lanes<T>) * lanes<T>;
+  return ceil_div(packed_blocks * ceil_div(g.m, plan.row_blocks), lanes<T>) * lanes<T> * depth;
 }
 
 /// The same product with fewer items, or more columns than one, where the strides allow it.
@@ -96,6 +99,15 @@ Form form_of(const Gemm<T>& g) {
   return copy ? Form::packed : Form::tiles;
 }
 
+/// Whether rows of A are copied, to lie side by side.
+template <class T>
+bool packs_a(const Gemm<T>& g, const GemmPlan& plan) {
+  constexpr auto size = static_cast<int64_t>(sizeof(T));
+  if (g.a_col == 1 || g.m == 1 || g.k == 0) return false;
+  if (g.a_row != 1) return true;
+  return plan.row_blocks > 1 && g.k * g.a_col * size > pack_a_bytes;
+}
+
 template <class T>
 GemmPlan plan(const Gemm<T>& given) {
   const Gemm<T> g = simplify(given);
@@ -107,12 +119,13 @@ GemmPlan plan(const Gemm<T>& given) {
     plan.row_blocks = ceil_div(g.m, dot_rows);
     plan.panels = ceil_div(g.n, 8);
   } else {
-    plan.row_blocks = ceil_div(g.m, tile_rows);
-    const int vectors = tile_vectors(static_cast<int>(ceil_div(g.m, plan.row_blocks)));
-    plan.panels = ceil_div(ceil_div(g.n, lanes<T>), vectors);
+    // As many vectors as go with the usual rows, then as many rows as go with the vectors.
+    const int64_t rows = ceil_div(g.m, ceil_div(g.m, usual_rows)),
+                  vectors = ceil_div(g.n, lanes<T>);
+    plan.panels = ceil_div(vectors, tile_vectors(static_cast<int>(rows)));
+    plan.row_blocks = ceil_div(g.m, rows_beside(ceil_div(vectors, plan.panels)));
     plan.k_blocks = larger(1, (g.k + block_depth / 2) / block_depth);
-    plan.pack_a = g.a_col != 1 && plan.row_blocks > 1 &&
-                  g.k * g.a_col * static_cast<int64_t>(sizeof(T)) > pack_a_bytes;
+    plan.pack_a = packs_a(g, plan);
   }
 
   // Products with a short side wait for memory: it counts as 8.
@@ -132,7 +145,10 @@ GemmPlan plan(const Gemm<T>& given) {
       const bool can_rows = plan.row_tasks * 2 <= plan.row_blocks && rows >= 2 * shortest;
       const bool can_columns = plan.panel_tasks * 2 <= plan.panels;
       if (!can_rows && !can_columns) break;
-      const bool columns_first = plan.form == Form::packed ? columns >= 256 : columns >= rows;
+      // A copied A is copied again for each column of tasks.
+      const bool columns_first = plan.pack_a                 ? rows < 2 * shortest
+                                 : plan.form == Form::packed ? columns >= 256
+                                                             : columns >= rows;
       if (can_columns && (columns_first || !can_rows)) {
         plan.panel_tasks *= 2;
       } else {
@@ -160,19 +176,39 @@ struct Region {
   int64_t row_first, row_last, panel_first, panel_last;
 };
 
+/// What the items of a batch have in common.
 template <class T>
-void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Region& region, T* scratch) {
+struct Layout {
+  Layout(const Gemm<T>& g, const GemmPlan& plan)
+      : rows(g.m, plan.row_blocks),
+        panels(ceil_div(g.n, lanes<T>), plan.panels),
+        depths(g.k, plan.k_blocks),
+        group_panels(plan.panels == 1 ? 1 : panels_together<T>(panels)),
+        pack_b(plan.form == Form::packed),
+        apart(!pack_b && g.k * g.n > near_elements),
+        a_rows(!plan.pack_a && g.a_col == 1 ? ARows::rows : ARows::columns),
+        far_a(a_rows == ARows::rows && g.m * g.k > near_elements) {}
+  Parts rows, panels, depths;
+  int64_t group_panels;
+  bool pack_b, apart;
+  ARows a_rows;  // A single row is both; a copy lies side by side.
+  bool far_a;
+
+ private:
+  static constexpr int64_t near_elements = near_bytes / static_cast<int64_t>(sizeof(T));
+};
+
+template <class T>
+void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
+               const Region& region, T* scratch) {
   constexpr int64_t L = lanes<T>;
-  const Parts rows(g.m, plan.row_blocks), panels(ceil_div(g.n, L), plan.panels);
-  const auto column = [&](int64_t panel) { return panels.begin(panel) * L; };
-  const bool pack_b = plan.form == Form::packed;
+  const auto& [rows, panels, depths, group_panels, pack_b, apart, a_rows, far_a] = layout;
+  const auto column = [&panels = panels](int64_t panel) { return panels.begin(panel) * L; };
   T* const packed_a = scratch;
   T* const packed_b = scratch + packed_rows(g, plan);
-  const int64_t group_panels = panels_together<T>(panels);
   for (int64_t panel = region.panel_first; panel < region.panel_last; panel += group_panels) {
     const int64_t panel_end = smaller(panel + group_panels, region.panel_last);
     const int64_t begin = column(panel), end = smaller(column(panel_end), g.n);
-    const Parts depths(g.k, plan.k_blocks);
     for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
       const int64_t p = depths.begin(k_block), depth = depths.begin(k_block + 1) - p;
       const bool final = k_block + 1 == plan.k_blocks;
@@ -184,26 +220,33 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Region& region, T* 
       for (int64_t block = region.row_first; block < region.row_last; ++block) {
         const int64_t i = rows.begin(block), height = rows.begin(block + 1) - i;
         const T* a = g.a + i * g.a_row + p * g.a_col;
-        int64_t a_row = g.a_row, a_col = g.a_col;
+        int64_t a_step = a_rows == ARows::rows ? g.a_row : g.a_col;
         if (plan.pack_a) {
           const int64_t first = block - (block - region.row_first) % packed_blocks;
+          const int64_t high =
+              rows.begin(smaller(first + packed_blocks, region.row_last)) - rows.begin(first);
+          a_step = ceil_div(high, L) * L;
           if (block == first) {
-            pack_rows(g.a + p * g.a_col, g.a_row, g.a_col, rows, first,
-                      smaller(first + packed_blocks, region.row_last), depth, packed_a);
+            pack_panel(g.a + rows.begin(first) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth,
+                       high, packed_a, a_step);
           }
-          a = packed_a + (i - rows.begin(first)) * depth;
-          a_row = 1;
-          a_col = height;
+          a = packed_a + (i - rows.begin(first));
         }
         T* const c = g.c + i * g.c_row;
+        const bool next = far_a && block + 1 < region.row_last;
         for (int64_t q = panel; q < panel_end; ++q) {
+          // The next block's rows are asked for meanwhile, some with each panel.
+          for (int64_t r = q - panel; next && r < height; r += panel_end - panel) {
+            prefetch_row(a + (height + r) * g.a_row, depth);
+          }
           const int64_t j = column(q), width = column(q + 1) - j;
           const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
           const T* const b = pack_b ? packed_b + (j - begin) * depth : g.b + p * g.b_row + j;
           const Finish<T> finish{g.alpha, k_block == 0 ? g.beta : T(1),
                                  final && g.bias != nullptr ? g.bias + j : nullptr};
-          tiles<T>[last != L][height - 1][width / L - 1](
-              depth, a, a_row, a_col, b, pack_b ? width : g.b_row, c + j, g.c_row, last, finish);
+          const auto tile = apart ? tile_of<T, true>(a_rows, height, width / L, last)
+                                  : tile_of<T>(a_rows, height, width / L, last);
+          tile(depth, a, a_step, b, pack_b ? width : g.b_row, c + j, g.c_row, last, finish);
         }
         if (final) activate(g.activation, height, end - begin, c + begin, g.c_row);
       }
@@ -234,6 +277,7 @@ void run_dots(const Gemm<T>& g, const GemmPlan& plan, const Region& region, T* s
 template <class T>
 void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
   const Gemm<T> g = simplify(given);
+  const Layout<T> layout(g, plan);
   const auto run_item = [&](int64_t item, const Region& region) {
     Gemm<T> one = g;
     one.a += item * g.a_batch;
@@ -242,7 +286,7 @@ void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t firs
     if (plan.form == Form::dots || plan.form == Form::dots_packed) {
       run_dots(one, plan, region, static_cast<T*>(scratch));
     } else {
-      run_tiles(one, plan, region, static_cast<T*>(scratch));
+      run_tiles(one, plan, layout, region, static_cast<T*>(scratch));
     }
   };
   const int64_t parts = plan.row_tasks * plan.panel_tasks;

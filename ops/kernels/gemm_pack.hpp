@@ -8,7 +8,8 @@ namespace rapt::kernels::RAPT_KERNEL_ISA {
 
 /// n cut into even parts, the longer ones first.
 struct Parts {
-  Parts(int64_t n, int64_t count) : base(n / count), extra(n % count) {}
+  Parts(int64_t n, int64_t count)
+      : base(count == 1 ? n : n / count), extra(count == 1 ? 0 : n % count) {}
   int64_t begin(int64_t i) const { return i * base + (i < extra ? i : extra); }
   int64_t base, extra;
 };
@@ -112,6 +113,13 @@ inline void pack_columns(const T* b, int64_t b_col, int64_t k, int64_t columns, 
   }
 }
 
+/// Asks for n elements that will be read soon.
+template <class T>
+inline void prefetch_row(const T* p, int64_t n) {
+  constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < n; i += line) __builtin_prefetch(p + i);
+}
+
 /// B[k, columns] to out[k, width], where width is the columns rounded up to whole vectors.
 template <class T>
 inline void pack_panel(const T* b, int64_t b_row, int64_t b_col, int64_t k, int64_t columns, T* out,
@@ -121,6 +129,7 @@ inline void pack_panel(const T* b, int64_t b_row, int64_t b_col, int64_t k, int6
     const int64_t whole = columns / L * L;
     const Tail<T> tail(columns > whole ? columns - whole : 1);
     for (int64_t p = 0; p < k; ++p) {
+      prefetch_row(b + rows_ahead * b_row, columns);
       for (int64_t j = 0; j < whole; j += L) store(out + j, load(b + j));
       if (columns > whole) store(out + whole, tail.load(b + whole));
       b += b_row;
@@ -134,46 +143,6 @@ inline void pack_panel(const T* b, int64_t b_row, int64_t b_col, int64_t k, int6
     for (int64_t p = 0; p < k; ++p) {
       for (int64_t j = 0; j < width; ++j) {
         out[p * width + j] = b[p * b_row + (j < columns ? j : columns - 1) * b_col];
-      }
-    }
-  }
-}
-
-template <class T, int R>
-inline void pack_rows_of(const T* a, int64_t a_row, int64_t a_col, int64_t k, T* out) {
-  for (int64_t p = 0; p < k; ++p) {
-    if (a_row == 1) {
-      __builtin_memcpy(out, a, R * sizeof(T));
-    } else {
-#pragma GCC unroll 8
-      for (int i = 0; i < R; ++i) out[i] = a[i * a_row];
-    }
-    a += a_col;
-    out += R;
-  }
-}
-
-/// Row blocks first to last of A[m, k], each to [k, its rows], one after the other; together, as
-/// neighbours in a column of A share cache lines.
-template <class T>
-inline void pack_rows(const T* a, int64_t a_row, int64_t a_col, const Parts& parts, int64_t first,
-                      int64_t last, int64_t k, T* out) {
-  const int64_t begin = parts.begin(first);
-  constexpr int64_t step = 8;
-  for (int64_t p = 0; p < k; p += step) {
-    const int64_t depth = k - p < step ? k - p : step;
-    for (int64_t block = first; block < last; ++block) {
-      const int64_t i = parts.begin(block), rows = parts.begin(block + 1) - i;
-      const T* from = a + i * a_row + p * a_col;
-      T* to = out + (i - begin) * k + p * rows;
-      if (rows == tile_rows) {
-        pack_rows_of<T, tile_rows>(from, a_row, a_col, depth, to);
-      } else if (rows == tile_rows - 1) {
-        pack_rows_of<T, tile_rows - 1>(from, a_row, a_col, depth, to);
-      } else {
-        for (int64_t q = 0; q < depth; ++q) {
-          for (int64_t r = 0; r < rows; ++r) to[q * rows + r] = from[q * a_col + r * a_row];
-        }
       }
     }
   }
