@@ -59,6 +59,8 @@ std::vector<Workload> kernel_workloads();
 std::vector<Workload> graph_workloads();
 /// Whole training steps.
 std::vector<Workload> model_workloads();
+/// Translation by beam search.
+std::vector<Workload> decoding_workloads();
 
 struct Timing {
   double median, least;  // seconds a run

@@ -51,6 +51,7 @@ std::vector<Workload> workloads() {
   std::vector<Workload> all = kernel_workloads();
   for (Workload& workload : graph_workloads()) all.push_back(std::move(workload));
   for (Workload& workload : model_workloads()) all.push_back(std::move(workload));
+  for (Workload& workload : decoding_workloads()) all.push_back(std::move(workload));
   return all;
 }
 

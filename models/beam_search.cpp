@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <rapt/framework/error.hpp>
 #include <rapt/models/beam_search.hpp>
+#include <rapt/models/writing_rules.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/gather.hpp>
 #include <rapt/ops/reduce.hpp>
@@ -14,40 +14,21 @@ namespace {
 
 constexpr double impossible = -std::numeric_limits<double>::infinity();
 
-double normalised(const BeamOptions& o, double log_probability, int64_t length) {
-  const auto L = static_cast<double>(std::max<int64_t>(length, 1));
-  switch (o.norm) {
-    case LengthNorm::power:
-      return log_probability / std::pow(L, o.alpha);
-    case LengthNorm::gnmt:
-      return log_probability / std::pow((5 + L) / 6, o.alpha);
-    default:
-      return log_probability;
-  }
-}
-
-/// All sentences' tokens as one tree: hypotheses share their beginnings.
-struct Token {
-  int32_t token;
-  int32_t before;  // -1: the first
-};
-
 /// A hypothesis that goes on. `row` is the one that its last step had.
 struct Live {
-  int32_t node = -1;
+  int32_t node = -1;  // of the token tree
   int32_t row = 0;
   double log_probability = 0;
 };
 
 struct Candidate {
-  int32_t from;  // the sentence's live hypothesis
+  size_t from;  // the sentence's live hypothesis
   int32_t token;
   double log_probability;
 };
 
 struct Sentence {
   int32_t number = 0;
-  int64_t most = 0;  // tokens, without the end mark
   std::vector<Live> live;
   std::vector<Hypothesis> done = {};
 };
@@ -55,29 +36,26 @@ struct Sentence {
 class Search {
  public:
   Search(StepModel& model, const BeamOptions& options)
-      : options_(options), stepper_(model), never_(options.never) {
-    check(model);
-    never_.push_back(options.pad);
-    if (options.begin >= 0) never_.push_back(options.begin);
-    for (int64_t i = 0; i < model.sentences(); ++i) {
-      const auto asked =
-          static_cast<int64_t>(options.length_factor * static_cast<double>(model.source_length(i)));
-      int64_t most = std::min(asked + options.length_extra, options.max_length);
-      most = std::max({most, options.min_length, static_cast<int64_t>(prefix(i).size())});
-      const int64_t room = model.most_steps() - (has_end() ? 1 : 0);
-      if (static_cast<int64_t>(prefix(i).size()) > room) {
-        throw Error(
-            fmt::format("beam_search: the prefix of sentence {} has {} tokens, the model "
-                        "has room for {}",
-                        i, prefix(i).size(), room));
-      }
-      live_.push_back({static_cast<int32_t>(i), std::min(most, room), {Live{}}});
+      : options_(options), rules_("beam_search", options, model), stepper_(model) {
+    if (options.beam < 1 || options.best < 1 || options.best > options.beam) {
+      rules_.fail(fmt::format("expected 1 <= best <= beam, got best {} and beam {}", options.best,
+                              options.beam));
     }
+    if (!(options.alpha >= 0)) {
+      rules_.fail(fmt::format("alpha has to be at least 0, it is {}", options.alpha));
+    }
+    for (int64_t i = 0; i < model.sentences(); ++i) {
+      Live first;
+      // The first token of a prefix that stands for the begin mark is not written: it costs
+      // nothing.
+      if (rules_.begin() < 0) first.node = tree_.add(rules_.prefix(i)[0], -1);
+      live_.push_back({static_cast<int32_t>(i), {first}});
+    }
+    if (rules_.begin() < 0) written_ = 1;
     result_.resize(live_.size());
   }
 
   std::vector<std::vector<Hypothesis>> run() {
-    if (options_.begin < 0) begin_with_prefixes();
     retire();
     while (!live_.empty()) {
       step();
@@ -87,89 +65,41 @@ class Search {
   }
 
  private:
-  bool has_end() const { return options_.end >= 0; }
-
-  const std::vector<int32_t>& prefix(int64_t sentence) const {
-    static const std::vector<int32_t> none;
-    return options_.prefixes.empty() ? none : options_.prefixes[static_cast<size_t>(sentence)];
-  }
-
-  void check(const StepModel& model) const {
-    const BeamOptions& o = options_;
-    const auto fail = [](const std::string& message) { throw Error("beam_search: " + message); };
-    if (o.beam < 1 || o.best < 1 || o.best > o.beam) {
-      fail(fmt::format("expected 1 <= best <= beam, got best {} and beam {}", o.best, o.beam));
-    }
-    if (!(o.alpha >= 0)) fail(fmt::format("alpha has to be at least 0, it is {}", o.alpha));
-    if (!(o.length_factor >= 0) || o.length_extra < 0 || o.max_length < 0 || o.min_length < 0) {
-      fail("a limit of the length is below 0");
-    }
-    if (o.min_length > o.max_length) {
-      fail(fmt::format("min_length {} is above max_length {}", o.min_length, o.max_length));
-    }
-    const auto sentences = static_cast<size_t>(model.sentences());
-    if (!o.prefixes.empty() && o.prefixes.size() != sentences) {
-      fail(fmt::format("{} prefixes for {} sentences", o.prefixes.size(), sentences));
-    }
-    for (const auto& tokens : o.prefixes) {
-      if (o.begin < 0 && tokens.empty()) fail("without a begin mark every prefix needs a token");
-      if (has_end() && std::find(tokens.begin(), tokens.end(), o.end) != tokens.end()) {
-        fail("a prefix holds the end mark");
-      }
-    }
-    if (o.begin < 0 && o.prefixes.empty() && sentences > 0) {
-      fail("without a begin mark there have to be prefixes");
-    }
-  }
-
-  /// The first token of each prefix is given, not written: it costs nothing.
-  void begin_with_prefixes() {
-    for (Sentence& s : live_) {
-      nodes_.push_back({prefix(s.number)[0], -1});
-      s.live[0].node = static_cast<int32_t>(nodes_.size()) - 1;
-    }
-    written_ = 1;
-  }
-
-  /// The token that a sentence has to write now, or -1.
-  int32_t forced(const Sentence& s) const {
-    const auto& tokens = prefix(s.number);
-    const auto at = static_cast<size_t>(written_);
-    if (at < tokens.size()) return tokens[at];
-    return written_ >= s.most && has_end() ? options_.end : -1;
-  }
-
   /// Rows of the live hypotheses, the same number for each sentence: those that have fewer repeat
   /// their first.
-  StepInput rows() {
+  StepInput rows() const {
     StepInput input;
     size_t width = 1;
     for (const Sentence& s : live_) width = std::max(width, s.live.size());
-    for (Sentence& s : live_) {
+    for (const Sentence& s : live_) {
       input.sentences.push_back(s.number);
       for (size_t j = 0; j < width; ++j) {
         const Live& hypothesis = s.live[j < s.live.size() ? j : 0];
         const int32_t node = hypothesis.node;
-        input.tokens.push_back(node < 0 ? options_.begin : nodes_[static_cast<size_t>(node)].token);
+        input.tokens.push_back(node < 0 ? rules_.begin() : tree_.token(node));
         if (!first_) input.parents.push_back(hypothesis.row);
       }
     }
     return input;
   }
 
-  void step() {
-    StepInput input = rows();
-    const int64_t width = input.width();
-    std::vector<int32_t> forced_tokens;
+  /// What the model says of one step.
+  struct Scores {
+    Tensor values, tokens;  // [R, K]: the likeliest of each row; empty where all is forced
+    Tensor forced;          // [R, 1]; empty where nothing is
+  };
+
+  Scores scores_of(StepInput input) {
+    std::vector<int32_t> forced;
     bool any_forced = false, any_free = false;
     for (const Sentence& s : live_) {
-      const int32_t token = forced(s);
+      const int32_t token = rules_.forced(s.number, written_);
       (token >= 0 ? any_forced : any_free) = true;
-      forced_tokens.insert(forced_tokens.end(), static_cast<size_t>(width), std::max(token, 0));
+      forced.insert(forced.end(), static_cast<size_t>(input.width()), std::max(token, 0));
     }
     // Of a row's likeliest, some may not be written, and one may be the end.
-    const auto wanted = options_.beam + 1 + static_cast<int64_t>(never_.size());
-    const std::vector<Tensor> chosen =
+    const auto wanted = options_.beam + 1 + static_cast<int64_t>(rules_.never().size());
+    const std::vector<Tensor> values =
         stepper_.step(std::move(input), [&](const Var& scores) -> std::vector<Var> {
           const Var total = logsumexp(scores, {1}, true);  // [R, 1]
           std::vector<Var> vars;
@@ -178,59 +108,62 @@ class Search {
             vars = {top - total, top.output(1)};
           }
           if (any_forced) {
-            const Tensor tokens = tensor(forced_tokens, {scores.size(0), 1});
-            vars.push_back(gather(scores, 1, tokens) - total);
+            vars.push_back(gather(scores, 1, tensor(forced, {scores.size(0), 1})) - total);
           }
           return vars;
         });
+    Scores scores;
+    if (any_free) {
+      scores.values = values[0];
+      scores.tokens = values[1];
+    }
+    if (any_forced) scores.forced = values.back();
+    return scores;
+  }
+
+  void step() {
+    StepInput input = rows();
+    const int64_t width = input.width();
+    const Scores scores = scores_of(std::move(input));
     for (size_t i = 0; i < live_.size(); ++i) {
-      const auto first = static_cast<int64_t>(i) * width;
+      Sentence& s = live_[i];
+      const int64_t first_row = static_cast<int64_t>(i) * width;
       std::vector<Candidate> candidates;
-      const int32_t token = forced(live_[i]);
-      for (size_t j = 0; j < live_[i].live.size(); ++j) {
-        const int64_t row = first + static_cast<int64_t>(j);
-        if (token >= 0) {
-          add(candidates, live_[i], j, token, at(chosen.back(), row));
+      const int32_t forced = rules_.forced(s.number, written_);
+      for (size_t j = 0; j < s.live.size(); ++j) {
+        const int64_t row = first_row + static_cast<int64_t>(j);
+        if (forced >= 0) {
+          add(candidates, s, j, forced, scores.forced, row);
           continue;
         }
-        const int64_t count = chosen[0].shape()[1];
-        const int32_t* tokens = chosen[1].data<int32_t>().data() + row * count;
-        for (int64_t k = 0; k < count; ++k) {
-          if (may_write(tokens[k])) {
-            add(candidates, live_[i], j, tokens[k], at(chosen[0], row * count + k));
+        const int64_t count = scores.tokens.shape()[1];
+        const int32_t* tokens = scores.tokens.data<int32_t>().data();
+        for (int64_t k = row * count; k < (row + 1) * count; ++k) {
+          if (rules_.allows(tokens[k], written_)) {
+            add(candidates, s, j, tokens[k], scores.values, k);
           }
         }
       }
-      select(live_[i], std::move(candidates), first);
+      select(s, std::move(candidates), static_cast<int32_t>(first_row));
     }
     first_ = false;
     ++written_;
   }
 
-  static double at(const Tensor& values, int64_t i) {
-    return static_cast<double>(values.data<float>()[static_cast<size_t>(i)]);
-  }
-
-  bool may_write(int32_t token) const {
-    if (token == options_.end && has_end()) return written_ >= options_.min_length;
-    return std::find(never_.begin(), never_.end(), token) == never_.end();
-  }
-
-  static void add(std::vector<Candidate>& candidates, const Sentence& s, size_t from, int32_t token,
-                  double log_probability) {
-    if (std::isnan(log_probability)) {
-      throw Error(
-          fmt::format("beam_search: the model's scores for sentence {} hold a NaN or only "
-                      "infinities",
-                      s.number));
+  void add(std::vector<Candidate>& candidates, const Sentence& s, size_t from, int32_t token,
+           const Tensor& values, int64_t at) const {
+    const double more = values.data<float>()[static_cast<size_t>(at)];
+    if (std::isnan(more)) {
+      rules_.fail(fmt::format(
+          "the model's scores for sentence {} hold a NaN, or nothing but infinities", s.number));
     }
-    if (log_probability == impossible) return;
-    candidates.push_back(
-        {static_cast<int32_t>(from), token, s.live[from].log_probability + log_probability});
+    if (more != impossible) {
+      candidates.push_back({from, token, s.live[from].log_probability + more});
+    }
   }
 
-  /// The best candidates become the sentence's hypotheses. `first` is the row of its first.
-  void select(Sentence& s, std::vector<Candidate> candidates, int64_t first) {
+  /// The best candidates become the sentence's hypotheses. `first_row` is its first one's.
+  void select(Sentence& s, std::vector<Candidate> candidates, int32_t first_row) {
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) {
                        return a.log_probability > b.log_probability;
@@ -239,29 +172,36 @@ class Search {
     std::vector<Live> next;
     for (size_t rank = 0; rank < candidates.size() && next.size() < beam; ++rank) {
       const Candidate& c = candidates[rank];
-      const Live& from = s.live[static_cast<size_t>(c.from)];
-      if (c.token == options_.end && has_end()) {
-        if (rank < beam) finish(s, from.node, c.log_probability, written_ + 1);
+      const int32_t node = s.live[c.from].node;
+      if (rules_.has_end() && c.token == rules_.end()) {
+        if (rank < beam) finish(s, node, c.log_probability, written_ + 1);
         continue;
       }
-      nodes_.push_back({c.token, from.node});
-      next.push_back({static_cast<int32_t>(nodes_.size()) - 1, static_cast<int32_t>(first) + c.from,
-                      c.log_probability});
+      next.push_back(
+          {tree_.add(c.token, node), first_row + static_cast<int32_t>(c.from), c.log_probability});
     }
     s.live = std::move(next);
   }
 
-  void finish(Sentence& s, int32_t node, double log_probability, int64_t length) const {
-    Hypothesis h{{}, log_probability, normalised(options_, log_probability, length)};
-    for (; node >= 0; node = nodes_[static_cast<size_t>(node)].before) {
-      h.tokens.push_back(nodes_[static_cast<size_t>(node)].token);
+  double normalised(double log_probability, int64_t length) const {
+    const auto L = static_cast<double>(std::max<int64_t>(length, 1));
+    switch (options_.norm) {
+      case LengthNorm::power:
+        return log_probability / std::pow(L, options_.alpha);
+      case LengthNorm::gnmt:
+        return log_probability / std::pow((5 + L) / 6, options_.alpha);
+      default:
+        return log_probability;
     }
-    std::reverse(h.tokens.begin(), h.tokens.end());
-    s.done.push_back(std::move(h));
   }
 
-  bool is_done(Sentence& s) {
-    if (!has_end() && written_ >= s.most) {
+  void finish(Sentence& s, int32_t node, double log_probability, int64_t length) const {
+    s.done.push_back({tree_.path(node), log_probability, normalised(log_probability, length)});
+  }
+
+  bool is_done(Sentence& s) const {
+    const int64_t most = rules_.most(s.number);
+    if (!rules_.has_end() && written_ >= most) {
       for (const Live& h : s.live) finish(s, h.node, h.log_probability, written_);
       return true;
     }
@@ -274,10 +214,10 @@ class Search {
     for (const Hypothesis& h : s.done) scores.push_back(h.score);
     const auto last = scores.begin() + (options_.best - 1);
     std::nth_element(scores.begin(), last, scores.end(), std::greater<>());
-    // More tokens can only lower a log-probability; the norm changes in one direction.
+    // More tokens can only lower a log-probability, and the norm falls or rises with the length: no
+    // length between these two is worth more than both.
     const double likeliest = s.live.front().log_probability;
-    return *last >= std::max(normalised(options_, likeliest, written_ + 1),
-                             normalised(options_, likeliest, s.most + 1));
+    return *last >= std::max(normalised(likeliest, written_ + 1), normalised(likeliest, most + 1));
   }
 
   /// Lets sentences go that are done.
@@ -295,9 +235,9 @@ class Search {
   }
 
   const BeamOptions& options_;
+  const WritingRules rules_;
   Stepper stepper_;
-  std::vector<int32_t> never_;
-  std::vector<Token> nodes_;
+  TokenTree tree_;
   std::vector<Sentence> live_;
   std::vector<std::vector<Hypothesis>> result_;
   int64_t written_ = 0;  // tokens of every live hypothesis

@@ -1,6 +1,7 @@
 // All of rapt in one include.
 #pragma once
 
+#include <rapt/framework/average.hpp>
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
@@ -14,6 +15,7 @@
 #include <rapt/models/decoding.hpp>
 #include <rapt/models/linear.hpp>
 #include <rapt/models/recurrent.hpp>
+#include <rapt/models/sampling.hpp>
 #include <rapt/models/seq2seq.hpp>
 #include <rapt/models/step_model.hpp>
 #include <rapt/models/transformer.hpp>
@@ -21,6 +23,7 @@
 #include <rapt/ops/attention.hpp>
 #include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/check_gradient.hpp>
+#include <rapt/ops/draw.hpp>
 #include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/embedding.hpp>

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <rapt/framework/error.hpp>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/scope.hpp>
 #include <rapt/framework/tape.hpp>
@@ -48,9 +51,28 @@ GruSeq2Seq::Encoded GruSeq2Seq::encode(const Arg& source) const {
 
 Attended GruSeq2Seq::look(const Encoded& encoded, const Var& state) const {
   const Mask mask = lengths(encoded.lengths);
-  if (additive) return (*additive)(state, encoded.keys, encoded.memory, mask);
-  if (dot) return (*dot)(state, encoded.keys, encoded.memory, mask);
-  return {encoded.context, Var()};
+  const int64_t sentences = encoded.context.size(0), rows = state.size(0);
+  if (rows == sentences) {
+    if (additive) return (*additive)(state, encoded.keys, encoded.memory, mask);
+    if (dot) return (*dot)(state, encoded.keys, encoded.memory, mask);
+    return {encoded.context, Var()};
+  }
+  if (sentences == 0 || rows % sentences != 0) {
+    throw Error(fmt::format("step: {} rows are no multiple of {} sentences; at {}", rows, sentences,
+                            to_string(Scope::current()->where())));
+  }
+  // Several rows look at one sentence: they are its queries.
+  const int64_t width = rows / sentences;
+  const Var queries = reshape(state, {sentences, width, state.size(1)});  // [L, W, H]
+  if (!additive && !dot) {
+    const int64_t C = encoded.context.size(1);
+    const Var context = broadcast_to(unsqueeze(encoded.context, 1), {sentences, width, C});
+    return {reshape(context, {rows, C}), Var()};
+  }
+  const Attended seen = additive ? (*additive)(queries, encoded.keys, encoded.memory, mask)
+                                 : (*dot)(queries, encoded.keys, encoded.memory, mask);
+  return {reshape(seen.context, {rows, seen.context.size(2)}),
+          reshape(seen.weights, {rows, seen.weights.size(2)})};
 }
 
 Var GruSeq2Seq::logits_of(std::initializer_list<Var> parts) const {

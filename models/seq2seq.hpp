@@ -55,7 +55,8 @@ struct GruSeq2Seq {
     Var state;    // [B, H]
     Var weights;  // [B, S]; empty without attention
   };
-  /// One step of decoding: the tokens before it, int32 [B], and the state, [B, H].
+  /// One step of decoding: the tokens before it, int32 [B], and the state, [B, H]. With W rows a
+  /// sentence, one after the other (a beam), tokens are [B W], states [B W, H], and so is the rest.
   Step step(const Encoded& encoded, const Arg& tokens, const Arg& state) const;
 
   /// Teacher forcing: source int32 [B, S], target_in int32 [B, T] -> logits [B, T, V].

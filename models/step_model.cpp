@@ -80,8 +80,6 @@ CachePlace GrowingCache::place() const {
 
 // ---- models -------------------------------------------------------------------------------------
 
-namespace {
-
 int64_t checked_sentences(const Tensor& source) {
   if (!source || source.shape().rank() != 2 || source.dtype() != DType::int32) {
     throw Error(fmt::format("decoding: expected a source int32 [B, S], got {} {}",
@@ -90,6 +88,8 @@ int64_t checked_sentences(const Tensor& source) {
   }
   return source.shape()[0];
 }
+
+namespace {
 
 class TransformerSteps : public StepModel {
  public:

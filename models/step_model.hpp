@@ -79,8 +79,12 @@ class GrowingCache {
 /// Encodes a batch, source int32 [B, S] padded at the end, and gets ready to write. The model has
 /// to outlive what is returned, and must not change meanwhile.
 std::unique_ptr<StepModel> start(const Transformer& model, const Tensor& source);
+std::unique_ptr<StepModel> start(const GruSeq2Seq& model, const Tensor& source);
 /// Gets ready to write a number of texts, each from its first token on.
 std::unique_ptr<StepModel> start(const Gpt& model, int64_t texts);
+
+/// The number of sentences of a source. Throws Error where it is not int32 [B, S].
+int64_t checked_sentences(const Tensor& source);
 
 /// How the members of an ensemble agree.
 enum class Average {

@@ -1,5 +1,6 @@
 // Beam search against searching through everything.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
@@ -67,7 +68,7 @@ void enumerate(std::vector<int32_t>& row, size_t most, int32_t vocabulary,
 }
 
 TEST_CASE("a beam that is wide enough finds the best there is, in order") {
-  for (const uint64_t seed : {1, 2, 3}) {
+  for (const uint64_t seed : {1u, 2u, 3u}) {
     const Transformer model = tiny(seed);
     for (const LengthNorm norm : {LengthNorm::none, LengthNorm::power, LengthNorm::gnmt}) {
       for (const Stop stop : {Stop::exact, Stop::enough}) {
@@ -103,6 +104,236 @@ TEST_CASE("a beam that is wide enough finds the best there is, in order") {
       }
     }
   }
+}
+
+bool same(const std::vector<std::vector<Hypothesis>>& a,
+          const std::vector<std::vector<Hypothesis>>& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].size() != b[i].size()) return false;
+    for (size_t k = 0; k < a[i].size(); ++k) {
+      const Hypothesis &x = a[i][k], &y = b[i][k];
+      if (x.tokens != y.tokens || x.log_probability != y.log_probability || x.score != y.score) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+TEST_CASE("a beam of one is greedy") {
+  for (const uint64_t seed : {4u, 5u, 6u}) {
+    const Transformer model = tiny(seed);
+    const auto found = beam_search(model, source(), {.beam = 1, .max_length = 12});
+    for (int64_t i = 0; i < 3; ++i) {
+      std::vector<int32_t> in{begin}, tokens;
+      for (int t = 0; t < 12; ++t) {
+        const Tape tape;
+        const Var logits = model(source_of(i), tensor(in, {1, static_cast<int64_t>(in.size())}));
+        std::vector<float> last = select(logits, 1, logits.size(1) - 1).value().to_vector<float>();
+        last[pad] = last[begin] = -1e9f;
+        const auto best =
+            static_cast<int32_t>(std::max_element(last.begin(), last.end()) - last.begin());
+        if (best == end) break;
+        in.push_back(best);
+        tokens.push_back(best);
+      }
+      const Hypothesis& one = found[static_cast<size_t>(i)].at(0);
+      CHECK(one.tokens == tokens);
+      CHECK(one.log_probability == Approx(log_probability(model, source_of(i), tokens)));
+    }
+  }
+}
+
+TEST_CASE("an exact stop changes nothing but the time") {
+  // A search by hand over full recomputation, which never stops early.
+  for (const uint64_t seed : {7u, 8u}) {
+    const Transformer model = tiny(seed);
+    const size_t beam = 3, most = 6;
+    const auto found =
+        beam_search(model, source(),
+                    {.beam = 3, .best = 3, .alpha = 0.6, .max_length = 6, .stop = Stop::exact});
+    for (int64_t i = 0; i < 3; ++i) {
+      using Scored = std::pair<double, std::vector<int32_t>>;
+      std::vector<Scored> live{{0, {}}}, done;
+      for (size_t t = 0; t <= most; ++t) {
+        std::vector<Scored> next;
+        for (const Scored& from : live) {
+          for (int32_t v = 0; v < 6; ++v) {
+            if (v == pad || v == begin || (t == most && v != end)) continue;
+            std::vector<int32_t> tokens = from.second;
+            tokens.push_back(v);
+            next.emplace_back(log_probability(model, source_of(i), tokens, false), tokens);
+          }
+        }
+        std::sort(next.rbegin(), next.rend());
+        live.clear();
+        for (size_t rank = 0; rank < next.size() && live.size() < beam; ++rank) {
+          if (next[rank].second.back() != end) {
+            live.push_back(next[rank]);
+          } else if (rank < beam) {
+            const auto L = static_cast<double>(next[rank].second.size());
+            next[rank].second.pop_back();
+            done.emplace_back(next[rank].first / std::pow(L, 0.6), next[rank].second);
+          }
+        }
+      }
+      std::sort(done.rbegin(), done.rend());
+      const auto& best = found[static_cast<size_t>(i)];
+      REQUIRE(best.size() == std::min(done.size(), beam));
+      for (size_t n = 0; n < best.size(); ++n) {
+        CHECK(best[n].tokens == done[n].second);
+        CHECK(best[n].score == Approx(done[n].first).margin(1e-5));
+      }
+    }
+  }
+}
+
+TEST_CASE("sentences do not depend on their batch, nor bits on threads") {
+  const Transformer model = tiny(9, 40);
+  const BeamOptions options{.beam = 4, .best = 4, .max_length = 10};
+  const auto all = beam_search(model, source(), options);
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto alone = beam_search(model, source_of(i), options);
+    const auto& batched = all[static_cast<size_t>(i)];
+    REQUIRE(alone[0].size() == batched.size());
+    for (size_t n = 0; n < batched.size(); ++n) {
+      CHECK(alone[0][n].tokens == batched[n].tokens);
+      CHECK(alone[0][n].score == Approx(batched[n].score));
+      CHECK((n == 0 || batched[n - 1].score >= batched[n].score));
+    }
+  }
+  for (const int threads : {1, 2, 3}) {
+    Executor executor({.threads = threads, .parallel_from = 0});
+    const Executor::Use use(executor);
+    CHECK(same(beam_search(model, source(), options), all));
+  }
+}
+
+TEST_CASE("prefixes are kept, and scored") {
+  const Transformer model = tiny(10);
+  const std::vector<std::vector<int32_t>> prefixes{{5, 5, 1}, {}, {4}};
+  const auto found =
+      beam_search(model, source(), {.beam = 3, .best = 2, .max_length = 8, .prefixes = prefixes});
+  for (size_t i = 0; i < 3; ++i) {
+    REQUIRE(found[i].size() == 2);
+    for (const Hypothesis& h : found[i]) {
+      REQUIRE(h.tokens.size() >= prefixes[i].size());
+      CHECK(std::equal(prefixes[i].begin(), prefixes[i].end(), h.tokens.begin()));
+      CHECK(h.log_probability ==
+            Approx(log_probability(model, source_of(static_cast<int64_t>(i)), h.tokens)));
+    }
+  }
+  const auto free = beam_search(model, source(), {.beam = 3, .best = 2, .max_length = 8});
+  CHECK(free[1][0].tokens == found[1][0].tokens);
+}
+
+TEST_CASE("lengths") {
+  const Transformer model = tiny(11, 20);
+  const auto lengths_of = [&](BeamOptions options) {
+    std::vector<size_t> lengths;
+    options.beam = options.best = 3;
+    for (const auto& hypotheses : beam_search(model, source(), options)) {
+      for (const Hypothesis& h : hypotheses) {
+        lengths.push_back(h.tokens.size());
+        for (const int32_t token : h.tokens) {
+          CHECK((token != pad && token != begin && token != end && token != 7));
+        }
+      }
+    }
+    return lengths;
+  };
+  for (const size_t n : lengths_of({.never = {7}, .max_length = 9, .min_length = 9})) {
+    CHECK(n == 9);
+  }
+  for (const size_t n : lengths_of({.never = {7}, .max_length = 3})) CHECK(n <= 3);
+  for (const size_t n : lengths_of({.never = {7}, .max_length = 0})) CHECK(n == 0);
+  // The sources have 4, 1 and 3 tokens.
+  const std::vector<size_t> by_source =
+      lengths_of({.never = {7}, .length_factor = 0.5, .length_extra = 1, .max_length = 50});
+  for (size_t k = 0; k < by_source.size(); ++k) {
+    CHECK(by_source[k] <= std::array<size_t, 3>{3, 1, 2}[k / 3]);
+  }
+  // No more steps than the model has places: 24.
+  for (const size_t n : lengths_of({.never = {7}, .length_extra = 100, .min_length = 100})) {
+    CHECK(n == 23);
+  }
+  // Without an end mark all go on to the limit.
+  for (const auto& hypotheses :
+       beam_search(model, source(), {.beam = 2, .best = 2, .end = -1, .max_length = 5})) {
+    REQUIRE(hypotheses.size() == 2);
+    for (const Hypothesis& h : hypotheses) CHECK(h.tokens.size() == 5);
+  }
+}
+
+TEST_CASE("texts of a Gpt go on from their prefixes") {
+  const Gpt model({.vocab = 7, .width = 8, .heads = 2, .layers = 1, .max_length = 12}, Key{3});
+  const auto found = beam_search(
+      model, int64_t{2},
+      {.beam = 2, .begin = -1, .end = -1, .length_extra = 6, .prefixes = {{4, 5, 6}, {2}}});
+  REQUIRE(found.size() == 2);
+  for (size_t i = 0; i < 2; ++i) {
+    const std::vector<int32_t>& tokens = found[i].at(0).tokens;
+    REQUIRE(tokens.size() == 6);
+    const Tape tape;
+    const Var p = log_softmax(model(tensor(tokens, {1, 6})));
+    const std::vector<float> all = p.value().to_vector<float>();
+    double total = 0;
+    for (size_t t = 1; t < 6; ++t) total += all[(t - 1) * 7 + static_cast<size_t>(tokens[t])];
+    CHECK(found[i][0].log_probability == Approx(total).margin(1e-5));
+  }
+  CHECK(found[0][0].tokens[2] == 6);
+  CHECK(found[1][0].tokens[0] == 2);
+}
+
+/// A model of a user's own: a bigram table, with the number of steps as its state.
+struct Bigrams : StepModel {
+  int64_t sentences() const override { return 1; }
+  StepOutput step(const StepInput& input) override {
+    std::vector<float> scores;
+    for (const int32_t token : input.tokens) {
+      for (int32_t v = 0; v < 8; ++v) scores.push_back(v == (token + 1) % 8 ? 3.f : 0.f);
+    }
+    const Shape shape{input.rows(), 8};
+    const Var count = input.states.empty() ? as_var(zeros({input.rows(), 1})) : input.states[0];
+    Var row = as_var(tensor(scores, shape));
+    if (not_a_number) row = row / zeros({1, 1}) * 0;
+    return {row + count, {count + 1}};
+  }
+  bool not_a_number = false;
+};
+
+TEST_CASE("a model of one's own") {
+  Bigrams model;
+  const auto found =
+      beam_search(model, {.beam = 2, .begin = 4, .end = 0, .pad = 1, .stop = Stop::exact});
+  CHECK(found.at(0).at(0).tokens == std::vector<int32_t>{5, 6, 7});
+  const double p = 3 - std::log(std::exp(3) + 7);
+  CHECK(found[0][0].log_probability == Approx(4 * p));
+  CHECK(found[0][0].score == Approx(p));
+}
+
+TEST_CASE("what cannot be searched") {
+  using Catch::Matchers::Contains;
+  const Transformer model = tiny(1);
+  CHECK(beam_search(model, Tensor({0, 4}, DType::int32)).empty());
+  const auto search = [&](const BeamOptions& options) {
+    return beam_search(model, source(), options);
+  };
+  CHECK_THROWS_WITH(search({.beam = 0}), Contains("1 <= best <= beam"));
+  CHECK_THROWS_WITH(search({.beam = 2, .best = 3}), Contains("best 3 and beam 2"));
+  CHECK_THROWS_WITH(search({.alpha = -1}), Contains("alpha"));
+  CHECK_THROWS_WITH(search({.max_length = 3, .min_length = 4}), Contains("min_length 4"));
+  CHECK_THROWS_WITH(search({.prefixes = {{1}}}), Contains("1 prefixes for 3 sentences"));
+  CHECK_THROWS_WITH(search({.prefixes = {{1}, {3}, {}}}), Contains("sentence 1 holds the end"));
+  CHECK_THROWS_WITH(search({.begin = -1}), Contains("there have to be prefixes"));
+  CHECK_THROWS_WITH(search({.begin = -1, .prefixes = {{1}, {4}, {}}}),
+                    Contains("every prefix needs a token"));
+  const std::vector<int32_t> long_prefix(24, 4);
+  CHECK_THROWS_WITH(search({.prefixes = {long_prefix, {}, {}}}), Contains("has room for 23"));
+  Bigrams broken;
+  broken.not_a_number = true;
+  CHECK_THROWS_WITH(beam_search(broken), Contains("scores for sentence 0 hold a NaN"));
 }
 
 }  // namespace

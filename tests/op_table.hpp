@@ -40,6 +40,7 @@ std::vector<Row> matmul_rows();
 std::vector<Row> row_rows();  // softmax, norms, loss, embedding, dropout
 std::vector<Row> attention_rows();
 std::vector<Row> recurrent_rows();
+std::vector<Row> decoding_rows();  // caches, top_k, draw
 std::vector<Row> rotary_rows();
 
 std::vector<Row> all_rows();

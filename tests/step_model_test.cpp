@@ -4,7 +4,9 @@
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/step_model.hpp>
+#include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/shape.hpp>
+#include <rapt/ops/softmax.hpp>
 
 #include "catch.hpp"
 
@@ -150,6 +152,98 @@ TEST_CASE("a Gpt's steps give what all tokens at once give") {
                   return last_place(model(tokens_of(drawn)));
                 });
   }
+}
+
+GruSeq2Seq small_gru(AttentionKind kind) {
+  return GruSeq2Seq(
+      {.source_vocab = 11, .target_vocab = 9, .embed = 6, .hidden = 10, .attention = kind}, key);
+}
+
+TEST_CASE("a GruSeq2Seq's steps give what teacher forcing gives") {
+  for (const AttentionKind kind : {AttentionKind::additive, AttentionKind::none}) {
+    const GruSeq2Seq model = small_gru(kind);
+    const Tensor source = sources(4, 6, 11);
+    const auto steps = start(model, source);
+    REQUIRE(steps->source_length(2) == 3);
+    check_steps(*steps, 12, 4, 9, key.fold(static_cast<uint64_t>(kind)), [&](const Drawn& drawn) {
+      const Tape tape;
+      return last_place(model(source_rows(source, drawn), tokens_of(drawn)));
+    });
+  }
+}
+
+std::vector<std::unique_ptr<StepModel>> members(std::unique_ptr<StepModel> a,
+                                                std::unique_ptr<StepModel> b) {
+  std::vector<std::unique_ptr<StepModel>> all;
+  all.push_back(std::move(a));
+  all.push_back(std::move(b));
+  return all;
+}
+
+TEST_CASE("an ensemble averages what its members say") {
+  const Transformer one = small_transformer(false, 1);
+  const GruSeq2Seq other = small_gru(AttentionKind::additive);
+  const Tensor source = sources(3, 6, 11);
+  const auto of = [&](const auto& model, const Drawn& drawn) {
+    return log_softmax(as_var(last_place(model(source_rows(source, drawn), tokens_of(drawn)))));
+  };
+  // A recurrent member on either side: each gets its own states back.
+  for (const bool swapped : {false, true}) {
+    auto a = start(one, source), b = start(other, source);
+    auto both = swapped ? ensemble(members(std::move(b), std::move(a)))
+                        : ensemble(members(std::move(a), std::move(b)));
+    CHECK(both->sentences() == 3);
+    CHECK(both->source_length(1) == 2);
+    CHECK(both->most_steps() == 40);
+    check_steps(*both, 8, 3, 9, key.fold(50), [&](const Drawn& drawn) {
+      const Tape tape;
+      return log((exp(of(one, drawn)) + exp(of(other, drawn))) / 2).value().clone();
+    });
+  }
+  auto both =
+      ensemble(members(start(one, source), start(other, source)), Average::log_probabilities);
+  check_steps(*both, 8, 3, 9, key.fold(51), [&](const Drawn& drawn) {
+    const Tape tape;
+    return ((of(one, drawn) + of(other, drawn)) / 2).value().clone();
+  });
+  for (const Average average : {Average::probabilities, Average::log_probabilities}) {
+    auto twice = ensemble(members(start(one, source), start(one, source)), average);
+    check_steps(*twice, 8, 3, 9, key.fold(52), [&](const Drawn& drawn) {
+      const Tape tape;
+      return of(one, drawn).value().clone();
+    });
+  }
+}
+
+TEST_CASE("what cannot be started, or go together") {
+  const Transformer model = small_transformer(false);
+  using Catch::Matchers::Contains;
+  CHECK_THROWS_WITH(start(model, zeros({2, 3})), Contains("expected a source int32 [B, S]"));
+  CHECK_THROWS_WITH(start(model, Tensor()), Contains("an empty tensor"));
+  const Gpt gpt({.vocab = 5, .width = 4, .heads = 1, .layers = 1, .max_length = 8}, key);
+  CHECK_THROWS_WITH(start(gpt, -1), Contains("-1 texts"));
+  CHECK_THROWS_WITH(ensemble({}), Contains("no members"));
+  CHECK_THROWS_WITH(ensemble(members(start(gpt, 1), start(gpt, 2))),
+                    Contains("member 1 has 2 sentences, member 0 has 1"));
+  auto different = ensemble(members(start(gpt, 1), start(model, sources(1, 3, 11))));
+  Stepper stepper(*different);
+  CHECK_THROWS_WITH(stepper.step({.tokens = {1}, .parents = {}, .sentences = {0}, .states = {}},
+                                 [](const Var& scores) { return std::vector<Var>{scores}; }),
+                    Contains("member 1 gives scores [1, 9], member 0 gives [1, 5]"));
+}
+
+TEST_CASE("a step has the plan of the steps before") {
+  const Transformer model = small_transformer(false);
+  const auto steps = start(model, sources(2, 6, 11));
+  Stepper stepper(*steps);
+  const auto step = [&](std::vector<int32_t> parents) {
+    stepper.step({.tokens = {4, 5, 6, 7}, .parents = parents, .sentences = {0, 1}, .states = {}},
+                 [](const Var& scores) { return std::vector<Var>{scores}; });
+  };
+  step({});
+  const int64_t made = Executor::current().counters().plans_made;
+  for (int t = 1; t < 16; ++t) step({1, 0, 2, 2});
+  CHECK(Executor::current().counters().plans_made == made);
 }
 
 }  // namespace

@@ -1,0 +1,85 @@
+#include <algorithm>
+#include <cstring>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/models/step_model.hpp>
+#include <rapt/ops/gather.hpp>
+
+namespace rapt {
+namespace {
+
+/// The slices along the first axis that the numbers name.
+Tensor picked(const Tensor& from, const std::vector<int32_t>& numbers) {
+  Shape shape = from.shape();
+  shape[0] = static_cast<int64_t>(numbers.size());
+  Tensor to(shape, from.dtype());
+  const int64_t whole = from.size() * size_of(from.dtype());
+  const auto bytes = static_cast<size_t>(whole / std::max<int64_t>(from.shape()[0], 1));
+  auto* at = static_cast<std::byte*>(to.bytes());
+  for (const int32_t number : numbers) {
+    std::memcpy(at,
+                static_cast<const std::byte*>(from.bytes()) + static_cast<size_t>(number) * bytes,
+                bytes);
+    at += bytes;
+  }
+  return to;
+}
+
+/// The state follows its row; what the encoder gave is there once a sentence.
+class GruSteps : public StepModel {
+ public:
+  GruSteps(const GruSeq2Seq& model, const Tensor& source)
+      : model_(model), sentences_(checked_sentences(source)) {
+    if (sentences_ == 0) return;
+    const Tape tape;
+    const GruSeq2Seq::Encoded encoded = model.encode(source);
+    std::vector<Var> wanted{encoded.memory, encoded.context, encoded.state, encoded.lengths};
+    if (encoded.keys) wanted.push_back(encoded.keys);
+    Executor::current().run(wanted);
+    for (const Var& var : wanted) all_.push_back(var.value().clone());
+    for (int32_t i = 0; i < sentences_; ++i) left_sentences_.push_back(i);
+    left_ = all_;
+  }
+
+  int64_t sentences() const override { return sentences_; }
+  int64_t source_length(int64_t i) const override {
+    return all_[3].data<int32_t>()[static_cast<size_t>(i)];
+  }
+
+  StepOutput step(const StepInput& input) override {
+    if (input.sentences != left_sentences_) {
+      for (size_t i = 0; i < all_.size(); ++i) left_[i] = picked(all_[i], input.sentences);
+      left_sentences_ = input.sentences;
+    }
+    GruSeq2Seq::Encoded encoded{as_var(left_[0]), Var(), as_var(left_[1]), as_var(left_[2]),
+                                as_var(left_[3])};
+    if (left_.size() > 4) encoded.keys = as_var(left_[4]);
+    Var state = encoded.state;
+    if (!input.states.empty()) {
+      state = input.states[0];
+    } else if (input.width() != 1) {
+      std::vector<int32_t> sentence;
+      for (int64_t r = 0; r < input.rows(); ++r) {
+        sentence.push_back(static_cast<int32_t>(r / input.width()));
+      }
+      state = take(state, tensor(sentence, {input.rows()}), 0);
+    }
+    const GruSeq2Seq::Step next = model_.step(encoded, tensor(input.tokens, {input.rows()}), state);
+    return {next.logits, {next.state}};
+  }
+
+ private:
+  const GruSeq2Seq& model_;
+  int64_t sentences_;
+  /// Memory, context, first state, lengths, keys: of the batch, and of the sentences left.
+  std::vector<Tensor> all_, left_;
+  std::vector<int32_t> left_sentences_;
+};
+
+}  // namespace
+
+std::unique_ptr<StepModel> start(const GruSeq2Seq& model, const Tensor& source) {
+  return std::make_unique<GruSteps>(model, source);
+}
+
+}  // namespace rapt

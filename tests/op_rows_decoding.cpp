@@ -1,0 +1,199 @@
+// What decoding is made of: attention to caches, the largest of rows, draws.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <rapt/ops/cached_attention.hpp>
+#include <rapt/ops/draw.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/top_k.hpp>
+
+#include "op_table.hpp"
+
+namespace rapt::test {
+namespace {
+
+using Vars = std::vector<Var>;
+using Arrays = std::vector<Array>;
+
+size_t size(const Array& x, size_t axis) { return x.shape()[axis]; }
+
+/// Row r of q [R, Hq, D] looks at `count(r)` keys; key_at(r, t) says which [row, time] of arrays
+/// [N, T, Hk, D].
+template <class Count, class KeyAt>
+Array attend(const Array& q, const Array& keys, const Array& values, double scale,
+             const Count& count, const KeyAt& key_at) {
+  const size_t R = size(q, 0), H = size(q, 1), D = size(q, 2), Dv = size(values, 3);
+  const size_t group = H / size(keys, 2);
+  Array out = xt::zeros<double>(std::vector<size_t>{R, H, Dv});
+  for (size_t r = 0; r < R; ++r) {
+    for (size_t h = 0; h < H; ++h) {
+      double total = 0;
+      for (size_t t = 0; t < count(r); ++t) {
+        const auto [i, j] = key_at(r, t);
+        double score = 0;
+        for (size_t d = 0; d < D; ++d) score += q(r, h, d) * keys(i, j, h / group, d);
+        const double weight = std::exp(score * scale);
+        total += weight;
+        for (size_t d = 0; d < Dv; ++d) out(r, h, d) += weight * values(i, j, h / group, d);
+      }
+      for (size_t d = 0; d < Dv; ++d) out(r, h, d) /= std::max(total, 1e-300);
+    }
+  }
+  return out;
+}
+
+/// Inputs: q, k, v, ancestors, place, keys, values.
+Row cached_row(const std::string& name, int64_t R, int64_t Hq, int64_t Hk, int64_t D, int64_t Dv,
+               int64_t T, int64_t N, int64_t place, double scale) {
+  const auto at = static_cast<double>(place);
+  return {
+      .name = name,
+      .inputs = {{{R, Hq, D}},
+                 {{R, Hk, D}},
+                 {{R, Hk, Dv}},
+                 {{R, T}, 0, static_cast<double>(N), DType::int32},
+                 {{1}, at, at + 1, DType::int32},
+                 {{T, N, Hk, D}},
+                 {{T, N, Hk, Dv}}},
+      .apply =
+          [scale](const Vars& v) {
+            const KeyValueCache cache{v[5].value().clone(), v[6].value().clone()};
+            return cached_attention(v[0], v[1], v[2], cache, v[3], v[4], {scale});
+          },
+      .expected =
+          [scale](const Arrays& x) {
+            Array keys = x[5], values = x[6];
+            const auto t_now = static_cast<size_t>(x[4](0));
+            for (size_t r = 0; r < size(x[1], 0); ++r) {
+              for (size_t h = 0; h < size(x[1], 1); ++h) {
+                for (size_t d = 0; d < size(x[1], 2); ++d) keys(t_now, r, h, d) = x[1](r, h, d);
+                for (size_t d = 0; d < size(x[2], 2); ++d) {
+                  values(t_now, r, h, d) = x[2](r, h, d);
+                }
+              }
+            }
+            const double depth = static_cast<double>(size(x[0], 2));
+            return attend(
+                x[0], keys, values, scale != 0 ? scale : 1 / std::sqrt(depth),
+                [&](size_t) { return t_now + 1; },
+                [&](size_t r, size_t t) { return std::pair(t, static_cast<size_t>(x[3](r, t))); });
+          },
+      .gradient = false};
+}
+
+/// Inputs: q, keys, values, memory, lengths (some 0, some beyond the end).
+Row shared_row(const std::string& name, int64_t L, int64_t W, int64_t Hq, int64_t Hk, int64_t D,
+               int64_t Dv, int64_t B, int64_t S) {
+  return {
+      .name = name,
+      .inputs = {{{L * W, Hq, D}},
+                 {{B, S, Hk, D}},
+                 {{B, S, Hk, Dv}},
+                 {{L}, 0, static_cast<double>(B), DType::int32},
+                 {{B}, 0, static_cast<double>(S) + 2, DType::int32}},
+      .apply = [](const Vars& v) { return shared_attention(v[0], v[1], v[2], v[3], v[4], 0.7); },
+      .expected =
+          [W](const Arrays& x) {
+            const auto memory = [&](size_t r) {
+              return static_cast<size_t>(x[3](r / static_cast<size_t>(W)));
+            };
+            return attend(
+                x[0], x[1], x[2], 0.7,
+                [&](size_t r) {
+                  return std::min(size(x[1], 1), static_cast<size_t>(x[4](memory(r))));
+                },
+                [&](size_t r, size_t t) { return std::pair(memory(r), t); });
+          },
+      .gradient = false};
+}
+
+/// The places of the k largest of each row of x [R, V].
+Array largest(const Array& x, size_t k) {
+  Array places(std::vector<size_t>{size(x, 0), k});
+  for (size_t r = 0; r < size(x, 0); ++r) {
+    std::vector<size_t> order(size(x, 1));
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return x(r, a) > x(r, b); });
+    for (size_t j = 0; j < k; ++j) places(r, j) = static_cast<double>(order[j]);
+  }
+  return places;
+}
+
+void add_top_k(std::vector<Row>& rows) {
+  for (const int64_t width : {7, 131, 300}) {
+    const int64_t k = std::min<int64_t>(width, 9);
+    rows.push_back({.name = "top_k's values, of " + std::to_string(width),
+                    .inputs = {{{3, width}}},
+                    .apply = [k](const Vars& v) { return top_k(v[0], k); },
+                    .expected =
+                        [k](const Arrays& x) {
+                          const Array places = largest(x[0], static_cast<size_t>(k));
+                          Array values = places;
+                          for (size_t r = 0; r < size(values, 0); ++r) {
+                            for (size_t j = 0; j < size(values, 1); ++j) {
+                              values(r, j) = x[0](r, static_cast<size_t>(places(r, j)));
+                            }
+                          }
+                          return values;
+                        },
+                    .gradient = width < 10});
+    // Of whole numbers, so that many are equal.
+    rows.push_back(
+        {.name = "top_k's places, of " + std::to_string(width),
+         .inputs = {{{3, width}, 0, 30}},
+         .apply = [k](const Vars& v) { return top_k(floor(v[0]), k).output(1); },
+         .expected =
+             [k](const Arrays& x) { return largest(xt::floor(x[0]), static_cast<size_t>(k)); },
+         .gradient = false});
+  }
+}
+
+void add_draw(std::vector<Row>& rows) {
+  for (const double top_p : {1.0, 0.6}) {
+    rows.push_back(
+        {.name = "draw, top_p " + std::to_string(top_p),
+         .inputs = {{{40, 17}, 0, 1}, {{40}, 0, 1}},
+         .apply = [top_p](const Vars& v) { return draw(v[0], cast(v[1], DType::float64), top_p); },
+         .expected =
+             [top_p](const Arrays& x) {
+               Array out(std::vector<size_t>{size(x[0], 0)});
+               for (size_t r = 0; r < size(x[0], 0); ++r) {
+                 const size_t V = size(x[0], 1);
+                 double total = 0;
+                 for (size_t i = 0; i < V; ++i) total += x[0](r, i);
+                 const Array order = largest(x[0], V);
+                 std::vector<size_t> used;
+                 double sum = 0;
+                 for (size_t i = 0; i < V && (top_p == 1 || sum < top_p * total); ++i) {
+                   used.push_back(top_p == 1 ? i : static_cast<size_t>(order(r, i)));
+                   sum += x[0](r, used.back());
+                 }
+                 double left = x[1](r) * sum;
+                 size_t i = 0;
+                 while (i + 1 < used.size() && left >= x[0](r, used[i])) left -= x[0](r, used[i++]);
+                 out(r) = static_cast<double>(used[i]);
+               }
+               return out;
+             },
+         .gradient = false});
+  }
+}
+
+}  // namespace
+
+std::vector<Row> decoding_rows() {
+  std::vector<Row> rows;
+  rows.push_back(cached_row("cached_attention", 3, 2, 2, 3, 5, 6, 4, 3, 0));
+  rows.push_back(cached_row("cached_attention, the first place", 2, 1, 1, 16, 16, 3, 2, 0, 0));
+  rows.push_back(
+      cached_row("cached_attention, heads in groups, a scale", 5, 6, 2, 37, 70, 23, 7, 22, 0.3));
+  rows.push_back(shared_row("shared_attention", 3, 1, 2, 2, 3, 5, 4, 6));
+  rows.push_back(
+      shared_row("shared_attention, rows and heads in groups", 4, 3, 6, 2, 33, 66, 5, 9));
+  add_top_k(rows);
+  add_draw(rows);
+  return rows;
+}
+
+}  // namespace rapt::test
