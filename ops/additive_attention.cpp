@@ -18,6 +18,7 @@
 namespace rapt {
 namespace {
 
+using kernels::OfPairs;
 using kernels::Sequences;
 
 /// Which of the optional inputs there are; they stand behind the others in this order.
@@ -26,17 +27,20 @@ struct AttentionAttributes {
   int64_t grad_weights;
   int64_t lengths;
   int64_t keep;
+  int64_t bias;
+  int64_t grad_bias;  // of the backward operator alone: whether its last output is wanted
 };
 
 /// The places of the optional inputs; -1: not there.
 struct Optional {
-  int grad_context = -1, grad_weights = -1, lengths = -1, keep = -1;
+  int grad_context = -1, grad_weights = -1, lengths = -1, keep = -1, bias = -1;
 
   Optional(const AttentionAttributes& a, int required) {
     if (a.grad_context != 0) grad_context = required++;
     if (a.grad_weights != 0) grad_weights = required++;
     if (a.lengths != 0) lengths = required++;
     if (a.keep != 0) keep = required++;
+    if (a.bias != 0) bias = required++;
   }
 };
 
@@ -64,10 +68,20 @@ Sequences<T> sequences_at(const ForwardContext& c, int input) {
   return input < 0 ? Sequences<T>{} : sequences<T>(c.input(input));
 }
 
+/// [B, Tq, T].
+template <class T>
+OfPairs<T> pairs(const TensorView& view) {
+  return {view.as<T>(), view.strides[0], view.strides[1], view.strides[2]};
+}
+
+template <class T>
+OfPairs<T> pairs_at(const ForwardContext& c, int input) {
+  return input < 0 ? OfPairs<T>{} : pairs<T>(c.input(input));
+}
+
 template <class T>
 kernels::AdditiveAttention<T> attention_of(const ForwardContext& c, const Optional& optional) {
   const Shape& query = c.input(0).shape;
-  const TensorView* kept = optional.keep < 0 ? nullptr : &c.input(optional.keep);
   return {.batch = query[0],
           .queries = query.rank() == 2 ? 1 : query[1],
           .keys = c.input(1).shape[1],
@@ -78,18 +92,17 @@ kernels::AdditiveAttention<T> attention_of(const ForwardContext& c, const Option
           .v = c.input(2).as<const T>(),
           .memory = sequences<const T>(c.input(3)),
           .lengths = optional.lengths < 0 ? nullptr : c.input(optional.lengths).as<const int32_t>(),
-          .keep = kept == nullptr ? Sequences<const uint8_t>{}
-                                  : Sequences<const uint8_t>{kept->as<const uint8_t>(),
-                                                             kept->strides[0], kept->strides[1]}};
+          .keep = pairs_at<const uint8_t>(c, optional.keep),
+          .bias = pairs_at<const T>(c, optional.bias)};
 }
 
-/// The mask that the references compute with, [B, 1, T].
-Var keep_of(const ReferenceContext& c, const Optional& optional) {
-  const Var& keys = c.input(1);
+/// The weights of scores [B, Tq, T] under the operator's masks.
+Var weights_of(const ReferenceContext& c, const Optional& optional, const Var& scores) {
   Mask mask;
   if (optional.lengths >= 0) mask = mask & lengths(c.input(optional.lengths));
   if (optional.keep >= 0) mask = mask & keep(c.input(optional.keep));
-  return squeeze(as_boolean(mask, keys.graph(), keys.size(0), 1, keys.size(1)), 1);
+  if (optional.bias >= 0) mask = mask & additive(unsqueeze(c.input(optional.bias), 1));
+  return softmax(masked(scores, mask));
 }
 
 /// [B, n] as [B, 1, n].
@@ -102,7 +115,8 @@ Var hidden_layer(const ReferenceContext& c) {
 }
 
 // Inputs: query, keys, v, memory, weights, and where they are there the gradients of context and
-// weights, lengths, keep. Outputs: gradients of query, keys, v, memory.
+// weights, lengths, keep, bias. Outputs: gradients of query, keys, v, memory, and where it is
+// wanted of the bias.
 template <class T>
 void attention_backward(const ForwardContext& c) {
   const Optional optional(c.attributes<AttentionAttributes>(), backward_inputs);
@@ -115,7 +129,9 @@ void attention_backward(const ForwardContext& c) {
       .grad_query = sequences<T>(c.output(0)),
       .grad_key = sequences<T>(c.output(1)),
       .grad_memory = sequences<T>(c.output(3)),
-      .grad_v_parts = parts};
+      .grad_v_parts = parts,
+      .grad_bias =
+          c.outputs() > forward_inputs ? pairs<T>(c.output(forward_inputs)) : OfPairs<T>{}};
   const auto& in = task.in;
   const int64_t work = in.queries * in.keys * (4 * in.width + 2 * in.memory_width);
   over_ranges(c, in.batch, work, [&](int64_t begin, int64_t end) {
@@ -144,12 +160,14 @@ void attention_grad_reference(ReferenceContext& c) {
     dw = dw ? dw + through_context : through_context;
     grad_memory = matmul(transpose(w), g);
   }
-  const Var ds = unsqueeze(w * (dw - sum(w * dw, -1, true)), 3);  // [B, Tq, T, 1]
-  const Var du = ds * v * (1 - u * u);                            // [B, Tq, T, A]
+  const Var ds_of_pairs = w * (dw - sum(w * dw, -1, true));  // [B, Tq, T]
+  const Var ds = unsqueeze(ds_of_pairs, 3);
+  const Var du = ds * v * (1 - u * u);  // [B, Tq, T, A]
   c.output(0) = without_queries(sum(du, 2), single);
   c.output(1) = sum(du, 1);
   c.output(2) = sum(ds * u, {0, 1, 2});
   c.output(3) = grad_memory ? grad_memory : memory * 0;
+  if (c.attributes<AttentionAttributes>().grad_bias != 0) c.output(4) = ds_of_pairs;
 }
 
 const Op additive_attention_grad_op{
@@ -157,6 +175,9 @@ const Op additive_attention_grad_op{
     .shape =
         [](ShapeContext& c) {
           for (int i = 0; i < forward_inputs; ++i) c.output(c.input(i), c.dtype());
+          const auto attributes = c.attributes<AttentionAttributes>();
+          const Optional optional(attributes, backward_inputs);
+          if (attributes.grad_bias != 0) c.output(c.input(optional.bias), c.dtype());
         },
     .forward =
         [](const ForwardContext& c) {
@@ -194,6 +215,10 @@ void attention_shape(ShapeContext& c) {
     c.fail(fmt::format("expected lengths [B], got {} for keys {}",
                        to_string(c.input(optional.lengths)), to_string(keys)));
   }
+  if (optional.bias >= 0 && c.dtype(optional.bias) != c.dtype(0)) {
+    c.fail(fmt::format("expected a mask's bias of {}, got {}", name(c.dtype(0)),
+                       name(c.dtype(optional.bias))));
+  }
   Shape context = query, weights = query;
   context[-1] = memory[2];
   weights[-1] = keys[1];
@@ -213,8 +238,8 @@ void attention_forward(const ForwardContext& c) {
       [&](int64_t begin, int64_t end) { attention_kernels<T>().forward(task, begin, end); });
 }
 
-// Inputs: query, keys, v, memory, and where they are there lengths, keep [B, T]. Outputs: context,
-// weights. context = softmax(v . tanh(query + key)) memory
+// Inputs: query, keys, v, memory, and where they are there lengths, keep and bias [B, Tq, T].
+// Outputs: context, weights. context = softmax(v . tanh(query + key) + bias) memory
 const Op additive_attention_op{
     .name = "additive_attention",
     .shape = attention_shape,
@@ -228,62 +253,69 @@ const Op additive_attention_op{
           const Optional optional(attributes, forward_inputs);
           attributes.grad_context = c.has_output_grad(0) ? 1 : 0;
           attributes.grad_weights = c.has_output_grad(1) ? 1 : 0;
+          attributes.grad_bias = optional.bias >= 0 && c.needs(optional.bias) ? 1 : 0;
           Recycled<Arg> inputs;
           for (int i = 0; i < forward_inputs; ++i) inputs.emplace_back(c.input(i));
           inputs.emplace_back(c.output(1));
           if (c.has_output_grad(0)) inputs.emplace_back(dense_rows(c.output_grad(0)));
           if (c.has_output_grad(1)) inputs.emplace_back(dense_rows(c.output_grad(1)));
-          if (optional.lengths >= 0) inputs.emplace_back(c.input(optional.lengths));
-          if (optional.keep >= 0) inputs.emplace_back(c.input(optional.keep));
+          for (int i = forward_inputs; i < c.inputs(); ++i) inputs.emplace_back(c.input(i));
           const Var grads = record(additive_attention_grad_op, inputs, attributes);
           for (int i = 0; i < forward_inputs; ++i) c.input_grad(i) = grads.output(i);
+          if (attributes.grad_bias != 0) c.input_grad(optional.bias) = grads.output(forward_inputs);
         },
     .reference =
         [](ReferenceContext& c) {
           const Optional optional(c.attributes<AttentionAttributes>(), forward_inputs);
           const bool single = c.input(0).rank() == 2;
           const Var scores = sum(hidden_layer(c) * c.input(2), -1);  // [B, Tq, T]
-          const Var weights = softmax(scores, {.mask = keep_of(c, optional)});
+          const Var weights = weights_of(c, optional, scores);
           c.output(0) = without_queries(matmul(weights, c.input(3)), single);
           c.output(1) = without_queries(weights, single);
         },
     .strided = true};
 
-/// The mask's keep, the same for all queries, as [B, T].
-Var keys_kept(const Mask& mask, const Shape& keys, SourceLocation where) {
-  const Shape s = mask.keep.shape();
-  if (s[1] != 1 || s[2] != 1 || (s[0] != 1 && s[0] != keys[0]) || s[3] != keys[1]) {
+/// An array that broadcasts to [B, 1, Tq, T], as a view [B, Tq, T].
+Var of_pairs(const Var& x, const Shape& all, SourceLocation where) {
+  Shape both;
+  if (!broadcast(x.shape(), all, both) || both != all) {
     throw Error(
-        fmt::format("additive_attention: expected a mask [B, T] of keys for keys {}, got {}; at {}",
-                    to_string(keys), to_string(s), to_string(where)));
+        fmt::format("additive_attention: expected a mask [B, T] of keys, or [B, Tq, T], for "
+                    "{} sentences, {} queries and {} keys, got {}; at {}",
+                    all[0], all[2], all[3], to_string(x.shape()), to_string(where)));
   }
-  return broadcast_to(reshape(mask.keep, {s[0], s[3]}), {keys[0], keys[1]});
+  return squeeze(broadcast_to(x, all), 1);
 }
 
 }  // namespace
 
 Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Arg& memory,
                        const Mask& mask) {
-  if (mask.causal) {
-    throw Error(
-        fmt::format("additive_attention: the mask has to be the same for all queries, it "
-                    "is causal; at {}",
-                    to_string(query.where)));
-  }
   Recycled<Arg> inputs;
   for (const Arg* operand : {&query, &keys, &v, &memory}) {
     const Var var = as_var(*operand);
     inputs.emplace_back(var.rank() == 0 ? var : dense_rows(var), operand->where);
   }
-  AttentionAttributes attributes{0, 0, 0, 0};
+  AttentionAttributes attributes{};
+  const Var q = as_var(inputs[0]), key = as_var(inputs[1]);
+  const bool sized = (q.rank() == 2 || q.rank() == 3) && key.rank() == 3;
+  if (!sized || mask.limits_nothing()) return record(additive_attention_op, inputs, attributes);
+  const Shape all{q.size(0), 1, q.rank() == 2 ? 1 : q.size(1), key.size(1)};  // [B, 1, Tq, T]
   if (mask.key_lengths) {
     attributes.lengths = 1;
     inputs.emplace_back(contiguous(mask.key_lengths), query.where);
   }
-  const Var key_var = as_var(inputs[1]);
-  if (mask.keep && key_var.rank() == 3) {
+  Mask others = mask;
+  others.key_lengths = others.bias = Var();
+  if (!others.limits_nothing()) {
     attributes.keep = 1;
-    inputs.emplace_back(keys_kept(mask, key_var.shape(), query.where), query.where);
+    if (others.keep) others.keep = unsqueeze(of_pairs(others.keep, all, query.where), 1);
+    const Var keep = as_boolean(others, q.graph(), all[0], all[2], all[3]);
+    inputs.emplace_back(of_pairs(keep, all, query.where), query.where);
+  }
+  if (mask.bias) {
+    attributes.bias = 1;
+    inputs.emplace_back(of_pairs(mask.bias, all, query.where), query.where);
   }
   return record(additive_attention_op, inputs, attributes);
 }

@@ -11,9 +11,10 @@ namespace rapt {
 /// the keys seen. The result's output(1) are the weights, [B, T] or [B, Tq, T].
 ///
 /// A query that sees no key gets zeros for both, and gives no gradient. Keys and memory that are
-/// not seen are not read. keys and memory may be views such as a transposed [T, B, A].
+/// not seen are not read. keys and memory may be views such as a transposed [T, B, A]. All kinds of
+/// masks do, without heads; one query without an axis of its own stands at the last key.
 ///
-/// Throws Error where shapes or types do not fit, and for a mask that differs between queries.
+/// Throws Error where shapes or types do not fit, and for a mask that differs between heads.
 Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Arg& memory,
                        const Mask& mask = {});
 

@@ -75,9 +75,9 @@ struct Problem {
   }
 
   AdditiveAttention<T> in() {
-    AdditiveAttention<T> a{s.B, s.Tq, s.T, s.A, s.M, query, key, v.data(), memory, nullptr, {}};
+    AdditiveAttention<T> a{s.B, s.Tq, s.T, s.A, s.M, query, key, v.data(), memory, nullptr, {}, {}};
     if (s.lengths) a.lengths = lengths.data();
-    if (s.keep) a.keep = keep;
+    if (s.keep) a.keep = {keep.values.data(), keep.batch, 0, keep.time};
     return a;
   }
 

@@ -132,6 +132,25 @@ TEST_CASE("an empty batch") {
   for (const double g : grad(sum(context), in)[2].value().to_vector<double>()) CHECK(g == 0);
 }
 
+TEST_CASE("a bias of -inf hides a key of additive attention, also all of them") {
+  Tape tape;
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<Var> in{
+      as_var(uniform(key.fold(0), {1, 2, 4}, -1, 1)),
+      as_var(uniform(key.fold(1), {1, 3, 4}, -1, 1)), as_var(uniform(key.fold(2), {4}, -1, 1)),
+      as_var(uniform(key.fold(3), {1, 3, 2}, -1, 1)),
+      as_var(tensor(std::vector<float>{0, -inf, 0, -inf, -inf, -inf}, {1, 1, 2, 3}))};
+  const Var hidden = additive_attention(in[0], in[1], in[2], in[3], additive(in[4]));
+  const Tensor seen = tensor(std::vector<float>{1, 0, 1, 0, 0, 0}, {1, 2, 3}).to(DType::boolean);
+  const Var kept = additive_attention(in[0], in[1], in[2], in[3], keep(seen));
+  CHECK(hidden.value().to_vector<float>() == kept.value().to_vector<float>());
+  const std::vector<float> weights = hidden.output(1).value().to_vector<float>();
+  CHECK((weights[1] == 0 && weights[3] == 0 && weights[4] == 0 && weights[5] == 0));
+  for (const Var& g : grad(sum(hidden * hidden), in)) {
+    for (const float x : g.value().to_vector<float>()) CHECK(std::isfinite(x));
+  }
+}
+
 TEST_CASE("errors of additive attention name the shapes") {
   Tape tape;
   using Catch::Matchers::Contains;
@@ -142,7 +161,9 @@ TEST_CASE("errors of additive attention name the shapes") {
                         Contains("[2, 6], [2, 3, 4]") && Contains("additive_attention_test.cpp"));
   CHECK_THROWS_WITH(additive_attention(query, keys, v, as_var(zeros({2, 4, 5}))),
                     Contains("[2, 3, 4] and [2, 4, 5]"));
-  CHECK_THROWS_WITH(additive_attention(query, keys, v, memory, causal()), Contains("causal"));
+  CHECK_THROWS_WITH(
+      additive_attention(query, keys, v, memory, keep(zeros({2, 2, 1, 3}, DType::boolean))),
+      Contains("mask [B, T]") && Contains("[2, 2, 1, 3]"));
   CHECK_THROWS_WITH(additive_attention(query, keys, v, memory, keep(zeros({2, 4}, DType::boolean))),
                     Contains("mask [B, T]") && Contains("[2, 1, 1, 4]"));
   CHECK_THROWS_WITH(additive_attention(query, keys, v, memory, lengths(zeros({3}, DType::int32))),

@@ -19,10 +19,10 @@ struct Additive {
   Array context, weights;  // [B, Tq, M], [B, Tq, T]
 };
 
-/// softmax(v . tanh(query + key)) memory for query [B, Tq, A], over the keys below the length and
-/// kept; a query without keys gives zeros.
+/// softmax(v . tanh(query + key) + bias) memory for query [B, Tq, A], over the keys below the
+/// length and kept ([B, T] or [B, Tq, T]); a query without keys gives zeros.
 Additive additive(const Array& query, const Array& keys, const Array& v, const Array& memory,
-                  const Array* lengths, const Array* keep) {
+                  const Array* lengths, const Array* keep, const Array* bias = nullptr) {
   const size_t B = size(query, 0), Tq = size(query, 1), T = size(keys, 1), M = size(memory, 2);
   Additive out{xt::zeros<double>(std::vector<size_t>{B, Tq, M}),
                xt::zeros<double>(std::vector<size_t>{B, Tq, T})};
@@ -31,11 +31,13 @@ Additive additive(const Array& query, const Array& keys, const Array& v, const A
       double total = 0;
       for (size_t t = 0; t < T; ++t) {
         if (lengths != nullptr && static_cast<double>(t) >= (*lengths)(b)) continue;
-        if (keep != nullptr && (*keep)(b, t) == 0) continue;
+        const bool of_keys = keep != nullptr && keep->dimension() == 2;
+        if (keep != nullptr && (of_keys ? (*keep)(b, t) : (*keep)(b, i, t)) == 0) continue;
         double score = 0;
         for (size_t a = 0; a < size(v, 0); ++a) {
           score += v(a) * std::tanh(query(b, i, a) + keys(b, t, a));
         }
+        if (bias != nullptr) score += (*bias)(b, i, t);
         out.weights(b, i, t) = std::exp(score);
         total += std::exp(score);
       }
@@ -115,6 +117,70 @@ void add_additive(std::vector<Row>& rows) {
              const Array context = additive(query, xt::transpose(x[1], {1, 0, 2}), x[2],
                                             xt::transpose(x[3], {1, 0, 2}), nullptr, &x[4])
                                        .context;
+             return Array(xt::view(context, xt::all(), 0, xt::all()));
+           }});
+}
+
+/// Which of 4 keys each of 3 queries sees: up to its own place, at most one before it, and places
+/// 2 and 3 not from 0 and 1.
+Array limited_keys(size_t batch) {
+  Array keep = xt::zeros<double>(std::vector<size_t>{batch, 3, 4});
+  for (size_t b = 0; b < batch; ++b) {
+    for (size_t i = 0; i < 3; ++i) {
+      for (size_t t = i; t <= i + 1; ++t) keep(b, i, t) = (t < 2) == (i + 1 < 2) ? 1 : 0;
+    }
+  }
+  return keep;
+}
+
+void add_additive_masks(std::vector<Row>& rows) {
+  const std::vector<Input> inputs{{{2, 3, 5}}, {{2, 4, 5}}, {{5}}, {{2, 4, 3}}};
+  rows.push_back({.name = "additive_attention, causal in a window, documents and lengths",
+                  .inputs = inputs,
+                  .apply =
+                      [](const std::vector<Var>& v) {
+                        const Tensor queries = tensor(std::vector<int32_t>{0, 1, 1}, {1, 3});
+                        const Tensor keys = tensor(std::vector<int32_t>{0, 0, 1, 1}, {1, 4});
+                        const Mask mask =
+                            causal() & sliding_window(1) & documents(queries, keys) & lengths(v[4]);
+                        return both(additive_attention(v[0], v[1], v[2], v[3], mask));
+                      },
+                  .expected =
+                      [](const std::vector<Array>& x) {
+                        const Array kept = limited_keys(2);
+                        return side_by_side(additive(x[0], x[1], x[2], x[3], &x[4], &kept));
+                      }});
+  rows.back().inputs.push_back({{2}, 2, 5, DType::int32});
+  rows.push_back({.name = "additive_attention, keep and a bias of queries",
+                  .inputs = inputs,
+                  .apply =
+                      [](const std::vector<Var>& v) {
+                        const Mask mask = keep(v[4]) & additive(v[5]);
+                        return both(additive_attention(v[0], v[1], v[2], v[3], mask));
+                      },
+                  .expected =
+                      [](const std::vector<Array>& x) {
+                        const Array bias = xt::view(x[5], xt::all(), 0);
+                        return side_by_side(
+                            additive(x[0], x[1], x[2], x[3], nullptr, &x[4], &bias));
+                      }});
+  rows.back().inputs.push_back({{2, 3, 4}, 0, 2, DType::boolean});
+  rows.back().inputs.push_back({{2, 1, 3, 4}});
+  rows.push_back(
+      {.name = "additive_attention of one query, lengths and a bias of keys",
+       .inputs =
+           {{{2, 5}}, {{2, 4, 5}}, {{5}}, {{2, 4, 3}}, {{2}, 0, 5, DType::int32}, {{1, 1, 1, 4}}},
+       .apply =
+           [](const std::vector<Var>& v) {
+             const Mask mask = lengths(v[4]) & additive(v[5]);
+             return additive_attention(v[0], v[1], v[2], v[3], mask);
+           },
+       .expected =
+           [](const std::vector<Array>& x) {
+             const Array query = xt::view(x[0], xt::all(), xt::newaxis(), xt::all());
+             Array bias(std::vector<size_t>{2, 1, 4});
+             for (size_t i = 0; i < 8; ++i) bias.flat(i) = x[5].flat(i % 4);
+             const Array context = additive(query, x[1], x[2], x[3], &x[4], nullptr, &bias).context;
              return Array(xt::view(context, xt::all(), 0, xt::all()));
            }});
 }
@@ -322,6 +388,7 @@ void add_dot(std::vector<Row>& rows) {
 std::vector<Row> attention_rows() {
   std::vector<Row> rows;
   add_additive(rows);
+  add_additive_masks(rows);
   add_dot(rows);
   return rows;
 }

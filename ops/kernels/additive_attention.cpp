@@ -10,20 +10,32 @@ T* at(const Sequences<T>& s, int64_t b, int64_t t) {
   return s.data == nullptr ? nullptr : s.data + b * s.batch + t * s.time;
 }
 
-/// The keys seen of one sentence.
+template <class T>
+T* row_of(const OfPairs<T>& pairs, int64_t b, int64_t q) {
+  return pairs.data == nullptr ? nullptr : pairs.data + b * pairs.batch + q * pairs.query;
+}
+
+/// The keys seen by one query, and what is added to their scores.
+template <class T>
 struct Seen {
   int64_t end;          // None from here on.
   const uint8_t* keep;  // Or null.
   int64_t keep_step;
+  const T* bias;  // Or null.
+  int64_t bias_step;
 
-  bool operator()(int64_t t) const { return keep == nullptr || keep[t * keep_step] != 0; }
+  bool operator()(int64_t t) const {
+    if (keep != nullptr && keep[t * keep_step] == 0) return false;
+    return bias == nullptr || bias[t * bias_step] > -__builtin_huge_val();
+  }
+  T added(int64_t t) const { return bias == nullptr ? T(0) : bias[t * bias_step]; }
 };
 
 template <class T>
-Seen seen_keys(const AdditiveAttention<T>& in, int64_t b) {
+Seen<T> seen_keys(const AdditiveAttention<T>& in, int64_t b, int64_t q) {
   int64_t end = in.keys;
   if (in.lengths != nullptr && in.lengths[b] < end) end = in.lengths[b] < 0 ? 0 : in.lengths[b];
-  return {end, at(in.keep, b, 0), in.keep.time};
+  return {end, row_of(in.keep, b, q), in.keep.key, row_of(in.bias, b, q), in.bias.key};
 }
 
 template <class T>
@@ -33,7 +45,7 @@ void set_zero(T* p, int64_t n) {
 
 /// Turns the scores of the keys seen into weights; all others become zero.
 template <class T>
-void softmax_seen(const Seen& seen, int64_t keys, T* weights) {
+void softmax_seen(const Seen<T>& seen, int64_t keys, T* weights) {
   bool any = false;
   T largest = T(0);
   for (int64_t t = 0; t < seen.end; ++t) {
@@ -97,7 +109,7 @@ void forward(const AdditiveForward<T>& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t b = i / in.queries;
     const int64_t q = i % in.queries;
-    const Seen seen = seen_keys(in, b);
+    const Seen<T> seen = seen_keys(in, b, q);
     const T* query = at(in.query, b, q);
     T* weights = at(a.weights, b, q);
     for (int64_t t = 0; t < seen.end; ++t) {
@@ -110,7 +122,7 @@ void forward(const AdditiveForward<T>& a, int64_t begin, int64_t end) {
         score = multiply_add(access.get(in.v + j),
                              tanh(access.get(query + j) + access.get(key + j)), score);
       });
-      weights[t] = sum_lanes(score);
+      weights[t] = sum_lanes(score) + seen.added(t);
     }
     softmax_seen(seen, in.keys, weights);
     if (a.context.data != nullptr) weigh(in, b, seen.end, weights, at(a.context, b, q));
@@ -119,7 +131,7 @@ void forward(const AdditiveForward<T>& a, int64_t begin, int64_t end) {
 
 /// The weights' gradients of one query, and grad_memory += weight * grad_context on the way.
 template <class T>
-void weight_gradients(const AdditiveBackward<T>& a, int64_t b, int64_t q, const Seen& seen,
+void weight_gradients(const AdditiveBackward<T>& a, int64_t b, int64_t q, const Seen<T>& seen,
                       T* grad) {
   const T* weights = at(a.weights, b, q);
   const T* grad_context = at(a.grad_context, b, q);
@@ -154,7 +166,7 @@ void score_gradients(const T* weights, int64_t n, T* grad) {
 }
 
 template <class T>
-void backward_query(const AdditiveBackward<T>& a, int64_t b, int64_t q, const Seen& seen,
+void backward_query(const AdditiveBackward<T>& a, int64_t b, int64_t q, const Seen<T>& seen,
                     T* scratch) {
   const AdditiveAttention<T>& in = a.in;
   const T* query = at(in.query, b, q);
@@ -163,6 +175,11 @@ void backward_query(const AdditiveBackward<T>& a, int64_t b, int64_t q, const Se
   if (grad_query != nullptr) set_zero(grad_query, in.width);
   weight_gradients(a, b, q, seen, scratch);
   score_gradients<T>(at(a.weights, b, q), seen.end, scratch);
+  if (T* grad_bias = row_of(a.grad_bias, b, q); grad_bias != nullptr) {
+    for (int64_t t = 0; t < in.keys; ++t) {
+      grad_bias[t * a.grad_bias.key] = t < seen.end ? scratch[t] : T(0);
+    }
+  }
   const Vec<T> one(T(1));
   for (int64_t t = 0; t < seen.end; ++t) {
     if (!seen(t)) continue;
@@ -191,8 +208,9 @@ void backward(const AdditiveBackward<T>& a, int64_t begin, int64_t end, T* scrat
       }
     }
     if (a.grad_v_parts != nullptr && !a.add_v) set_zero(a.grad_v_parts + b * in.width, in.width);
-    const Seen seen = seen_keys(in, b);
-    for (int64_t q = 0; q < in.queries; ++q) backward_query(a, b, q, seen, scratch);
+    for (int64_t q = 0; q < in.queries; ++q) {
+      backward_query(a, b, q, seen_keys(in, b, q), scratch);
+    }
   }
 }
 

@@ -15,6 +15,15 @@ struct Sequences {
   int64_t time = 0;
 };
 
+/// Something for every pair of a query and a key, [B, Tq, T]; strides of 0 repeat.
+template <class T>
+struct OfPairs {
+  T* data = nullptr;
+  int64_t batch = 0;
+  int64_t query = 0;
+  int64_t key = 0;
+};
+
 template <class T>
 struct AdditiveAttention {
   int64_t batch = 0;          // B
@@ -26,9 +35,11 @@ struct AdditiveAttention {
   Sequences<const T> key;     // [B, T, A]
   const T* v = nullptr;       // [A]
   Sequences<const T> memory;  // [B, T, M]
-  // A key is seen if its time is below the length and its byte is not zero; null: no such limit.
+  // A key is seen if its time is below the length, its byte is not zero, and its bias, which is
+  // added to the score, is above -inf; null: no such limit.
   const int32_t* lengths = nullptr;  // [B]
-  Sequences<const uint8_t> keep;     // [B, T]
+  OfPairs<const uint8_t> keep;
+  OfPairs<const T> bias;
 };
 
 /// weights = softmax over the keys seen of the scores; context = the weighted sum of the memory.
@@ -55,6 +66,7 @@ struct AdditiveBackward {
   bool add_key = false;
   bool add_memory = false;
   bool add_v = false;
+  OfPairs<T> grad_bias = {};  // written
 };
 
 template <class T>
