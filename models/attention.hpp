@@ -1,7 +1,8 @@
-// Attention layers for recurrent decoders: one query a row looks at a memory.
+// Attention layers for decoders that go a step at a time: one query, or several, looks at a memory.
 //
-// Both kinds have the same call: keys(memory) projects the memory once a sentence, and the call
-// operator looks at it once a step.
+// All kinds have the same call and take the same masks: keys(memory) projects the memory once a
+// sentence, and the call operator looks at it, as often as there are steps. For self-attention and
+// several heads see transformer.hpp.
 #pragma once
 
 #include <rapt/models/linear.hpp>
@@ -9,23 +10,26 @@
 
 namespace rapt {
 
+/// What queries [B, Q] or [B, Tq, Q] get from a memory [B, T, M].
 struct Attended {
-  Var context;  // [B, M]: the weighted sum of the memory
-  Var weights;  // [B, T]: each row adds up to 1, or is all 0 where the mask leaves nothing
+  Var context;  // [B, M] or [B, Tq, M]: the weighted sum of the memory
+  /// [B, T] or [B, Tq, T]: each row adds up to 1, or is all 0 where the mask leaves nothing.
+  /// Computed only if somebody asks for it, but by additive and concat attention.
+  Var weights;
 };
 
 /// Scores v . tanh(W q + U k) (Bahdanau, Cho and Bengio 2015, section 3.1 and appendix A.1.2).
 struct AdditiveAttention {
-  Linear query;  // without bias
-  Linear key;
-  Parameter v;  // [width]
+  Linear query;  // [width, Q], without bias
+  Linear key;    // [width, M]
+  Parameter v;   // [width]
 
   AdditiveAttention() = default;
   AdditiveAttention(int64_t query_width, int64_t memory_width, int64_t width, Key key);
 
   /// memory [B, T, M] -> keys [B, T, width].
   Var keys(const Arg& memory) const;
-  /// q [B, Q], keys and memory as above.
+  /// q [B, Q] or [B, Tq, Q], keys and memory as above.
   Attended operator()(const Arg& q, const Arg& keys, const Arg& memory,
                       const Mask& mask = {}) const;
   void visit(auto&& f) {
@@ -35,18 +39,48 @@ struct AdditiveAttention {
   }
 };
 
-/// Scores q . W k (Luong, Pham and Manning 2015, "general").
-struct DotAttention {
-  Linear key;  // without bias
+/// Scores v . tanh(W [q; k]) (Luong, Pham and Manning 2015, "concat").
+struct ConcatAttention {
+  Linear both;  // [width, Q + M], without bias: the query's columns come first
+  Parameter v;  // [width]
 
-  DotAttention() = default;
-  DotAttention(int64_t query_width, int64_t memory_width, Key key);
+  ConcatAttention() = default;
+  ConcatAttention(int64_t query_width, int64_t memory_width, int64_t width, Key key);
+
+  /// memory [B, T, M] -> keys [B, T, width].
+  Var keys(const Arg& memory) const;
+  Attended operator()(const Arg& q, const Arg& keys, const Arg& memory,
+                      const Mask& mask = {}) const;
+  void visit(auto&& f) {
+    f("both", both);
+    f("v", v);
+  }
+
+ private:
+  int64_t query_width_ = 0;
+};
+
+/// Scores q . W k (Luong, Pham and Manning 2015, "general").
+struct GeneralAttention {
+  Linear key;  // [Q, M], without bias
+
+  GeneralAttention() = default;
+  GeneralAttention(int64_t query_width, int64_t memory_width, Key key);
 
   /// memory [B, T, M] -> keys [B, T, Q].
   Var keys(const Arg& memory) const;
   Attended operator()(const Arg& q, const Arg& keys, const Arg& memory,
                       const Mask& mask = {}) const;
   void visit(auto&& f) { f("key", key); }
+};
+
+/// Scores q . k, for queries as wide as the memory (Luong, Pham and Manning 2015, "dot").
+struct DotAttention {
+  /// The memory itself.
+  Var keys(const Arg& memory) const { return as_var(memory); }
+  Attended operator()(const Arg& q, const Arg& keys, const Arg& memory,
+                      const Mask& mask = {}) const;
+  void visit(auto&&) {}
 };
 
 }  // namespace rapt

@@ -14,6 +14,11 @@ Linear::Linear(int64_t in, int64_t out, Key key, const LinearOptions& options)
   if (options.bias) bias = Parameter(uniform(key.fold(1), {out}, -bound, bound));
 }
 
+void Linear::start_as_glorot(Key key) {
+  const double bound = std::sqrt(6 / static_cast<double>(in() + out()));
+  weight.set(uniform(key, weight.shape(), -bound, bound));
+}
+
 Var Linear::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);
   if (bias) return linear(x, weight, bias, activation);
@@ -33,6 +38,21 @@ LayerNorm::LayerNorm(int64_t width) : weight(full({width}, 1)), bias(zeros({widt
 Var LayerNorm::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);
   return layer_norm(x, weight, bias, eps);
+}
+
+RMSNorm::RMSNorm(int64_t width) : weight(full({width}, 1)) {}
+
+Var RMSNorm::operator()(const Arg& x) const {
+  const Scope scope(*this, x.where);
+  return rms_norm(x, weight, eps);
+}
+
+Norm::Norm(int64_t width, NormKind kind) {
+  if (kind == NormKind::rms) {
+    norm = RMSNorm(width);
+  } else {
+    norm = LayerNorm(width);
+  }
 }
 
 Var Dropout::operator()(const Arg& x) const { return dropout(x, p); }

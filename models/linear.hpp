@@ -4,6 +4,7 @@
 #include <rapt/framework/parameter.hpp>
 #include <rapt/framework/random.hpp>
 #include <rapt/ops/matmul.hpp>
+#include <variant>
 
 namespace rapt {
 
@@ -24,6 +25,9 @@ struct Linear {
 
   int64_t in() const { return weight.shape()[1]; }
   int64_t out() const { return weight.shape()[0]; }
+  /// Draws the weights again, uniform in +-sqrt(6 / (in + out)) (Glorot and Bengio 2010), as
+  /// torch.nn.Transformer starts every matrix.
+  void start_as_glorot(Key key);
   /// x [..., in] -> [..., out].
   Var operator()(const Arg& x) const;
   void visit(auto&& f) {
@@ -64,6 +68,37 @@ struct LayerNorm {
   void visit(auto&& f) {
     f("weight", weight);
     f("bias", bias);
+  }
+};
+
+/// The same without mean and bias, by the root of the mean square (Zhang and Sennrich 2019).
+struct RMSNorm {
+  Parameter weight;  // [width], ones
+  double eps = 1e-5;
+
+  RMSNorm() = default;
+  explicit RMSNorm(int64_t width);
+
+  /// x [..., width] -> the same shape.
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) { f("weight", weight); }
+};
+
+enum class NormKind { layer, rms };
+
+/// One of these, for models that leave the choice to their options.
+struct Norm {
+  std::variant<LayerNorm, RMSNorm> norm;
+
+  Norm() = default;
+  Norm(int64_t width, NormKind kind);
+
+  /// x [..., width] -> the same shape.
+  Var operator()(const Arg& x) const {
+    return std::visit([&](const auto& chosen) { return chosen(x); }, norm);
+  }
+  void visit(auto&& f) {
+    std::visit([&](auto& chosen) { chosen.visit(f); }, norm);
   }
 };
 

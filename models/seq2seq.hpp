@@ -7,6 +7,7 @@
 
 namespace rapt {
 
+/// dot: by products with a projected memory, Luong's "general".
 enum class AttentionKind { none, additive, dot };
 
 struct Seq2SeqOptions {
@@ -29,7 +30,7 @@ struct GruSeq2Seq {
   GRU encoder;
   Linear bridge;  // from the encoder's last backward state to the decoder's first
   std::optional<AdditiveAttention> additive;
-  std::optional<DotAttention> dot;
+  std::optional<GeneralAttention> dot;
   RecurrentWeights decoder;  // reads [embedding, context]
   std::optional<Linear> readout;
   Linear output;

@@ -1,94 +1,63 @@
-// Attention with several heads, the layers made of it, and two models: Transformer and Gpt.
+// The layers that are made of attention with several heads, and two models: Transformer and Gpt.
 //
 // Arrays are [B, T, C]: batch, place, width. Names and starting values follow PyTorch, so that
 // weights can be taken over: in_proj/weight is in_proj_weight, up and down are linear1 and linear2.
 #pragma once
 
-#include <array>
+#include <optional>
 #include <rapt/framework/function_ref.hpp>
-#include <rapt/models/linear.hpp>
-#include <rapt/ops/cached_attention.hpp>
-#include <rapt/ops/mask.hpp>
+#include <rapt/models/multi_head.hpp>
 #include <vector>
 
 namespace rapt {
 
-/// Where the rows of a decoding step find what was before, see cached_attention().
-struct CachePlace {
-  Var ancestors;  // int32 [R, T]
-  Var place;      // int32 [1]
-};
-
-/// Keys and values of sentences, computed once, and which sentence rows look at: see
-/// shared_attention().
-struct SharedMemory {
-  Var keys, values;  // [B, S, H, D]
-  Var sentences;     // int32 [L]
-  Var lengths;       // int32 [B]
-};
-
-/// Attention with several heads (Vaswani et al. 2017, section 3.2.2), torch.nn.MultiheadAttention
-/// with batch_first.
-struct MultiHeadAttention {
-  Linear in_proj;   // [3C, C]: queries, keys, values
-  Linear out_proj;  // [C, C]
-  int64_t heads = 1;
-  double dropout = 0;  // of the weights
-
-  MultiHeadAttention() = default;
-  /// Throws Error where `heads` does not divide `width`.
-  MultiHeadAttention(int64_t width, int64_t heads, Key key, double dropout = 0);
-
-  int64_t width() const { return out_proj.in(); }
-  /// x [B, T, C] looks at itself; one product gives queries, keys and values.
-  Var operator()(const Arg& x, const Mask& mask = {}) const;
-  /// x [B, T, C] looks at memory [B, S, C].
-  Var operator()(const Arg& x, const Arg& memory, const Mask& mask = {}) const;
-
-  /// Decoding, a place a call: x [R, C] looks at itself and what the cache holds -> [R, C].
-  Var step(const Arg& x, const KeyValueCache& cache, const CachePlace& at) const;
-  /// The keys and values of a memory [B, S, C], each [B, S, H, D].
-  std::array<Var, 2> keys_values(const Arg& memory) const;
-  /// x [R, C], rows of several sentences, looks at the keys and values of its own.
-  Var step(const Arg& x, const SharedMemory& memory) const;
-  void visit(auto&& f) {
-    f("in_proj", in_proj);
-    f("out_proj", out_proj);
-  }
+struct FeedForwardOptions {
+  Activation activation = Activation::relu;
+  /// activation(gate(x)) * up(x) in place of activation(up(x)): with silu SwiGLU, with gelu GEGLU
+  /// (Shazeer 2020).
+  bool gated = false;
+  double dropout = 0;
 };
 
 /// down(dropout(activation(up(x)))), place by place.
 struct FeedForward {
-  Linear up;    // [F, C]
-  Linear down;  // [C, F]
+  Linear up;                   // [F, C]
+  Linear down;                 // [C, F]
+  std::optional<Linear> gate;  // [F, C]
   Dropout dropout;
 
   FeedForward() = default;
-  FeedForward(int64_t width, int64_t inner, Activation activation, Key key, double dropout = 0);
+  FeedForward(int64_t width, int64_t inner, Key key, const FeedForwardOptions& options = {});
 
   Var operator()(const Arg& x) const;
   void visit(auto&& f) {
     f("up", up);
     f("down", down);
+    f("gate", gate);
   }
 };
 
 struct TransformerLayerOptions {
   int64_t width = 512;
   int64_t heads = 8;
+  int64_t key_heads = 0;  // see MultiHeadOptions
   int64_t feed_forward = 2048;
   /// Of attention weights, of the inner layer and of what is added to x.
   double dropout = 0.1;
   Activation activation = Activation::relu;
+  bool gated = false;  // see FeedForwardOptions
+  NormKind norm = NormKind::layer;
   /// Normalises what a sublayer reads (Xiong et al. 2020) instead of what it gives.
   bool norm_first = false;
+  /// Of self-attention.
+  RelativePositions positions = {};
 };
 
 /// Self-attention and a feed-forward layer, torch.nn.TransformerEncoderLayer.
 struct EncoderLayer {
   MultiHeadAttention self_attention;
   FeedForward feed_forward;
-  LayerNorm norm1, norm2;
+  Norm norm1, norm2;
   Dropout dropout;
   bool norm_first = false;
 
@@ -112,7 +81,7 @@ struct DecoderLayer {
   MultiHeadAttention self_attention;
   MultiHeadAttention cross_attention;
   FeedForward feed_forward;
-  LayerNorm norm1, norm2, norm3;
+  Norm norm1, norm2, norm3;
   Dropout dropout;
   bool norm_first = false;
 
@@ -134,29 +103,6 @@ struct DecoderLayer {
   }
 };
 
-/// [length, width]: sin(t / 10000^(2i / width)) at column 2i, the cosine at 2i + 1 (Vaswani et al.
-/// 2017, section 3.5).
-Tensor sinusoidal_positions(int64_t length, int64_t width);
-
-enum class PositionKind { sinusoidal, learned };
-
-/// Adds to every place what tells it from the others.
-struct Positions {
-  Tensor table;      // [length, C]; of sinusoids
-  Parameter weight;  // [length, C]; learned
-
-  Positions() = default;
-  Positions(PositionKind kind, int64_t length, int64_t width, Key key);
-
-  /// x [B, T, C] -> the same shape. Throws Error where T is above the length.
-  Var operator()(const Arg& x) const;
-  /// x [R, C], all at one place, int32 [1] -> the same shape. Throws Error, when it is computed,
-  /// for a place above the length.
-  Var at(const Arg& x, const Arg& place) const;
-  int64_t length() const { return weight ? weight.shape()[0] : table.shape()[0]; }
-  void visit(auto&& f) { f("weight", weight); }
-};
-
 /// Which tables of a model are one (Press and Wolf 2017): none, the target embedding and the output
 /// layer's weight, or these and the source embedding (for a joint vocabulary).
 enum class Tying { none, output, all };
@@ -166,15 +112,18 @@ struct TransformerOptions {
   int64_t target_vocab = 0;
   int64_t width = 512;
   int64_t heads = 8;
+  int64_t key_heads = 0;  // see MultiHeadOptions
   int64_t encoder_layers = 6;
   int64_t decoder_layers = 6;
   int64_t feed_forward = 2048;
   double dropout = 0.1;
   Activation activation = Activation::relu;
+  bool gated = false;  // see FeedForwardOptions
+  NormKind norm = NormKind::layer;
   bool norm_first = false;
   PositionKind positions = PositionKind::sinusoidal;
   Tying tying = Tying::none;
-  int64_t max_length = 512;  // the most places of a sentence
+  int64_t max_length = 512;  // the most places of a sentence, but for none, alibi and t5
   int32_t pad = 0;           // the token that fills up short sentences
 };
 
@@ -188,8 +137,8 @@ struct Transformer {
   Positions target_positions;
   std::vector<EncoderLayer> encoder;
   std::vector<DecoderLayer> decoder;
-  LayerNorm encoder_norm;
-  LayerNorm decoder_norm;
+  Norm encoder_norm;
+  Norm decoder_norm;
   Linear output;  // [V, C]
   Dropout dropout;
   int32_t pad = 0;
@@ -232,27 +181,33 @@ struct GptOptions {
   int64_t vocab = 0;
   int64_t width = 128;
   int64_t heads = 4;
+  int64_t key_heads = 0;  // see MultiHeadOptions
   int64_t layers = 4;
   int64_t feed_forward = 0;  // 0: four times the width
   double dropout = 0;
+  Activation activation = Activation::gelu;
+  bool gated = false;  // see FeedForwardOptions
+  NormKind norm = NormKind::layer;
+  PositionKind positions = PositionKind::learned;
   bool tied = false;        // the output layer's weight is the embedding's table
-  int64_t max_length = 64;  // the most places of a text
+  int64_t max_length = 64;  // the most places of a text, but for none, alibi and t5
 };
 
 /// A decoder alone: learned positions, normalisation first, GELU, an output layer without bias
-/// (Radford et al. 2019), started as there.
+/// (Radford et al. 2019), started as there. Options turn it into its successors: rotary positions,
+/// RMSNorm, SwiGLU and few heads of keys (Touvron et al. 2023), or T5's biases.
 struct Gpt {
   Embedding embedding;
   Positions positions;
   std::vector<EncoderLayer> layers;
-  LayerNorm norm;
+  Norm norm;
   Linear output;  // [V, C], without bias
   Dropout dropout;
 
   Gpt() = default;
   Gpt(const GptOptions& options, Key key);
 
-  int64_t max_length() const { return positions.weight.shape()[0]; }
+  int64_t max_length() const { return positions.length(); }
   /// ids int32 [B, T] -> logits [B, T, V] of the tokens that follow.
   Var operator()(const Arg& ids) const;
   void visit(auto&& f) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/parallel.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/kernels/cached_attention.hpp>
 #include <rapt/ops/row_split.hpp>
@@ -109,8 +110,8 @@ void check_rows(const TensorView& index, int64_t columns, int64_t limit, std::st
   }
 }
 
-// Inputs: q, k, v, ancestors, place, the cache's keys and values. It writes to the cache without
-// being an update in the planner's sense: updates run after everything else, and what reads this
+// Inputs: q, k, v, ancestors, place, the cache's keys and values, and where there is one a bias. It
+// writes to the cache without being an update in the planner's sense: updates run after everything else, and what reads this
 // result must not wait. Nobody else reads a cache, and written twice it holds the same.
 const Op cached_attention_op{
     .name = "cached_attention",
@@ -130,6 +131,11 @@ const Op cached_attention_op{
           }
           expect_index(c, 3, "ancestors", {q[0], keys[0]});
           expect_index(c, 4, "place", {1});
+          const Shape of_scores{q[1], keys[0]};
+          if (c.inputs() > 7 && (c.input(7) != of_scores || c.dtype(7) != c.dtype())) {
+            c.fail(fmt::format("expected a bias {} {}, got {} {}", name(c.dtype()),
+                               to_string(of_scores), name(c.dtype(7)), to_string(c.input(7))));
+          }
           c.output(out, c.dtype());
         },
     .forward =
@@ -149,6 +155,10 @@ const Op cached_attention_op{
             a.row_stride = ancestors.strides[0];
             a.row_step = 1;
             a.count = place + 1;
+            if (c.inputs() > 7) {
+              a.bias = c.input(7).as<const T>();
+              a.bias_head = c.input(7).strides[0];
+            }
             run(c, a, keys.shape[0]);
           });
         },
@@ -205,17 +215,22 @@ const Op shared_attention_op{
 }  // namespace
 
 Var cached_attention(const Arg& q, const Arg& k, const Arg& v, const KeyValueCache& cache,
-                     const Arg& ancestors, const Arg& place, double scale) {
+                     const Arg& ancestors, const Arg& place, double scale, const Var& bias) {
   for (const Tensor* part : {&cache.keys, &cache.values}) {
     if (*part && part->is_contiguous()) continue;
     fail("cached_attention", "the cache has to be contiguous memory", q.where);
   }
   const Arg query(dense_rows(as_var(q)), q.where), key(dense_rows(as_var(k)), k.where),
       value(dense_rows(as_var(v)), v.where), table(dense_rows(as_var(ancestors)), ancestors.where);
-  return record(cached_attention_op,
-                {query, key, value, table, Arg(contiguous(place), place.where),
-                 Arg(cache.keys, q.where), Arg(cache.values, q.where)},
-                CachedAttributes{scale});
+  Recycled<Arg> inputs{query,
+                       key,
+                       value,
+                       table,
+                       Arg(contiguous(place), place.where),
+                       Arg(cache.keys, q.where),
+                       Arg(cache.values, q.where)};
+  if (bias) inputs.emplace_back(dense_rows(bias), q.where);
+  return record(cached_attention_op, inputs, CachedAttributes{scale});
 }
 
 Var shared_attention(const Arg& q, const Arg& keys, const Arg& values, const Arg& memory,

@@ -16,7 +16,8 @@ struct KeyValueCache {
 /// with R <= N, are written into the cache at [place, r]; then its query, q [R, Hq, D], looks at
 /// the steps t = 0 .. place, of which it finds its own at the cache's row ancestors[r, t]. So rows
 /// that share a past share its memory, and putting rows in another order changes `ancestors` alone.
-/// Hk divides Hq. Gives softmax(scale q k') v, [R, Hq, Dv]; a scale of 0 is 1 / sqrt(D).
+/// Hk divides Hq. Gives softmax(scale q k' + bias) v, [R, Hq, Dv]; a scale of 0 is 1 / sqrt(D). The
+/// bias [Hq, T], or none, is that of each step's key, for all rows alike.
 ///
 /// ancestors is int32 [R, T], and ancestors[r, place] is r; place is int32 [1]: data, so that every
 /// step has the same plan. Costs O(place). No gradient passes. A cache takes part in one step a
@@ -25,7 +26,8 @@ struct KeyValueCache {
 /// Throws Error where shapes or types do not fit and, when it is computed, for a place or an
 /// ancestor outside the cache.
 Var cached_attention(const Arg& q, const Arg& k, const Arg& v, const KeyValueCache& cache,
-                     const Arg& ancestors, const Arg& place, double scale = 0);
+                     const Arg& ancestors, const Arg& place, double scale = 0,
+                     const Var& bias = {});
 
 /// Attention of rows to memories that several of them share: of q [L W, Hq, D], the rows
 /// i W .. i W + W - 1 look at the first lengths[m] places of memory m = memory[i]. keys

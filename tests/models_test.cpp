@@ -153,6 +153,114 @@ TEST_CASE("teacher forcing gives what decoding gives step by step, with every at
   }
 }
 
+/// softmax(scores) memory of one sentence by loops, over the keys below `seen`; the weights behind.
+std::vector<double> looked(const std::vector<double>& scores, const std::vector<float>& memory,
+                           size_t seen, size_t width) {
+  double total = 0;
+  std::vector<double> context(width, 0.0), weights(scores.size(), 0.0);
+  for (size_t t = 0; t < seen; ++t) total += weights[t] = std::exp(scores[t]);
+  for (size_t t = 0; t < seen; ++t) {
+    weights[t] /= total;
+    for (size_t m = 0; m < width; ++m) context[m] += weights[t] * double(memory[t * width + m]);
+  }
+  context.insert(context.end(), weights.begin(), weights.end());
+  return context;
+}
+
+/// Checks an attention layer, queries [2, 5] looking at a memory [2, 4, M] of lengths 4 and 2, by
+/// its scores: score(q, row of the memory). Then several queries at once, and a mask of queries.
+void check_attention(const auto& layer, int64_t M, const auto& score) {
+  const Tensor q = uniform(Key{1}, {2, 5}, -1, 1), memory = uniform(Key{2}, {2, 4, M}, -1, 1);
+  Tape tape;
+  const Var keys = layer.keys(memory);
+  const Mask mask = lengths(tensor(std::vector<int32_t>{4, 2}, {2}));
+  const Attended seen = layer(q, keys, memory, mask);
+  const std::vector<float> context = seen.context.value().to_vector<float>();
+  const std::vector<float> weights = seen.weights.value().to_vector<float>();
+  CHECK(seen.context.shape() == Shape{2, M});
+  CHECK(seen.weights.shape() == Shape{2, 4});
+  for (int64_t b = 0; b < 2; ++b) {
+    const std::vector<float> query = row(q, b, 1), own = row(memory, b, 4);
+    std::vector<double> scores;
+    for (int64_t t = 0; t < 4; ++t) {
+      scores.push_back(
+          score(query, std::vector<float>(own.begin() + t * M, own.begin() + (t + 1) * M)));
+    }
+    const auto width = static_cast<size_t>(M), sentence = static_cast<size_t>(b);
+    const std::vector<double> expected = looked(scores, own, b == 0 ? 4 : 2, width);
+    for (size_t m = 0; m < width; ++m) {
+      CHECK(context[sentence * width + m] == Approx(expected[m]).margin(1e-6));
+    }
+    for (size_t t = 0; t < 4; ++t) {
+      CHECK(weights[sentence * 4 + t] == Approx(expected[width + t]).margin(1e-6));
+    }
+  }
+
+  // Three queries, of which the last stands at the last key.
+  const Tensor three = uniform(Key{3}, {2, 3, 5}, -1, 1);
+  const Attended all = layer(three, keys, memory, mask & causal());
+  CHECK(all.context.shape() == Shape{2, 3, M});
+  CHECK(all.weights.shape() == Shape{2, 3, 4});
+  const Attended last = layer(select(three, 1, 2), keys, memory, mask);
+  const std::vector<float> a = select(all.context, 1, 2).value().template to_vector<float>();
+  const std::vector<float> z = last.context.value().template to_vector<float>();
+  for (size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(z[i]).margin(1e-6));
+  const std::vector<float> w = all.weights.value().template to_vector<float>();
+  CHECK((w[2] == 0 && w[3] == 0 && w[7] == 0 && w[6] > 0));
+}
+
+TEST_CASE("attention layers of Luong and of Bahdanau, with one call and the same masks") {
+  const auto dot = [](const std::vector<float>& a, const std::vector<float>& b) {
+    double sum = 0;
+    for (size_t i = 0; i < a.size(); ++i) sum += double(a[i]) * double(b[i]);
+    return sum;
+  };
+  const auto times = [](const Parameter& weight, const std::vector<float>& x) {
+    const std::vector<float> w = weight.value().to_vector<float>();
+    std::vector<float> y;
+    for (size_t at = 0; at < w.size(); at += x.size()) {
+      double sum = 0;
+      for (size_t i = 0; i < x.size(); ++i) sum += double(w[at + i]) * double(x[i]);
+      y.push_back(static_cast<float>(sum));
+    }
+    return y;
+  };
+  check_attention(DotAttention(), 5, dot);
+  const GeneralAttention general(5, 3, Key{7});
+  check_attention(general, 3, [&](const auto& q, const auto& m) {
+    return dot(q, times(general.key.weight, m));
+  });
+  const ConcatAttention concatenated(5, 3, 6, Key{8});
+  check_attention(concatenated, 3, [&](const auto& q, const auto& m) {
+    std::vector<float> joined = q;
+    joined.insert(joined.end(), m.begin(), m.end());
+    std::vector<float> hidden = times(concatenated.both.weight, joined);
+    for (float& x : hidden) x = std::tanh(x);
+    return dot(concatenated.v.value().template to_vector<float>(), hidden);
+  });
+  const AdditiveAttention additive(5, 3, 6, Key{9});
+  check_attention(additive, 3, [&](const auto& q, const auto& m) {
+    const std::vector<float> a = times(additive.query.weight, q);
+    std::vector<float> hidden = times(additive.key.weight, m);
+    const std::vector<float> bias = additive.key.bias.value().template to_vector<float>();
+    for (size_t i = 0; i < hidden.size(); ++i) hidden[i] = std::tanh(hidden[i] + a[i] + bias[i]);
+    return dot(additive.v.value().template to_vector<float>(), hidden);
+  });
+}
+
+TEST_CASE("a probe sees every step of a recurrent decoder") {
+  GruSeq2Seq model({.source_vocab = 20, .target_vocab = 15, .embed = 8, .hidden = 12}, Key{3});
+  const std::vector<Parameter> all = parameters(model);
+  AttentionProbe probe;
+  Tape tape;
+  model(ids({{5, 6, 7, 8}, {9, 4, 0, 0}}), ids({{2, 4, 5}, {2, 7, 9}}));
+  CHECK(probe.layers() == std::vector<std::string>{"attention"});
+  CHECK(probe.calls("attention") == 3);
+  const std::vector<float> weights = probe.weights("attention", 2).to_vector<float>();
+  CHECK(weights[4] + weights[5] == Approx(1));
+  CHECK(weights[6] == 0);
+}
+
 TEST_CASE("a translation does not depend on the batch it is in") {
   const GruSeq2Seq model({.source_vocab = 20, .target_vocab = 15, .embed = 8, .hidden = 12},
                          Key{3});

@@ -6,8 +6,10 @@
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
+#include <rapt/models/probe.hpp>
 #include <rapt/models/transformer.hpp>
 #include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/embedding.hpp>
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/loss.hpp>
 #include <rapt/ops/reduce.hpp>
@@ -121,6 +123,49 @@ TEST_CASE("multi-head attention, to itself and to a memory") {
         1e-5);
   CHECK(largest_difference(values(own), values(layer(x, x))) < 1e-5);
   CHECK_THROWS_WITH(MultiHeadAttention(12, 5, key), Contains("5 heads") && Contains("12"));
+}
+
+TEST_CASE("heads of keys that several heads of queries share are these keys repeated") {
+  const MultiHeadAttention layer(12, 6, key.fold(0), {.key_heads = 2});  // heads of 2
+  MultiHeadAttention full(12, 6, key.fold(1));
+  CHECK(layer.in_proj.weight.shape() == Shape{12 + 2 * 4, 12});
+  // Rows of queries, and the rows of each head of keys and values three times.
+  std::vector<int32_t> rows;
+  for (int32_t r = 0; r < 12; ++r) rows.push_back(r);
+  for (const int32_t first : {12, 16}) {
+    for (int32_t head = 0; head < 6; ++head) {
+      for (int32_t d = 0; d < 2; ++d) rows.push_back(first + head / 3 * 2 + d);
+    }
+  }
+  const Tensor x = drawn(1, {2, 5, 12}), memory = drawn(2, {2, 7, 12});
+  {
+    Tape tape;
+    const Tensor index = tensor(rows, {36});
+    full.in_proj.weight.set(embedding(index, layer.in_proj.weight).value());
+  }
+  full.out_proj.weight.set(layer.out_proj.weight.value());
+  Tape tape;
+  CHECK(largest_difference(values(layer(x, causal())), values(full(x, causal()))) < 1e-5);
+  CHECK(largest_difference(values(layer(x, memory)), values(full(x, memory))) < 1e-5);
+  CHECK_THROWS_WITH(MultiHeadAttention(12, 6, key, {.key_heads = 4}),
+                    Contains("6 heads cannot share 4"));
+}
+
+TEST_CASE("feed-forward layers, gated ones too") {
+  FeedForward plain(6, 10, key.fold(0), {.activation = Activation::gelu});
+  FeedForward gated(6, 10, key.fold(1), {.activation = Activation::silu, .gated = true});
+  const Tensor x = drawn(1, {2, 3, 6});
+  Tape tape;
+  const auto times = [](const Var& y, const Linear& l) {
+    return matmul(y, transpose(as_var(l.weight))) + l.bias;
+  };
+  CHECK(largest_difference(values(plain(x)),
+                           values(times(gelu(times(as_var(x), plain.up)), plain.down))) < 1e-6);
+  const Var gate = times(as_var(x), *gated.gate);
+  const Var inner = gate * sigmoid(gate) * times(as_var(x), gated.up);
+  CHECK(largest_difference(values(gated(x)), values(times(inner, gated.down))) < 1e-6);
+  CHECK(parameters(gated).size() == 6);
+  CHECK(parameters(plain).size() == 4);
 }
 
 TEST_CASE("multi-head attention takes three products or four, and no copies") {
@@ -270,11 +315,22 @@ TEST_CASE("a tied model is saved and loaded as it is") {
 }
 
 TEST_CASE("every parameter gets a gradient") {
-  const PositionKind kind = GENERATE(PositionKind::sinusoidal, PositionKind::learned);
+  const PositionKind kind = GENERATE(
+      PositionKind::none, PositionKind::sinusoidal, PositionKind::learned, PositionKind::rotary,
+      PositionKind::alibi, PositionKind::learned_alibi, PositionKind::t5);
   TransformerOptions options = small;
   options.positions = kind;
+  GptOptions gpt_options = small_gpt;
+  gpt_options.positions = kind;
+  if (kind == PositionKind::rotary) {  // as Llama has them
+    options.key_heads = 2;
+    gpt_options.key_heads = 1;
+    options.norm = gpt_options.norm = NormKind::rms;
+    options.gated = gpt_options.gated = true;
+    options.activation = gpt_options.activation = Activation::silu;
+  }
   Transformer model(options, key);
-  Gpt gpt(small_gpt, key);
+  Gpt gpt(gpt_options, key);
   const std::vector<Parameter> own = parameters(model), others = parameters(gpt);
   Tape tape;
   const auto all_flow = [](const Var& loss, const std::vector<Parameter>& wrt) {
@@ -315,6 +371,173 @@ TEST_CASE("a later token does not change earlier logits") {
   const auto a = values(model(ids({1, 2, 3}, {1, 3}), before));
   const auto b = values(model(ids({1, 2, 4}, {1, 3}), before));
   CHECK(largest_difference(a, b) > 0);
+}
+
+TEST_CASE("every kind of positions tells places apart, and sees distances") {
+  const auto order_matters = [](PositionKind kind) {
+    TransformerOptions options = small;
+    options.positions = kind;
+    options.encoder_layers = 1;
+    options.dropout = 0;
+    Transformer model(options, key);
+    if (kind == PositionKind::t5) {
+      model.encoder[0].self_attention.positions.table.set(drawn(5, {32, 4}));
+    }
+    Tape tape;
+    const Var there = model.encode(ids({1, 2, 3, 4, 5, 6, 7, 8}, {1, 8})).memory;
+    const Var back = model.encode(ids({8, 7, 6, 5, 4, 3, 2, 1}, {1, 8})).memory;
+    return largest_difference(values(there), values(flip(back, {1}))) > 1e-3;
+  };
+  CHECK_FALSE(order_matters(PositionKind::none));
+  for (const PositionKind kind :
+       {PositionKind::sinusoidal, PositionKind::learned, PositionKind::rotary, PositionKind::t5}) {
+    CHECK(order_matters(kind));
+  }
+  CHECK_FALSE(order_matters(PositionKind::alibi));  // as far behind as before
+
+  // Relative kinds: behind a token that nobody can see, a text gives what it gives alone.
+  for (const PositionKind kind :
+       {PositionKind::rotary, PositionKind::alibi, PositionKind::learned_alibi, PositionKind::t5}) {
+    MultiHeadAttention layer(
+        12, 3, key,
+        {.positions = RelativePositions(
+             {.kind = kind, .heads = 3, .depth = 4, .length = 16, .bidirectional = false})});
+    if (kind == PositionKind::t5) layer.positions.table.set(drawn(6, {32, 3}));
+    if (kind == PositionKind::learned_alibi) layer.positions.slopes.set(drawn(7, {3}));
+    const Tensor x = drawn(8, {1, 9, 12});
+    Tensor seen({1, 9}, DType::boolean);
+    for (size_t t = 0; t < 9; ++t) seen.data<bool>()[t] = t >= 4;
+    Tape tape;
+    const Var all = layer(x, causal() & keep(seen)), rest = layer(slice(x, 1, 4), causal());
+    CHECK(largest_difference(values(slice(all, 1, 4)), values(rest)) < 1e-5);
+  }
+}
+
+TEST_CASE("a Transformer's gradients are right in double, with all that is newer than it") {
+  const PositionKind kind =
+      GENERATE(PositionKind::rotary, PositionKind::learned_alibi, PositionKind::t5);
+  Transformer model({.source_vocab = 7,
+                     .target_vocab = 7,
+                     .width = 8,
+                     .heads = 4,
+                     .key_heads = 2,
+                     .encoder_layers = 1,
+                     .decoder_layers = 1,
+                     .feed_forward = 6,
+                     .activation = Activation::silu,
+                     .gated = true,
+                     .norm = NormKind::rms,
+                     .norm_first = true,
+                     .positions = kind,
+                     .tying = Tying::all,
+                     .max_length = 8},
+                    key);
+  const std::vector<Parameter> all = parameters(model);
+  for (const Parameter& p : all) p.state()->value = p.value().to(DType::float64);
+  const Tensor source = ids({5, 3, 1, 2, 4, 0}, {2, 3}), in = ids({2, 4, 6, 1}, {2, 2});
+  const Tensor out = ids({4, 3, 1, 3}, {2, 2});
+  const auto loss_of = [&] {
+    return cross_entropy(model(source, in), out, {.label_smoothing = 0.1});
+  };
+  std::vector<Tensor> gradients;
+  {
+    Tape tape;
+    for (const Var& g : grad(loss_of(), std::span(all))) gradients.push_back(g.value().clone());
+  }
+  for (size_t p = 0; p < all.size(); ++p) {
+    const std::span<double> at = all[p].value().data<double>();
+    for (size_t i = 0; i < at.size(); i += 5) {
+      const double kept = at[i], h = 1e-5;
+      const auto loss_at = [&](double v) {
+        at[i] = v;
+        Tape tape;
+        return loss_of().item();
+      };
+      const double expected = (loss_at(kept + h) - loss_at(kept - h)) / (2 * h);
+      at[i] = kept;
+      INFO(all[p].name() << " " << i);
+      CHECK(gradients[p].data<double>()[i] == Approx(expected).epsilon(1e-5).margin(1e-9));
+    }
+  }
+}
+
+TEST_CASE("decoding a step at a time gives what the whole text gives, with all positions") {
+  const PositionKind kind = GENERATE(PositionKind::none, PositionKind::learned,
+                                     PositionKind::rotary, PositionKind::alibi, PositionKind::t5);
+  MultiHeadAttention layer(
+      12, 6, key,
+      {.key_heads = 2,
+       .positions = RelativePositions(
+           {.kind = kind, .heads = 6, .depth = 2, .length = 8, .bidirectional = false})});
+  if (kind == PositionKind::t5) layer.positions.table.set(drawn(6, {32, 6}));
+  const Tensor x = drawn(1, {3, 5, 12});
+  Tape tape;
+  const Var all = layer(x, causal());
+  const KeyValueCache cache{zeros({7, 3, 2, 2}), zeros({7, 3, 2, 2})};
+  const Tensor own = ids({0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2}, {3, 7});
+  for (int32_t t = 0; t < 5; ++t) {
+    const Tape step;
+    const Var y = layer.step(select(x, 1, t), cache, {as_var(own), as_var(ids({t}, {1}))});
+    CHECK(largest_difference(values(y), values(select(all, 1, t))) < 1e-5);
+  }
+}
+
+TEST_CASE("a probe shows weights and changes nothing") {
+  TransformerOptions options = small;
+  options.dropout = 0.1;
+  options.positions = PositionKind::alibi;
+  Transformer model(options, key);
+  const std::vector<Parameter> all = parameters(model);
+  const Tensor source = ids({1, 2, 3, 4, 5, 0}, {2, 3}), in = ids({1, 5, 1, 2}, {2, 2});
+  const Tensor out = ids({5, 2, 2, 3}, {2, 2});
+  std::vector<std::vector<double>> results;
+  for (const bool probed : {false, true}) {
+    std::optional<AttentionProbe> probe;
+    if (probed) probe.emplace();
+    Tape tape(Training{key});
+    const Var loss = cross_entropy(model(source, in), out);
+    if (probed) {
+      CHECK(probe->layers() ==
+            std::vector<std::string>{"encoder/0/self_attention", "encoder/1/self_attention",
+                                     "decoder/0/self_attention", "decoder/0/cross_attention",
+                                     "decoder/1/self_attention", "decoder/1/cross_attention"});
+      const Tensor w = probe->weights("decoder/0/cross_attention");
+      CHECK(w.shape() == Shape{2, 4, 2, 3});
+      const std::vector<double> rows = w.to_vector<double>();
+      for (size_t i = 0; i < rows.size(); i += 3) {
+        CHECK(rows[i] + rows[i + 1] + rows[i + 2] == Approx(1));
+        if (i >= rows.size() / 2) CHECK(rows[i + 2] == 0);  // padding
+      }
+      const Tensor mean = probe->mean_weights("decoder/0/cross_attention");
+      CHECK(mean.shape() == Shape{2, 2, 3});
+      CHECK(mean.to_vector<double>()[0] == Approx((rows[0] + rows[6] + rows[12] + rows[18]) / 4));
+      const Tensor entropy = probe->entropy("decoder/1/self_attention");
+      CHECK(entropy.shape() == Shape{2, 4, 2});
+      CHECK(entropy.to_vector<double>()[0] == 0);  // the first place sees itself alone
+      const std::vector<double> own =
+          probe->weights("decoder/1/self_attention").to_vector<double>();
+      CHECK(entropy.to_vector<double>()[1] ==
+            Approx(-own[2] * std::log(own[2]) - own[3] * std::log(own[3])));
+      CHECK(probe->calls("encoder/0/self_attention") == 1);
+      CHECK_THROWS_WITH(probe->weights("encoder/2/self_attention"),
+                        Contains("encoder/2/self_attention") && Contains("decoder/1/"));
+    }
+    std::vector<double> result{loss.item()};
+    for (const Var& g : grad(loss, all)) {
+      for (const double x : values(g)) result.push_back(x);
+    }
+    results.push_back(result);
+  }
+  CHECK(results[0] == results[1]);
+
+  // It sees what is recorded while it lives, whatever the tape.
+  AttentionProbe probe;
+  for (int tape = 0; tape < 2; ++tape) {
+    const Tape own;
+    model(source, in);
+    CHECK_NOTHROW(probe.weights("encoder/0/self_attention", static_cast<size_t>(tape)));
+  }
+  CHECK_THROWS_WITH(probe.weights("encoder/0/self_attention", 0), Contains("after its Tape ended"));
 }
 
 TEST_CASE("a sentence gives the same in a padded batch as alone") {

@@ -87,6 +87,12 @@ void forward(const CachedAttention<T>& a, int64_t begin, int64_t end, T* scores)
     int64_t t = 0;
     for (; t + 4 <= count; t += 4) score_keys<4>(q, key_path, t, a.depth, a.scale, scores);
     for (; t < count; ++t) score_keys<1>(q, key_path, t, a.depth, a.scale, scores);
+    if (a.bias != nullptr) {
+      const T* bias = a.bias + h * a.bias_head;
+      for_each_vector<T>(count, [&](int64_t j, auto access) {
+        access.put(scores + j, access.get(scores + j) + access.get(bias + j));
+      });
+    }
     const T factor = T(1) / exponentials(scores, count);
     int64_t j = 0;
     for (; j + 4 * L <= a.value_depth; j += 4 * L) {

@@ -30,6 +30,8 @@ struct CachedAttention {
   int64_t row_stride = 0, row_step = 0;
   int64_t count = 0;                 // keys that are there
   const int32_t* lengths = nullptr;  // of each row of the memory, or null for `count`
+  const T* bias = nullptr;           // added to the scores, [H, keys], or null
+  int64_t bias_head = 0;             // its stride
   T* out = nullptr;                  // [R, H, Dv], contiguous
 };
 
