@@ -14,6 +14,9 @@
 #include <rapt/models/beam_search.hpp>
 #include <rapt/models/decoding.hpp>
 #include <rapt/models/linear.hpp>
+#include <rapt/models/multi_head.hpp>
+#include <rapt/models/positions.hpp>
+#include <rapt/models/probe.hpp>
 #include <rapt/models/recurrent.hpp>
 #include <rapt/models/sampling.hpp>
 #include <rapt/models/seq2seq.hpp>

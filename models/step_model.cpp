@@ -91,13 +91,17 @@ int64_t checked_sentences(const Tensor& source) {
 
 namespace {
 
+template <class Layer>
+GrowingCache cache_of(const std::vector<Layer>& layers) {
+  if (layers.empty()) return GrowingCache(0, 1, 0);
+  const MultiHeadAttention& first = layers.front().self_attention;
+  return GrowingCache(static_cast<int64_t>(layers.size()), first.key_heads, first.depth());
+}
+
 class TransformerSteps : public StepModel {
  public:
   TransformerSteps(const Transformer& model, const Tensor& source)
-      : model_(model),
-        sentences_(checked_sentences(source)),
-        cache_(static_cast<int64_t>(model.decoder.size()), heads_of(model),
-               model.output.in() / heads_of(model)) {
+      : model_(model), sentences_(checked_sentences(source)), cache_(cache_of(model.decoder)) {
     if (sentences_ == 0) return;
     const Tape tape;
     const Transformer::Encoded encoded = model.encode(source);
@@ -139,10 +143,6 @@ class TransformerSteps : public StepModel {
   }
 
  private:
-  static int64_t heads_of(const Transformer& model) {
-    return model.decoder.empty() ? 1 : model.decoder[0].self_attention.heads;
-  }
-
   const Transformer& model_;
   int64_t sentences_;
   Tensor lengths_;                     // int32 [B]
@@ -153,10 +153,7 @@ class TransformerSteps : public StepModel {
 class GptSteps : public StepModel {
  public:
   GptSteps(const Gpt& model, int64_t texts)
-      : model_(model),
-        texts_(texts),
-        cache_(static_cast<int64_t>(model.layers.size()), heads_of(model),
-               model.output.in() / heads_of(model)) {
+      : model_(model), texts_(texts), cache_(cache_of(model.layers)) {
     if (texts < 0) throw Error(fmt::format("decoding: {} texts were asked for", texts));
   }
 
@@ -176,10 +173,6 @@ class GptSteps : public StepModel {
   }
 
  private:
-  static int64_t heads_of(const Gpt& model) {
-    return model.layers.empty() ? 1 : model.layers[0].self_attention.heads;
-  }
-
   const Gpt& model_;
   int64_t texts_;
   GrowingCache cache_;
