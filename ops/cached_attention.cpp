@@ -80,7 +80,8 @@ template <class T>
 void run(const ForwardContext& c, const kernels::CachedAttention<T>& a, int64_t most) {
   const int64_t items = c.output().shape[0] * c.output().shape[1];
   over_ranges(c, items, most * (a.depth + a.value_depth) / 8, [&](int64_t begin, int64_t end) {
-    auto* scores = static_cast<T*>(worker_scratch(a.count * static_cast<int64_t>(sizeof(T))));
+    auto* scores =
+        static_cast<T*>(worker_scratch(a.count * a.heads * static_cast<int64_t>(sizeof(T))));
     cached_kernels<T>().forward(a, begin, end, scores);
   });
 }
@@ -111,8 +112,9 @@ void check_rows(const TensorView& index, int64_t columns, int64_t limit, std::st
 }
 
 // Inputs: q, k, v, ancestors, place, the cache's keys and values, and where there is one a bias. It
-// writes to the cache without being an update in the planner's sense: updates run after everything else, and what reads this
-// result must not wait. Nobody else reads a cache, and written twice it holds the same.
+// writes to the cache without being an update in the planner's sense: updates run after everything
+// else, and what reads this result must not wait. Nobody else reads a cache, and written twice it
+// holds the same.
 const Op cached_attention_op{
     .name = "cached_attention",
     .shape =

@@ -58,7 +58,7 @@ Row cached_row(const std::string& name, int64_t R, int64_t Hq, int64_t Hk, int64
       .apply =
           [scale](const Vars& v) {
             const KeyValueCache cache{v[5].value().clone(), v[6].value().clone()};
-            return cached_attention(v[0], v[1], v[2], cache, v[3], v[4], {scale});
+            return cached_attention(v[0], v[1], v[2], cache, v[3], v[4], scale);
           },
       .expected =
           [scale](const Arrays& x) {
@@ -79,6 +79,47 @@ Row cached_row(const std::string& name, int64_t R, int64_t Hq, int64_t Hk, int64
                 [&](size_t r, size_t t) { return std::pair(t, static_cast<size_t>(x[3](r, t))); });
           },
       .gradient = false};
+}
+
+/// The same with a bias for each head and step, as the last input.
+Row biased_row() {
+  Row row = cached_row("cached_attention, a bias", 3, 4, 2, 5, 6, 7, 4, 5, 0.5);
+  row.inputs.push_back({{4, 7}});
+  row.apply = [](const Vars& v) {
+    const KeyValueCache cache{v[5].value().clone(), v[6].value().clone()};
+    return cached_attention(v[0], v[1], v[2], cache, v[3], v[4], 0.5, v[7]);
+  };
+  row.expected = [](const Arrays& x) {
+    // As one more column of every query (1) and key (its bias), head by head.
+    Array out(std::vector<size_t>{3, 4, 6});
+    for (size_t h = 0; h < 4; ++h) {
+      Array q = xt::ones<double>(std::vector<size_t>{3, 1, 6});
+      Array keys(std::vector<size_t>{7, 4, 1, 6}), values(std::vector<size_t>{7, 4, 1, 6});
+      for (size_t t = 0; t < 7; ++t) {
+        for (size_t n = 0; n < 4; ++n) {
+          const bool now = t == 5 && n < 3;
+          for (size_t d = 0; d < 5; ++d) {
+            keys(t, n, 0, d) = now ? x[1](n, h / 2, d) : x[5](t, n, h / 2, d);
+          }
+          keys(t, n, 0, 5) = x[7](h, t) / 0.5;
+          for (size_t d = 0; d < 6; ++d) {
+            values(t, n, 0, d) = now ? x[2](n, h / 2, d) : x[6](t, n, h / 2, d);
+          }
+        }
+      }
+      for (size_t r = 0; r < 3; ++r) {
+        for (size_t d = 0; d < 5; ++d) q(r, 0, d) = x[0](r, h, d);
+      }
+      const Array one = attend(
+          q, keys, values, 0.5, [](size_t) { return size_t{6}; },
+          [&](size_t r, size_t t) { return std::pair(t, static_cast<size_t>(x[3](r, t))); });
+      for (size_t r = 0; r < 3; ++r) {
+        for (size_t d = 0; d < 6; ++d) out(r, h, d) = one(r, 0, d);
+      }
+    }
+    return out;
+  };
+  return row;
 }
 
 /// Inputs: q, keys, values, memory, lengths (some 0, some beyond the end).
@@ -188,6 +229,7 @@ std::vector<Row> decoding_rows() {
   rows.push_back(cached_row("cached_attention, the first place", 2, 1, 1, 16, 16, 3, 2, 0, 0));
   rows.push_back(
       cached_row("cached_attention, heads in groups, a scale", 5, 6, 2, 37, 70, 23, 7, 22, 0.3));
+  rows.push_back(biased_row());
   rows.push_back(shared_row("shared_attention", 3, 1, 2, 2, 3, 5, 4, 6));
   rows.push_back(
       shared_row("shared_attention, rows and heads in groups", 4, 3, 6, 2, 33, 66, 5, 9));

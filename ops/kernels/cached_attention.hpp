@@ -38,7 +38,7 @@ struct CachedAttention {
 template <class T>
 struct CachedAttentionKernels {
   /// Handles the queries [begin, end) of the R * H; any split gives the same bits. `scores` has
-  /// `count` elements and belongs to the call.
+  /// room for `count` elements a head and belongs to the call.
   void (*forward)(const CachedAttention<T>&, int64_t begin, int64_t end, T* scores);
 };
 
