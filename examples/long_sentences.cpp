@@ -1,14 +1,15 @@
-// Why attention exists: two GRU encoder-decoders learn to write rows of letters backwards, one with
-// attention, one with a single context vector. Both learn from the same examples; then their
-// accuracy is measured by the length of the row.
+// Why attention exists: three models learn to write rows of letters backwards, a GRU
+// encoder-decoder with a single context vector, the same with attention, and a Transformer, which
+// is attention alone. All learn from the same examples; then their accuracy is measured by the
+// length of the row.
 //
 // Expected output (shortened; figures differ a little by instruction set). Letters that are right,
 // by length; the same as a plot in long_sentences.svg:
 //
-//   length   without   with attention
-//        4    100.0%           100.0%
-//       12     58.6%           100.0%
-//       20     23.0%           100.0%
+//   length   without   with attention   Transformer
+//        4    100.0%           100.0%        100.0%
+//       12     58.6%           100.0%        100.0%
+//       20     23.0%           100.0%        100.0%
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -31,9 +32,12 @@ struct Options {
   int64_t steps = 1500;
   int64_t batch = 64;
   int64_t hidden = 64;
+  int64_t layers = 2;    // of the Transformer, on each side
+  int64_t width = 64;    // of the Transformer
   int64_t longest = 20;  // in training
   int64_t test = 200;    // rows a length
   double lr = 4e-3;
+  double transformer_lr = 2e-3;
   int threads = 0;
   uint64_t seed = 3;
   std::string svg = "long_sentences.svg";
@@ -56,20 +60,36 @@ PairSet make_rows(Key key, int64_t rows, int64_t shortest, int64_t longest) {
   return pairs;
 }
 
-GruSeq2Seq train(const Options& o, AttentionKind attention, const char* label,
-                 const Interrupt& interrupt) {
-  GruSeq2Seq model({.source_vocab = vocabulary,
-                    .target_vocab = vocabulary,
-                    .embed = 32,
-                    .hidden = o.hidden,
-                    .attention = attention,
-                    .readout = o.hidden},
-                   Key{o.seed});
-  Adam adam(parameters(model), {.lr = o.lr, .clip_norm = 1});
-  const auto rate = schedules::cosine(o.lr, 100, o.steps);
+NetOptions gru(const Options& o, AttentionKind attention) {
+  return Seq2SeqOptions{.source_vocab = vocabulary,
+                        .target_vocab = vocabulary,
+                        .embed = 32,
+                        .hidden = o.hidden,
+                        .attention = attention,
+                        .readout = o.hidden};
+}
+
+NetOptions transformer(const Options& o) {
+  return TransformerOptions{.source_vocab = vocabulary,
+                            .target_vocab = vocabulary,
+                            .width = o.width,
+                            .heads = 4,
+                            .encoder_layers = o.layers,
+                            .decoder_layers = o.layers,
+                            .feed_forward = 2 * o.width,
+                            .dropout = 0,
+                            .norm_first = true,
+                            .max_length = 2 * o.longest};
+}
+
+Net train(const Options& o, const NetOptions& options, double lr, const char* label,
+          const Interrupt& interrupt) {
+  Net model = make_net(options, Key{o.seed});
+  Adam adam(parameters_of(model), {.lr = lr, .clip_norm = 1});
+  const auto rate = schedules::cosine(lr, 100, o.steps);
   Progress progress(o.steps, label, {.unit = "rows"});
   for (int64_t step = 0; step < o.steps && !interrupt.requested(); ++step) {
-    // One length a batch: no padding, and the two models see the same rows.
+    // One length a batch: no padding, and all models see the same rows.
     const Key key = Key{o.seed}.fold(static_cast<uint64_t>(step));
     const int64_t length = 1 + key.below(o.longest, 7);
     const PairSet pairs = make_rows(key, o.batch, length, length);
@@ -86,7 +106,7 @@ GruSeq2Seq train(const Options& o, AttentionKind attention, const char* label,
 }
 
 /// The share of letters that stand at their right place.
-double accuracy(const Options& o, const GruSeq2Seq& model, int64_t length) {
+double accuracy(const Options& o, const Net& model, int64_t length) {
   const PairSet test = make_rows(Key{o.seed + 1}, o.test, length, length);
   const std::vector<Decoded> decoded = decode_all(model, test.source, 100, {.max_length = length});
   int64_t right = 0;
@@ -103,20 +123,23 @@ int run(const Options& o) {
   Executor executor({.threads = o.threads});
   const Executor::Use use(executor);
   const Interrupt interrupt;
-  const GruSeq2Seq plain = train(o, AttentionKind::none, "without attention", interrupt);
-  const GruSeq2Seq attending = train(o, AttentionKind::additive, "with attention", interrupt);
-  std::vector<Series> series{{"one context vector", {}, {}}, {"with attention", {}, {}}};
+  const std::vector<Net> models{
+      train(o, gru(o, AttentionKind::none), o.lr, "without attention", interrupt),
+      train(o, gru(o, AttentionKind::additive), o.lr, "with attention", interrupt),
+      train(o, transformer(o), o.transformer_lr, "Transformer", interrupt)};
+  std::vector<Series> series{
+      {"one context vector", {}, {}}, {"with attention", {}, {}}, {"Transformer", {}, {}}};
   fmt::print(
       "letters that are right, by length (longer than {}: never seen in training)\n\n"
-      "length   without   with attention\n",
+      "length   without   with attention   Transformer\n",
       o.longest);
   for (int64_t length = 2; length <= o.longest + o.longest / 2; length += 2) {
-    const double without = accuracy(o, plain, length), with = accuracy(o, attending, length);
-    fmt::print("{:6} {:8.1f}% {:15.1f}%\n", length, 100 * without, 100 * with);
-    series[0].x.push_back(static_cast<double>(length));
-    series[0].y.push_back(100 * without);
-    series[1].x.push_back(static_cast<double>(length));
-    series[1].y.push_back(100 * with);
+    for (size_t m = 0; m < models.size(); ++m) {
+      series[m].x.push_back(static_cast<double>(length));
+      series[m].y.push_back(100 * accuracy(o, models[m], length));
+    }
+    fmt::print("{:6} {:8.1f}% {:15.1f}% {:12.1f}%\n", length, series[0].y.back(),
+               series[1].y.back(), series[2].y.back());
   }
   write_file_atomically(o.svg, line_plot_svg("Writing a row of letters backwards",
                                              "length of the row", "letters right, %", series));
@@ -128,7 +151,8 @@ int run(const Options& o) {
 
 int main(int argc, char** argv) {
   Options o;
-  CLI::App app("Accuracy by length of sequence-to-sequence models with and without attention.");
+  CLI::App app(
+      "Accuracy by length of sequence-to-sequence models without, with, and of attention.");
   const auto add = [&](const char* name, auto& value, const char* help,
                        const CLI::Validator& check = CLI::PositiveNumber) {
     app.add_option(name, value, help)->capture_default_str()->check(check);
@@ -138,7 +162,10 @@ int main(int argc, char** argv) {
   add("--hidden", o.hidden, "width of the states");
   add("--longest", o.longest, "the longest rows in training");
   add("--test", o.test, "test rows a length");
-  add("--lr", o.lr, "peak learning rate");
+  add("--layers", o.layers, "the Transformer's, on each side");
+  add("--width", o.width, "the Transformer's, a multiple of 4");
+  add("--lr", o.lr, "peak learning rate of the recurrent models");
+  add("--transformer-lr", o.transformer_lr, "the same of the Transformer");
   add("--threads", o.threads, "0: all cores", CLI::Range(0, 256));
   add("--seed", o.seed, "of weights and rows", CLI::NonNegativeNumber);
   app.add_option("--svg", o.svg, "file for the plot")->capture_default_str();

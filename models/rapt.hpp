@@ -21,6 +21,7 @@
 #include <rapt/models/sampling.hpp>
 #include <rapt/models/seq2seq.hpp>
 #include <rapt/models/step_model.hpp>
+#include <rapt/models/torch_names.hpp>
 #include <rapt/models/transformer.hpp>
 #include <rapt/ops/additive_attention.hpp>
 #include <rapt/ops/attention.hpp>
