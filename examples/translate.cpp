@@ -1,108 +1,54 @@
-// Trains a GRU encoder-decoder with attention on parallel text, translates with it, and scores
-// translations. Text is one sentence a line, tokens between blanks, plain or gzip.
+// Trains a translator on parallel text, translates with it, and scores translations. The model is a
+// GRU encoder-decoder with attention or a Transformer; text is one sentence a line, plain or gzip,
+// its tokens words, characters or SentencePiece's.
 //
-//   translate train --source train.en --target train.ja --dev-source dev.en --dev-target dev.ja
-//       --model DIR
-//   translate decode --model DIR < test.en > test.out
-//   translate score --reference test.ja < test.out
+//   translate train --arch transformer --tokens sentencepiece --joint --source train.de
+//       --target train.en --dev-source dev.de --dev-target dev.en --keep 5 --model DIR
+//   translate average --model DIR --last 5 --output MEAN
+//   translate decode --model MEAN --beam 5 < test.de > test.out
+//   translate score --metric bleu chrf --reference test.en < test.out
 //
 // Expected output of `score`, of a file against itself:
 //
 //   BLEU = 100.00 (100.0/100.0/100.0/100.0, BP = 1.000, ratio = 1.000, hypothesis 5, reference 5)
+//   BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:rapt-1
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <iostream>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
 
-#include "common/bleu.hpp"
-#include "common/translation.hpp"
-#include "common/utf8.hpp"
 #include "translate/options.hpp"
 
 namespace {
 
-using namespace rapt;
 using namespace rapt::examples;
 
-/// The lines of standard input. One that is no UTF-8 is named and keeps its place, as an empty
-/// line.
-std::vector<std::string> read_input() {
-  std::vector<std::string> lines;
-  std::string line;
-  while (std::getline(std::cin, line)) {
-    if (line.ends_with('\r')) line.pop_back();
-    const bool valid = is_valid_utf8(line);
-    lines.push_back(valid ? line : std::string());
-    if (valid) continue;
-    fmt::print(stderr, "standard input:{}: invalid UTF-8, taken for an empty line\n", lines.size());
-  }
-  return lines;
-}
+const auto positive = CLI::PositiveNumber;
+const auto not_negative = CLI::NonNegativeNumber;
+const auto share = CLI::Range(0.0, 1.0);
 
-int decode(const std::string& folder, int64_t batch, int64_t max_length, size_t max_tokens,
-           int threads) {
-  Executor executor({.threads = threads});
-  const Executor::Use use(executor);
-  const TranslationModel model = TranslationModel::load(folder);
-  const std::vector<std::string> lines = read_input();
-  std::vector<std::vector<int32_t>> sources;
-  std::vector<bool> used;
-  for (const std::string& line : lines) {
-    std::vector<int32_t> ids = model.source.encode(line);
-    if (ids.size() > max_tokens) {
-      fmt::print(stderr,
-                 "standard input:{}: {} tokens, over the limit of {}, taken for an empty line\n",
-                 used.size() + 1, ids.size(), max_tokens);
-      ids.clear();
-    }
-    used.push_back(!ids.empty());
-    if (used.back()) sources.push_back(std::move(ids));
-  }
-  const std::vector<Decoded> decoded =
-      decode_all(model.net, sources, batch,
-                 {.begin = Vocabulary::begin, .end = Vocabulary::end, .max_length = max_length});
-  size_t next = 0;
-  for (const bool has_tokens : used) {
-    fmt::print("{}\n", has_tokens ? model.target.decode(decoded[next++].tokens) : "");
-  }
-  if (sources.size() < lines.size()) {
-    fmt::print(stderr, "{} of {} lines were empty\n", lines.size() - sources.size(), lines.size());
-  }
-  return 0;
-}
-
-int score(const std::string& reference) {
-  std::vector<Sentence> references, hypotheses;
-  for (const Line& line : read_lines(reference)) references.push_back(split_blanks(line.text));
-  for (const std::string& line : read_input()) hypotheses.push_back(split_blanks(line));
-  if (hypotheses.size() != references.size()) {
-    throw Error(fmt::format("standard input has {} lines, {} has {}", hypotheses.size(), reference,
-                            references.size()));
-  }
-  fmt::print("{}\n", corpus_bleu(hypotheses, references).line());
-  return 0;
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
-  CLI::App app("Learns to translate from parallel text, translates, and scores translations.");
-  app.require_subcommand(1);
-  TrainOptions o;
-  CLI::App* train_command = app.add_subcommand("train", "learn from sentence pairs");
-  train_command->add_option("--source", o.source, "source sentences, one a line")->required();
-  train_command->add_option("--target", o.target, "their translations")->required();
-  train_command->add_option("--dev-source", o.dev_source, "held-out sentences")->required();
-  train_command->add_option("--dev-target", o.dev_target, "their translations")->required();
-  train_command->add_option("--model", o.model, "folder for the model")->required();
-  const auto positive = CLI::PositiveNumber;
-  const auto add = [&](const char* name, auto& value, const char* help) {
-    return train_command->add_option(name, value, help)->capture_default_str();
+/// Adds options that show their defaults.
+auto adder(CLI::App* command) {
+  return [command](const char* name, auto& value, const char* help) {
+    return command->add_option(name, value, help)->capture_default_str();
   };
-  const auto share = CLI::Range(0.0, 1.0);
-  const auto not_negative = CLI::NonNegativeNumber;
+}
+
+/// The options that a command has so far, but for --help.
+RunOptions names_of(const CLI::App* command) {
+  RunOptions names;
+  for (const CLI::Option* option : command->get_options()) {
+    if (option != command->get_help_ptr()) names.emplace_back(option->get_name(), "");
+  }
+  return names;
+}
+
+CLI::App* add_train(CLI::App& app, TrainOptions& o) {
+  CLI::App* command = app.add_subcommand("train", "learn from sentence pairs");
+  command->add_option("--source", o.source, "source sentences, one a line")->required();
+  command->add_option("--target", o.target, "their translations")->required();
+  command->add_option("--dev-source", o.dev_source, "held-out sentences")->required();
+  command->add_option("--dev-target", o.dev_target, "their translations")->required();
+  const auto add = adder(command);
   add("--epochs", o.epochs, "passes over the sentences")->check(positive);
   add("--batch-sentences,--batch", o.batch.sentences, "most sentences a step; 0: no limit")
       ->check(not_negative);
@@ -113,8 +59,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"words", "characters", "sentencepiece"}));
   add("--subwords", o.subwords, "how SentencePiece finds pieces: bpe or unigram")
       ->check(CLI::IsMember({"bpe", "unigram"}));
-  train_command->add_flag("--joint", o.joint, "one vocabulary for both languages");
-  train_command->add_flag("--lower", o.lower, "lower-case both languages");
+  command->add_flag("--joint", o.joint, "one vocabulary for both languages");
+  command->add_flag("--lower", o.lower, "lower-case both languages");
   add("--vocab", o.vocab, "most tokens of a vocabulary")->check(CLI::Range(5, 1 << 24));
   add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
   add("--max-tokens", o.max_tokens, "longer sentences are skipped")->check(positive);
@@ -131,8 +77,8 @@ int main(int argc, char** argv) {
   add("--width", o.width, "transformer: width of the layers")->check(positive);
   add("--heads", o.heads, "transformer: heads of attention")->check(positive);
   add("--feed-forward", o.feed_forward, "transformer: inner width")->check(positive);
-  train_command->add_flag("--norm-first", o.norm_first,
-                          "transformer: normalise what a layer reads, not what it gives");
+  command->add_flag("--norm-first", o.norm_first,
+                    "transformer: normalise what a layer reads, not what it gives");
   add("--tie", o.tie,
       "transformer: output uses the target's embeddings as output layer, with --joint all three"
       " tables are one; none")
@@ -151,38 +97,126 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"loss", "bleu"}));
   add("--patience", o.patience, "stop after as many epochs without a better one; 0: never")
       ->check(not_negative);
+  add("--seed", o.seed, "of weights, order and dropout");
+  o.chosen = names_of(command);
+  // What stands above decides the result; what follows, what is seen of it.
+  command->add_option("--model", o.model, "folder for the model")->required();
   add("--keep", o.keep, "keep a checkpoint of each of so many last epochs")->check(not_negative);
   add("--threads", o.threads, "0: all cores")->check(not_negative);
-  add("--seed", o.seed, "of weights, order and dropout");
+  add("--checkpoint-minutes", o.checkpoint_minutes, "how often to save all that a stop would lose")
+      ->check(not_negative);
+  add("--log-every", o.log_every, "steps between lines of the log")->check(positive);
+  add("--skip-nonfinite", o.skip_nonfinite,
+      "batches in a row whose loss or gradient may be NaN or infinite: they are skipped")
+      ->check(not_negative);
+  add("--report", o.report, "folder for a page with curves and attention maps");
+  CLI::Option* resume =
+      command->add_flag("--resume")
+          ->description("go on with an unfinished run (so it is anyway), or fail");
+  command->add_flag("--restart")->description("begin anew where there is a run")->excludes(resume);
+  return command;
+}
 
-  std::string folder, reference;
-  int64_t decode_batch = 64, max_length = 100;
-  size_t max_tokens = 200;
-  int threads = 0;
-  CLI::App* decode_command = app.add_subcommand("decode", "translate standard input");
-  decode_command->add_option("--model", folder, "folder of a trained model")->required();
-  decode_command->add_option("--batch", decode_batch, "sentences at a time")
-      ->check(positive)
-      ->capture_default_str();
-  decode_command->add_option("--max-length", max_length, "the most tokens of a translation")
-      ->check(positive)
-      ->capture_default_str();
-  decode_command->add_option("--max-tokens", max_tokens, "longer lines are left empty")
-      ->check(positive)
-      ->capture_default_str();
-  decode_command->add_option("--threads", threads, "0: all cores")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  CLI::App* score_command = app.add_subcommand("score", "BLEU of standard input");
-  score_command->add_option("--reference", reference, "the right translations")->required();
+/// What the command line says of training that options alone do not.
+void finish(TrainOptions& o, const CLI::App* command) {
+  // A budget of tokens stands alone, unless a number of sentences is asked for too.
+  const bool sentences = command->get_option("--batch-sentences")->count() > 0;
+  if (o.batch.tokens > 0 && !sentences) o.batch.sentences = 0;
+  if (command->get_option("--resume")->count() > 0) o.resume = Resume::required;
+  if (command->get_option("--restart")->count() > 0) o.resume = Resume::restart;
+  for (auto& [name, value] : o.chosen) {
+    const CLI::Option* option = command->get_option(name);
+    value = option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), " "))
+                                : option->get_default_str();
+  }
+}
+
+CLI::App* add_decode(CLI::App& app, DecodeOptions& o) {
+  CLI::App* command = app.add_subcommand("decode", "translate standard input");
+  command->add_option("--model", o.models, "folder of a trained model; several: an ensemble")
+      ->required();
+  command->add_option("--prefix", o.prefixes, "a file: what each translation has to begin with");
+  const auto add = adder(command);
+  add("--beam", o.beam, "hypotheses that are followed; 1: greedy")->check(positive);
+  add("--length-penalty", o.length_penalty, "scores are divided by length to this power")
+      ->check(not_negative);
+  add("--n-best", o.n_best, "give so many, as: line ||| text ||| log-probability ||| score")
+      ->check(not_negative);
+  command->add_flag("--sample", o.sample, "draw translations at random instead of searching");
+  add("--temperature", o.temperature, "sampling: above 1 more variety, below 1 less")
+      ->check(positive);
+  add("--top-k", o.top_k, "sampling: only of the k likeliest tokens; 0: of all")
+      ->check(not_negative);
+  add("--top-p", o.top_p, "sampling: only of the likeliest tokens that have this share")
+      ->check(share);
+  add("--seed", o.seed, "sampling: the same seed draws the same");
+  add("--batch", o.batch, "sentences at a time")->check(positive);
+  add("--max-length", o.max_length, "the most tokens of a translation")->check(positive);
+  add("--max-tokens", o.max_tokens, "longer lines are left empty")->check(positive);
+  add("--threads", o.threads, "0: all cores")->check(not_negative);
+  return command;
+}
+
+CLI::App* add_score(CLI::App& app, ScoreCommandOptions& o) {
+  CLI::App* command = app.add_subcommand("score", "score the translations of standard input");
+  command->add_option("--reference", o.references, "right translations; files, if there are more")
+      ->required();
+  const auto add = adder(command);
+  add("--metric", o.metrics, "bleu, chrf, perplexity (of the reference, by a model)")
+      ->check(CLI::IsMember({"bleu", "chrf", "perplexity"}));
+  add("--tokenize", o.tokenize, "tokens of BLEU: 13a, char, or none where text is tokens already")
+      ->check(CLI::IsMember({"13a", "char", "none"}));
+  command->add_flag("--lowercase,--lower", o.lower, "letter case does not count");
+  command->add_option("--model", o.model, "perplexity: folder of the model");
+  command->add_option("--source", o.source, "perplexity: file of the source sentences");
+  add("--batch", o.batch, "perplexity: sentences at a time")->check(positive);
+  add("--threads", o.threads, "perplexity: 0: all cores")->check(not_negative);
+  return command;
+}
+
+CLI::App* add_average(CLI::App& app, AverageOptions& o) {
+  CLI::App* command = app.add_subcommand("average", "make one model of several checkpoints");
+  command->add_option("--model", o.model, "folder of a model trained with --keep")->required();
+  command->add_option("--output", o.output, "folder for the mean")->required();
+  command->add_option("--checkpoint", o.checkpoints, "files of the folder; else the last ones");
+  adder(command)("--last", o.last, "how many")->check(positive);
+  return command;
+}
+
+CLI::App* add_replay(CLI::App& app, ReplayOptions& o) {
+  CLI::App* command =
+      app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");
+  command->add_option("batch", o.batch, "the file that training has kept")->required();
+  command->add_option("--model", o.model, "folder of the model")->required();
+  adder(command)("--threads", o.threads, "0: all cores")->check(not_negative);
+  return command;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Learns to translate from parallel text, translates, and scores translations.");
+  app.require_subcommand(1);
+  TrainOptions train_options;
+  DecodeOptions decode_options;
+  ScoreCommandOptions score_options;
+  AverageOptions average_options;
+  ReplayOptions replay_options;
+  const CLI::App* train_command = add_train(app, train_options);
+  const CLI::App* decode_command = add_decode(app, decode_options);
+  const CLI::App* score_command = add_score(app, score_options);
+  const CLI::App* average_command = add_average(app, average_options);
+  add_replay(app, replay_options);
   CLI11_PARSE(app, argc, argv);
-
   try {
-    if (train_command->parsed()) return train(o);
-    if (decode_command->parsed()) {
-      return decode(folder, decode_batch, max_length, max_tokens, threads);
+    if (train_command->parsed()) {
+      finish(train_options, train_command);
+      return train(train_options);
     }
-    return score(reference);
+    if (decode_command->parsed()) return decode(decode_options);
+    if (score_command->parsed()) return score(score_options);
+    if (average_command->parsed()) return average(average_options);
+    return replay(replay_options.batch, replay_options.model, replay_options.threads);
   } catch (const std::exception& error) {
     std::fflush(stdout);
     fmt::print(stderr, "translate: {}\n", error.what());

@@ -19,6 +19,7 @@ RunState some_state() {
   RunState state{.epoch = 3,
                  .batch = 17,
                  .step = 1234567890123,
+                 .taken = 16,
                  .loss_sum = 0.1 + 0.2,
                  .best = 1.0 / 3,
                  .best_epoch = 2,
@@ -109,6 +110,7 @@ TEST_CASE("the state of a run is read back to the bit") {
   CHECK(read.epoch == state.epoch);
   CHECK(read.batch == state.batch);
   CHECK(read.step == state.step);
+  CHECK(read.taken == state.taken);
   CHECK(read.loss_sum == state.loss_sum);
   CHECK(read.best == state.best);
   CHECK(read.best_epoch == state.best_epoch);

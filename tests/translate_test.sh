@@ -52,6 +52,69 @@ printf 'a1 a1 a1\n\nx\xff\na2 a2 a2\n' | "$translate" decode --model model >out.
 [ "$(wc -l <out.txt)" = 4 ] || fail "lines were lost"
 grep -q "standard input:3: invalid UTF-8" err.txt || fail "no place of the invalid line"
 
+# Beam search, the n best, and what a translation has to begin with.
+"$translate" decode --model model --beam 4 <train.x >beam.txt || fail "beam search failed"
+cmp -s beam.txt train.y || fail "beam search has lost what greedy decoding found"
+echo "a1 a2 a3 a1" | "$translate" decode --model model --beam 4 --n-best 3 >best.txt 2>err.txt
+[ "$(wc -l <best.txt)" = 3 ] || fail "not three hypotheses"
+grep -q "^0 ||| b1 b2 b3 b1 ||| -[0-9.]* ||| -[0-9.]*$" best.txt || { cat best.txt; fail "n-best"; }
+sort -t'|' -k10 -g -r best.txt | cmp -s - best.txt || { cat best.txt; fail "not by score"; }
+echo "b4 b4" >prefix.y
+echo "a1 a2 a3 a1" | "$translate" decode --model model --prefix prefix.y 2>err.txt |
+  grep -q "^b4 b4" || fail "the prefix was not kept"
+expect "standard input has 0 lines, prefix.y has 1" "$translate" decode --model model \
+  --prefix prefix.y
+# Samples are drawn by the seed alone; at a low temperature they are the likeliest.
+hot="--sample --temperature 8 --seed 5"
+"$translate" decode --model model $hot <train.x >hot.txt 2>err.txt || fail "sampling failed"
+cmp -s hot.txt train.y && fail "samples of a high temperature are all the likeliest"
+"$translate" decode --model model $hot --batch 7 <train.x 2>err.txt | cmp -s - hot.txt ||
+  fail "the batch decides about samples"
+"$translate" decode --model model --sample --temperature 8 --seed 6 <train.x 2>err.txt |
+  cmp -s - hot.txt && fail "the seed does not decide about samples"
+"$translate" decode --model model --sample --temperature 0.02 <train.x 2>err.txt |
+  cmp -s - train.y || fail "samples of a low temperature are not the likeliest"
+# Two models with the same tokens are an ensemble; others are refused.
+"$translate" decode --model model again <train.x 2>err.txt | cmp -s - train.y || fail "ensemble"
+
+# A Transformer on plain text with pieces of words, batches by tokens, and its checkpoints' mean.
+sed 's/a\([0-9]\)/Alpha\1,/g' train.x >plain.x
+sed 's/b\([0-9]\)/beta\1./g' train.y >plain.y
+sed -n '2~5p' plain.x >plain-dev.x
+sed -n '2~5p' plain.y >plain-dev.y
+pieces="--tokens sentencepiece --vocab 40 --joint --lower"
+shape="--arch transformer --layers 1 --width 32 --heads 2 --feed-forward 64 --norm-first"
+learn="--dropout 0 --label-smoothing 0 --lr 0.01 --warmup 10 --batch-tokens 200 --beta2 0.98"
+plain="--source plain.x --target plain.y --dev-source plain-dev.x --dev-target plain-dev.y"
+"$translate" train $plain --model pieces $pieces $shape $learn --epochs 150 --keep 3 \
+  2>train.log || { cat train.log >&2; fail "training with pieces failed"; }
+grep -q "tokens/s, .*% padding" train.log || { cat train.log; fail "no speed, no padding"; }
+[ "$(ls pieces | grep -c '^epoch-01[45][0-9].safetensors$')" = 3 ] || fail "not three checkpoints"
+"$translate" decode --model pieces <plain.x >plain.out 2>err.txt || { cat err.txt; fail "decode"; }
+cmp -s plain.out plain.y || { head -3 plain.out; fail "not the plain text of the translation"; }
+"$translate" average --model pieces --last 3 --output mean || fail "average failed"
+"$translate" decode --model mean <plain.x 2>err.txt | cmp -s - plain.y || fail "the mean is worse"
+cmp -s mean/model.safetensors pieces/model.safetensors && fail "the mean is the best one"
+"$translate" average --model pieces --checkpoint model.safetensors --output same
+cmp mean/source.spm pieces/source.spm || fail "the mean has other tokens"
+cmp same/model.safetensors pieces/model.safetensors || fail "the mean of one is another"
+expect "no checkpoints" "$translate" average --model model --output m
+expect "different tokens" "$translate" decode --model model pieces
+# The scores of plain text, and how well the model expects it.
+scores=$("$translate" score --metric bleu chrf --lowercase --reference plain.y train.y <plain.y)
+grep -q "^BLEU|nrefs:2|case:lc|eff:no|tok:13a|smooth:exp|version:" <<<"$scores" || fail "$scores"
+grep -q "^chrF2 = 100.00" <<<"$scores" || fail "$scores"
+"$translate" score --metric perplexity --model pieces --source plain.x --reference plain.y |
+  grep -q "^perplexity = 1\.[0-9]* " || fail "perplexity"
+expect "needs --model and --source" "$translate" score --metric perplexity --reference plain.y
+
+# Training that gets no better ends early, and says so.
+"$translate" train $plain --model early $pieces $shape --batch-tokens 200 --lr 1e-9 --schedule constant \
+  --epochs 50 --best-by bleu --patience 2 2>train.log || { cat train.log >&2; fail "early"; }
+grep -q "stopped early: no better bleu in 2 epochs" train.log || { cat train.log; fail "no stop"; }
+expect "SentencePiece cannot learn" "$translate" train $plain --model m $shape \
+  --tokens sentencepiece --vocab 4000
+
 expect "missing.x" "$translate" train --source missing.x --target train.y --dev-source dev.x \
   --dev-target dev.y --model m
 expect "train.x" "$translate" train --source train.x --target dev.y --dev-source dev.x \

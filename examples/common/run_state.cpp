@@ -29,6 +29,7 @@ void visit(auto& state, auto&& f) {
   f("epoch", state.epoch);
   f("batch", state.batch);
   f("step", state.step);
+  f("taken", state.taken);
   f("loss_sum", state.loss_sum);
   f("best", state.best);
   f("best_epoch", state.best_epoch);

@@ -22,7 +22,8 @@ struct RunState {
   std::int64_t epoch = 0;  // begun so far
   std::int64_t batch = 0;  // of this epoch, gone through so far
   std::int64_t step = 0;   // batches gone through in all
-  double loss_sum = 0;     // of this epoch's batches
+  std::int64_t taken = 0;  // of this epoch's, learned from; the others were not finite
+  double loss_sum = 0;     // of those
   double best = 0;         // of the measure that chooses; set once best_epoch is
   std::int64_t best_epoch = 0;
   std::int64_t skipped = 0;  // batches in a row whose loss or gradient was not finite

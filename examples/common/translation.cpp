@@ -3,14 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <numeric>
 #include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/loss.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/ops/shape.hpp>
 
 namespace rapt::examples {
 
@@ -112,61 +108,95 @@ double mean_loss(const Net& net, const PairSet& pairs, const BatchLimits& limits
 
 namespace {
 
-/// Greedy decoding of a Transformer, the whole prefix at every step.
-std::vector<Decoded> greedy(const Transformer& model, const Tensor& source,
-                            const GreedyOptions& options) {
-  const std::int64_t rows = source.shape()[0];
-  std::vector<Decoded> decoded(static_cast<std::size_t>(rows));
-  Tensor memory, lengths;
-  {
-    const Tape tape;
-    const Transformer::Encoded encoded = model.encode(source);
-    const std::vector<Var> wanted{encoded.memory, encoded.lengths};
-    Executor::current().run(wanted);
-    memory = encoded.memory.value();
-    lengths = encoded.lengths.value();
-  }
-  std::vector<std::vector<std::int32_t>> prefix(static_cast<std::size_t>(rows), {options.begin});
-  std::vector<bool> ended(static_cast<std::size_t>(rows), false);
-  std::int64_t open = rows;
-  for (std::int64_t t = 0; t <= options.max_length && open > 0; ++t) {
-    const Tape tape;
-    const Var logits = model.decode({as_var(memory), as_var(lengths)}, pad_rows(prefix));
-    const Var best = argmax(select(logits, 1, t), -1);  // [B]
-    const std::vector<std::int32_t> tokens = best.value().to_vector<std::int32_t>();
-    for (std::size_t row = 0; row < decoded.size(); ++row) {
-      prefix[row].push_back(tokens[row]);
-      if (ended[row]) continue;
-      if (tokens[row] == options.end || t == options.max_length) {
-        ended[row] = true;
-        --open;
-      } else {
-        decoded[row].tokens.push_back(tokens[row]);
-      }
-    }
-  }
-  return decoded;
-}
-
-}  // namespace
-
-std::vector<Decoded> decode_all(const Net& net,
-                                const std::vector<std::vector<std::int32_t>>& sources,
-                                std::int64_t batch_size, const GreedyOptions& options) {
+/// Numbers of rows, cut into batches of nearly equal lengths.
+std::vector<std::vector<std::size_t>> by_length(
+    const std::vector<std::vector<std::int32_t>>& sources, std::int64_t batch_size) {
   std::vector<std::size_t> order(sources.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return sources[a].size() < sources[b].size();
   });
-  std::vector<Decoded> decoded(sources.size());
+  std::vector<std::vector<std::size_t>> batches;
   const auto most = static_cast<std::size_t>(batch_size);
   for (std::size_t begin = 0; begin < order.size(); begin += most) {
-    const std::size_t end = std::min(order.size(), begin + most);
-    std::vector<std::vector<std::int32_t>> rows;
-    for (std::size_t i = begin; i < end; ++i) rows.push_back(sources[order[i]]);
-    std::vector<Decoded> part =
-        std::visit([&](const auto& model) { return greedy(model, pad_rows(rows), options); }, net);
-    for (std::size_t i = begin; i < end; ++i) decoded[order[i]] = std::move(part[i - begin]);
+    const auto first = order.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto count = std::min(most, order.size() - begin);
+    batches.emplace_back(first, first + static_cast<std::ptrdiff_t>(count));
+  }
+  return batches;
+}
+
+template <class Row>
+std::vector<Row> picked(const std::vector<Row>& all, const std::vector<std::size_t>& rows) {
+  std::vector<Row> some;
+  for (const std::size_t row : rows) some.push_back(all[row]);
+  return some;
+}
+
+}  // namespace
+
+std::unique_ptr<StepModel> start(std::span<const Net> nets, const Tensor& source) {
+  std::vector<std::unique_ptr<StepModel>> members;
+  for (const Net& net : nets) {
+    members.push_back(
+        std::visit([&](const auto& model) { return rapt::start(model, source); }, net));
+  }
+  if (members.size() == 1) return std::move(members.front());
+  return ensemble(std::move(members));
+}
+
+std::vector<std::vector<Hypothesis>> search_all(
+    std::span<const Net> nets, const std::vector<std::vector<std::int32_t>>& sources,
+    std::int64_t batch_size, const BeamOptions& options) {
+  std::vector<std::vector<Hypothesis>> found(sources.size());
+  for (const std::vector<std::size_t>& rows : by_length(sources, batch_size)) {
+    BeamOptions own = options;
+    if (!options.prefixes.empty()) own.prefixes = picked(options.prefixes, rows);
+    const std::unique_ptr<StepModel> model = start(nets, pad_rows(picked(sources, rows)));
+    std::vector<std::vector<Hypothesis>> part = beam_search(*model, own);
+    for (std::size_t i = 0; i < rows.size(); ++i) found[rows[i]] = std::move(part[i]);
+  }
+  return found;
+}
+
+std::vector<std::vector<Hypothesis>> sample_all(
+    std::span<const Net> nets, const std::vector<std::vector<std::int32_t>>& sources,
+    std::int64_t batch_size, const SamplingOptions& options) {
+  std::vector<std::vector<Hypothesis>> found;
+  const auto most = static_cast<std::size_t>(batch_size);
+  for (std::size_t begin = 0; begin < sources.size(); begin += most) {
+    std::vector<std::size_t> rows(std::min(most, sources.size() - begin));
+    std::iota(rows.begin(), rows.end(), begin);
+    SamplingOptions own = options;
+    own.first_sentence = options.first_sentence + static_cast<std::int64_t>(begin);
+    if (!options.prefixes.empty()) own.prefixes = picked(options.prefixes, rows);
+    const std::unique_ptr<StepModel> model = start(nets, pad_rows(picked(sources, rows)));
+    for (auto& one : sample(*model, own)) found.push_back(std::move(one));
+  }
+  return found;
+}
+
+std::vector<Decoded> decode_all(const Net& net,
+                                const std::vector<std::vector<std::int32_t>>& sources,
+                                std::int64_t batch_size, const GreedyOptions& options) {
+  std::vector<Decoded> decoded(sources.size());
+  if (const auto* gru = std::get_if<GruSeq2Seq>(&net)) {
+    for (const std::vector<std::size_t>& rows : by_length(sources, batch_size)) {
+      std::vector<Decoded> part = greedy(*gru, pad_rows(picked(sources, rows)), options);
+      for (std::size_t i = 0; i < rows.size(); ++i) decoded[rows[i]] = std::move(part[i]);
+    }
+    return decoded;
+  }
+  const BeamOptions greedily{.beam = 1,
+                             .begin = options.begin,
+                             .end = options.end,
+                             .pad = Vocabulary::pad,
+                             .length_factor = 0,
+                             .length_extra = options.max_length,
+                             .max_length = options.max_length};
+  auto found = search_all({&net, 1}, sources, batch_size, greedily);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    decoded[i].tokens = std::move(found[i].at(0).tokens);
   }
   return decoded;
 }

@@ -1,7 +1,10 @@
 // What the programs that train translators share: batches, loss, decoding, and models on disk.
 #pragma once
 
+#include <memory>
+#include <rapt/models/beam_search.hpp>
 #include <rapt/models/decoding.hpp>
+#include <rapt/models/sampling.hpp>
 #include <rapt/models/transformer.hpp>
 #include <string>
 #include <variant>
@@ -51,7 +54,21 @@ Var loss_of(const Net& net, const PairBatch& batch, double label_smoothing);
 /// The same over a whole set, without label smoothing, in natural logarithms: the logarithm of the
 /// perplexity.
 double mean_loss(const Net& net, const PairSet& pairs, const BatchLimits& limits);
-/// Greedy translations of all sources, in their order; like lengths are decoded together.
+/// Gets one model ready to translate a batch, or several as an ensemble. They have to outlive what
+/// is returned.
+std::unique_ptr<StepModel> start(std::span<const Net> nets, const Tensor& source);
+/// Translations of all sources by beam search (with a beam of 1: greedy), in their order; like
+/// lengths are searched together. Prefixes are one a source, if any.
+std::vector<std::vector<Hypothesis>> search_all(
+    std::span<const Net> nets, const std::vector<std::vector<std::int32_t>>& sources,
+    std::int64_t batch_size, const BeamOptions& options);
+/// Translations drawn at random, in the order of the sources. What is drawn for a source depends on
+/// the key and its place alone, not on the size of the batches.
+std::vector<std::vector<Hypothesis>> sample_all(
+    std::span<const Net> nets, const std::vector<std::vector<std::int32_t>>& sources,
+    std::int64_t batch_size, const SamplingOptions& options);
+/// Greedy translations of all sources, in their order; with attention weights where they are asked
+/// for and the model is a GruSeq2Seq.
 std::vector<Decoded> decode_all(const Net& net,
                                 const std::vector<std::vector<std::int32_t>>& sources,
                                 std::int64_t batch_size, const GreedyOptions& options);

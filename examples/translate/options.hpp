@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../common/batches.hpp"
+#include "../common/run_state.hpp"
 
 namespace rapt::examples {
 
@@ -42,8 +43,65 @@ struct TrainOptions {
   std::int64_t keep = 0;      // checkpoints of the last epochs
   int threads = 0;
   std::uint64_t seed = 1;
+
+  Resume resume = Resume::automatic;
+  double checkpoint_minutes = 10;
+  std::int64_t skip_nonfinite = 2;  // batches in a row
+  std::int64_t log_every = 50;      // steps
+  std::string report;               // a folder; empty: none
+  /// All of the above that the result depends on, as given: what a resumed run has to agree in.
+  RunOptions chosen;
 };
 
+struct DecodeOptions {
+  std::vector<std::string> models;  // folders; several: an ensemble
+  std::string prefixes;             // a file: what each translation has to begin with
+  std::int64_t beam = 5;
+  double length_penalty = 1;
+  std::int64_t n_best = 0;  // 0: the best alone, as plain text
+  bool sample = false;      // instead of searching
+  double temperature = 1;
+  std::int64_t top_k = 0;
+  double top_p = 1;
+  std::uint64_t seed = 1;
+  std::int64_t batch = 64;
+  std::int64_t max_length = 200;
+  std::size_t max_tokens = 200;
+  int threads = 0;
+};
+
+struct ScoreCommandOptions {
+  std::vector<std::string> references, metrics = {"bleu"};
+  std::string tokenize = "13a";
+  bool lower = false;
+  std::string model, source;  // of perplexity
+  std::int64_t batch = 64;
+  int threads = 0;
+};
+
+struct AverageOptions {
+  std::string model, output;
+  std::vector<std::string> checkpoints;  // file names in the folder of the model
+  std::int64_t last = 5;                 // where none are named
+};
+
+struct ReplayOptions {
+  std::string batch, model;
+  int threads = 0;
+};
+
+// The subcommands. Each returns the program's exit code and throws where its input is bad.
 int train(const TrainOptions& options);
+int decode(const DecodeOptions& options);
+int score(const ScoreCommandOptions& options);
+int average(const AverageOptions& options);
+
+/// The lines of standard input. One that is no UTF-8 is named and keeps its place, as an empty
+/// line.
+std::vector<std::string> read_standard_input();
+
+/// Runs a batch again that a training run has put aside as not finite, with every result checked,
+/// and says where the first NaN or infinity came from.
+int replay(const std::string& batch, const std::string& model, int threads);
 
 }  // namespace rapt::examples

@@ -7,21 +7,12 @@
 #include <rapt/optim/schedule.hpp>
 
 #include "../common/progress.hpp"
+#include "../common/run_log.hpp"
+#include "../common/run_state.hpp"
 #include "../common/translation.hpp"
 #include "options.hpp"
 
 namespace rapt::examples {
-
-/// Where training stands. With the parameters and the optimizer's arrays it is all that the rest of
-/// the run depends on: order and dropout follow from the seed, the epoch and the step.
-struct TrainState {
-  std::int64_t epoch = 0;  // begun so far
-  std::int64_t batch = 0;  // of this epoch, taken so far
-  std::int64_t step = 0;   // updates made
-  double loss_sum = 0;     // of this epoch's batches
-  double best = 0;         // of the measure that chooses; set once best_epoch is
-  std::int64_t best_epoch = 0;
-};
 
 /// What a model does on the development set.
 struct DevScore {
@@ -34,7 +25,8 @@ class Trainer {
   /// Reads the text, learns the tokenizers and starts the model.
   explicit Trainer(const TrainOptions& options);
 
-  /// Learns until the epochs are over, patience is at an end, or Ctrl-C.
+  /// Learns until the epochs are over, patience is at an end, or Ctrl-C. What Ctrl-C or a kill ends
+  /// goes on from its last checkpoint the next time, to the bit as if it had not been stopped.
   void run();
 
  private:
@@ -44,19 +36,26 @@ class Trainer {
     TranslationModel model;
     PairSet pairs, dev;
     std::vector<std::string> dev_references;
+    std::optional<CheckpointFolder::Latest> latest;
   };
   static Material prepare(const TrainOptions& options);
   Trainer(const TrainOptions& options, Material material);
 
   /// The rest of the epoch; false where Ctrl-C ended it.
   bool run_epoch(Progress& progress, const Interrupt& interrupt);
-  /// One update; the loss before it.
-  double update(const PairBatch& batch);
+  /// One update, or none where the loss or its gradient is not finite.
+  void update(const PairBatch& batch, Progress& progress);
+  /// Puts the batch aside; the third in a row, or what the options say, ends training.
+  void skip(const PairBatch& batch, Key key, double loss, Progress& progress);
+  void resume_from(const CheckpointFolder::Latest& latest);
+  void save_checkpoint(bool best = false);
+  /// A line for people and for the log.
+  void tell(Progress& progress, const std::string& text);
   DevScore measure() const;
   /// Measures, saves what is worth it, and says so. False: no more epochs.
   bool end_epoch(Progress& progress);
   void keep_checkpoint(Progress& progress);
-  double minutes() const;
+  void write_report() const;
 
   TrainOptions options_;
   TranslationModel model_;
@@ -65,8 +64,11 @@ class Trainer {
   std::int64_t steps_per_epoch_ = 0;
   schedules::Schedule rate_;
   std::optional<AdamW> adam_;
-  TrainState state_;
-  Clock::time_point begun_ = Clock::now();
+  CheckpointFolder checkpoints_;
+  std::optional<RunLog> log_;
+  RunState state_;
+  std::string digest_;  // of the sentences that are learned from
+  Clock::time_point saved_ = Clock::now();
   double seconds_ = 0;       // of this epoch's training
   std::int64_t tokens_ = 0;  // of the target, that they were for
   double padding_ = 0;
