@@ -160,7 +160,8 @@ GruSeq2Seq small_gru(AttentionKind kind) {
 }
 
 TEST_CASE("a GruSeq2Seq's steps give what teacher forcing gives") {
-  for (const AttentionKind kind : {AttentionKind::additive, AttentionKind::none}) {
+  for (const AttentionKind kind :
+       {AttentionKind::additive, AttentionKind::dot, AttentionKind::none}) {
     const GruSeq2Seq model = small_gru(kind);
     const Tensor source = sources(4, 6, 11);
     const auto steps = start(model, source);
