@@ -23,6 +23,7 @@ struct Setting {
   double least = 1;
   double most = 1e9;
   bool whole = true;
+  std::vector<const char*> names = {};  // where there are some, a name's number is the value
 };
 
 /// The numbers that a workload runs with.

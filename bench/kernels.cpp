@@ -104,6 +104,10 @@ void attention_workload(const Settings& s) {
                v = normal(key.fold(2), shape), seed = normal(key.fold(3), shape);
   AttentionOptions options;
   if (s["causal"] != 0) options.mask = causal();
+  const Tensor slopes = score::alibi_slopes(h);
+  const int64_t score = s["score"];  // none, alibi, ALiBi with learned slopes, softcap
+  if (score == 1) options.score = score::alibi(slopes);
+  if (score == 3) options.score = score::softcap(30);
   const bool train = s["train"] != 0;
   std::vector<Tensor> results;
   const Timing timing = repeat(
@@ -111,6 +115,13 @@ void attention_workload(const Settings& s) {
         results.clear();
         Tape tape;
         const Var qv = as_var(q), kv = as_var(k), vv = as_var(v);
+        if (score == 2) {
+          const Var learned = as_var(slopes);
+          options.score = score::alibi(learned);
+          const Var y = attention(qv, kv, vv, options);
+          results = forward_backward(y, seed, {qv, kv, vv, learned});
+          return;
+        }
         const Var y = attention(qv, kv, vv, options);
         if (train) {
           results = forward_backward(y, seed, {qv, kv, vv});
@@ -352,7 +363,13 @@ std::vector<Workload> kernel_workloads() {
        {{"m", 512}, {"n", 512}, {"k", 512}, {"ta", 0, 0, 1}, {"tb", 0, 0, 1}, {"batch", 1}},
        gemm},
       {"attention",
-       {{"b", 8}, {"h", 8}, {"t", 512}, {"d", 64}, {"causal", 0, 0, 1}, {"train", 1, 0, 1}},
+       {{"b", 8},
+        {"h", 8},
+        {"t", 512},
+        {"d", 64},
+        {"causal", 0, 0, 1},
+        {"train", 1, 0, 1},
+        {"score", 0, 0, 3, true, {"none", "alibi", "learned", "softcap"}}},
        attention_workload},
       {"softmax", rows, softmax_workload},
       {"layernorm", rows, layernorm_workload},

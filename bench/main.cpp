@@ -31,6 +31,12 @@ std::optional<double> parse(const std::string& text) {
 
 /// The value of one setting. Throws UsageError where it is not one that the setting can have.
 double value_of(const Setting& setting, const std::string& text) {
+  if (!setting.names.empty()) {
+    const auto name = std::find(setting.names.begin(), setting.names.end(), text);
+    if (name != setting.names.end()) return static_cast<double>(name - setting.names.begin());
+    throw UsageError(fmt::format("{}={}: expected one of {}", setting.key, text,
+                                 fmt::join(setting.names, ", ")));
+  }
   const std::optional<double> value = parse(text);
   if (!value || *value < setting.least || *value > setting.most ||
       (setting.whole && *value != std::floor(*value))) {
@@ -58,7 +64,11 @@ std::vector<Workload> workloads() {
 std::string list(const std::vector<Setting>& settings) {
   std::string text;
   for (const Setting& setting : settings) {
-    text += fmt::format(" {}={}", setting.key, setting.value);
+    if (setting.names.empty()) {
+      text += fmt::format(" {}={}", setting.key, setting.value);
+    } else {
+      text += fmt::format(" {}={}", setting.key, fmt::join(setting.names, "|"));
+    }
   }
   return text;
 }

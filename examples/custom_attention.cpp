@@ -8,9 +8,10 @@
 //   step  300  loss 0.0  right 100%
 //   query/weight [32, 32]  ... the names follow from visit()
 //   gradient checked against finite differences, to the second order
+//   so was a score function, in the fused kernel, with the slopes that it learns
 //   what an error looks like:
 //     linear: expected x [.., in] and weight [out, in], got [2, 5, 7] and [32, 32]; at
-//     attention/key, custom_attention.cpp:133
+//     attention/key, custom_attention.cpp:144
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -125,6 +126,16 @@ int main(int argc, char** argv) {
   };
   check_gradient(gated, shapes("B T C, C C, C C, C C", Key{3}));
   fmt::print("gradient checked against finite differences, to the second order\n");
+
+  // Scores of one's own inside the fused kernel: capped, with a learned slope for each head.
+  const auto sloped = [](std::span<const Var> v) {
+    const auto score = [&](const Score& s) {
+      return tanh(s.value / 30) * 30 + v[3][s.head] * (s.key - s.query);
+    };
+    return attention(v[0], v[1], v[2], {.mask = causal(), .score = score});
+  };
+  check_gradient(sloped, shapes("B H T D, B H T D, B H T D, H", Key{4}));
+  fmt::print("so was a score function, in the fused kernel, with the slopes that it learns\n");
 
   fmt::print("what an error looks like:\n");
   (void)parameters(model);  // names as they are in the whole model

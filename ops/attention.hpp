@@ -32,7 +32,36 @@ struct AttentionOptions {
 /// Throws Error where shapes or types do not fit, and for a dropout outside [0, 1].
 Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& options = {});
 
-/// The weights alone, before dropout: softmax(score(scale q k') + bias), [B, Hq, Tq, Tk].
-Var attention_weights(const Arg& q, const Arg& k, const AttentionOptions& options = {});
+struct WeightsOptions {
+  /// The mean over the heads, [B, Tq, Tk].
+  bool average = false;
+  /// One query head alone, [B, Tq, Tk]; -1: all.
+  int64_t head = -1;
+};
+
+/// The weights alone, before dropout: softmax(score(scale q k') + bias), [B, Hq, Tq, Tk]; of one
+/// head or averaged, no larger array is stored on the way. Throws Error for a head that is not
+/// there, and for a head together with `average`.
+Var attention_weights(const Arg& q, const Arg& k, const AttentionOptions& options = {},
+                      const WeightsOptions& which = {});
+
+struct StatisticsOptions {
+  /// How many of the largest weights of each query are wanted, with their keys.
+  int64_t top = 0;
+};
+
+/// What a query's weights are like, found without storing them.
+struct AttentionStatistics {
+  Var entropy;  ///< -sum w log w, in nats: [B, Hq, Tq].
+  Var largest;  ///< [B, Hq, Tq]
+  Var values;   ///< The largest weights, falling: [B, Hq, Tq, top]; no gradient passes.
+  Var keys;     ///< Their keys, int32; where fewer than `top` weights are above 0, -1.
+};
+
+/// Statistics of the weights before dropout; a query that sees no key has zeros. Throws Error as
+/// attention_weights() does, and for a negative `top`.
+AttentionStatistics attention_statistics(const Arg& q, const Arg& k,
+                                         const AttentionOptions& options = {},
+                                         const StatisticsOptions& which = {});
 
 }  // namespace rapt

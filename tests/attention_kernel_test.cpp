@@ -44,9 +44,14 @@ struct Results {
     each(plan.tasks, [&](int64_t task) {
       f.forward({p.in(), out.heads, lse.data()}, plan, scratch.data(), task);
     });
-    each(plan.tasks, [&](int64_t task) {
-      f.weights({p.in(), lse.data(), weights.pairs}, plan, scratch.data(), task);
-    });
+    AttentionWeights<T> looked;
+    looked.in = p.in();
+    looked.lse = lse.data();
+    looked.weights = weights.pairs;
+    looked.heads = p.o.Hq;
+    const AttentionPlan looks = f.plan_weights(looked);
+    Area look_scratch(looks.scratch_bytes);
+    each(looks.tasks, [&](int64_t task) { f.weights(looked, looks, look_scratch.data(), task); });
     const AttentionBackwardKernels<T>& r = kernels<AttentionBackwardTable>().of<T>();
     AttentionBackward<T> backward{p.in(),  out,     lse.data(), p.grad_out,
                                   q.heads, k.heads, v.heads,    {}};

@@ -31,6 +31,7 @@ struct Scratch {
     queries = carver.take<T>(few ? 0 : most_rows * queries_row);
     keys = carver.take<T>(few ? 0 : in.depth * keys_row);
     values = carver.take<T>(few ? 0 : most_keys * values_row);
+    score = take_score_memory(in, keys_row, carver);
   }
 
   Carver carver;
@@ -43,6 +44,7 @@ struct Scratch {
   T* queries;  // [tile_queries, queries_row]
   T* keys;     // [D, keys_row]
   T* values;   // [tile_keys, values_row]
+  ScoreMemory<T> score;
 };
 
 int64_t rows_of_block(int64_t queries, int64_t blocks) { return blocks_of(queries, blocks); }
@@ -87,12 +89,13 @@ Range keys_of_block(const Attention<T>& in, int64_t b, int64_t begin, int64_t en
   return {keys_seen(in, b, begin).begin, keys_seen(in, b, end - 1).end};
 }
 
-/// Scores of a tile in base 2, not yet masked.
+/// Scores of a tile, not yet masked; in base 2, but for a score function to come.
 template <class T>
 void score_tile(const Attention<T>& in, const TilePlace& place, int64_t queries, Range within,
                 const Range* seen, bool few, const Scratch<T>& s) {
   const T* q = at(in.q, place.b, place.h, place.query);
-  const T alpha = in.scale * T(log2_e);
+  const T alpha = product_scale(in);
+  begin_scores(in, s.score, place, within);
   if (few) {
     const int64_t head = place.h / (in.query_heads / in.key_heads);
     const T* k = at(in.k, place.b, head, place.key + within.begin);
@@ -163,6 +166,7 @@ void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries
   score_tile(in, place, queries, within, seen, few, s);
   for (int64_t i = 0; i < queries; ++i) {
     T* row = s.scores + i * s.keys_row;
+    score_row(in, s.score, place, place.query + i, seen[i], row);
     mask_row(in, place, place.query + i, seen[i], row);
     lanewise[i] = largest_of(row, vectors_around<T>(seen[i]));
   }
@@ -239,6 +243,7 @@ void forward_block(const AttentionForward<T>& a, const Block& block, const Scrat
   const int64_t key_head = block.h / (in.query_heads / in.key_heads);
   for (int64_t key = all.begin; key < all.end; key += tile_keys) {
     const int64_t keys = min_of(all.end - key, tile_keys);
+    if (!documents_meet(in, TilePlace{block.b, block.h, block.begin, key}, rows, keys)) continue;
     if (!few) {
       copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
                       s.keys_row);
@@ -262,58 +267,154 @@ void forward(const AttentionForward<T>& a, const AttentionPlan& plan, void* memo
                  [&](const Block& block) { forward_block(a, block, s, rows <= few_queries); });
 }
 
+// ---- looking at weights -------------------------------------------------------------------------
+
+/// Calls take(query, key, logs, seen) for what the queries of a block see of each tile of keys:
+/// logs[j] is the base-2 logarithm of the weight of key + j, for the whole vectors around seen.
+template <class T, class Take>
+void for_each_weight_row(const Attention<T>& in, const T* lses, const Block& block, bool few,
+                         const Scratch<T>& s, const Take& take) {
+  const int64_t end = min_of(block.end, queries_of(in, block.b));
+  const Range all = keys_of_block(in, block.b, block.begin, end);
+  const int64_t key_head = block.h / (in.query_heads / in.key_heads);
+  const T* lse = lses + (block.b * in.query_heads + block.h) * in.queries;
+  for (int64_t key = all.begin; key < all.end; key += tile_keys) {
+    const int64_t keys = min_of(all.end - key, tile_keys);
+    if (!few) {
+      copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
+                      s.keys_row);
+    }
+    for (int64_t query = block.begin; query < end; query += tile_queries) {
+      const TilePlace place{block.b, block.h, query, key};
+      const int64_t queries = min_of(end - query, tile_queries);
+      Range seen[tile_queries];
+      const Range within = seen_in_tile(in, place, queries, keys, seen);
+      if (within.begin >= within.end) continue;
+      score_tile(in, place, queries, within, seen, few, s);
+      for (int64_t i = 0; i < queries; ++i) {
+        T* row = s.scores + i * s.keys_row;
+        score_row(in, s.score, place, query + i, seen[i], row);
+        mask_row(in, place, query + i, seen[i], row);
+        const Range whole = vectors_around<T>(seen[i]);
+        const Vec<T> shift(lse[query + i]);
+        for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
+          store(row + j, load(row + j) - shift);
+        }
+        take(query + i, key, row, seen[i]);
+      }
+    }
+  }
+}
+
 template <class T>
-void weights_of_tile(const AttentionWeights<T>& a, const TilePlace& place, int64_t queries,
-                     int64_t keys, bool few, const Scratch<T>& s) {
-  const Attention<T>& in = a.in;
-  Range seen[tile_queries];
-  const Range within = seen_in_tile(in, place, queries, keys, seen);
-  if (within.begin >= within.end) return;
-  score_tile(in, place, queries, within, seen, few, s);
-  const T* lse = a.lse + (place.b * in.query_heads + place.h) * in.queries + place.query;
-  for (int64_t i = 0; i < queries; ++i) {
-    T* row = s.scores + i * s.keys_row;
-    T* out = a.weights.data + place.b * a.weights.batch + place.h * a.weights.head +
-             (place.query + i) * a.weights.query + place.key;
-    mask_row(in, place, place.query + i, seen[i], row);
-    const Range mine = seen[i];
-    for_each_vector<T>(mine.end - mine.begin, [&](int64_t j, auto access) {
-      access.put(out + mine.begin + j,
-                 weight_exp2(access.get(row + mine.begin + j) - Vec<T>(lse[i])));
-    });
+AttentionPlan plan_weights(const AttentionWeights<T>& a) {
+  AttentionPlan plan = plan_forward(a.in);
+  const int64_t items = a.in.batch * (a.weights.head == 0 ? 1 : a.heads) * plan.blocks;
+  plan.tasks = a.in.queries == 0 ? 0 : blocks_of(items, plan.task_items);
+  return plan;
+}
+
+/// One block of queries, of all heads that go to one place.
+template <class T>
+void weights_of_block(const AttentionWeights<T>& a, Block block, bool few, const Scratch<T>& s) {
+  const bool summed = a.weights.head == 0;
+  T* out = a.weights.data + block.b * a.weights.batch + block.h * a.weights.head;
+  for (int64_t i = block.begin; i < block.end; ++i) {
+    set_all(out + i * a.weights.query, a.in.keys, T(0));
+  }
+  const int64_t first = a.first_head + (summed ? 0 : block.h);
+  const Vec<T> factor(a.factor);
+  for (int64_t h = first; h < first + (summed ? a.heads : 1); ++h) {
+    block.h = h;
+    for_each_weight_row(a.in, a.lse, block, few, s,
+                        [&](int64_t query, int64_t key, const T* logs, Range seen) {
+                          T* to = out + query * a.weights.query + key + seen.begin;
+                          const T* from = logs + seen.begin;
+                          for_each_vector<T>(seen.end - seen.begin, [&](int64_t j, auto access) {
+                            const Vec<T> weight = weight_exp2(access.get(from + j));
+                            access.put(to + j, multiply_add(weight, factor, access.get(to + j)));
+                          });
+                        });
   }
 }
 
 template <class T>
 void weights(const AttentionWeights<T>& a, const AttentionPlan& plan, void* memory, int64_t task) {
   const Attention<T>& in = a.in;
+  const int64_t rows = rows_of_block(in.queries, plan.blocks);
+  const Scratch<T> s(in, rows, memory);
+  const int64_t places = a.weights.head == 0 ? 1 : a.heads;
+  const int64_t end = min_of(in.batch * places * plan.blocks, (task + 1) * plan.task_items);
+  for (int64_t item = task * plan.task_items; item < end; ++item) {
+    const int64_t head = item / plan.blocks;
+    const int64_t begin = item % plan.blocks * rows;
+    weights_of_block(a,
+                     Block{head / places, head % places, min_of(begin, in.queries),
+                           min_of(begin + rows, in.queries)},
+                     rows <= few_queries, s);
+  }
+}
+
+/// Keeps the largest weights of a query, falling; of equal ones the first keys.
+template <class T>
+void keep_largest(T* values, int32_t* keys, int64_t top, T weight, int64_t key) {
+  if (!(weight > values[top - 1])) return;
+  int64_t i = top - 1;
+  for (; i > 0 && weight > values[i - 1]; --i) {
+    values[i] = values[i - 1];
+    keys[i] = keys[i - 1];
+  }
+  values[i] = weight;
+  keys[i] = static_cast<int32_t>(key);
+}
+
+template <class T>
+void statistics(const AttentionStatistics<T>& a, const AttentionPlan& plan, void* memory,
+                int64_t task) {
+  const Attention<T>& in = a.in;
   const int64_t block_rows = rows_of_block(in.queries, plan.blocks);
   const bool few = block_rows <= few_queries;
   const Scratch<T> s(in, block_rows, memory);
+  const Vec<T> zero(T(0));
   for_each_block(in, plan, task, [&](const Block& block) {
-    T* out = a.weights.data + block.b * a.weights.batch + block.h * a.weights.head;
-    for (int64_t i = block.begin; i < block.end; ++i) {
-      set_all(out + i * a.weights.query, in.keys, T(0));
-    }
-    const int64_t end = min_of(block.end, queries_of(in, block.b));
-    const Range all = keys_of_block(in, block.b, block.begin, end);
-    const int64_t key_head = block.h / (in.query_heads / in.key_heads);
-    for (int64_t key = all.begin; key < all.end; key += tile_keys) {
-      const int64_t keys = min_of(all.end - key, tile_keys);
-      if (!few) {
-        copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
-                        s.keys_row);
-      }
-      for (int64_t query = block.begin; query < end; query += tile_queries) {
-        weights_of_tile(a, TilePlace{block.b, block.h, query, key},
-                        min_of(end - query, tile_queries), keys, few, s);
-      }
-    }
+    const int64_t head = (block.b * in.query_heads + block.h) * in.queries;
+    set_all(a.entropy + head + block.begin, block.end - block.begin, T(0));
+    set_all(a.largest + head + block.begin, block.end - block.begin, T(0));
+    set_all(a.values + (head + block.begin) * a.top, (block.end - block.begin) * a.top, T(0));
+    set_all(a.keys + (head + block.begin) * a.top, (block.end - block.begin) * a.top, int32_t(-1));
+    for_each_weight_row(in, a.lse, block, few, s,
+                        [&](int64_t query, int64_t key, T* logs, Range seen) {
+                          const Range whole = vectors_around<T>(seen);
+                          Vec<T> most = zero, entropy = zero;
+                          for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
+                            const Vec<T> log = load(logs + j);
+                            const Vec<T> weight = weight_exp2(log);
+                            most = xsimd::max(most, weight);
+                            // A weight of 0 adds 0, whatever its logarithm.
+                            entropy -= xsimd::select(weight == zero, zero, weight * log);
+                            store(logs + j, weight);
+                          }
+                          alignas(64) T lane[lanes<T>];
+                          store(lane, most);
+                          T largest = lane[0];
+                          for (int64_t j = 1; j < lanes<T>; ++j)
+                            largest = largest < lane[j] ? lane[j] : largest;
+                          const int64_t row = head + query;
+                          a.largest[row] = largest < a.largest[row] ? a.largest[row] : largest;
+                          a.entropy[row] += sum_lanes(entropy) * T(ln_2);
+                          if (a.top == 0) return;
+                          T* values = a.values + row * a.top;
+                          if (!(largest > values[a.top - 1])) return;
+                          for (int64_t j = seen.begin; j < seen.end; ++j) {
+                            keep_largest(values, a.keys + row * a.top, a.top, logs[j], key + j);
+                          }
+                        });
   });
 }
 
 template <class T>
-constexpr AttentionKernels<T> attention_kernels = {plan_forward<T>, forward<T>, weights<T>};
+constexpr AttentionKernels<T> attention_kernels = {plan_forward<T>, forward<T>, plan_weights<T>,
+                                                   weights<T>, statistics<T>};
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <rapt/ops/kernels/score.hpp>
 #include <rapt/ops/kernels/table.hpp>
 
 namespace rapt::kernels {
@@ -30,8 +31,8 @@ struct Pairs {
 /// Far beyond every length: a band's side without a limit.
 inline constexpr int64_t unlimited = int64_t(1) << 40;
 
-/// weights = softmax over keys of scale * q . k + bias, out = dropout(weights) v. A query that sees
-/// no key has weights, output and gradients of exactly 0.
+/// weights = softmax over keys of score(scale * q . k) + bias, out = dropout(weights) v. A query
+/// that sees no key has weights, output and gradients of exactly 0.
 template <class T>
 struct Attention {
   int64_t batch = 0, query_heads = 0, key_heads = 0;  // B, Hq, Hk; Hk divides Hq
@@ -45,11 +46,22 @@ struct Attention {
   // Query i sees the keys i + band_first <= j <= i + band_last: causal attention has band_last 0,
   // or Tk - Tq where the last query is anchored at the last key.
   int64_t band_first = -unlimited, band_last = unlimited;
+  // Null, or how many first keys all queries see, prefix_step elements a sentence; then query i
+  // sees others only up to i + prefix_last.
+  const int32_t* prefix = nullptr;
+  int64_t prefix_step = 0, prefix_last = 0;
+  // Null, or [B or 1, Tq] and [B or 1, Tk] (a step of 0): keys are seen where the numbers are
+  // equal.
+  const int32_t* query_documents = nullptr;
+  const int32_t* key_documents = nullptr;
+  int64_t query_documents_step = 0, key_documents_step = 0;
   // Null, or [B]: keys from there on are never read; queries from there on see nothing.
   const int32_t* key_lengths = nullptr;
   const int32_t* query_lengths = nullptr;
   Pairs<const uint8_t> keep;  // [B, Hq, Tq, Tk] or null: 0 hides the key from the query
   Pairs<const T> bias;        // [B, Hq, Tq, Tk] or null; -inf hides as well
+
+  const ScoreProgram* score = nullptr;  // for a backward pass a derivative's; null: none
 
   // Weights dropped with this probability, by the random bits of their index in [B, Hq, Tq, Tk];
   // the others grow by 1 / (1 - dropout).
@@ -70,7 +82,34 @@ template <class T>
 struct AttentionWeights {
   Attention<T> in;         // v is not read
   const T* lse = nullptr;  // [B, Hq, Tq]
-  Pairs<T> weights;        // [B, Hq, Tq, Tk]; its key stride is 1
+  // [B, heads, Tq, Tk] of the heads from first_head on, or, with a head stride of 0, their sum
+  // times factor; its key stride is 1.
+  Pairs<T> weights;
+  int64_t first_head = 0, heads = 0;
+  T factor = 1;
+};
+
+/// What is to be known of weights without storing them. A query that sees no key has zeros, and no
+/// links.
+template <class T>
+struct AttentionStatistics {
+  Attention<T> in;  // v is not read
+  const T* lse = nullptr;
+  T* entropy = nullptr;  // [B, Hq, Tq], in nats
+  T* largest = nullptr;  // [B, Hq, Tq]
+  // The largest weights of a query, falling, and their keys: [B, Hq, Tq, top]; where there are not
+  // so many above 0, 0 and -1.
+  int64_t top = 0;
+  T* values = nullptr;
+  int32_t* keys = nullptr;
+};
+
+/// Where the gradient of an array that a score function captured goes: sums.. of the program's
+/// sums.
+template <class T>
+struct ScoreGradient {
+  int64_t sums = 0, size = 0;
+  T* out = nullptr;  // contiguous
 };
 
 template <class T>
@@ -84,6 +123,9 @@ struct AttentionBackward {
   // In the bias' own shape: with stride 0 where it is broadcast, the gradient is summed. Null where
   // nobody wants it; then there are no bias tasks.
   Pairs<T> grad_bias;
+  // They cover the score program's sums.
+  const ScoreGradient<T>* grad_score = nullptr;
+  int grad_score_count = 0;
 };
 
 struct AttentionPlan {
@@ -94,6 +136,7 @@ struct AttentionPlan {
   size_t workspace_bytes = 0;  ///< Shared by all tasks of the pass, aligned to 64 bytes; may be 0.
   int64_t combine_tasks = 0;   ///< To run when all `tasks` are done.
   int64_t bias_tasks = 0;      ///< To run at any time.
+  size_t sums_at = 0;          ///< Where the tasks' sums for score programs begin in the workspace.
 
   int64_t blocks = 1;      ///< Query blocks (forward) or key splits (backward) of a head.
   int64_t task_items = 1;  ///< Consecutive blocks in a task.
@@ -103,8 +146,11 @@ template <class T>
 struct AttentionKernels {
   AttentionPlan (*plan_forward)(const Attention<T>&);
   void (*forward)(const AttentionForward<T>&, const AttentionPlan&, void* scratch, int64_t task);
-  /// By the forward pass' plan.
+  AttentionPlan (*plan_weights)(const AttentionWeights<T>&);
   void (*weights)(const AttentionWeights<T>&, const AttentionPlan&, void* scratch, int64_t task);
+  /// By the forward pass' plan.
+  void (*statistics)(const AttentionStatistics<T>&, const AttentionPlan&, void* scratch,
+                     int64_t task);
 };
 
 template <class T>

@@ -7,6 +7,12 @@ namespace {
 // With fewer heads than this, a head's keys are split among tasks.
 constexpr int64_t enough_heads = 16;
 
+// What the tasks' sums for score programs may take: fewer tasks share them.
+constexpr int64_t most_sums_bytes = int64_t(64) << 20;
+
+// The sums of all tasks are added up in pieces of so many elements.
+constexpr int64_t sums_piece = 4096;
+
 // Heads are joined into tasks of about so many multiplications.
 constexpr int64_t task_work = 1 << 20;
 
@@ -31,6 +37,7 @@ struct Scratch {
     grad_k = carver.take<T>(k * depth_row);
     grad_v = carver.take<T>(k * value_row);
     grad_bias = carver.take<T>(bias ? q * keys_row : 0);
+    score = take_score_memory(in, keys_row, carver);
   }
 
   Carver carver;
@@ -47,6 +54,7 @@ struct Scratch {
   T* grad_k;     // [tile_keys, depth_row]
   T* grad_v;     // [tile_keys, value_row]
   T* grad_bias;  // [tile_queries, keys_row]
+  ScoreMemory<T> score;
 };
 
 int64_t bias_parts(int64_t stride, int64_t n, int64_t size) {
@@ -65,13 +73,22 @@ AttentionPlan plan_backward(const AttentionBackward<T>& a) {
   const int64_t group = in.key_heads == 0 ? 0 : in.query_heads / in.key_heads;
   const int64_t work = group * in.queries * in.keys * (3 * in.depth + 2 * in.value_depth);
   plan.task_items = plan.blocks > 1 ? 1 : max_of(1, min_of(heads, task_work / max_of(work, 1)));
+  const int64_t sums = in.score == nullptr ? 0 : in.score->sums;
+  if (sums > 0) {
+    const int64_t most_tasks = max_of(most_sums_bytes / (sums * int64_t(sizeof(T))), 1);
+    plan.task_items = max_of(plan.task_items, blocks_of(heads * plan.blocks, most_tasks));
+  }
   plan.tasks = blocks_of(heads * plan.blocks, plan.task_items);
   plan.scratch_bytes = Scratch<T>(in, a.grad_bias.data != nullptr, nullptr).carver.used;
+  Carver workspace{nullptr};
   if (plan.blocks > 1) {
-    const int64_t elements = plan.blocks * in.batch * in.query_heads * in.queries * in.depth;
-    plan.workspace_bytes = static_cast<size_t>(elements) * sizeof(T);
+    workspace.take<T>(plan.blocks * in.batch * in.query_heads * in.queries * in.depth);
     plan.combine_tasks = in.batch * in.query_heads * blocks_of(in.queries, tile_keys);
   }
+  plan.sums_at = workspace.used;
+  workspace.take<T>(plan.tasks * sums);
+  plan.combine_tasks += blocks_of(sums, sums_piece);
+  plan.workspace_bytes = workspace.used;
   if (a.grad_bias.data != nullptr) {
     plan.bias_tasks = bias_parts(a.grad_bias.batch, in.batch, 1) *
                       bias_parts(a.grad_bias.head, in.query_heads, 1) *
@@ -102,11 +119,12 @@ T out_product(const AttentionBackward<T>& a, const TilePlace& place, int64_t que
   return sum_lanes(sum);
 }
 
-/// The weights and the scores' gradients of a tile. `seen` gets what each query sees of it; returns
-/// what all see, and where that is nothing, has done nothing.
+/// The weights and the scores' gradients of a tile: through the score function, or for the bias as
+/// they are behind it. `seen` gets what each query sees of it; returns what all see, and where that
+/// is nothing, has done nothing.
 template <class T>
 Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
-                    int64_t keys, const Scratch<T>& s, Range* seen) {
+                    int64_t keys, bool for_bias, const Scratch<T>& s, Range* seen) {
   const Attention<T>& in = a.in;
   const Range within = seen_in_tile(in, place, queries, keys, seen);
   if (within.begin >= within.end) return within;
@@ -115,9 +133,10 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
             s.grad_out);
   const Range whole = vectors_around<T>(within);
   multiply_seen(queries, whole, in.depth, s.queries, s.depth_row, s.keys_t, s.keys_row, s.weights,
-                s.keys_row, in.scale * T(log2_e), seen);
+                s.keys_row, product_scale(in), seen);
   multiply_seen(queries, whole, in.value_depth, s.grad_out, s.value_row, s.values_t, s.keys_row,
                 s.grads, s.keys_row, T(1), seen);
+  begin_scores(in, s.score, place, within);
   const Dropout dropout = dropout_of(in);
   const Vec<T> growth(static_cast<T>(dropout.growth));
   const T* lse = a.lse + (place.b * in.query_heads + place.h) * in.queries + place.query;
@@ -125,6 +144,7 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
     T* weights = s.weights + i * s.keys_row;
     T* grads = s.grads + i * s.keys_row;
     const Range mine = vectors_around<T>(seen[i]);
+    score_row(in, s.score, place, place.query + i, seen[i], weights);
     mask_row(in, place, place.query + i, seen[i], weights);
     if (dropout.any) {
       row_bits(in, place, place.query + i, seen[i], s.bits);
@@ -137,6 +157,9 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
       const Vec<T> weight = weight_exp2(load(weights + j) - shift);
       store(weights + j, weight);
       store(grads + j, weight * (load(grads + j) * growth - mean));
+    }
+    if (in.score != nullptr && !for_bias) {
+      run_score_gradient(*in.score, s.score, place.key, weights, grads, mine.begin, mine.end);
     }
     if (dropout.any) drop(weights, s.bits, dropout.threshold, seen[i]);
     clear_outside(weights, whole, mine);
@@ -161,7 +184,7 @@ void backward_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_
                    int64_t keys, const Heads<T>& grad_q, const Scratch<T>& s) {
   const Attention<T>& in = a.in;
   Range seen[tile_queries], by[tile_keys];
-  const Range within = gradient_tile(a, place, queries, keys, s, seen);
+  const Range within = gradient_tile(a, place, queries, keys, false, s, seen);
   if (within.begin >= within.end) return;
   seen_by(seen, queries, keys, by);
   const int64_t first = within.begin;
@@ -234,11 +257,23 @@ Heads<T> split_target(const AttentionBackward<T>& a, const AttentionPlan& plan, 
   return {static_cast<T*>(workspace) + split * in.batch * batch, batch, head, in.depth};
 }
 
+/// What a task adds the gradients of a score function's captured arrays to.
+template <class T>
+T* sums_of_task(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspace,
+                int64_t task) {
+  T* sums = reinterpret_cast<T*>(static_cast<char*>(workspace) + plan.sums_at);
+  return sums + task * a.in.score->sums;
+}
+
 template <class T>
 void run(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspace, void* memory,
          int64_t task) {
   const Attention<T>& in = a.in;
-  const Scratch<T> s(in, false, memory);
+  Scratch<T> s(in, false, memory);
+  if (in.score != nullptr && in.score->sums > 0) {
+    s.score.sums = sums_of_task(a, plan, workspace, task);
+    set_all(s.score.sums, in.score->sums, T(0));
+  }
   const int64_t items = in.batch * in.key_heads * plan.blocks;
   const int64_t last = min_of(items, (task + 1) * plan.task_items);
   const int64_t group = in.query_heads / in.key_heads;
@@ -258,11 +293,31 @@ void run(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspa
   }
 }
 
+/// Adds up one piece of all tasks' sums, in their order.
+template <class T>
+void combine_sums(const AttentionBackward<T>& a, const AttentionPlan& plan, const void* workspace,
+                  int64_t piece) {
+  const auto* sums = reinterpret_cast<const T*>(static_cast<const char*>(workspace) + plan.sums_at);
+  const int64_t all = a.in.score->sums;
+  for (int i = 0; i < a.grad_score_count; ++i) {
+    const ScoreGradient<T>& to = a.grad_score[i];
+    const int64_t begin = max_of(piece * sums_piece, to.sums);
+    const int64_t end = min_of((piece + 1) * sums_piece, to.sums + to.size);
+    for (int64_t j = begin; j < end; ++j) {
+      T sum = T(0);
+      for (int64_t task = 0; task < plan.tasks; ++task) sum += sums[task * all + j];
+      to.out[j - to.sums] = sum;
+    }
+  }
+}
+
 template <class T>
 void combine(const AttentionBackward<T>& a, const AttentionPlan& plan, const void* workspace,
              int64_t task) {
   const Attention<T>& in = a.in;
   const int64_t blocks = blocks_of(in.queries, tile_keys);
+  const int64_t query_tasks = plan.blocks > 1 ? in.batch * in.query_heads * blocks : 0;
+  if (task >= query_tasks) return combine_sums(a, plan, workspace, task - query_tasks);
   const int64_t head = task / blocks;
   const int64_t begin = task % blocks * tile_keys;
   const int64_t step = in.batch * in.query_heads * in.queries * in.depth;
@@ -332,7 +387,7 @@ void bias(const AttentionBackward<T>& a, const AttentionPlan&, void* memory, int
         for (int64_t query = queries.begin; query < last_query; query += tile_queries) {
           const TilePlace place{b, h, query, key};
           const int64_t block = min_of(last_query - query, tile_queries);
-          const Range within = gradient_tile(a, place, block, count, s, seen);
+          const Range within = gradient_tile(a, place, block, count, true, s, seen);
           if (within.begin < within.end) add_to_bias(out, place, origin, block, seen, s, total);
         }
       }

@@ -10,6 +10,7 @@
 #include <rapt/ops/kernels/math.hpp>
 #include <rapt/ops/kernels/random.hpp>
 #include <rapt/ops/kernels/row_loop.hpp>
+#include <rapt/ops/kernels/score_tile.hpp>
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
@@ -60,12 +61,18 @@ inline int64_t keys_of(const Attention<T>& in, int64_t b) {
   return min_of(in.keys, max_of(in.key_lengths[b], 0));
 }
 
-/// The keys inside query i's band and its sentence's length. Both ends never fall as i rises.
+/// The keys inside query i's band, its prefix and its sentence's length. Both ends never fall as i
+/// rises.
 template <class T>
 inline Range keys_seen(const Attention<T>& in, int64_t b, int64_t i) {
   const int64_t length = keys_of(in, b);
   const int64_t begin = min_of(max_of(i + in.band_first, 0), length);
-  return {begin, max_of(min_of(i + in.band_last + 1, length), begin)};
+  int64_t end = min_of(i + in.band_last + 1, length);
+  if (in.prefix != nullptr) {
+    const int64_t first = in.prefix[b * in.prefix_step];
+    end = min_of(end, max_of(i + in.prefix_last + 1, first));
+  }
+  return {begin, max_of(end, begin)};
 }
 
 template <class T>
@@ -191,17 +198,70 @@ struct TilePlace {
   int64_t b, h, query, key;
 };
 
-/// What each query sees of a tile's keys, counted from its first one; returns what all see.
+/// The smallest and largest of n > 0 numbers.
+inline Range extremes(const int32_t* x, int64_t n) {
+  int32_t least = x[0], most = x[0];
+  for (int64_t i = 1; i < n; ++i) {
+    least = x[i] < least ? x[i] : least;
+    most = x[i] > most ? x[i] : most;
+  }
+  return {least, most};
+}
+
+template <class T>
+inline const int32_t* key_documents(const Attention<T>& in, const TilePlace& at) {
+  return in.key_documents + at.b * in.key_documents_step + at.key;
+}
+
+template <class T>
+inline const int32_t* query_documents(const Attention<T>& in, const TilePlace& at) {
+  return in.query_documents + at.b * in.query_documents_step + at.query;
+}
+
+/// Whether some query may see some key of a tile of n > 0 times m > 0, as far as documents say.
+template <class T>
+inline bool documents_meet(const Attention<T>& in, const TilePlace& at, int64_t queries,
+                           int64_t keys) {
+  if (in.query_documents == nullptr) return true;
+  const Range q = extremes(query_documents(in, at), queries);
+  const Range k = extremes(key_documents(in, at), keys);
+  return q.begin <= k.end && k.begin <= q.end;
+}
+
+inline bool rises(const int32_t* x, int64_t n) {
+  bool result = true;
+  for (int64_t i = 1; i < n; ++i) result = result && x[i - 1] <= x[i];
+  return result;
+}
+
+/// Cuts what queries see to their documents' keys, where documents follow each other in order.
+template <class T>
+inline void cut_to_documents(const Attention<T>& in, const TilePlace& at, int64_t queries,
+                             int64_t keys, Range* seen) {
+  const int32_t* q = query_documents(in, at);
+  const int32_t* k = key_documents(in, at);
+  if (!rises(q, queries) || !rises(k, keys)) return;
+  int64_t begin = 0, end = 0;
+  for (int64_t i = 0; i < queries; ++i) {
+    while (begin < keys && k[begin] < q[i]) ++begin;
+    while (end < keys && k[end] <= q[i]) ++end;
+    const int64_t first = max_of(seen[i].begin, begin);
+    seen[i] = {first, max_of(min_of(seen[i].end, end), first)};
+  }
+}
+
+/// What each query sees of a tile's keys, counted from its first one; returns what all see. Both
+/// ends never fall from one query to the next.
 template <class T>
 inline Range seen_in_tile(const Attention<T>& in, const TilePlace& at, int64_t queries,
                           int64_t keys, Range* seen) {
-  const int64_t end = max_of(min_of(keys_of(in, at.b) - at.key, keys), 0);
-  const int64_t first = at.query + in.band_first - at.key;
-  const int64_t last = at.query + in.band_last - at.key + 1;
+  if (!documents_meet(in, at, queries, keys)) return {0, 0};
   for (int64_t i = 0; i < queries; ++i) {
-    const int64_t begin = min_of(max_of(first + i, 0), end);
-    seen[i] = {begin, max_of(min_of(last + i, end), begin)};
+    const Range all = keys_seen(in, at.b, at.query + i);
+    const int64_t begin = min_of(max_of(all.begin - at.key, 0), keys);
+    seen[i] = {begin, max_of(min_of(all.end - at.key, keys), begin)};
   }
+  if (in.query_documents != nullptr) cut_to_documents(in, at, queries, keys, seen);
   return {seen[0].begin, seen[queries - 1].end};
 }
 
@@ -245,12 +305,52 @@ inline void clear_outside(T* s, Range all, Range mine) {
   for (int64_t j = mine.end; j < all.end; j += lanes<T>) store(s + j, zero);
 }
 
+/// What the product of queries and keys is multiplied by: scores are in base 2 where no score
+/// function comes first.
+template <class T>
+inline T product_scale(const Attention<T>& in) {
+  return in.score == nullptr ? in.scale * T(log2_e) : in.scale;
+}
+
+template <class T>
+inline ScoreMemory<T> take_score_memory(const Attention<T>& in, int64_t row, Carver& carver) {
+  if (in.score == nullptr) return {};
+  ScoreMemory<T> memory;
+  memory.narrow = carver.take<T>(in.score->narrow_slots * lanes<T>);
+  memory.wide = carver.take<T>(in.score->wide_slots * row);
+  memory.offsets = carver.take<int32_t>(row);
+  memory.row = row;
+  return memory;
+}
+
+/// Runs the score function on one row, into base 2.
+template <class T>
+inline void score_row(const Attention<T>& in, const ScoreMemory<T>& memory, const TilePlace& at,
+                      int64_t query, Range seen, T* s) {
+  if (in.score == nullptr) return;
+  const Range whole = vectors_around<T>(seen);
+  run_score_row(*in.score, memory, query, at.key, s, whole.begin, whole.end, T(log2_e));
+}
+
+template <class T>
+inline void begin_scores(const Attention<T>& in, const ScoreMemory<T>& memory, const TilePlace& at,
+                         Range within) {
+  if (in.score == nullptr) return;
+  const Range whole = vectors_around<T>(within);
+  begin_score_tile(*in.score, memory, at.b, at.h, at.key, whole.begin, whole.end);
+}
+
 /// Finishes one row of scores (base 2, s[0] belongs to key at.key): adds the bias, and puts -inf
 /// where the key is not seen, within the whole vectors around `seen`.
 template <class T>
 inline void mask_row(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen, T* s) {
   constexpr T hidden = -std::numeric_limits<T>::infinity();
   hide_edges(s, seen);
+  if (in.query_documents != nullptr) {
+    const int32_t own = query_documents(in, at)[query - at.query];
+    const int32_t* documents = key_documents(in, at);
+    for (int64_t j = seen.begin; j < seen.end; ++j) s[j] = documents[j] == own ? s[j] : hidden;
+  }
   if (in.bias.data != nullptr) {
     const Pairs<const T>& x = in.bias;
     const T* bias = x.data + at.b * x.batch + at.h * x.head + query * x.query + at.key * x.key;

@@ -1,0 +1,73 @@
+// What each code of a pointwise program means, for one vector.
+#pragma once
+
+#include <rapt/ops/kernels/math.hpp>
+#include <rapt/ops/kernels/pointwise.hpp>
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+
+template <class V, class M>
+inline V truth(const M& mask) {
+  return xsimd::select(mask, V(1), V(0));
+}
+
+template <class T, Code code>
+inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
+  using V = Vec<T>;
+  const V zero(0);
+  const V one(1);
+  if constexpr (code == Code::copy) return a;
+  if constexpr (code == Code::add) return a + b;
+  if constexpr (code == Code::sub) return a - b;
+  if constexpr (code == Code::mul) return a * b;
+  if constexpr (code == Code::div) return a / b;
+  if constexpr (code == Code::pow) return pow(a, b);
+  // x86 hands out the second operand where either is NaN; here it has to be the first as well.
+  if constexpr (code == Code::minimum) return xsimd::select(not_equal(a, a), a, xsimd::min(a, b));
+  if constexpr (code == Code::maximum) return xsimd::select(not_equal(a, a), a, xsimd::max(a, b));
+  if constexpr (code == Code::neg) return -a;
+  if constexpr (code == Code::abs) return xsimd::abs(a);
+  if constexpr (code == Code::exp) return exp(a);
+  if constexpr (code == Code::exp2) return exp2(a);
+  if constexpr (code == Code::expm1) return expm1(a);
+  if constexpr (code == Code::log) return log(a);
+  if constexpr (code == Code::log1p) return log1p(a);
+  if constexpr (code == Code::sqrt) return xsimd::sqrt(a);
+  if constexpr (code == Code::rsqrt) return rsqrt(a);
+  if constexpr (code == Code::sin) return sin(a);
+  if constexpr (code == Code::cos) return cos(a);
+  if constexpr (code == Code::tanh) return tanh(a);
+  if constexpr (code == Code::erf) return erf(a);
+  if constexpr (code == Code::sigmoid) return sigmoid(a);
+  if constexpr (code == Code::relu) return at_least(a, T(0));
+  if constexpr (code == Code::gelu) return gelu(a);
+  if constexpr (code == Code::silu) return silu(a);
+  if constexpr (code == Code::softplus) return softplus(a);
+  if constexpr (code == Code::square) return a * a;
+  if constexpr (code == Code::reciprocal) return one / a;
+  if constexpr (code == Code::sign) {
+    return xsimd::select(a > zero, one, xsimd::select(a < zero, -one, a));
+  }
+  if constexpr (code == Code::floor) return xsimd::floor(a);
+  if constexpr (code == Code::ceil) return xsimd::ceil(a);
+  if constexpr (code == Code::multiply_add) return multiply_add(a, b, c);
+  if constexpr (code == Code::where) return xsimd::select(not_equal(a, zero), b, c);
+  if constexpr (code == Code::clamp) return xsimd::min(c, xsimd::max(b, a));
+  if constexpr (code == Code::equal) return truth<V>(a == b);
+  if constexpr (code == Code::not_equal) return truth<V>(not_equal(a, b));
+  if constexpr (code == Code::less) return truth<V>(a < b);
+  if constexpr (code == Code::less_equal) return truth<V>(a <= b);
+  if constexpr (code == Code::greater) return truth<V>(a > b);
+  if constexpr (code == Code::greater_equal) return truth<V>(a >= b);
+  if constexpr (code == Code::logical_and) return truth<V>(not_equal(a, zero) & not_equal(b, zero));
+  if constexpr (code == Code::logical_or) return truth<V>(not_equal(a, zero) | not_equal(b, zero));
+  if constexpr (code == Code::logical_not) return truth<V>(a == zero);
+  if constexpr (code == Code::relu_grad) return xsimd::select(a <= zero, zero, b);
+  if constexpr (code == Code::gelu_grad) return b * gelu_derivative(a);
+  if constexpr (code == Code::silu_grad) return b * silu_derivative(a);
+  if constexpr (code == Code::softplus_grad) return b * sigmoid(a);
+  if constexpr (code == Code::sigmoid_grad) return b * (a * (one - a));
+  if constexpr (code == Code::tanh_grad) return b * (one - a * a);
+}
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA
