@@ -35,14 +35,14 @@ done; done; done
 sed -n '2~5p' train.x >dev.x
 sed -n '2~5p' train.y >dev.y
 
-# line MODEL OPTIONS...: sets `command`. Dropout is on, and a checkpoint is made of every step.
-lr=0.01 epochs=40 schedule=cosine
+# line MODEL OPTIONS...: sets `command`. Dropout is on.
+lr=0.01 epochs=40 schedule=cosine minutes=10
 line() {
   local model=$1
   shift
   command=("$translate" train --arch transformer --source train.x --target train.y
     --dev-source dev.x --dev-target dev.y --layers 1 --width 16 --heads 2 --feed-forward 32
-    --dropout 0.2 --batch 8 --keep 1 --checkpoint-minutes 0 --log-every 5 --warmup 10 --lr "$lr"
+    --dropout 0.2 --batch 8 --keep 1 --checkpoint-minutes "$minutes" --log-every 5 --warmup 10 --lr "$lr"
     --epochs "$epochs" --schedule "$schedule" --model "$model" "$@")
 }
 run() {
@@ -51,7 +51,8 @@ run() {
 }
 run straight --threads 1 2>straight.log || { cat straight.log; fail "training failed"; }
 
-# Killed again and again, on either number of threads.
+# Killed again and again, on either number of threads, with a checkpoint of every step.
+minutes=0
 kills=0
 for i in $(seq 200); do
   line killed --threads $((1 + i % 2))
@@ -77,6 +78,7 @@ grep -o '"kind":"train","step":[0-9]*' killed/log.jsonl >killed.steps
 cmp straight.steps killed.steps || fail "another log"
 
 # Ctrl-C, then the same command.
+minutes=10
 # So many epochs that it does not end by itself.
 epochs=3000 schedule=constant
 line stopped --threads 2
