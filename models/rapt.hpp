@@ -3,6 +3,7 @@
 
 #include <rapt/framework/average.hpp>
 #include <rapt/framework/checkpoint.hpp>
+#include <rapt/framework/checkpoint_folder.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/op.hpp>
