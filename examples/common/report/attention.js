@@ -142,10 +142,10 @@ views.attention = (element, data) => {
       if (w > weights[strongest]) strongest = i;
       if (w > 0) entropy -= w * data.unit * Math.log2(w * data.unit);
     });
-    const link = weights.length ? `; strongest: ${m.rows[Math.floor(strongest / columns)]} → ` +
+    const link = weights.length ? ` · strongest: ${m.rows[Math.floor(strongest / columns)]} → ` +
       `${m.columns[strongest % columns]} ${(weights[strongest] * data.unit).toFixed(2)}` : "";
-    return make("p", {class: "summary"}, "0", make("span", {class: "scale"}), `${readable(full)}   `,
-                `rows look at columns; ${(entropy / Math.max(1, m.rows.length)).toFixed(2)} bits a row${link}`);
+    return make("p", {class: "summary"}, "0", make("span", {class: "scale"}), readable(full),
+                ` · rows look at columns · ${(entropy / Math.max(1, m.rows.length)).toFixed(2)} bits a row${link}`);
   }
 
   show();
