@@ -2,8 +2,8 @@
 //
 //   blas_compare [--seconds S] [--only TEXT] LIBRARY.so [LIBRARY.so ...]
 //
-// rapt runs as its operator does on one thread: the kernel table's plan, the calls of run() that
-// the operator would make, scratch kept between them; what recording costs is left out. A batch is
+// rapt runs as its operator does on one thread: the kernel table's plan, all of it in one call of
+// run(), scratch kept between them; what recording costs is left out. A batch is
 // a loop over cblas_sgemm. The contenders take turns, in processor time of the thread, with
 // operands that stay where the last pass left them. GFLOP/s are of each one's best time; the ratio,
 // of the better library's time to rapt's, is the median of the rounds, as each of them meets the
@@ -197,10 +197,7 @@ Timing run_case(const Case& product, const std::vector<CblasSgemm>& libraries, d
   std::vector<std::function<void()>> contenders;
   contenders.push_back([&] {
     const kernels::GemmPlan plan = kernels::plan_gemm(g);
-    const int64_t together = kernels::tasks_in_a_call(g, plan);
-    for (int64_t task = 0; task < plan.tasks; task += together) {
-      kernels::run_gemm(g, plan, scratch.get(), task, std::min(task + together, plan.tasks));
-    }
+    kernels::run_gemm(g, plan, scratch.get(), 0, plan.tasks);
   });
   for (const CblasSgemm sgemm : libraries) {
     contenders.push_back([&, sgemm, m = static_cast<int>(m), n = static_cast<int>(n),

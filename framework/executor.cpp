@@ -82,8 +82,8 @@ constexpr double loop_from = 8000;
 /// One run of a plan over one graph.
 class Run {
  public:
-  Run(Plan& plan, const Graph& graph, bool guard, bool parallel)
-      : plan_(plan), graph_(graph), guard_(guard), parallel_(parallel) {}
+  Run(Plan& plan, const Graph& graph, bool guard, int threads)
+      : plan_(plan), graph_(graph), guard_(guard), threads_(threads) {}
 
   void serial() {
     for (const Plan::Step& step : plan_.steps) execute(step);
@@ -130,11 +130,13 @@ class Run {
   }
 
   void execute(const Plan::Step& step) {
-    const ForwardContext context(
-        {plan_.views.data() + step.first_input, step.inputs},
-        {plan_.views.data() + step.first_output, step.outputs},
-        {plan_.words.data() + step.first_word, step.words}, scratch_of(step),
-        parallel_ && step.cost > loop_from ? &parallel_for : &serial_for, step.program.get());
+    const bool shared = threads_ > 1 && step.cost > loop_from;
+    const LoopThreads threads(shared ? threads_ : 1);
+    const ForwardContext context({plan_.views.data() + step.first_input, step.inputs},
+                                 {plan_.views.data() + step.first_output, step.outputs},
+                                 {plan_.words.data() + step.first_word, step.words},
+                                 scratch_of(step), shared ? &parallel_for : &serial_for,
+                                 step.program.get());
     const int64_t begin = trace_ != nullptr ? Trace::now() : 0;
     try {
       if (step.program != nullptr) {
@@ -179,7 +181,8 @@ class Run {
  private:
   Plan& plan_;
   const Graph& graph_;
-  bool guard_, parallel_;
+  bool guard_;
+  int threads_;
   Trace* const trace_ = Trace::current();
   uint32_t end_ = 0;
   Recycled<std::atomic<uint32_t>> waiting_;
@@ -286,7 +289,7 @@ struct Executor::State {
     const int workers =
         options.callers_arena ? tbb::this_task_arena::max_concurrency() : arena.max_concurrency();
     const bool side_by_side = plan.cost > options.parallel_from && workers > 1;
-    Run run(plan, graph, guard, side_by_side);
+    Run run(plan, graph, guard, side_by_side ? workers : 1);
     run.arena = memory.get();
     if (!side_by_side) return run.serial();
     const auto all_tasks = [&] {
@@ -304,7 +307,7 @@ struct Executor::State {
   void find_nonfinite(const Graph& graph) {
     const std::shared_ptr<Plan> plan = plan_for(graph, {.fuse = false});
     bind(*plan, graph);
-    Run run(*plan, graph, true, false);
+    Run run(*plan, graph, true, 1);
     run.arena = memory.get();
     run.serial();
   }

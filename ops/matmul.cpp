@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <rapt/framework/parallel.hpp>
+#include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/matmul.hpp>
@@ -156,7 +157,7 @@ void multiply(const ForwardContext& c, const Product<T>& product) {
   const GemmPlan plan = kernel.plan(g);
   const int64_t tasks = plan.tasks * product.repeats;
   if (tasks == 0) return;
-  const int64_t group = kernels::tasks_in_a_call(g, plan, product.repeats);
+  const int64_t group = kernels::tasks_in_a_call(g, plan, product.repeats, loop_threads());
   c.parallel((tasks + group - 1) / group, [&](int64_t part) {
     void* scratch = worker_scratch(static_cast<int64_t>(plan.scratch_bytes));
     const int64_t end = std::min(tasks, (part + 1) * group);
@@ -421,7 +422,7 @@ bool is_weight_product(const Var& var) {
 
 Var merge_weight_products(std::span<const Var> products) {
   Graph& graph = products.front().graph();
-  std::vector<Var> left, right;
+  Recycled<Var> left, right;
   Var total;
   const auto add_to_total = [&](const Var& part) { total = total ? total + part : part; };
   for (const Var& var : products) {

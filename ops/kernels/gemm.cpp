@@ -92,10 +92,11 @@ Form form_of(const Gemm<T>& g) {
   if (g.a_col == 1 && g.n <= 4 && g.m >= 16) return Form::dots_packed;
   if (g.b_col != 1) return Form::packed;
   // Copying B pays where many rows read it, and sooner where vectors of its rows straddle two cache
-  // lines each.
+  // lines each; later where A, read down its columns, is copied as well.
   constexpr auto size = static_cast<int64_t>(sizeof(T));
   const bool straddles = g.b_row * size % 64 != 0;
-  const bool copy = straddles ? g.m >= 64 && g.n * size >= 512 : g.m >= 256 && g.n * size >= 4000;
+  const bool copy = g.a_col != 1 && !straddles ? g.m >= 256 && g.n * size >= 4000
+                                               : g.m >= (straddles ? 64 : 128) && g.n * size >= 512;
   return copy ? Form::packed : Form::tiles;
 }
 
@@ -186,13 +187,11 @@ struct Layout {
         group_panels(plan.panels == 1 ? 1 : panels_together<T>(panels)),
         pack_b(plan.form == Form::packed),
         apart(!pack_b && g.k * g.n > near_elements),
-        a_rows(!plan.pack_a && g.a_col == 1 ? ARows::rows : ARows::columns),
-        far_a(a_rows == ARows::rows && g.m * g.k > near_elements) {}
+        a_rows(!plan.pack_a && g.a_col == 1 ? ARows::rows : ARows::columns) {}
   Parts rows, panels, depths;
   int64_t group_panels;
   bool pack_b, apart;
   ARows a_rows;  // A single row is both; a copy lies side by side.
-  bool far_a;
 
  private:
   static constexpr int64_t near_elements = near_bytes / static_cast<int64_t>(sizeof(T));
@@ -202,7 +201,7 @@ template <class T>
 void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
                const Region& region, T* scratch) {
   constexpr int64_t L = lanes<T>;
-  const auto& [rows, panels, depths, group_panels, pack_b, apart, a_rows, far_a] = layout;
+  const auto& [rows, panels, depths, group_panels, pack_b, apart, a_rows] = layout;
   const auto column = [&panels = panels](int64_t panel) { return panels.begin(panel) * L; };
   T* const packed_a = scratch;
   T* const packed_b = scratch + packed_rows(g, plan);
@@ -233,12 +232,7 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
           a = packed_a + (i - rows.begin(first));
         }
         T* const c = g.c + i * g.c_row;
-        const bool next = far_a && block + 1 < region.row_last;
         for (int64_t q = panel; q < panel_end; ++q) {
-          // The next block's rows are asked for meanwhile, some with each panel.
-          for (int64_t r = q - panel; next && r < height; r += panel_end - panel) {
-            prefetch_row(a + (height + r) * g.a_row, depth);
-          }
           const int64_t j = column(q), width = column(q + 1) - j;
           const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
           const T* const b = pack_b ? packed_b + (j - begin) * depth : g.b + p * g.b_row + j;
@@ -250,6 +244,36 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
         }
         if (final) activate(g.activation, height, end - begin, c + begin, g.c_row);
       }
+    }
+  }
+}
+
+/// Whole items that are one panel wide, with nothing copied: of small ones there are many, and what
+/// lies around the tiles counts.
+template <class T>
+void run_narrow(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout, int64_t first,
+                int64_t last) {
+  constexpr int64_t L = lanes<T>;
+  const int64_t vectors = ceil_div(g.n, L), in_last = g.n - (vectors - 1) * L;
+  const auto tile_for = [&](int64_t height) {
+    return layout.apart ? tile_of<T, true>(layout.a_rows, height, vectors, in_last)
+                        : tile_of<T>(layout.a_rows, height, vectors, in_last);
+  };
+  const int64_t height = layout.rows.base, higher = layout.rows.extra;
+  const auto low = tile_for(height), high = higher > 0 ? tile_for(height + 1) : low;
+  const int64_t a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
+  const Finish<T> finish{g.alpha, g.beta, g.bias};
+  for (int64_t item = first; item < last; ++item) {
+    const T *a = g.a + item * g.a_batch, *const b = g.b + item * g.b_batch;
+    T* c = g.c + item * g.c_batch;
+    for (int64_t block = 0; block < plan.row_blocks; ++block) {
+      const int64_t rows = block < higher ? height + 1 : height;
+      (block < higher ? high : low)(g.k, a, a_step, b, g.b_row, c, g.c_row, in_last, finish);
+      a += rows * g.a_row;
+      c += rows * g.c_row;
+    }
+    if (g.activation != Activation::none) {
+      activate(g.activation, g.m, g.n, g.c + item * g.c_batch, g.c_row);
     }
   }
 }
@@ -292,6 +316,9 @@ void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t firs
   const int64_t parts = plan.row_tasks * plan.panel_tasks;
   if (parts == 1) {
     const int64_t end = smaller(last * plan.task_items, g.batch);
+    if (plan.form == Form::tiles && !plan.pack_a && plan.panels == 1 && plan.k_blocks == 1) {
+      return run_narrow(g, plan, layout, first * plan.task_items, end);
+    }
     for (int64_t item = first * plan.task_items; item < end; ++item) {
       run_item(item, {0, plan.row_blocks, 0, plan.panels});
     }

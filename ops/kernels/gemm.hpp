@@ -84,19 +84,19 @@ void run_gemm(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t fir
   kernels<GemmTable>().of<T>().run(g, plan, scratch, first, last);
 }
 
-/// How many of a plan's tasks go to one call of run(), where the product is done `repeats` times on
-/// other operands: neighbours share what is packed. A call has some 15 microseconds of arithmetic
-/// at least; where there is much of it, eight calls are enough, or calls of 100 microseconds.
+/// How many of a plan's tasks go to one call of run(), where `threads` share the product, done
+/// `repeats` times on other operands: neighbours share what is packed. One thread makes one call,
+/// several make two each, of some 15 microseconds of arithmetic at least.
 template <class T>
-int64_t tasks_in_a_call(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats = 1) {
-  constexpr double least = 1 << 20, enough = 1 << 24;
+int64_t tasks_in_a_call(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats, int threads) {
+  const int64_t all = plan.tasks * repeats;
+  if (threads <= 1) return all;
+  constexpr double least = 1 << 20;
   const double operations = 2.0 * static_cast<double>(g.m) * static_cast<double>(g.n) *
                             static_cast<double>(g.k * g.batch) / static_cast<double>(plan.tasks);
-  const auto fit = [&](double wanted) {
-    return static_cast<int64_t>(wanted > operations ? wanted / (operations + 1) : 1.0);
-  };
-  const int64_t part = plan.tasks * repeats / 8, low = fit(least), high = fit(enough);
-  return part < low ? low : part > high ? high : part;
+  const auto low = static_cast<int64_t>(least / (operations + 1)) + 1;
+  const int64_t even = (all + 2 * threads - 1) / (2 * threads);
+  return even < low ? low : even;
 }
 
 /// All of it in the calling thread. `scratch` has plan_gemm(g).scratch_bytes.
