@@ -1,3 +1,4 @@
+#include <limits>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/mask.hpp>
@@ -50,6 +51,53 @@ TEST_CASE("lengths and keeps, alone and joined") {
   const Var more = as_var(tensor({int32_t{1}, int32_t{3}}));
   CHECK(spread(lengths(some) & lengths(more), 2, 1, 3) == std::vector<int32_t>{1, 0, 0, 0, 0, 0});
   CHECK(spread(Mask{} & causal(), 1, 2, 2) == std::vector<int32_t>{1, 0, 1, 1});
+}
+
+TEST_CASE("a window holds the keys on both sides, with causal those before") {
+  Tape tape;
+  CHECK(spread(sliding_window(1), 1, 3, 3) == std::vector<int32_t>{1, 1, 0, 1, 1, 1, 0, 1, 1});
+  CHECK(spread(sliding_window(0), 1, 2, 2) == std::vector<int32_t>{1, 0, 0, 1});
+  // Two queries at the last two of four keys.
+  CHECK(spread(sliding_window(1), 1, 2, 4) == std::vector<int32_t>{0, 1, 1, 1, 0, 0, 1, 1});
+  CHECK(spread(sliding_window(1) & causal(), 1, 3, 3) ==
+        std::vector<int32_t>{1, 0, 0, 1, 1, 0, 0, 1, 1});
+  CHECK((sliding_window(3) & sliding_window(1)).window == 1);
+  CHECK_THROWS_WITH(sliding_window(-2), Contains("got -2"));
+}
+
+TEST_CASE("all see the prefix, the rest is causal") {
+  Tape tape;
+  CHECK(spread(prefix(2), 1, 3, 4) == std::vector<int32_t>{1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1});
+  const Tensor each = tensor<int32_t>({0, 3});
+  CHECK(spread(prefix(each), 2, 2, 3) == std::vector<int32_t>{1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1});
+  CHECK(spread(prefix(2) & causal(), 1, 2, 2) == std::vector<int32_t>{1, 0, 1, 1});
+  CHECK(spread(prefix(2) & prefix(1), 1, 2, 2) == std::vector<int32_t>{1, 0, 1, 1});
+  CHECK_THROWS_WITH(prefix(zeros({2})), Contains("prefix int32 [B], got float32 [2]"));
+}
+
+TEST_CASE("a query sees the keys of its document") {
+  Tape tape;
+  const Tensor own = tensor<int32_t>({4, 4, 9}, {1, 3});
+  CHECK(spread(documents(own), 1, 3, 3) == std::vector<int32_t>{1, 1, 0, 1, 1, 0, 0, 0, 1});
+  const Tensor others = tensor<int32_t>({9, 4}, {1, 2});
+  CHECK(spread(documents(own, others), 1, 3, 2) == std::vector<int32_t>{0, 1, 0, 1, 1, 0});
+  CHECK(spread(documents(own) & documents(tensor<int32_t>({1, 2, 2}, {1, 3})), 1, 3, 3) ==
+        std::vector<int32_t>{1, 0, 0, 0, 1, 0, 0, 0, 1});
+  CHECK_THROWS_WITH(documents(tensor<int32_t>({1, 2})), Contains("documents int32 [B, T]"));
+}
+
+TEST_CASE("biases are added, and hide where they are minus infinity") {
+  Tape tape;
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  const Tensor bias = tensor<float>({0.5f, -infinity, 2}, {1, 3});
+  CHECK(spread(additive(bias), 1, 2, 3) == std::vector<int32_t>{1, 0, 1, 1, 0, 1});
+  const Var scores = as_var(tensor<float>({1, 2, 3, 4, 5, 6}, {1, 2, 3}));
+  const Mask mask = additive(bias) & additive(1.0f) & causal();
+  CHECK(masked(scores, mask).value().to_vector<float>() ==
+        std::vector<float>{2.5f, -infinity, -infinity, 5.5f, -infinity, 9});
+  CHECK(masked(scores, Mask{}).value().to_vector<float>() == std::vector<float>{1, 2, 3, 4, 5, 6});
+  CHECK_THROWS_WITH(additive(zeros({2}, DType::int32)), Contains("float bias"));
+  CHECK_THROWS_WITH(masked(zeros({3, 3}), causal()), Contains("[B, Tq, Tk]"));
 }
 
 TEST_CASE("heads may have masks of their own") {
