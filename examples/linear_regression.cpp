@@ -4,7 +4,7 @@
 //
 //   step   0  loss 7.8
 //   ...
-//   learned y = 2.00 x - 1.00 (the points were made from y = 2 x - 1)
+//   learned y = 2.00 x -0.99 (the points were made from y = 2 x - 1)
 #include <fmt/format.h>
 
 #include <rapt/rapt.hpp>

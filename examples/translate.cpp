@@ -7,6 +7,7 @@
 //   translate average --model DIR --last 5 --output MEAN
 //   translate decode --model MEAN --beam 5 < test.de > test.out
 //   translate score --metric bleu chrf --reference test.en < test.out
+//   translate replay DIR/nonfinite-STEP.safetensors --model DIR
 //
 // Expected output of `score`, of a file against itself:
 //
@@ -50,7 +51,8 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
   command->add_option("--dev-target", o.dev_target, "their translations")->required();
   const auto add = adder(command);
   add("--epochs", o.epochs, "passes over the sentences")->check(positive);
-  add("--batch-sentences,--batch", o.batch.sentences, "most sentences a step; 0: no limit")
+  add("--batch-sentences,--batch", o.batch.sentences,
+      "most sentences a step; 0, or with --batch-tokens alone: no limit")
       ->check(not_negative);
   add("--batch-tokens", o.batch.tokens,
       "most tokens a step, of the longer side, with padding; 0: no limit")
@@ -80,7 +82,7 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
   command->add_flag("--norm-first", o.norm_first,
                     "transformer: normalise what a layer reads, not what it gives");
   add("--tie", o.tie,
-      "transformer: output uses the target's embeddings as output layer, with --joint all three"
+      "transformer: output: the output layer's weight is the target's table, with --joint all three"
       " tables are one; none")
       ->check(CLI::IsMember({"output", "none"}));
   add("--dropout", o.dropout, "of embeddings, readout, attention and layers")->check(share);

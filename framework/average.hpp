@@ -1,5 +1,5 @@
 // The mean of several checkpoints of one training run, which is often better than its last
-// (Junczys- Dowmunt et al. 2016; Izmailov et al. 2018).
+// (Junczys-Dowmunt et al. 2016; Izmailov et al. 2018).
 #pragma once
 
 #include <rapt/framework/checkpoint.hpp>

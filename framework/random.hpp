@@ -16,7 +16,7 @@ struct Key {
   Key fold(uint64_t i) const;
   /// 32 random bits, the index-th of this key's.
   uint32_t bits(uint64_t index) const;
-  /// Uniform in [0, 1), with 24 bits.
+  /// Uniform in [0, 1), with 32 bits.
   double uniform(uint64_t index) const { return bits(index) * 0x1p-32; }
   /// Uniform among 0 .. n-1 (n below 2^32).
   int64_t below(int64_t n, uint64_t index) const {

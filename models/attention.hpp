@@ -2,7 +2,7 @@
 //
 // All kinds have the same call and take the same masks: keys(memory) projects the memory once a
 // sentence, and the call operator looks at it, as often as there are steps. For self-attention and
-// several heads see transformer.hpp.
+// several heads see multi_head.hpp.
 #pragma once
 
 #include <rapt/models/linear.hpp>
@@ -14,7 +14,7 @@ namespace rapt {
 struct Attended {
   Var context;  // [B, M] or [B, Tq, M]: the weighted sum of the memory
   /// [B, T] or [B, Tq, T]: each row adds up to 1, or is all 0 where the mask leaves nothing.
-  /// Computed only if somebody asks for it, but by additive and concat attention.
+  /// Dot and general attention compute them only if somebody asks.
   Var weights;
 };
 
