@@ -2,7 +2,7 @@
 //
 // Expected output:
 //
-//   step   0  loss 7.8
+//   step   0  loss 9.6
 //   ...
 //   learned y = 2.00 x -0.99 (the points were made from y = 2 x - 1)
 #include <fmt/format.h>
