@@ -20,6 +20,13 @@ struct Accumulators {
 
  private:
   static T max_lanes(const Vec<T>& v) {
+#if defined(RAPT_KERNEL_ISA_avx512)
+    if constexpr (sizeof(T) == 4) {
+      return _mm512_reduce_max_ps(v);
+    } else {
+      return _mm512_reduce_max_pd(v);
+    }
+#endif
     T lane[Vec<T>::size];
     store(lane, v);
     T m = lane[0];

@@ -62,32 +62,38 @@ RAPT_INLINE_BODY inline Vec<T> score(const Access& access, const T* x, const uin
   }
 }
 
-template <class T, bool masked, bool logarithm>
-void softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep) {
+template <class T, bool masked>
+T largest(const T* x, int64_t n, T scale, const uint8_t* keep) {
   Accumulators<T> top(-infinity<T>);
   over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
     top.of[slot] = xsimd::max(top.of[slot], score<masked>(access, x + j, keep + j, scale));
   });
+  return top.max();
+}
+
+/// Where the largest score of a row is m. Returns that of the row `next`, which is found meanwhile:
+/// waiting for it would leave the memory idle.
+template <class T, bool masked, bool logarithm>
+T softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep, T m, const T* next,
+              const uint8_t* next_keep) {
   // Nothing kept: every exponential below is 0. (NaN shows up in the sum, not here.)
-  const T m = top.max();
   const bool none = m == -infinity<T>;
   const Vec<T> base(none ? T(0) : m);
-  Accumulators<T> total(0);
-  const Ahead<T> ahead(n);
+  Accumulators<T> total(0), top(-infinity<T>);
+  const Ahead<T> ahead(n), two_ahead(2 * n);
   over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-    ahead(x + j, slot);
+    two_ahead(x + j, slot);
     ahead(y + j, slot);
     const Vec<T> e = exp(score<masked>(access, x + j, keep + j, scale) - base);
     total.of[slot] += e;
     if constexpr (!logarithm) access.put(y + j, e);
+    top.of[slot] = xsimd::max(top.of[slot], score<masked>(access, next + j, next_keep + j, scale));
   });
-  const T sum = total.sum();
+  const T sum = total.sum(), next_top = top.max();
   if (sum == T(0)) {
     over_row<T>(
         n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY { access.put(y + j, Vec<T>(0)); });
-    return;
-  }
-  if constexpr (logarithm) {
+  } else if constexpr (logarithm) {
     const Vec<T> lse(base.get(0) + scalar_log(sum));
     over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
       access.put(y + j, score<masked>(access, x + j, keep + j, scale) - lse);
@@ -97,45 +103,64 @@ void softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep) {
     over_row<T>(n, [&](int64_t j, auto access, int)
                        RAPT_INLINE_BODY { access.put(y + j, access.get(y + j) * factor); });
   }
+  return next_top;
+}
+
+template <class T, bool masked, bool logarithm>
+void softmax_rows(const SoftmaxForward<T>& s, int64_t begin, int64_t end) {
+  // 0 would make NaN of the infinities beyond a row's end.
+  const T scale = s.scale == T(0) ? std::numeric_limits<T>::denorm_min() : s.scale;
+  const auto keep_of = [&](int64_t r) { return masked ? mask_row(s.mask, r) : nullptr; };
+  const uint8_t* keep = keep_of(begin);
+  T top = largest<T, masked>(s.x + begin * s.width, s.width, scale, keep);
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t at = r * s.width, next = r + 1 < end ? r + 1 : r;
+    const uint8_t* next_keep = keep_of(next);
+    top = softmax_row<T, masked, logarithm>(s.x + at, s.y + at, s.width, scale, keep, top,
+                                            s.x + next * s.width, next_keep);
+    keep = next_keep;
+  }
 }
 
 template <class T, bool logarithm>
 void softmax(const SoftmaxForward<T>& s, int64_t begin, int64_t end) {
-  // 0 would make NaN of the infinities beyond a row's end.
-  const T scale = s.scale == T(0) ? std::numeric_limits<T>::denorm_min() : s.scale;
-  for (int64_t r = begin; r < end; ++r) {
-    const int64_t at = r * s.width;
-    if (s.mask.data != nullptr) {
-      softmax_row<T, true, logarithm>(s.x + at, s.y + at, s.width, scale, mask_row(s.mask, r));
-    } else {
-      softmax_row<T, false, logarithm>(s.x + at, s.y + at, s.width, scale, nullptr);
-    }
+  if (begin >= end) return;
+  if (s.mask.data != nullptr) {
+    softmax_rows<T, true, logarithm>(s, begin, end);
+  } else {
+    softmax_rows<T, false, logarithm>(s, begin, end);
   }
 }
 
 template <class T>
 void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
+  const int64_t n = s.width;
   const Vec<T> scale(s.scale);
-  const Ahead<T> ahead(s.width);
+  const Ahead<T> ahead(n), two_ahead(2 * n);
+  // y is 0 under the mask, whatever came from above.
+  const auto product = [](const T* y, const T* dy, auto access) RAPT_INLINE_BODY {
+    const Vec<T> v = access.get(y);
+    return xsimd::select(v == Vec<T>(0), Vec<T>(0), v * access.get(dy));
+  };
+  Accumulators<T> total(0);
   for (int64_t r = begin; r < end; ++r) {
-    const T* y = s.y + r * s.width;
-    const T* dy = s.dy + r * s.width;
-    T* dx = s.dx + r * s.width;
-    // y is 0 under the mask, whatever came from above.
-    const auto product = [&](int64_t j, auto access) RAPT_INLINE_BODY {
-      const Vec<T> v = access.get(y + j);
-      return xsimd::select(v == Vec<T>(0), Vec<T>(0), v * access.get(dy + j));
-    };
-    Accumulators<T> total(0);
-    over_row<T>(s.width, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-      ahead(y + j, slot);
-      ahead(dy + j, slot);
-      total.of[slot] += product(j, access);
-    });
+    const T* y = s.y + r * n;
+    const T* dy = s.dy + r * n;
+    T* dx = s.dx + r * n;
+    if (r == begin) {
+      over_row<T>(n, [&](int64_t j, auto access, int slot)
+                         RAPT_INLINE_BODY { total.of[slot] += product(y + j, dy + j, access); });
+    }
     const Vec<T> sum(total.sum());
-    over_row<T>(s.width, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+    total = Accumulators<T>(0);
+    // The next row's sum is found meanwhile: waiting for it would leave the memory idle.
+    const int64_t next = r + 1 < end ? n : 0;
+    over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+      two_ahead(y + j, slot);
+      two_ahead(dy + j, slot);
       ahead(dx + j, slot);
-      access.put(dx + j, (product(j, access) - access.get(y + j) * sum) * scale);
+      total.of[slot] += product(y + next + j, dy + next + j, access);
+      access.put(dx + j, (product(y + j, dy + j, access) - access.get(y + j) * sum) * scale);
     });
   }
 }
