@@ -321,61 +321,10 @@ static Graph& graph_of(std::span<const Arg> args) {
 
 Var as_var(const Arg& arg) { return arg.on(graph_of(std::span(&arg, 1)), arg.dtype()); }
 
-// ---- Scope --------------------------------------------------------------------------------------
-
-namespace {
-thread_local Scope* current_scope = nullptr;
-}
-
-Scope::Scope(SourceLocation where)
-    : parent_(current_scope), where_(current_scope == nullptr ? where : current_scope->where_) {
-  current_scope = this;
-}
-
-Scope::Scope(const Graph& graph, const Node& node)
-    : parent_(current_scope), where_(node.where), graph_(&graph), index_(node.scope) {
-  current_scope = this;
-}
-
-Scope::~Scope() { current_scope = parent_; }
-
-Scope* Scope::current() { return current_scope; }
-
-std::string Scope::path() const {
-  std::string text;
-  write_path(text);
-  return text;
-}
-
-void Scope::write_path(std::string& text) const {
-  const Scope* scope = this;
-  while (scope->parameter_ == nullptr && scope->parent_ != nullptr) scope = scope->parent_;
-  text.clear();
-  if (scope->parameter_ == nullptr) return;
-  text = scope->parameter_->name;
-  for (int i = 0; i < scope->depth_; ++i) {
-    const size_t slash = text.rfind('/');
-    text.resize(slash == std::string::npos ? 0 : slash);
-    if (text.empty()) return;
-  }
-}
-
-uint32_t Scope::index_in(Graph& graph) {
-  if (graph_ == &graph) return index_;
-  graph_ = &graph;
-  index_ = 0;
-  // The texts of earlier tapes are written over: their memory is warm.
-  if (graph.used_scopes == graph.scopes.size()) graph.scopes.emplace_back();
-  std::string& text = graph.scopes[graph.used_scopes];
-  write_path(text);
-  if (!text.empty()) index_ = static_cast<uint32_t>(++graph.used_scopes);
-  return index_;
-}
+// ---- recording ----------------------------------------------------------------------------------
 
 /// Node::inputs has 16 bits.
 static constexpr size_t most_inputs = 65535;
-
-// ---- recording ----------------------------------------------------------------------------------
 
 int ShapeContext::inputs() const { return graph_.nodes[node_].inputs; }
 
@@ -469,7 +418,7 @@ Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> wor
   const auto first_input = static_cast<uint32_t>(graph.inputs.size());
   const auto first_word = static_cast<uint32_t>(graph.words.size());
   const size_t first_layout = graph.layouts.size();
-  Scope* scope = current_scope;
+  Scope* scope = Scope::current();
   graph.nodes.push_back({.op = &op,
                          .where = scope != nullptr ? scope->where()
                                   : args.empty()   ? SourceLocation()
