@@ -391,6 +391,27 @@ TEST_CASE("rows whose keys a score function hides give zeros everywhere") {
   CHECK(sum(abs(slice(y, 2, 1, 5))).item() > 0);
 }
 
+TEST_CASE("a bias that is spread over nothing gets zeros") {
+  for (const Shape& all : {Shape{0, 2, 3, 4}, Shape{2, 2, 0, 4}, Shape{2, 2, 3, 0}}) {
+    CAPTURE(to_string(all));
+    Shape one = all;  // of the bias
+    for (int axis = 0; axis < 4; ++axis) one[axis] = std::max<int64_t>(one[axis], 1);
+    Executor executor;
+    {  // the memory that the gradient will have
+      Tape tape;
+      const Var used = as_var(zeros(one)) + std::nan("");
+      executor.run({used});
+    }
+    Tape tape;
+    const auto array = [](const Shape& shape) { return as_var(uniform(key, shape, -1, 1)); };
+    const Var q = array({all[0], 2, all[2], 4}), k = array({all[0], 2, all[3], 4});
+    const Var bias = array(one);
+    const Var g = grad(sum(attention(q, k, k, {.bias = bias})), {bias})[0];
+    executor.run({g});
+    for (const double value : g.value().to_vector<double>()) CHECK(value == 0);
+  }
+}
+
 TEST_CASE("errors of score functions say what they may be made of") {
   Tape tape(Training{key});
   const Var x = as_var(zeros({1, 2, 5, 4}));

@@ -36,7 +36,7 @@ struct Scratch {
     values_t = carver.take<T>(in.value_depth * keys_row);
     grad_k = carver.take<T>(k * depth_row);
     grad_v = carver.take<T>(k * value_row);
-    grad_bias = carver.take<T>(bias ? q * keys_row : 0);
+    grad_bias = carver.take<T>(bias ? max_of(q, 1) * keys_row : 0);
     score = take_score_memory(in, keys_row, carver);
   }
 
@@ -57,8 +57,9 @@ struct Scratch {
   ScoreMemory<T> score;
 };
 
+/// Where the bias is broadcast there is something to write even for no elements: zeros.
 int64_t bias_parts(int64_t stride, int64_t n, int64_t size) {
-  return stride == 0 ? min_of(n, 1) : blocks_of(n, size);
+  return stride == 0 ? 1 : blocks_of(n, size);
 }
 
 template <class T>
