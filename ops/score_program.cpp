@@ -18,6 +18,9 @@ constexpr int64_t reference_of(ScorePlace place) { return -1 - static_cast<int64
 constexpr ScorePlace axis_places[] = {ScorePlace::batch, ScorePlace::head, ScorePlace::query_number,
                                       ScorePlace::key};
 
+/// In a longer axis float32 does not tell neighbours apart once half a place is added, to round.
+constexpr int64_t most_single = int64_t{1} << 23;
+
 /// Some hundred registers of a tile's row fill the L2 cache.
 constexpr int64_t most_steps = 250;
 
@@ -183,6 +186,10 @@ class FunctionTranscript final : public Transcript {
     }
     if (v.shape.size() >= int64_t{1} << 31) {
       fail(fmt::format("{} is too large to be indexed", to_string(v.shape)));
+    }
+    if (dtype_ == DType::float32 &&
+        std::any_of(v.shape.begin(), v.shape.end(), [](int64_t n) { return n > most_single; })) {
+      fail(fmt::format("{} is too long to be indexed by float32 numbers", to_string(v.shape)));
     }
     const auto known = std::find(captured.begin(), captured.end(), value);
     if (known != captured.end()) return known - captured.begin();

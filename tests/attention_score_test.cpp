@@ -436,6 +436,9 @@ TEST_CASE("errors of score functions say what they may be made of") {
                     Contains("int32 values"));
   CHECK_THROWS_WITH(with([](const Score& s) { return s.value[0][0][0][s.key] + s.value; }),
                     Contains("has to come from outside"));
+  CHECK_THROWS_WITH(
+      with([](const Score& s) { return s.value + as_var(zeros({(int64_t{1} << 23) + 1}))[s.key]; }),
+      Contains("[8388609] is too long"));
   Var kept;
   with([&](const Score& s) { return kept = s.value * 2; });
   CHECK_THROWS_WITH(kept.value(), Contains("only inside of attention"));
