@@ -17,7 +17,8 @@ struct KeyValueCache {
 /// the steps t = 0 .. place, of which it finds its own at the cache's row ancestors[r, t]. So rows
 /// that share a past share its memory, and putting rows in another order changes `ancestors` alone.
 /// Hk divides Hq. Gives softmax(scale q k' + bias) v, [R, Hq, Dv]; a scale of 0 is 1 / sqrt(D). The
-/// bias [Hq, T], or none, is that of each step's key, for all rows alike.
+/// bias [Hq, T], or none, is that of each step's key, for all rows alike; a head all of whose keys
+/// have -inf gives zeros.
 ///
 /// ancestors is int32 [R, T], and ancestors[r, place] is r; place is int32 [1]: data, so that every
 /// step has the same plan. Costs O(place). No gradient passes. A cache takes part in one step a

@@ -1,11 +1,13 @@
 // What decoding is made of: attention to caches, the largest of rows, draws.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/draw.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/top_k.hpp>
+#include <xtensor/xview.hpp>
 
 #include "op_table.hpp"
 
@@ -122,6 +124,23 @@ Row biased_row() {
   return row;
 }
 
+/// A bias that hides all keys from the first head, which gives zeros.
+Row hidden_row() {
+  Row row = cached_row("cached_attention, a head that sees no key", 3, 2, 2, 5, 6, 7, 4, 5, 0);
+  row.apply = [](const Vars& v) {
+    const KeyValueCache cache{v[5].value().clone(), v[6].value().clone()};
+    const Tensor bias = zeros({2, 7});
+    for (float& x : bias.data<float>().first(7)) x = -std::numeric_limits<float>::infinity();
+    return cached_attention(v[0], v[1], v[2], cache, v[3], v[4], 0, as_var(bias.to(v[0].dtype())));
+  };
+  row.expected = [all = row.expected](const Arrays& x) {
+    Array out = all(x);
+    xt::view(out, xt::all(), 0, xt::all()) = 0.0;
+    return out;
+  };
+  return row;
+}
+
 /// Inputs: q, keys, values, memory, lengths (some 0, some beyond the end).
 Row shared_row(const std::string& name, int64_t L, int64_t W, int64_t Hq, int64_t Hk, int64_t D,
                int64_t Dv, int64_t B, int64_t S) {
@@ -230,6 +249,7 @@ std::vector<Row> decoding_rows() {
   rows.push_back(
       cached_row("cached_attention, heads in groups, a scale", 5, 6, 2, 37, 70, 23, 7, 22, 0.3));
   rows.push_back(biased_row());
+  rows.push_back(hidden_row());
   rows.push_back(shared_row("shared_attention", 3, 1, 2, 2, 3, 5, 4, 6));
   rows.push_back(
       shared_row("shared_attention, rows and heads in groups", 4, 3, 6, 2, 33, 66, 5, 9));

@@ -1,3 +1,4 @@
+#include <limits>
 #include <rapt/ops/kernels/cached_attention.hpp>
 #include <rapt/ops/kernels/math.hpp>
 #include <rapt/ops/kernels/row_loop.hpp>
@@ -49,7 +50,8 @@ void score_keys(const CachedAttention<T>& a, const T* q, const int32_t* rows, in
   }
 }
 
-/// Softmax over t of [count][heads], a lane a head: nothing has to be added across lanes.
+/// Softmax over t of [count][heads], a lane a head: nothing has to be added across lanes. A head
+/// all of whose scores are -inf gets zeros.
 template <class T>
 void softmax_columns(T* scores, int64_t heads, int64_t count) {
   for_each_vector<T>(heads, [&](int64_t h, auto access) {
@@ -57,13 +59,15 @@ void softmax_columns(T* scores, int64_t heads, int64_t count) {
     for (int64_t t = 1; t < count; ++t) {
       largest = xsimd::max(largest, access.get(scores + t * heads + h));
     }
+    const Vec<T> zero(T(0)), hidden(-std::numeric_limits<T>::infinity());
+    const Vec<T> base = xsimd::select(largest == hidden, zero, largest);
     Vec<T> sum(T(0));
     for (int64_t t = 0; t < count; ++t) {
-      const Vec<T> e = exp(access.get(scores + t * heads + h) - largest);
+      const Vec<T> e = exp(access.get(scores + t * heads + h) - base);
       access.put(scores + t * heads + h, e);
       sum = sum + e;
     }
-    const Vec<T> factor = Vec<T>(T(1)) / sum;
+    const Vec<T> factor = xsimd::select(sum == zero, zero, Vec<T>(T(1)) / sum);
     for (int64_t t = 0; t < count; ++t) {
       access.put(scores + t * heads + h, access.get(scores + t * heads + h) * factor);
     }
