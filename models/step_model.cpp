@@ -64,7 +64,12 @@ void GrowingCache::advance(int64_t rows, const std::vector<int32_t>& parents) {
     std::fill(to, to + most_steps_, 0);
     if (steps_ > 0) {
       const int64_t width = ancestors_.shape()[1];
-      const int32_t parent = parents.at(static_cast<size_t>(r));
+      const auto at = static_cast<size_t>(r);
+      const int32_t parent = at < parents.size() ? parents[at] : -1;
+      if (parent < 0 || parent >= ancestors_.shape()[0]) {
+        throw Error(fmt::format("decoding: row {} continues row {} of {}", r, parent,
+                                ancestors_.shape()[0]));
+      }
       const int32_t* from = ancestors_.data<int32_t>().data() + parent * width;
       std::copy(from, from + steps_, to);
     }

@@ -233,6 +233,20 @@ TEST_CASE("what cannot be started, or go together") {
                     Contains("member 1 gives scores [1, 9], member 0 gives [1, 5]"));
 }
 
+TEST_CASE("rows that continue none of the step before") {
+  const Gpt gpt({.vocab = 5, .width = 4, .heads = 1, .layers = 1, .max_length = 8}, key);
+  for (const std::vector<int32_t>& parents : {std::vector<int32_t>{5}, {-1}, {}}) {
+    const auto steps = start(gpt, 1);
+    Stepper stepper(*steps);
+    const auto step = [&](const std::vector<int32_t>& from) {
+      stepper.step({.tokens = {1}, .parents = from, .sentences = {0}, .states = {}},
+                   [](const Var& scores) { return std::vector<Var>{scores}; });
+    };
+    step({});
+    CHECK_THROWS_WITH(step(parents), Catch::Matchers::Contains("decoding: row 0 continues row"));
+  }
+}
+
 TEST_CASE("a step has the plan of the steps before") {
   const Transformer model = small_transformer(false);
   const auto steps = start(model, sources(2, 6, 11));
