@@ -132,6 +132,21 @@ class Compiler {
     }
     registers_.push_back(instruction.out);
     program_->code.push_back(instruction);
+    settle(member, instruction.out);
+  }
+
+  /// Registers hold floats: makes of a member's what its own type can hold, as memory would.
+  void settle(const FusedGroup::Member& member, uint16_t reg) {
+    const auto then = [&](Code code) { program_->code.push_back({code, reg, reg, 0, 0}); };
+    const auto code = static_cast<Code>(member.op->code);
+    const bool cast = code == Code::copy;
+    if (member.dtype == DType::boolean && cast) {
+      then(Code::logical_not);
+      then(Code::logical_not);
+    }
+    const bool has_fractions =
+        cast || code == Code::div || code == Code::pow || code == Code::reciprocal;
+    if (member.dtype == DType::int32 && has_fractions) then(Code::truncate);
   }
 
   uint16_t register_of(int input) const {

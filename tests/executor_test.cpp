@@ -249,6 +249,23 @@ TEST_CASE("memory of a result is used again only when nobody holds it") {
   CHECK(second.data<float>()[0] == 2);
 }
 
+TEST_CASE("conversions inside of a fused step round as those in memory do") {
+  for (const bool fuse : {true, false}) {
+    CAPTURE(fuse);
+    Executor executor({.fuse = fuse});
+    Tape tape;
+    const Var x = as_var(tensor<float>({0.5f, 0.f, 3.f, -0.25f, -2.75f}));
+    const Var n = as_var(tensor<int32_t>({7, -7, 1, 0, 9}));
+    const Var truth = cast(cast(x, DType::boolean), DType::float32) * 10;
+    const Var whole = cast(cast(x * 1.5, DType::int32), DType::float32) + 0.5;
+    const Var halves = n / 2 * 2;
+    executor.run({truth, whole, halves});
+    CHECK(truth.value().to_vector<float>() == std::vector<float>{10, 0, 10, 10, 10});
+    CHECK(whole.value().to_vector<float>() == std::vector<float>{0.5f, 0.5f, 4.5f, 0.5f, -3.5f});
+    CHECK(halves.value().to_vector<int32_t>() == std::vector<int32_t>{6, -6, 0, 0, 8});
+  }
+}
+
 TEST_CASE("a value that was computed is not computed again") {
   Executor executor({.threads = 1});
   const Executor::Use use(executor);

@@ -124,6 +124,8 @@ double reference(Code code, double a, double b, double c) {
       return std::floor(a);
     case Code::ceil:
       return std::ceil(a);
+    case Code::truncate:
+      return std::trunc(a);
     case Code::multiply_add:
       return a * b + c;
     case Code::where:

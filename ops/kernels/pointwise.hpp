@@ -47,6 +47,7 @@ enum class Code : uint8_t {
   sign,
   floor,
   ceil,
+  truncate,      // towards 0
   multiply_add,  // a * b + c
   where,         // a != 0 ? b : c
   clamp,         // min(max(a, b), c)

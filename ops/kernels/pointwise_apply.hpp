@@ -50,6 +50,7 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   }
   if constexpr (code == Code::floor) return xsimd::floor(a);
   if constexpr (code == Code::ceil) return xsimd::ceil(a);
+  if constexpr (code == Code::truncate) return xsimd::trunc(a);
   if constexpr (code == Code::multiply_add) return multiply_add(a, b, c);
   if constexpr (code == Code::where) return xsimd::select(not_equal(a, zero), b, c);
   if constexpr (code == Code::clamp) return xsimd::min(c, xsimd::max(b, a));
