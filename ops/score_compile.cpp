@@ -93,6 +93,11 @@ class ScoreCompiler {
     if (step.is_access()) return registers_.push_back(add_access(step));
     const auto code = static_cast<Code>(step.op->code);
     const auto operand = [&](size_t i) { return register_of(step.inputs[i]); };
+    // Registers hold booleans as 0 and 1, which a copy of a float would not be.
+    if (step.op->name == "cast" && static_cast<DType>(step.words[0]) == DType::boolean) {
+      const uint16_t zero = add_instruction(Code::logical_not, {operand(0)});
+      return registers_.push_back(add_instruction(Code::logical_not, {zero}));
+    }
     switch (step.inputs.size()) {
       case 1:
         return registers_.push_back(add_instruction(code, {operand(0)}));

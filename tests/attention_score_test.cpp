@@ -134,6 +134,14 @@ std::vector<Case> score_cases() {
       {"of the head alone",
        [=](const Learned& x) { return with([=](const Score& s) { return Var(x[0][s.head]); }); },
        {{4}}},
+      {"a float cast to boolean and back",
+       [=](const Learned& x) {
+         return with([=](const Score& s) {
+           const Var some = cast(clamp(s.value, -0.1, 0.2) + 0.1, DType::boolean);
+           return s.key * 0.1 + cast(some, s.value.dtype()) + where(some, x[0][s.head], 0.5);
+         });
+       },
+       {{4}}},
       {"soft cap", [=](const Learned&) { return with(score::softcap(0.7)); }},
       {"ALiBi", [=](const Learned&) { return with(score::alibi()); }},
       {"ALiBi, learned", [=](const Learned& x) { return with(score::alibi(x[0])); }, {{4}}},
