@@ -462,8 +462,7 @@ const Op lstm_sequence_op{
           }
           if (c.output().size(0) == 0) return;  // no step, nothing flows
           auto attributes = c.attributes<SequenceAttributes>();
-          Recycled<Arg> inputs{c.output_grad(), c.output(1), c.output(2), c.input(2),
-                                  c.input(3)};
+          Recycled<Arg> inputs{c.output_grad(), c.output(1), c.output(2), c.input(2), c.input(3)};
           // Most often only the states take part in a loss.
           attributes.has_grad_cells = c.has_output_grad(1) ? 1 : 0;
           if (attributes.has_grad_cells != 0) inputs.emplace_back(c.output_grad(1));

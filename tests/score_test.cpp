@@ -48,7 +48,8 @@ TEST_CASE("elements of a parameter, and their gradients of first and second orde
 TEST_CASE("the slopes of ALiBi") {
   // Press et al. 2022, section 3: for 8 heads 1/2, 1/4 ... 1/256.
   const std::vector<double> eight = score::alibi_slopes(8).to_vector<double>();
-  for (size_t i = 0; i < 8; ++i) CHECK(eight[i] == Approx(std::pow(0.5, static_cast<double>(i + 1))));
+  for (size_t i = 0; i < 8; ++i)
+    CHECK(eight[i] == Approx(std::pow(0.5, static_cast<double>(i + 1))));
   // Their code: between powers of two, every other slope of the next one.
   const std::vector<double> three = score::alibi_slopes(3).to_vector<double>();
   CHECK(three[0] == Approx(1.0 / 16));
