@@ -221,9 +221,9 @@ TEST_CASE("a worker that saves every step", "[.worker]") {
   save_safetensors("final", run.state());
 }
 
-TEST_CASE("kill -9 at any moment leaves a good checkpoint, and the run ends as if never killed") {
+/// Kills and resumes a run until it has ended; returns how often it was killed.
+static int killed_run(const std::string& straight) {
   const TemporaryFolder work;
-  const std::string straight = straight_run(work);
   const CheckpointFolder folder(work.file("checkpoints"), 2);
   const std::string program = fs::read_symlink("/proc/self/exe").string();
   int64_t known = 0;
@@ -273,11 +273,23 @@ TEST_CASE("kill -9 at any moment leaves a good checkpoint, and the run ends as i
     }
   }
   REQUIRE(ended);
-  CHECK(kills >= 25);
   // Kills between a save and the removal of older steps, one after the other, may have left some.
   const std::vector<int64_t> left = folder.steps();
   REQUIRE(left.size() >= 2);
   CHECK(std::vector(left.end() - 2, left.end()) == numbers({steps_in_all - 1, steps_in_all}));
-  CHECK(load_safetensors(folder.best_file()).metadata.at("step") == std::to_string(steps_in_all));
+  // Nor need the last of the best ones have got its second name.
+  const int64_t best = std::stoll(load_safetensors(folder.best_file()).metadata.at("step"));
+  CHECK(best % 3 == 0);
+  CHECK(best >= steps_in_all - 3);
   CHECK(TemporaryFolder::read(work.file("final")) == straight);
+  return kills;
+}
+
+TEST_CASE("kill -9 at any moment leaves a good checkpoint, and the run ends as if never killed") {
+  const TemporaryFolder work;
+  const std::string straight = straight_run(work);
+  // On a fast machine a run may end after few kills: then there are more runs.
+  int kills = 0;
+  for (int run = 0; run < 20 && kills < 25; ++run) kills += killed_run(straight);
+  CHECK(kills >= 25);
 }
