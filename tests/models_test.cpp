@@ -3,6 +3,7 @@
 #include <rapt/rapt.hpp>
 
 #include "catch.hpp"
+#include "model_gradient.hpp"
 
 namespace rapt {
 namespace {
@@ -297,33 +298,11 @@ TEST_CASE("decoding ends each row at its end mark") {
 TEST_CASE("a whole model's gradient is right in double precision") {
   GruSeq2Seq model({.source_vocab = 6, .target_vocab = 5, .embed = 3, .hidden = 4, .readout = 3},
                    Key{3});
-  const std::vector<Parameter> all = parameters(model);
-  for (const Parameter& p : all) p.state()->value = p.value().to(DType::float64);
   const Tensor source = ids({{5, 3, 1}, {2, 4, 0}}), in = ids({{2, 4}, {2, 1}}),
                out = ids({{4, 3}, {1, 3}});
-  const auto loss_of = [&] {
-    return cross_entropy(model(source, in), out, {.label_smoothing = 0.1});
-  };
-  std::vector<Tensor> gradients;
-  {
-    Tape tape;
-    for (const Var& g : grad(loss_of(), std::span(all))) gradients.push_back(g.value().clone());
-  }
-  for (size_t p = 0; p < all.size(); ++p) {
-    const std::span<double> values = all[p].value().data<double>();
-    for (size_t i = 0; i < values.size(); i += 7) {
-      const double kept = values[i], h = 1e-5;
-      const auto at = [&](double v) {
-        values[i] = v;
-        Tape tape;
-        return loss_of().item();
-      };
-      const double expected = (at(kept + h) - at(kept - h)) / (2 * h);
-      values[i] = kept;
-      INFO(all[p].name() << " " << i);
-      CHECK(gradients[p].data<double>()[i] == Approx(expected).epsilon(1e-5).margin(1e-9));
-    }
-  }
+  check_model_gradient(
+      parameters(model),
+      [&] { return cross_entropy(model(source, in), out, {.label_smoothing = 0.1}); }, 7);
 }
 
 TEST_CASE("an id that is not in the table is named") {

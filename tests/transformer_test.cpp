@@ -17,6 +17,7 @@
 #include <rapt/optim/optimizer.hpp>
 
 #include "catch.hpp"
+#include "model_gradient.hpp"
 #include "temporary_folder.hpp"
 
 namespace rapt {
@@ -432,33 +433,11 @@ TEST_CASE("a Transformer's gradients are right in double, with all that is newer
                      .tying = Tying::all,
                      .max_length = 8},
                     key);
-  const std::vector<Parameter> all = parameters(model);
-  for (const Parameter& p : all) p.state()->value = p.value().to(DType::float64);
   const Tensor source = ids({5, 3, 1, 2, 4, 0}, {2, 3}), in = ids({2, 4, 6, 1}, {2, 2});
   const Tensor out = ids({4, 3, 1, 3}, {2, 2});
-  const auto loss_of = [&] {
-    return cross_entropy(model(source, in), out, {.label_smoothing = 0.1});
-  };
-  std::vector<Tensor> gradients;
-  {
-    Tape tape;
-    for (const Var& g : grad(loss_of(), std::span(all))) gradients.push_back(g.value().clone());
-  }
-  for (size_t p = 0; p < all.size(); ++p) {
-    const std::span<double> at = all[p].value().data<double>();
-    for (size_t i = 0; i < at.size(); i += 5) {
-      const double kept = at[i], h = 1e-5;
-      const auto loss_at = [&](double v) {
-        at[i] = v;
-        Tape tape;
-        return loss_of().item();
-      };
-      const double expected = (loss_at(kept + h) - loss_at(kept - h)) / (2 * h);
-      at[i] = kept;
-      INFO(all[p].name() << " " << i);
-      CHECK(gradients[p].data<double>()[i] == Approx(expected).epsilon(1e-5).margin(1e-9));
-    }
-  }
+  check_model_gradient(
+      parameters(model),
+      [&] { return cross_entropy(model(source, in), out, {.label_smoothing = 0.1}); }, 5);
 }
 
 TEST_CASE("decoding a step at a time gives what the whole text gives, with all positions") {
