@@ -24,39 +24,6 @@ constexpr std::array<std::string_view, 4> special = {"<pad>", "<unk>", "<s>", "<
 
 std::string reason_of(int error) { return std::generic_category().message(error); }
 
-// The bytes of a plain or gzip file; zlib tells the two apart by the first bytes.
-std::string read_bytes(const std::string& path) {
-  errno = 0;
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose_r);
-  if (file == nullptr) {
-    throw TextError(path, 0, fmt::format("cannot open: {}", reason_of(errno ? errno : ENOMEM)));
-  }
-  std::string bytes;
-  std::vector<char> block(1 << 16);
-  int n = 0;
-  errno = 0;
-  while ((n = gzread(file.get(), block.data(), static_cast<unsigned>(block.size()))) > 0) {
-    bytes.append(block.data(), static_cast<std::size_t>(n));
-  }
-  const int read_error = errno;
-  // A file that ends within its gzip data is no error for gzread: it only sets Z_BUF_ERROR.
-  int status = Z_OK;
-  gzerror(file.get(), &status);
-  if (status == Z_ERRNO) {
-    throw TextError(path, 0, fmt::format("cannot read: {}", reason_of(read_error)));
-  }
-  if (status == Z_BUF_ERROR) {
-    throw TextError(path, 0, "truncated: the file ends within its gzip data");
-  }
-  if (n < 0 || (status != Z_OK && status != Z_STREAM_END)) {
-    throw TextError(path, 0, "damaged gzip data");
-  }
-  if (path.ends_with(".gz") && gzdirect(file.get()) == 1) {
-    throw TextError(path, 0, "named .gz, but holds no gzip data");
-  }
-  return bytes;
-}
-
 // The lines as they are, valid or not.
 std::vector<Line> raw_lines(const std::string& path) {
   const std::string bytes = read_bytes(path);
@@ -115,6 +82,42 @@ std::string SkipReport::message() const {
     text += fmt::format("{} with {} (first {})", reason.count, reason.what, reason.first);
   }
   return text;
+}
+
+// zlib tells plain files and gzip apart by the first bytes.
+std::string read_bytes(const std::string& path, std::int64_t most) {
+  errno = 0;
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose_r);
+  if (file == nullptr) {
+    throw TextError(path, 0, fmt::format("cannot open: {}", reason_of(errno ? errno : ENOMEM)));
+  }
+  std::string bytes;
+  std::vector<char> block(1 << 16);
+  int n = 0;
+  errno = 0;
+  while ((n = gzread(file.get(), block.data(), static_cast<unsigned>(block.size()))) > 0) {
+    if (std::ssize(bytes) + n > most) {
+      throw TextError(path, 0, fmt::format("holds more than {} bytes, the limit", most));
+    }
+    bytes.append(block.data(), static_cast<std::size_t>(n));
+  }
+  const int read_error = errno;
+  // A file that ends within its gzip data is no error for gzread: it only sets Z_BUF_ERROR.
+  int status = Z_OK;
+  gzerror(file.get(), &status);
+  if (status == Z_ERRNO) {
+    throw TextError(path, 0, fmt::format("cannot read: {}", reason_of(read_error)));
+  }
+  if (status == Z_BUF_ERROR) {
+    throw TextError(path, 0, "truncated: the file ends within its gzip data");
+  }
+  if (n < 0 || (status != Z_OK && status != Z_STREAM_END)) {
+    throw TextError(path, 0, "damaged gzip data");
+  }
+  if (path.ends_with(".gz") && gzdirect(file.get()) == 1) {
+    throw TextError(path, 0, "named .gz, but holds no gzip data");
+  }
+  return bytes;
 }
 
 std::vector<Line> read_lines(const std::string& path) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -14,8 +15,8 @@ namespace rapt::examples {
 
 using Sentence = std::vector<std::string>;
 
-/// A text file that cannot be used. `line` is 0 where the file as a whole is at fault. The message
-/// starts with "file:line: " or "file: ".
+/// An input file that cannot be used. `line` is 0 where the file as a whole is at fault. The
+/// message starts with "file:line: " or "file: ".
 class TextError : public std::runtime_error {
  public:
   TextError(std::string path, std::int64_t line, const std::string& what);
@@ -53,6 +54,11 @@ class SkipReport {
  private:
   std::vector<Reason> reasons_;
 };
+
+/// The bytes of a file, plain or gzip, of which there may be at most `most`, unpacked. Throws
+/// TextError: no such file, more bytes, damaged or truncated gzip, a file named .gz that is none.
+std::string read_bytes(const std::string& path,
+                       std::int64_t most = std::numeric_limits<std::int64_t>::max());
 
 /// The lines of a UTF-8 text file, plain or gzip. A byte order mark at the start and CR before LF
 /// are dropped. Throws TextError: no such file, damaged or truncated gzip, a file named .gz that is

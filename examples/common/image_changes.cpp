@@ -1,0 +1,158 @@
+#include "image_changes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+#include "hash.hpp"
+
+namespace rapt::examples {
+namespace {
+
+std::uint8_t byte_of(double value) {
+  return static_cast<std::uint8_t>(std::clamp(std::lround(value), 0L, 255L));
+}
+
+/// What a place of the new side is made of: old places first .. first + weights.size() - 1.
+struct Share {
+  std::int64_t first;
+  std::vector<double> weights;
+};
+
+std::vector<Share> shares(std::int64_t from, std::int64_t to) {
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  const double reach = std::max(scale, 1.0);
+  std::vector<Share> all;
+  for (std::int64_t i = 0; i < to; ++i) {
+    const double centre = (static_cast<double>(i) + 0.5) * scale;
+    const auto first = std::max<std::int64_t>(std::llround(centre - reach), 0);
+    const auto last = std::min<std::int64_t>(std::llround(centre + reach), from);
+    Share share{first, {}};
+    double sum = 0;
+    for (std::int64_t j = first; j < last; ++j) {
+      const double distance = std::abs(static_cast<double>(j) + 0.5 - centre) / reach;
+      share.weights.push_back(std::max(0.0, 1 - distance));
+      sum += share.weights.back();
+    }
+    for (double& weight : share.weights) weight /= sum;
+    all.push_back(std::move(share));
+  }
+  return all;
+}
+
+/// A number in [-1, 1), the n-th of `random`.
+double draw(std::uint64_t random, std::uint64_t n) {
+  return static_cast<double>(hash(random, n) >> 11) * 0x1p-52 - 1;
+}
+
+/// Each pixel from the place that `source` gives for it, (y, x) in pixels, between four old ones.
+template <class Source>
+Image warped(const Image& image, const Source& source) {
+  Image out{image.height, image.width, std::vector<std::uint8_t>(image.pixels.size())};
+  const auto inside = [](double v, std::int64_t size) {
+    return std::clamp(v, 0.0, static_cast<double>(size - 1));
+  };
+  std::uint8_t* to = out.pixels.data();
+  for (std::int64_t y = 0; y < image.height; ++y) {
+    for (std::int64_t x = 0; x < image.width; ++x) {
+      const auto [v, u] = source(static_cast<double>(y), static_cast<double>(x));
+      const double sy = inside(v, image.height), sx = inside(u, image.width);
+      const auto y0 = static_cast<std::int64_t>(sy), x0 = static_cast<std::int64_t>(sx);
+      const std::int64_t y1 = std::min(y0 + 1, image.height - 1),
+                         x1 = std::min(x0 + 1, image.width - 1);
+      const double fy = sy - static_cast<double>(y0), fx = sx - static_cast<double>(x0);
+      for (int c = 0; c < 3; ++c) {
+        const double top = image.at(y0, x0)[c] * (1 - fx) + image.at(y0, x1)[c] * fx;
+        const double bottom = image.at(y1, x0)[c] * (1 - fx) + image.at(y1, x1)[c] * fx;
+        *to++ = byte_of(top * (1 - fy) + bottom * fy);
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Image resized(const Image& image, std::int64_t height, std::int64_t width) {
+  if (height < 1 || width < 1 || image.height < 1 || image.width < 1) {
+    throw std::invalid_argument(fmt::format("cannot resize {} x {} pixels to {} x {}", image.width,
+                                            image.height, width, height));
+  }
+  if (height == image.height && width == image.width) return image;
+  // Along the rows first, in numbers that are not rounded in between.
+  std::vector<double> wide(static_cast<std::size_t>(3 * image.height * width));
+  const std::vector<Share> columns = shares(image.width, width);
+  double* cell = wide.data();
+  for (std::int64_t y = 0; y < image.height; ++y) {
+    for (const Share& share : columns) {
+      const std::uint8_t* from = image.at(y, share.first);
+      for (const double weight : share.weights) {
+        for (int c = 0; c < 3; ++c) cell[c] += weight * *from++;
+      }
+      cell += 3;
+    }
+  }
+  Image out{height, width, {}};
+  out.pixels.reserve(static_cast<std::size_t>(3 * height * width));
+  std::vector<double> row(static_cast<std::size_t>(3 * width));
+  for (const Share& share : shares(image.height, height)) {
+    std::fill(row.begin(), row.end(), 0);
+    const double* from = wide.data() + 3 * width * share.first;
+    for (const double weight : share.weights) {
+      for (double& value : row) value += weight * *from++;
+    }
+    for (const double value : row) out.pixels.push_back(byte_of(value));
+  }
+  return out;
+}
+
+Augmented augmented(const Image& image, const Augmentation& how, std::uint64_t random) {
+  Augmented out{image, how.flip && draw(random, 0) < 0};
+  const double angle = draw(random, 1) * how.rotate * std::numbers::pi / 180;
+  const double sy = 1 + draw(random, 2) * how.scale, sx = 1 + draw(random, 3) * how.scale;
+  const double cy = static_cast<double>(image.height - 1) / 2,
+               cx = static_cast<double>(image.width - 1) / 2;
+  const double dy = draw(random, 4) * how.shift * static_cast<double>(image.height),
+               dx = draw(random, 5) * how.shift * static_cast<double>(image.width);
+  const double sine = std::sin(angle), cosine = std::cos(angle);
+  const bool moved = how.rotate != 0 || how.scale != 0 || how.shift != 0;
+  if (moved || out.flipped) {
+    out.image = warped(image, [&](double y, double x) {
+      const double v = (y - cy) / sy, u = (x - cx) / sx * (out.flipped ? -1 : 1);
+      return std::array{cy + v * cosine - u * sine + dy, cx + v * sine + u * cosine + dx};
+    });
+  }
+  if (how.brightness == 0 && how.contrast == 0 && how.colour == 0) return out;
+  std::array<double, 3> factor{};
+  for (std::uint64_t c = 0; c < 3; ++c) {
+    factor[c] = (1 + draw(random, 6) * how.brightness) * (1 + draw(random, 8 + c) * how.colour);
+  }
+  double mean = 0;
+  for (const std::uint8_t value : out.image.pixels) mean += value;
+  mean /= static_cast<double>(out.image.pixels.size());
+  const double contrast = 1 + draw(random, 7) * how.contrast;
+  for (std::size_t i = 0; i < out.image.pixels.size(); ++i) {
+    std::uint8_t& value = out.image.pixels[i];
+    value = byte_of((mean + (value - mean) * contrast) * factor[i % 3]);
+  }
+  return out;
+}
+
+void normalise(const Image& image, std::span<float> to) {
+  const std::size_t plane = image.pixels.size() / 3;
+  if (to.size() != 3 * plane) {
+    throw std::invalid_argument(
+        fmt::format("normalise: {} numbers for {} colours", to.size(), 3 * plane));
+  }
+  for (std::size_t i = 0; i < plane; ++i) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      to[c * plane + i] = static_cast<float>(image.pixels[3 * i + c]) / 127.5f - 1;
+    }
+  }
+}
+
+}  // namespace rapt::examples

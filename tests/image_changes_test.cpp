@@ -1,0 +1,134 @@
+// Pictures made ready for a model: sizes, variants, numbers.
+#include "../examples/common/image_changes.hpp"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "catch.hpp"
+
+using namespace rapt::examples;
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+/// A picture in grey.
+Image grey(std::int64_t height, std::int64_t width, const Bytes& values) {
+  Image image{height, width, {}};
+  for (const std::uint8_t value : values) image.pixels.insert(image.pixels.end(), 3, value);
+  return image;
+}
+
+Bytes shades(const Image& image) {
+  Bytes values;
+  for (std::size_t i = 0; i < image.pixels.size(); i += 3) values.push_back(image.pixels[i]);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("resizing: worked by hand") {
+  // To twice the size: a quarter of the one neighbour, three of the other, and the ends repeated.
+  CHECK(shades(resized(grey(1, 2, {0, 100}), 1, 4)) == Bytes{0, 25, 75, 100});
+  CHECK(shades(resized(grey(2, 1, {0, 100}), 4, 1)) == Bytes{0, 25, 75, 100});
+  // To half of it: a triangle four wide. Inside, 1 3 3 1 of 8; at an end, 3 3 1 of 7.
+  CHECK(shades(resized(grey(1, 6, {7, 14, 70, 80, 0, 0}), 1, 3)) == Bytes{19, 58, 11});
+  // A fine pattern becomes its mean instead of one of its colours.
+  Bytes stripes;
+  for (int i = 0; i < 64; ++i) stripes.push_back(i % 2 == 0 ? 0 : 200);
+  for (const std::uint8_t value : shades(resized(grey(1, 64, stripes), 1, 8))) {
+    CHECK(std::abs(value - 100) < 6);
+  }
+  // Colours keep apart.
+  CHECK(resized({1, 1, {1, 2, 3}}, 2, 2).pixels == Bytes{1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3});
+  CHECK_THROWS_AS(resized(grey(1, 1, {0}), 0, 1), std::invalid_argument);
+  CHECK_THROWS_AS(resized({}, 1, 1), std::invalid_argument);
+}
+
+TEST_CASE("numbers of a picture: channel by channel, within [-1, 1]") {
+  std::vector<float> to(6);
+  normalise({1, 2, {0, 51, 102, 153, 204, 255}}, to);
+  const float expected[] = {-1, 0.2f, -0.6f, 0.6f, -0.2f, 1};
+  for (std::size_t i = 0; i < 6; ++i) CHECK(to[i] == Approx(expected[i]).margin(1e-6));
+  CHECK_THROWS_AS(normalise({1, 1, {0, 0, 0}}, to), std::invalid_argument);
+}
+
+TEST_CASE("variants are drawn from their number, and are none by default") {
+  const Image image = grey(2, 3, {10, 20, 30, 40, 50, 60});
+  CHECK(augmented(image, {}, 5).image.pixels == image.pixels);
+  const Augmentation all{true, 20, 0.2, 0.2, 0.3, 0.3, 0.3};
+  CHECK(augmented(image, all, 5).image.pixels == augmented(image, all, 5).image.pixels);
+  CHECK(augmented(image, all, 5).image.pixels != augmented(image, all, 6).image.pixels);
+}
+
+TEST_CASE("half of the pictures are flipped, and say so") {
+  const Image image = grey(2, 3, {10, 20, 30, 40, 50, 60});
+  int flipped = 0;
+  for (std::uint64_t n = 0; n < 200; ++n) {
+    const Augmented one = augmented(image, {.flip = true}, n);
+    flipped += one.flipped;
+    CHECK(shades(one.image) ==
+          (one.flipped ? Bytes{30, 20, 10, 60, 50, 40} : Bytes{10, 20, 30, 40, 50, 60}));
+  }
+  CHECK(flipped > 70);
+  CHECK(flipped < 130);
+}
+
+TEST_CASE("a shift moves the whole picture, by as much as was allowed") {
+  Bytes ramp;
+  for (int i = 0; i < 32 * 32; ++i) ramp.push_back(static_cast<std::uint8_t>(8 * (i % 32)));
+  const Image image = grey(32, 32, ramp);
+  double most = 0;
+  for (std::uint64_t n = 0; n < 100; ++n) {
+    const Bytes moved = shades(augmented(image, {.shift = 0.25}, n).image);
+    const double by = (moved[16] - ramp[16]) / 8.0;  // columns
+    for (std::size_t x = 9; x < 23; ++x) CHECK(std::abs(moved[x] - ramp[x] - 8 * by) <= 1);
+    most = std::max(most, std::abs(by));
+  }
+  CHECK(most <= 8);
+  CHECK(most > 7);
+}
+
+TEST_CASE("turning and scaling keep the middle in its place") {
+  Bytes dot(31 * 31, 0);
+  for (int y = 13; y < 18; ++y) {
+    for (int x = 13; x < 18; ++x) dot[static_cast<std::size_t>(31 * y + x)] = 255;
+  }
+  const Image image = grey(31, 31, dot);
+  for (std::uint64_t n = 0; n < 20; ++n) {
+    const Image turned = augmented(image, {.rotate = 30, .scale = 0.3}, n).image;
+    CHECK(turned.at(15, 15)[0] == 255);
+    double y_sum = 0, x_sum = 0, sum = 0;
+    for (std::int64_t y = 0; y < 31; ++y) {
+      for (std::int64_t x = 0; x < 31; ++x) {
+        y_sum += static_cast<double>(y) * turned.at(y, x)[0];
+        x_sum += static_cast<double>(x) * turned.at(y, x)[0];
+        sum += turned.at(y, x)[0];
+      }
+    }
+    CHECK(y_sum / sum == Approx(15).margin(0.1));
+    CHECK(x_sum / sum == Approx(15).margin(0.1));
+    // The area follows both factors.
+    CHECK(sum / 255 > 25 * 0.7 * 0.7 - 2);
+    CHECK(sum / 255 < 25 * 1.3 * 1.3 + 2);
+  }
+}
+
+TEST_CASE("light and colour") {
+  const Image image = grey(1, 2, {100, 100});
+  for (std::uint64_t n = 0; n < 50; ++n) {
+    const Bytes bright = augmented(image, {.brightness = 0.2}, n).image.pixels;
+    CHECK(bright[0] >= 80);
+    CHECK(bright[0] <= 120);
+    CHECK(bright == Bytes(6, bright[0]));
+    // Contrast is around the mean, which stays.
+    CHECK(augmented(image, {.contrast = 0.5}, n).image.pixels == image.pixels);
+    const Bytes apart = shades(augmented(grey(1, 2, {50, 150}), {.contrast = 0.5}, n).image);
+    CHECK(apart[0] + apart[1] == Approx(200).margin(1));
+    CHECK(apart[0] >= 25);
+    CHECK(apart[0] <= 75);
+  }
+  const Bytes tinted = augmented(image, {.colour = 0.3}, 1).image.pixels;
+  CHECK((tinted[0] != tinted[1] || tinted[1] != tinted[2]));
+  CHECK(tinted[0] == tinted[3]);
+}
