@@ -13,6 +13,7 @@
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/attention.hpp>
 #include <rapt/models/beam_search.hpp>
+#include <rapt/models/convolution.hpp>
 #include <rapt/models/decoding.hpp>
 #include <rapt/models/linear.hpp>
 #include <rapt/models/multi_head.hpp>
@@ -28,6 +29,7 @@
 #include <rapt/ops/attention.hpp>
 #include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/check_gradient.hpp>
+#include <rapt/ops/convolution.hpp>
 #include <rapt/ops/draw.hpp>
 #include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>
@@ -39,6 +41,7 @@
 #include <rapt/ops/mask.hpp>
 #include <rapt/ops/matmul.hpp>
 #include <rapt/ops/norm.hpp>
+#include <rapt/ops/pooling.hpp>
 #include <rapt/ops/recurrent.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/rotary.hpp>
