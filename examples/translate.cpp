@@ -17,40 +17,20 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/training_options.hpp"
 #include "translate/options.hpp"
 
 namespace {
 
 using namespace rapt::examples;
 
-const auto positive = CLI::PositiveNumber;
-const auto not_negative = CLI::NonNegativeNumber;
-const auto share = CLI::Range(0.0, 1.0);
-
-/// Adds options that show their defaults.
-auto adder(CLI::App* command) {
-  return [command](const char* name, auto& value, const char* help) {
-    return command->add_option(name, value, help)->capture_default_str();
-  };
-}
-
-/// The options that a command has so far, but for --help.
-RunOptions names_of(const CLI::App* command) {
-  RunOptions names;
-  for (const CLI::Option* option : command->get_options()) {
-    if (option != command->get_help_ptr()) names.emplace_back(option->get_name(), "");
-  }
-  return names;
-}
-
-CLI::App* add_train(CLI::App& app, TrainOptions& o) {
+CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   CLI::App* command = app.add_subcommand("train", "learn from sentence pairs");
   command->add_option("--source", o.source, "source sentences, one a line")->required();
   command->add_option("--target", o.target, "their translations")->required();
   command->add_option("--dev-source", o.dev_source, "held-out sentences")->required();
   command->add_option("--dev-target", o.dev_target, "their translations")->required();
   const auto add = adder(command);
-  add("--epochs", o.epochs, "passes over the sentences")->check(positive);
   add("--batch-sentences,--batch", o.batch.sentences,
       "most sentences a step; 0, or with --batch-tokens alone: no limit")
       ->check(not_negative);
@@ -88,49 +68,16 @@ CLI::App* add_train(CLI::App& app, TrainOptions& o) {
   add("--dropout", o.dropout, "of embeddings, readout, attention and layers")->check(share);
   add("--label-smoothing", o.label_smoothing, "what the target gives to all tokens evenly")
       ->check(share);
-  add("--lr", o.lr, "peak learning rate, reached after warm-up")->check(positive);
-  add("--schedule", o.schedule, "after it: cosine (to 0 at the last step), inverse-sqrt, constant")
-      ->check(CLI::IsMember({"cosine", "inverse-sqrt", "constant"}));
-  add("--warmup", o.warmup, "steps of warm-up")->check(not_negative);
-  add("--beta2", o.beta2, "Adam's second decay rate")->check(share);
-  add("--weight-decay", o.weight_decay, "decoupled, of matrices")->check(not_negative);
-  add("--clip-norm", o.clip_norm, "the most that the gradient's norm may be")->check(positive);
-  add("--best-by", o.best_by, "what chooses the epoch that is saved: loss or bleu, of dev")
-      ->check(CLI::IsMember({"loss", "bleu"}));
-  add("--patience", o.patience, "stop after as many epochs without a better one; 0: never")
-      ->check(not_negative);
-  add("--seed", o.seed, "of weights, order and dropout");
-  o.chosen = names_of(command);
-  // What stands above decides the result; what follows, what is seen of it.
-  command->add_option("--model", o.model, "folder for the model")->required();
-  add("--keep", o.keep, "keep a checkpoint of each of so many last epochs")->check(not_negative);
-  add("--threads", o.threads, "0: all cores")->check(not_negative);
-  add("--checkpoint-minutes", o.checkpoint_minutes, "how often to save all that a stop would lose")
-      ->check(not_negative);
-  add("--log-every", o.log_every, "steps between lines of the log")->check(positive);
-  add("--skip-nonfinite", o.skip_nonfinite,
-      "batches in a row whose loss or gradient may be NaN or infinite: they are skipped")
-      ->check(not_negative);
-  add("--report", o.report, "folder for a page with curves and attention maps");
-  CLI::Option* resume =
-      command->add_flag("--resume")
-          ->description("go on with an unfinished run (so it is anyway), or fail");
-  command->add_flag("--restart")->description("begin anew where there is a run")->excludes(resume);
+  add_training_options(command, o.training, {"bleu"});
   return command;
 }
 
 /// What the command line says of training that options alone do not.
-void finish(TrainOptions& o, const CLI::App* command) {
+void finish(TranslateOptions& o, const CLI::App* command) {
   // A budget of tokens stands alone, unless a number of sentences is asked for too.
   const bool sentences = command->get_option("--batch-sentences")->count() > 0;
   if (o.batch.tokens > 0 && !sentences) o.batch.sentences = 0;
-  if (command->get_option("--resume")->count() > 0) o.resume = Resume::required;
-  if (command->get_option("--restart")->count() > 0) o.resume = Resume::restart;
-  for (auto& [name, value] : o.chosen) {
-    const CLI::Option* option = command->get_option(name);
-    value = option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), " "))
-                                : option->get_default_str();
-  }
+  finish_training_options(command, o.training);
 }
 
 CLI::App* add_decode(CLI::App& app, DecodeOptions& o) {
@@ -199,7 +146,7 @@ CLI::App* add_replay(CLI::App& app, ReplayOptions& o) {
 int main(int argc, char** argv) {
   CLI::App app("Learns to translate from parallel text, translates, and scores translations.");
   app.require_subcommand(1);
-  TrainOptions train_options;
+  TranslateOptions train_options;
   DecodeOptions decode_options;
   ScoreCommandOptions score_options;
   AverageOptions average_options;
@@ -218,7 +165,7 @@ int main(int argc, char** argv) {
     if (decode_command->parsed()) return decode(decode_options);
     if (score_command->parsed()) return score(score_options);
     if (average_command->parsed()) return average(average_options);
-    return replay(replay_options.batch, replay_options.model, replay_options.threads);
+    return replay(replay_options);
   } catch (const std::exception& error) {
     std::fflush(stdout);
     fmt::print(stderr, "translate: {}\n", error.what());

@@ -87,7 +87,8 @@ set -m # or the shell would let its background jobs ignore Ctrl-C
 program=$!
 for _ in $(seq 100); do
   sleep 0.1
-  if grep -q "epoch 1:" stopped.log; then break; fi
+  # Two epochs: one of two checkpoints is to be damaged below.
+  if grep -q "epoch 2:" stopped.log; then break; fi
 done
 kill -INT "$program"
 await "$program"

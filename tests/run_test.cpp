@@ -51,7 +51,8 @@ TEST_CASE("a log is read as it was written, without what a kill has cut") {
                     .memory = 412.3,
                     .seconds = 9.5});
   log.add(TrainLine{.step = 100, .loss = NAN, .lr = 2e-4, .gradient_norm = INFINITY});
-  log.add(DevLine{.step = 100, .loss = 4.25, .bleu = 12.5});
+  log.add(
+      DevLine{.step = 100, .loss = 4.25, .scores = {{"BLEU", 12.5, true}, {"errors", 3, false}}});
   log.add(Note{100, "a \"note\"\nin two lines, \xff"});
   const std::string text = TemporaryFolder::read(path);
   CHECK(text == log.text());
@@ -64,7 +65,11 @@ TEST_CASE("a log is read as it was written, without what a kill has cut") {
   CHECK(history.train[0].memory == 412.3);
   CHECK(std::isnan(history.train[1].loss));
   REQUIRE(history.dev.size() == 1);
-  CHECK(history.dev[0].bleu == 12.5);
+  REQUIRE(history.dev[0].scores.size() == 2);
+  CHECK(history.dev[0].scores[0].value == 12.5);
+  CHECK(history.dev[0].scores[0].higher_is_better);
+  CHECK(history.dev[0].scores[1].name == "errors");
+  CHECK(!history.dev[0].scores[1].higher_is_better);
   REQUIRE(history.notes.size() == 1);
   CHECK(history.notes[0].text == "a \"note\"\nin two lines, \xef\xbf\xbd");
   for (const char* line : {"", "\n\n", "[]", "7", "{}", "{\"kind\":\"train\"}",
@@ -75,7 +80,7 @@ TEST_CASE("a log is read as it was written, without what a kill has cut") {
   }
 
   const std::vector<CurvePanel> panels = panels_of(history, "words");
-  REQUIRE(panels.size() == 6);
+  REQUIRE(panels.size() == 7);
   CHECK(panels[0].series.size() == 2);
   CHECK(panels[0].series[0].y == std::vector<double>{1.0 / 3});  // without the NaN
   CHECK(panels[0].series[1].x == std::vector<double>{100});

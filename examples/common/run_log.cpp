@@ -24,8 +24,20 @@ double number(const Json& line, const char* name) {
   return found != line.end() && found->is_number() ? found->get<double>() : NAN;
 }
 
+std::vector<Score> scores_of(const Json& line) {
+  std::vector<Score> scores;
+  const auto found = line.find("scores");
+  if (found == line.end() || !found->is_array()) return scores;
+  for (const Json& score : *found) {
+    if (!score.is_object() || !score.contains("name") || !score["name"].is_string()) continue;
+    scores.push_back({score["name"].get<std::string>(), number(score, "value"),
+                      score.contains("higher_is_better") && score["higher_is_better"] == true});
+  }
+  return scores;
+}
+
 template <class Lines, class Value>
-void add_curve(std::vector<CurvePanel>& panels, const char* title, const std::string& name,
+void add_curve(std::vector<CurvePanel>& panels, const std::string& title, const std::string& name,
                const Lines& lines, const Value& value) {
   Series series{name, {}, {}};
   for (const auto& line : lines) {
@@ -61,8 +73,7 @@ RunHistory run_history(const std::string& log) {
                                .memory = number(line, "memory"),
                                .seconds = number(line, "seconds")});
     } else if (line["kind"] == "dev") {
-      history.dev.push_back(
-          {.step = step, .loss = number(line, "loss"), .bleu = number(line, "bleu")});
+      history.dev.push_back({step, number(line, "loss"), scores_of(line)});
     } else if (line["kind"] == "note" && line.contains("text") && line["text"].is_string()) {
       history.notes.push_back({step, line["text"].get<std::string>()});
     }
@@ -73,9 +84,13 @@ RunHistory run_history(const std::string& log) {
 std::vector<CurvePanel> panels_of(const RunHistory& history, const std::string& unit) {
   std::vector<CurvePanel> panels;
   const auto& train = history.train;
-  add_curve(panels, "Loss per token", "training", train, [](const TrainLine& l) { return l.loss; });
-  add_curve(panels, "Loss per token", "dev", history.dev, [](const DevLine& l) { return l.loss; });
-  add_curve(panels, "BLEU", "dev", history.dev, [](const DevLine& l) { return l.bleu; });
+  add_curve(panels, "Loss", "training", train, [](const TrainLine& l) { return l.loss; });
+  add_curve(panels, "Loss", "dev", history.dev, [](const DevLine& l) { return l.loss; });
+  const std::size_t scores = history.dev.empty() ? 0 : history.dev.front().scores.size();
+  for (std::size_t i = 0; i < scores; ++i) {
+    add_curve(panels, history.dev.front().scores[i].name, "dev", history.dev,
+              [&](const DevLine& l) { return i < l.scores.size() ? l.scores[i].value : NAN; });
+  }
   add_curve(panels, "Speed", unit + " a second", train, [](const TrainLine& l) { return l.speed; });
   add_curve(panels, "Learning rate", "", train, [](const TrainLine& l) { return l.lr; });
   add_curve(panels, "Norm of the gradient", "mean", train,
@@ -122,7 +137,13 @@ void RunLog::add(const TrainLine& line) {
 }
 
 void RunLog::add(const DevLine& line) {
-  const Json json{{"kind", "dev"}, {"step", line.step}, {"loss", line.loss}, {"bleu", line.bleu}};
+  Json scores = Json::array();
+  for (const Score& score : line.scores) {
+    scores.push_back(Json{{"name", score.name},
+                          {"value", score.value},
+                          {"higher_is_better", score.higher_is_better}});
+  }
+  const Json json{{"kind", "dev"}, {"step", line.step}, {"loss", line.loss}, {"scores", scores}};
   append(json.dump() + "\n");
 }
 

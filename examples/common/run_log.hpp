@@ -1,7 +1,7 @@
 // What happened in a training run: a file with one JSON object a line, and curves made of it.
 //
 //   {"kind":"train","step":50,"loss":6.1,"lr":0.001,"gradient_norm":2.3,"speed":5600,"memory":412,...}
-//   {"kind":"dev","step":453,"loss":4.2,"bleu":12.5}
+//   {"kind":"dev","step":453,"loss":4.2,"scores":[{"name":"BLEU","value":12.5,...}]}
 //   {"kind":"note","step":453,"text":"best so far, saved"}
 #pragma once
 
@@ -13,19 +13,27 @@
 
 namespace rapt::examples {
 
-/// The steps since the last such line: the means of the loss (per token) and of the gradient's
+/// The steps since the last such line: the means of the loss (per unit) and of the gradient's
 /// norm, the last learning rate.
 struct TrainLine {
   std::int64_t step = 0;
   double loss = 0, lr = 0, gradient_norm = 0;
-  double speed = 0;    // target tokens a second
+  double speed = 0;    // units a second
   double memory = 0;   // of the process, megabytes
   double seconds = 0;  // of training so far
 };
 
+/// A measure of the development set beside the loss: "BLEU", "word error rate" ...
+struct Score {
+  std::string name;
+  double value = 0;
+  bool higher_is_better = true;
+};
+
 struct DevLine {
   std::int64_t step = 0;
-  double loss = 0, bleu = 0;
+  double loss = 0;
+  std::vector<Score> scores = {};
 };
 
 /// The lines of a log, taken apart.
@@ -37,7 +45,8 @@ struct RunHistory {
 /// Lines that are no such objects, as the cut last line of a killed program, are passed over.
 RunHistory run_history(const std::string& log);
 
-/// Curves of loss, BLEU, speed, learning rate, gradient and memory; those that there are points of.
+/// Curves of loss, scores, speed, learning rate, gradient and memory; those that there are points
+/// of.
 std::vector<CurvePanel> panels_of(const RunHistory& history, const std::string& unit);
 
 /// The log of a run, in memory and in a file. A line reaches the file whole, in one write, so that

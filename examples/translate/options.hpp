@@ -6,13 +6,12 @@
 #include <vector>
 
 #include "../common/batches.hpp"
-#include "../common/run_state.hpp"
+#include "../common/training.hpp"
 
 namespace rapt::examples {
 
-struct TrainOptions {
-  std::string source, target, dev_source, dev_target, model;
-  std::int64_t epochs = 10;
+struct TranslateOptions {
+  std::string source, target, dev_source, dev_target;
   BatchLimits batch;
 
   std::string tokens = "words", subwords = "bpe";
@@ -31,26 +30,7 @@ struct TrainOptions {
 
   double dropout = 0.3;
   double label_smoothing = 0.1;
-  double lr = 1e-3;
-  std::string schedule = "cosine";
-  std::int64_t warmup = 500;
-  double beta2 = 0.999;
-  double weight_decay = 0;
-  double clip_norm = 1;
-
-  std::string best_by = "loss";
-  std::int64_t patience = 0;  // 0: never stop early
-  std::int64_t keep = 0;      // checkpoints of the last epochs
-  int threads = 0;
-  std::uint64_t seed = 1;
-
-  Resume resume = Resume::automatic;
-  double checkpoint_minutes = 10;
-  std::int64_t skip_nonfinite = 2;  // batches in a row
-  std::int64_t log_every = 50;      // steps
-  std::string report;               // a folder; empty: none
-  /// All of the above that the result depends on, as given: what a resumed run has to agree in.
-  RunOptions chosen;
+  TrainingOptions training;
 };
 
 struct DecodeOptions {
@@ -91,17 +71,15 @@ struct ReplayOptions {
 };
 
 // The subcommands. Each returns the program's exit code and throws where its input is bad.
-int train(const TrainOptions& options);
+int train(const TranslateOptions& options);
 int decode(const DecodeOptions& options);
 int score(const ScoreCommandOptions& options);
 int average(const AverageOptions& options);
+/// Runs a batch again that a training run has put aside as not finite.
+int replay(const ReplayOptions& options);
 
 /// The lines of standard input. One that is no UTF-8 is named and keeps its place, as an empty
 /// line.
 std::vector<std::string> read_standard_input();
-
-/// Runs a batch again that a training run has put aside as not finite, with every result checked,
-/// and says where the first NaN or infinity came from.
-int replay(const std::string& batch, const std::string& model, int threads);
 
 }  // namespace rapt::examples

@@ -1,29 +1,16 @@
-#include "run_report.hpp"
+#include "samples.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <filesystem>
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/probe.hpp>
-
-#include "../common/report.hpp"
 
 namespace rapt::examples {
 namespace {
 
 constexpr std::size_t most_samples = 6;
 constexpr std::size_t longest_sample = 30;  // tokens of the source: longer ones are hard to look at
-
-std::string summary(const TranslationModel& model) {
-  if (const auto* gru = std::get_if<Seq2SeqOptions>(&model.options)) {
-    return fmt::format("GRU encoder and decoder, hidden width {}", gru->hidden);
-  }
-  const auto& o = std::get<TransformerOptions>(model.options);
-  return fmt::format("Transformer, {} + {} layers, width {}, {} heads, feed-forward {}",
-                     o.encoder_layers, o.decoder_layers, o.width, o.heads, o.feed_forward);
-}
 
 std::vector<std::string> labels(const Tokenizer& tokenizer, std::span<const std::int32_t> ids) {
   std::vector<std::string> tokens;
@@ -119,49 +106,21 @@ std::vector<AttentionSample> samples_of(const TranslationModel& model, const Pai
   return samples;
 }
 
-std::string with_commas(std::int64_t n) {
-  std::string text = std::to_string(n);
-  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, 1, ',');
-  return text;
-}
-
 }  // namespace
 
-void write_run_report(const std::string& folder, const TranslationModel& model,
-                      const PairSet& pairs, const RunLog& log, const RunFacts& run) {
-  const RunHistory history = run_history(log.text());
-  std::vector<Fact> facts;
-  double loss = INFINITY, bleu = -INFINITY, speed = 0;
-  for (const DevLine& line : history.dev) {
-    loss = std::min(loss, line.loss);
-    bleu = std::max(bleu, line.bleu);
+std::string summary_of(const TranslationModel& model) {
+  if (const auto* gru = std::get_if<Seq2SeqOptions>(&model.options)) {
+    return fmt::format("GRU encoder and decoder, hidden width {}", gru->hidden);
   }
-  for (const TrainLine& line : history.train) {
-    speed += line.speed / static_cast<double>(history.train.size());
-  }
-  if (!history.dev.empty()) {
-    facts = {{"best dev BLEU", fmt::format("{:.1f}", bleu)},
-             {"best dev loss", fmt::format("{:.3f}", loss)},
-             {"best epoch", fmt::format("{} of {}", run.best_epoch, run.epochs)}};
-  }
-  if (!history.train.empty()) {
-    const TrainLine& last = history.train.back();
-    facts.push_back({"steps", with_commas(last.step)});
-    facts.push_back({"training", fmt::format("{:.1f} min", last.seconds / 60)});
-    facts.push_back({run.unit + " a second", with_commas(std::llround(speed))});
-  }
-  Net net = model.net;
-  facts.push_back({"parameters",
-                   fmt::format("{:.2f} M", static_cast<double>(count(parameters_of(net))) / 1e6)});
+  const auto& o = std::get<TransformerOptions>(model.options);
+  return fmt::format("Transformer, {} + {} layers, width {}, {} heads, feed-forward {}",
+                     o.encoder_layers, o.decoder_layers, o.width, o.heads, o.feed_forward);
+}
 
-  const std::vector<CurvePanel> panels = panels_of(history, run.unit);
+std::vector<ReportView> sample_views(const TranslationModel& model, const PairSet& pairs) {
   const std::vector<AttentionSample> samples = samples_of(model, pairs);
-  std::vector<ReportView> views{facts_view(facts)};
-  if (!panels.empty()) views.push_back(curves_view("Training", "step", panels));
-  if (!samples.empty()) views.push_back(attention_view("Attention", samples));
-  views.push_back(notes_view("Decisions", history.notes));
-  const std::string name = std::filesystem::path(run.model).lexically_normal().filename().string();
-  write_report(folder, report_page(name.empty() ? run.model : name, summary(model), views));
+  if (samples.empty()) return {};
+  return {attention_view("Attention", samples)};
 }
 
 }  // namespace rapt::examples

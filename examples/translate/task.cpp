@@ -1,0 +1,222 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <rapt/framework/error.hpp>
+
+#include "../common/hash.hpp"
+#include "../common/nonfinite.hpp"
+#include "../common/scores.hpp"
+#include "options.hpp"
+#include "samples.hpp"
+
+namespace rapt::examples {
+namespace {
+
+Corpus read(const std::string& source, const std::string& target, SkipReport& skipped) {
+  Corpus corpus = read_parallel(source, target, skipped);
+  if (corpus.size() > 0) return corpus;
+  throw Error(fmt::format("{} and {}: no sentence pair is left to use ({})", source, target,
+                          skipped.message()));
+}
+
+PairSet numbers(Corpus& corpus, const TranslationModel& model, const TranslateOptions& o,
+                const std::string& source, const std::string& target, SkipReport& skipped) {
+  PairSet pairs =
+      encode_pairs(corpus, model.source, model.target, o.max_tokens, source, target, skipped);
+  if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
+  if (pairs.size() > 0) return pairs;
+  throw Error(fmt::format("{} and {}: no sentence pair is left to use", source, target));
+}
+
+NetOptions net_options(const TranslateOptions& o, std::int64_t source, std::int64_t target) {
+  if (o.arch == "gru") {
+    return Seq2SeqOptions{.source_vocab = source,
+                          .target_vocab = target,
+                          .embed = o.embed,
+                          .hidden = o.hidden,
+                          .attention = o.attention == "none"  ? AttentionKind::none
+                                       : o.attention == "dot" ? AttentionKind::dot
+                                                              : AttentionKind::additive,
+                          .readout = o.readout,
+                          .dropout = o.dropout,
+                          .pad = Vocabulary::pad};
+  }
+  return TransformerOptions{.source_vocab = source,
+                            .target_vocab = target,
+                            .width = o.width,
+                            .heads = o.heads,
+                            .encoder_layers = o.layers,
+                            .decoder_layers = o.decoder_layers > 0 ? o.decoder_layers : o.layers,
+                            .feed_forward = o.feed_forward,
+                            .dropout = o.dropout,
+                            .norm_first = o.norm_first,
+                            .tying = o.tie == "none" ? Tying::none
+                                     : o.joint       ? Tying::all
+                                                     : Tying::output,
+                            .max_length = o.max_tokens + 1 > 512 ? o.max_tokens + 1 : 512,
+                            .pad = Vocabulary::pad};
+}
+
+double unknown_share(const std::vector<std::vector<std::int32_t>>& sentences) {
+  std::int64_t all = 0, unknown = 0;
+  for (const auto& ids : sentences) {
+    all += static_cast<std::int64_t>(ids.size());
+    unknown += std::count(ids.begin(), ids.end(), Vocabulary::unknown);
+  }
+  return static_cast<double>(unknown) / static_cast<double>(all);
+}
+
+TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
+  const TokenizerOptions tokens{
+      .kind = o.tokens == "words"        ? TokenKind::words
+              : o.tokens == "characters" ? TokenKind::characters
+                                         : TokenKind::sentencepiece,
+      .lower = o.lower,
+      .size = o.vocab,
+      .min_count = o.min_count,
+      .subwords = o.subwords == "bpe" ? SubwordKind::bpe : SubwordKind::unigram};
+  const auto model_of = [&](Tokenizer source, Tokenizer target) {
+    const NetOptions options = net_options(o, source.size(), target.size());
+    return TranslationModel{options, std::move(source), std::move(target),
+                            make_net(options, Key{o.training.seed})};
+  };
+  if (!o.joint) {
+    return model_of(Tokenizer::train(corpus.source, tokens),
+                    Tokenizer::train(corpus.target, tokens));
+  }
+  std::vector<std::string> both = corpus.source;
+  both.insert(both.end(), corpus.target.begin(), corpus.target.end());
+  const Tokenizer joint = Tokenizer::train(both, tokens);
+  return model_of(joint, joint);
+}
+
+/// A number that changes with the sentences or with how they were cut into tokens.
+std::string digest_of(const PairSet& pairs) {
+  std::uint64_t digest = 0;
+  for (const auto* side : {&pairs.source, &pairs.target}) {
+    for (const auto& ids : *side) {
+      digest = hash(digest, ids.size());
+      for (const std::int32_t id : ids) digest = hash(digest, static_cast<std::uint64_t>(id));
+    }
+  }
+  return fmt::format("{:016x}", digest);
+}
+
+Batch as_batch(const PairBatch& pairs) {
+  return {.tensors = {{"source", pairs.source},
+                      {"target_in", pairs.target_in},
+                      {"target_out", pairs.target_out}},
+          .units = pairs.target_tokens};
+}
+
+Var loss_on(const Net& net, const Batch& batch, double label_smoothing) {
+  return loss_of(net,
+                 {.source = batch["source"],
+                  .target_in = batch["target_in"],
+                  .target_out = batch["target_out"],
+                  .target_tokens = batch.units},
+                 label_smoothing);
+}
+
+class TranslationTask : public Task {
+ public:
+  explicit TranslationTask(const TranslateOptions& options);
+
+  std::vector<Parameter> parameters() override { return parameters_of(model_->net); }
+  std::string digest() const override { return digest_; }
+  Epoch epoch(std::int64_t number) override;
+  Var loss(const Batch& batch) override {
+    return loss_on(model_->net, batch, options_.label_smoothing);
+  }
+  DevScores measure() override;
+  void save(const std::string& folder, const std::string& file) override {
+    model_->save(folder, file);
+  }
+  std::string summary() const override { return summary_of(*model_); }
+  std::vector<ReportView> views() override { return sample_views(*model_, dev_); }
+  std::map<std::string, std::string> settings() const override {
+    return {{"label_smoothing", fmt::format("{}", options_.label_smoothing)},
+            {"dropout", fmt::format("{}", options_.dropout)}};
+  }
+
+ private:
+  TranslateOptions options_;
+  std::optional<TranslationModel> model_;
+  PairSet pairs_, dev_;
+  std::vector<std::string> dev_references_;
+  std::string digest_;
+};
+
+TranslationTask::TranslationTask(const TranslateOptions& o) : options_(o) {
+  SkipReport skipped, dev_skipped;
+  Corpus corpus = read(o.source, o.target, skipped);
+  Corpus dev = read(o.dev_source, o.dev_target, dev_skipped);
+  model_ = make_model(o, corpus);
+  pairs_ = numbers(corpus, *model_, o, o.source, o.target, skipped);
+  dev_ = numbers(dev, *model_, o, o.dev_source, o.dev_target, dev_skipped);
+  dev_references_ = std::move(dev.target);
+  digest_ = digest_of(pairs_);
+  fmt::print(stderr,
+             "{} sentence pairs, {} for development; vocabularies {} and {} (unknown {:.2f}% and"
+             " {:.2f}%)\n",
+             pairs_.size(), dev_.size(), model_->source.size(), model_->target.size(),
+             100 * unknown_share(pairs_.source), 100 * unknown_share(pairs_.target));
+}
+
+Epoch TranslationTask::epoch(std::int64_t number) {
+  Batches batches = make_batches(pairs_.lengths(), options_.batch, options_.training.seed,
+                                 static_cast<std::uint64_t>(number));
+  return {.batches = static_cast<std::int64_t>(batches.sentences.size()),
+          .padding = batches.padding,
+          .make = [this, rows = std::move(batches.sentences)](std::int64_t i) {
+            return as_batch(make_batch(pairs_, rows[static_cast<std::size_t>(i)]));
+          }};
+}
+
+DevScores TranslationTask::measure() {
+  const double loss = mean_loss(model_->net, dev_, options_.batch);
+  std::size_t longest = 0;
+  for (const auto& ids : dev_.target) longest = std::max(longest, ids.size());
+  const std::vector<Decoded> decoded =
+      decode_all(model_->net, dev_.source, 64,
+                 {.begin = Vocabulary::begin,
+                  .end = Vocabulary::end,
+                  .max_length = static_cast<std::int64_t>(longest) + 10});
+  Lines hypotheses;
+  for (const Decoded& one : decoded) hypotheses.push_back(model_->target.decode(one.tokens));
+  // Tokens of the text's own are what counts; plain text has those of 13a.
+  const bool plain = model_->target.kind() == TokenKind::sentencepiece;
+  const double bleu = score_bleu(hypotheses, {&dev_references_, 1},
+                                 {.tokens = plain ? ScoreTokens::v13a : ScoreTokens::none,
+                                  .lower = model_->target.lower()})
+                          .score;
+  return {.loss = loss, .scores = {{"BLEU", bleu}}};
+}
+
+}  // namespace
+
+int train(const TranslateOptions& options) {
+  TrainingOptions training = options.training;
+  training.program = "translate";
+  training.unit = options.tokens == "words" ? "words" : "tokens";
+  return run_training(training, [&] { return std::make_unique<TranslationTask>(options); });
+}
+
+int replay(const ReplayOptions& options) {
+  return replay(options.batch, options.model, options.threads,
+                [](const std::string& folder, const std::string& file,
+                   const std::map<std::string, std::string>& settings) -> Replayed {
+                  TranslationModel model = TranslationModel::load(folder, file);
+                  const NamedTensors weights = named(parameters_of(model.net));
+                  const double dropout = number_of(settings, "dropout");
+                  std::visit([&](auto& net) { net.dropout = dropout; }, model.options);
+                  Net net = make_net(model.options, Key{});
+                  const std::vector<Parameter> parameters = parameters_of(net);
+                  set_parameters(parameters, weights);
+                  return {parameters,
+                          [net, smoothing = number_of(settings, "label_smoothing")](
+                              const Batch& batch) { return loss_on(net, batch, smoothing); }};
+                });
+}
+
+}  // namespace rapt::examples
