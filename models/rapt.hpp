@@ -30,6 +30,7 @@
 #include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/check_gradient.hpp>
 #include <rapt/ops/convolution.hpp>
+#include <rapt/ops/ctc.hpp>
 #include <rapt/ops/draw.hpp>
 #include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>

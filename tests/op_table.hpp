@@ -43,6 +43,7 @@ std::vector<Row> recurrent_rows();
 std::vector<Row> decoding_rows();  // caches, top_k, draw
 std::vector<Row> rotary_rows();
 std::vector<Row> convolution_rows();  // and pooling
+std::vector<Row> ctc_rows();
 
 std::vector<Row> all_rows();
 

@@ -3,6 +3,7 @@
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/random.hpp>
 #include <rapt/framework/tape.hpp>
+#include <rapt/ops/ctc.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/loss.hpp>
@@ -113,6 +114,19 @@ TEST_CASE("cross-entropy and its backward pass mean what they say") {
       CHECK(names.count("cross_entropy_grad") == 1);
     }
   }
+}
+
+TEST_CASE("CTC and its backward pass mean what they say, also where no alignment fits") {
+  Tape tape;
+  const Var x = draw({4, 6, 5}, 1);
+  const Tensor targets = tensor<int32_t>({1, 3, 4, 2, 2, 2, 4, 1, -9, 3, 3, 3}, {4, 3});
+  const Tensor times = tensor<int32_t>({6, 4, 5, 0}, {4}),
+               labels = tensor<int32_t>({3, 3, 2, 0}, {4});
+  const Var losses = ctc_loss(x, targets, times, labels, {.reduction = Reduction::none});
+  grad(sum(losses * draw({4}, 2)), {x});
+  const Names names = compare_references(tape.graph());
+  CHECK(names.count("ctc_loss") == 1);
+  CHECK(names.count("ctc_loss_grad") == 1);
 }
 
 }  // namespace rapt
