@@ -101,7 +101,8 @@ class Search {
     const auto wanted = options_.beam + 1 + static_cast<int64_t>(rules_.never().size());
     const std::vector<Tensor> values =
         stepper_.step(std::move(input), [&](const Var& scores) -> std::vector<Var> {
-          const Var total = logsumexp(scores, {1}, true);  // [R, 1]
+          const Var total = options_.normalise ? logsumexp(scores, {1}, true)
+                                               : as_var(zeros({scores.size(0), 1}));  // [R, 1]
           std::vector<Var> vars;
           if (any_free) {
             const Var top = top_k(scores, std::min(wanted, scores.size(1)));

@@ -40,6 +40,9 @@ struct BeamOptions {
   /// What each sentence has to begin with: none, or a list (maybe empty) a sentence.
   std::vector<std::vector<int32_t>> prefixes = {};
   Stop stop = Stop::enough;
+  /// Whether a step's scores are made to log-probabilities first. Without, they count as they
+  /// stand: a weighted mean of log-probabilities keeps saying how far its members agree.
+  bool normalise = true;
 };
 
 /// What a search found for one sentence.

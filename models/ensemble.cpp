@@ -12,16 +12,31 @@
 namespace rapt {
 namespace {
 
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
 class EnsembleSteps : public StepModel {
  public:
-  EnsembleSteps(std::vector<std::unique_ptr<StepModel>> members, Average average)
-      : members_(std::move(members)), average_(average), states_(members_.size(), 0) {
+  EnsembleSteps(std::vector<std::unique_ptr<StepModel>> members, Average average,
+                std::vector<double> weights)
+      : members_(std::move(members)),
+        average_(average),
+        weights_(std::move(weights)),
+        states_(members_.size(), 0) {
     if (members_.empty()) throw Error("ensemble: there are no members");
     for (size_t i = 0; i < members_.size(); ++i) {
       if (!members_[i]) throw Error(fmt::format("ensemble: member {} is empty", i));
       if (members_[i]->sentences() == sentences()) continue;
       throw Error(fmt::format("ensemble: member {} has {} sentences, member 0 has {}", i,
                               members_[i]->sentences(), sentences()));
+    }
+    if (weights_.empty()) {
+      weights_.assign(members_.size(), 1 / static_cast<double>(members_.size()));
+    }
+    double sum = 0;
+    for (const double weight : weights_) sum += weight > 0 ? weight : infinity;
+    if (weights_.size() != members_.size() || !(std::abs(sum - 1) < 1e-6)) {
+      throw Error(fmt::format("ensemble: expected {} positive weights that add up to 1, got [{}]",
+                              members_.size(), fmt::join(weights_, ", ")));
     }
   }
 
@@ -56,11 +71,16 @@ class EnsembleSteps : public StepModel {
       states_[i] = static_cast<int64_t>(given.states.size());
       for (const Var& state : given.states) output.states.push_back(state);
     }
-    const Var all = stack(log_probabilities, 0);  // [M, R, V]
     if (average_ == Average::probabilities) {
-      output.scores = logsumexp(all, {0}) - std::log(static_cast<double>(members_.size()));
+      for (size_t i = 0; i < members_.size(); ++i) {
+        log_probabilities[i] = log_probabilities[i] + std::log(weights_[i]);
+      }
+      output.scores = logsumexp(stack(log_probabilities, 0), {0});  // of [M, R, V]
     } else {
-      output.scores = mean(all, {0});
+      output.scores = log_probabilities[0] * weights_[0];
+      for (size_t i = 1; i < members_.size(); ++i) {
+        output.scores = output.scores + log_probabilities[i] * weights_[i];
+      }
     }
     return output;
   }
@@ -68,14 +88,15 @@ class EnsembleSteps : public StepModel {
  private:
   std::vector<std::unique_ptr<StepModel>> members_;
   Average average_;
+  std::vector<double> weights_;
   std::vector<int64_t> states_;  // how many each member gave at the last step
 };
 
 }  // namespace
 
 std::unique_ptr<StepModel> ensemble(std::vector<std::unique_ptr<StepModel>> members,
-                                    Average average) {
-  return std::make_unique<EnsembleSteps>(std::move(members), average);
+                                    Average average, std::vector<double> weights) {
+  return std::make_unique<EnsembleSteps>(std::move(members), average, std::move(weights));
 }
 
 }  // namespace rapt

@@ -14,6 +14,7 @@
 #include <rapt/models/attention.hpp>
 #include <rapt/models/beam_search.hpp>
 #include <rapt/models/convolution.hpp>
+#include <rapt/models/ctc_decoding.hpp>
 #include <rapt/models/decoding.hpp>
 #include <rapt/models/linear.hpp>
 #include <rapt/models/multi_head.hpp>

@@ -92,10 +92,13 @@ enum class Average {
   log_probabilities,  // the mean of their logarithms: the geometric mean, not normalised
 };
 
-/// Several models with one vocabulary, writing together. Throws Error for no members, and where
-/// they have different numbers of sentences.
+/// Several models with one vocabulary, writing together. `weights` says how much each counts, and
+/// they add up to 1; none: all the same. Throws Error for no members, where they have different
+/// numbers of sentences, and for weights that are not as many, not positive, or add up to another
+/// sum.
 std::unique_ptr<StepModel> ensemble(std::vector<std::unique_ptr<StepModel>> members,
-                                    Average average = Average::probabilities);
+                                    Average average = Average::probabilities,
+                                    std::vector<double> weights = {});
 
 /// Runs a StepModel: keeps its states from step to step.
 class Stepper {

@@ -214,6 +214,18 @@ TEST_CASE("an ensemble averages what its members say") {
       return of(one, drawn).value().clone();
     });
   }
+  auto weighted = ensemble(members(start(one, source), start(other, source)),
+                           Average::log_probabilities, {0.25, 0.75});
+  check_steps(*weighted, 5, 3, 9, key.fold(53), [&](const Drawn& drawn) {
+    const Tape tape;
+    return (of(one, drawn) * 0.25 + of(other, drawn) * 0.75).value().clone();
+  });
+  auto mixed = ensemble(members(start(one, source), start(other, source)), Average::probabilities,
+                        {0.25, 0.75});
+  check_steps(*mixed, 5, 3, 9, key.fold(54), [&](const Drawn& drawn) {
+    const Tape tape;
+    return log(exp(of(one, drawn)) * 0.25 + exp(of(other, drawn)) * 0.75).value().clone();
+  });
 }
 
 TEST_CASE("what cannot be started, or go together") {
@@ -226,6 +238,11 @@ TEST_CASE("what cannot be started, or go together") {
   CHECK_THROWS_WITH(ensemble({}), Contains("no members"));
   CHECK_THROWS_WITH(ensemble(members(start(gpt, 1), start(gpt, 2))),
                     Contains("member 1 has 2 sentences, member 0 has 1"));
+  for (const std::vector<double>& weights : {std::vector<double>{1}, {0.5, 0.6}, {0, 1}}) {
+    CHECK_THROWS_WITH(
+        ensemble(members(start(gpt, 1), start(gpt, 1)), Average::probabilities, weights),
+        Contains("2 positive weights that add up to 1"));
+  }
   auto different = ensemble(members(start(gpt, 1), start(model, sources(1, 3, 11))));
   Stepper stepper(*different);
   CHECK_THROWS_WITH(stepper.step({.tokens = {1}, .parents = {}, .sentences = {0}, .states = {}},
