@@ -103,22 +103,29 @@ GrowingCache cache_of(const std::vector<Layer>& layers) {
   return GrowingCache(static_cast<int64_t>(layers.size()), first.key_heads, first.depth());
 }
 
+/// Writes over a memory that is read once.
 class TransformerSteps : public StepModel {
  public:
-  TransformerSteps(const Transformer& model, const Tensor& source)
-      : model_(model), sentences_(checked_sentences(source)), cache_(cache_of(model.decoder)) {
+  TransformerSteps(const TransformerDecoder& model, int64_t sentences,
+                   FunctionRef<TransformerDecoder::Encoded()> encode)
+      : model_(model), sentences_(sentences), cache_(cache_of(model.decoder)) {
     if (sentences_ == 0) return;
     const Tape tape;
-    const Transformer::Encoded encoded = model.encode(source);
-    std::vector<Var> wanted{encoded.lengths};
+    const TransformerDecoder::Encoded encoded = encode();
+    std::vector<Var> wanted;
     for (const DecoderLayer& layer : model.decoder) {
       for (const Var& part : layer.cross_attention.keys_values(encoded.memory)) {
         wanted.push_back(part);
       }
     }
+    if (encoded.lengths) wanted.push_back(encoded.lengths);
     Executor::current().run(wanted);
-    lengths_ = wanted[0].value();
-    for (size_t i = 1; i < wanted.size(); i += 2) {
+    lengths_ = encoded.lengths
+                   ? encoded.lengths.value()
+                   : tensor(std::vector<int32_t>(static_cast<size_t>(sentences),
+                                                 static_cast<int32_t>(encoded.memory.size(1))),
+                            {sentences});
+    for (size_t i = 0; i < 2 * model.decoder.size(); i += 2) {
       memory_.push_back({wanted[i].value().clone(), wanted[i + 1].value().clone()});
     }
   }
@@ -148,7 +155,7 @@ class TransformerSteps : public StepModel {
   }
 
  private:
-  const Transformer& model_;
+  const TransformerDecoder& model_;
   int64_t sentences_;
   Tensor lengths_;                     // int32 [B]
   std::vector<KeyValueCache> memory_;  // a layer each: [B, S, H, D]
@@ -186,7 +193,12 @@ class GptSteps : public StepModel {
 }  // namespace
 
 std::unique_ptr<StepModel> start(const Transformer& model, const Tensor& source) {
-  return std::make_unique<TransformerSteps>(model, source);
+  return start(model, checked_sentences(source), [&] { return model.encode(source); });
+}
+
+std::unique_ptr<StepModel> start(const TransformerDecoder& model, int64_t sentences,
+                                 FunctionRef<TransformerDecoder::Encoded()> encode) {
+  return std::make_unique<TransformerSteps>(model, sentences, encode);
 }
 
 std::unique_ptr<StepModel> start(const Gpt& model, int64_t texts) {

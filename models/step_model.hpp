@@ -80,6 +80,11 @@ class GrowingCache {
 /// to outlive what is returned, and must not change meanwhile.
 std::unique_ptr<StepModel> start(const Transformer& model, const Tensor& source);
 std::unique_ptr<StepModel> start(const GruSeq2Seq& model, const Tensor& source);
+/// The same for a decoder whose memory, of as many sentences, `encode` records on the current tape.
+std::unique_ptr<StepModel> start(const TransformerDecoder& model, int64_t sentences,
+                                 FunctionRef<TransformerDecoder::Encoded()> encode);
+std::unique_ptr<StepModel> start(const AttentiveGru& model, int64_t sentences,
+                                 FunctionRef<AttentiveGru::Encoded()> encode);
 /// Gets ready to write a number of texts, each from its first token on.
 std::unique_ptr<StepModel> start(const Gpt& model, int64_t texts);
 

@@ -28,32 +28,38 @@ Tensor picked(const Tensor& from, const std::vector<int32_t>& numbers) {
 /// The state follows its row; what the encoder gave is there once a sentence.
 class GruSteps : public StepModel {
  public:
-  GruSteps(const GruSeq2Seq& model, const Tensor& source)
-      : model_(model), sentences_(checked_sentences(source)) {
+  GruSteps(const AttentiveGru& model, int64_t sentences,
+           FunctionRef<AttentiveGru::Encoded()> encode)
+      : model_(model), sentences_(sentences) {
     if (sentences_ == 0) return;
     const Tape tape;
-    const GruSeq2Seq::Encoded encoded = model.encode(source);
-    std::vector<Var> wanted{encoded.memory, encoded.context, encoded.state, encoded.lengths};
-    if (encoded.keys) wanted.push_back(encoded.keys);
+    const AttentiveGru::Encoded encoded = encode();
+    std::vector<Var> wanted;
+    const std::vector<Var> parts{encoded.memory, encoded.keys, encoded.context, encoded.state,
+                                 encoded.lengths};
+    for (const Var& part : parts) {
+      if (part) wanted.push_back(part);
+    }
     Executor::current().run(wanted);
-    for (const Var& var : wanted) all_.push_back(var.value().clone());
+    for (const Var& part : parts) all_.push_back(part ? part.value().clone() : Tensor());
     for (int32_t i = 0; i < sentences_; ++i) left_sentences_.push_back(i);
     left_ = all_;
   }
 
   int64_t sentences() const override { return sentences_; }
   int64_t source_length(int64_t i) const override {
-    return all_[3].data<int32_t>()[static_cast<size_t>(i)];
+    return all_[4] ? all_[4].data<int32_t>()[static_cast<size_t>(i)] : 0;
   }
 
   StepOutput step(const StepInput& input) override {
     if (input.sentences != left_sentences_) {
-      for (size_t i = 0; i < all_.size(); ++i) left_[i] = picked(all_[i], input.sentences);
+      for (size_t i = 0; i < all_.size(); ++i) {
+        if (all_[i]) left_[i] = picked(all_[i], input.sentences);
+      }
       left_sentences_ = input.sentences;
     }
-    GruSeq2Seq::Encoded encoded{as_var(left_[0]), Var(), as_var(left_[1]), as_var(left_[2]),
-                                as_var(left_[3])};
-    if (left_.size() > 4) encoded.keys = as_var(left_[4]);
+    const auto part = [&](size_t i) { return left_[i] ? as_var(left_[i]) : Var(); };
+    const AttentiveGru::Encoded encoded{part(0), part(1), part(2), part(3), part(4)};
     Var state = encoded.state;
     if (!input.states.empty()) {
       state = input.states[0];
@@ -64,14 +70,15 @@ class GruSteps : public StepModel {
       }
       state = take(state, tensor(sentence, {input.rows()}), 0);
     }
-    const GruSeq2Seq::Step next = model_.step(encoded, tensor(input.tokens, {input.rows()}), state);
+    const AttentiveGru::Step next =
+        model_.step(encoded, tensor(input.tokens, {input.rows()}), state);
     return {next.logits, {next.state}};
   }
 
  private:
-  const GruSeq2Seq& model_;
+  const AttentiveGru& model_;
   int64_t sentences_;
-  /// Memory, context, first state, lengths, keys: of the batch, and of the sentences left.
+  /// Memory, keys, context, first state, lengths: of the batch, and of the sentences left.
   std::vector<Tensor> all_, left_;
   std::vector<int32_t> left_sentences_;
 };
@@ -79,7 +86,12 @@ class GruSteps : public StepModel {
 }  // namespace
 
 std::unique_ptr<StepModel> start(const GruSeq2Seq& model, const Tensor& source) {
-  return std::make_unique<GruSteps>(model, source);
+  return start(model, checked_sentences(source), [&] { return model.encode(source); });
+}
+
+std::unique_ptr<StepModel> start(const AttentiveGru& model, int64_t sentences,
+                                 FunctionRef<AttentiveGru::Encoded()> encode) {
+  return std::make_unique<GruSteps>(model, sentences, encode);
 }
 
 }  // namespace rapt

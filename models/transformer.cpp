@@ -6,6 +6,7 @@
 #include <rapt/models/transformer.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
 
 namespace rapt {
 namespace {
@@ -128,46 +129,102 @@ RelativePositionOptions relative_options(const Options& o) {
 
 }  // namespace
 
-Transformer::Transformer(const TransformerOptions& o, Key key)
-    : encoder_norm(o.width, o.norm), decoder_norm(o.width, o.norm), dropout{o.dropout}, pad(o.pad) {
-  const EmbeddingOptions small{.stddev = 1 / std::sqrt(static_cast<double>(o.width))};
-  if (o.tying == Tying::all && o.source_vocab != o.target_vocab) {
-    throw Error(fmt::format("Transformer: Tying::all needs one vocabulary, got {} and {} words",
-                            o.source_vocab, o.target_vocab));
-  }
-  source_embedding = Embedding(o.source_vocab, o.width, key.fold(0), small);
-  target_embedding = o.tying == Tying::all ? source_embedding
-                                           : Embedding(o.target_vocab, o.width, key.fold(1), small);
-  source_positions = Positions(o.positions, o.max_length, o.width, key.fold(2));
-  target_positions = Positions(o.positions, o.max_length, o.width, key.fold(3));
+TransformerDecoder::TransformerDecoder(const TransformerDecoderOptions& o, Key key)
+    : target_embedding(o.vocab, o.width, key.fold(1),
+                       {.stddev = 1 / std::sqrt(static_cast<double>(o.width))}),
+      target_positions(o.positions, o.max_length, o.width, key.fold(3)),
+      decoder_norm(o.width, o.norm),
+      output(o.tied ? tied_output(target_embedding, Parameter(zeros({o.vocab})))
+                    : Linear(o.width, o.vocab, key.fold(6))),
+      dropout{o.dropout} {
   RelativePositionOptions relative = relative_options(o);
-  TransformerLayerOptions layer{.width = o.width,
-                                .heads = o.heads,
-                                .key_heads = o.key_heads,
-                                .feed_forward = o.feed_forward,
-                                .dropout = o.dropout,
-                                .activation = o.activation,
-                                .gated = o.gated,
-                                .norm = o.norm,
-                                .norm_first = o.norm_first,
-                                .positions = RelativePositions(relative)};
+  relative.bidirectional = false;
+  const TransformerLayerOptions layer{.width = o.width,
+                                      .heads = o.heads,
+                                      .key_heads = o.key_heads,
+                                      .feed_forward = o.feed_forward,
+                                      .dropout = o.dropout,
+                                      .activation = o.activation,
+                                      .gated = o.gated,
+                                      .norm = o.norm,
+                                      .norm_first = o.norm_first,
+                                      .positions = RelativePositions(relative)};
+  for (int64_t i = 0; i < o.layers; ++i) {
+    decoder.emplace_back(layer, key.fold(5).fold(static_cast<uint64_t>(i)));
+  }
+}
+
+Var TransformerDecoder::embed(const Embedding& embedding, const Positions& positions,
+                              const Arg& ids) const {
+  const double scale = std::sqrt(static_cast<double>(embedding.width()));
+  return dropout(positions(embedding(ids) * scale));
+}
+
+Var TransformerDecoder::decode(const Encoded& encoded, const Arg& target_in) const {
+  const Scope scope(*this, target_in.where);
+  Var x = embed(target_embedding, target_positions, target_in);  // [B K, T, C]
+  const int64_t B = encoded.memory.size(0);
+  if (B == 0 || x.size(0) % B != 0) {
+    throw Error(fmt::format("decode: {} rows are no multiple of {} memories; at {}", x.size(0), B,
+                            to_string(Scope::current()->where())));
+  }
+  const Shape rows = x.shape();
+  const Shape queries{B, rows[0] / B * rows[1], rows[2]};
+  const Mask mask = encoded.lengths ? lengths(encoded.lengths) : Mask();
+  for (const DecoderLayer& layer : decoder) {
+    x = layer.with(
+        x, [&](const Var& y) { return layer.self_attention(y, causal()); },
+        [&](const Var& y) {
+          if (rows[0] == B) return layer.cross_attention(y, encoded.memory, mask);
+          // The rows of one memory are its queries.
+          return reshape(layer.cross_attention(reshape(y, queries), encoded.memory, mask), rows);
+        });
+  }
+  return output(decoder_norm(x));
+}
+
+Transformer::Transformer(const TransformerOptions& o, Key key)
+    : TransformerDecoder({.vocab = o.target_vocab,
+                          .width = o.width,
+                          .heads = o.heads,
+                          .key_heads = o.key_heads,
+                          .layers = o.decoder_layers,
+                          .feed_forward = o.feed_forward,
+                          .dropout = o.dropout,
+                          .activation = o.activation,
+                          .gated = o.gated,
+                          .norm = o.norm,
+                          .norm_first = o.norm_first,
+                          .positions = o.positions,
+                          .tied = o.tying != Tying::none,
+                          .max_length = o.max_length},
+                         key),
+      source_embedding(o.source_vocab, o.width, key.fold(0),
+                       {.stddev = 1 / std::sqrt(static_cast<double>(o.width))}),
+      source_positions(o.positions, o.max_length, o.width, key.fold(2)),
+      encoder_norm(o.width, o.norm),
+      pad(o.pad) {
+  if (o.tying == Tying::all) {
+    if (o.source_vocab != o.target_vocab) {
+      throw Error(fmt::format("Transformer: Tying::all needs one vocabulary, got {} and {} words",
+                              o.source_vocab, o.target_vocab));
+    }
+    target_embedding = source_embedding;
+    output.weight = source_embedding.weight;
+  }
+  const TransformerLayerOptions layer{.width = o.width,
+                                      .heads = o.heads,
+                                      .key_heads = o.key_heads,
+                                      .feed_forward = o.feed_forward,
+                                      .dropout = o.dropout,
+                                      .activation = o.activation,
+                                      .gated = o.gated,
+                                      .norm = o.norm,
+                                      .norm_first = o.norm_first,
+                                      .positions = RelativePositions(relative_options(o))};
   for (int64_t i = 0; i < o.encoder_layers; ++i) {
     encoder.emplace_back(layer, key.fold(4).fold(static_cast<uint64_t>(i)));
   }
-  relative.bidirectional = false;
-  layer.positions = RelativePositions(relative);
-  for (int64_t i = 0; i < o.decoder_layers; ++i) {
-    decoder.emplace_back(layer, key.fold(5).fold(static_cast<uint64_t>(i)));
-  }
-  output = o.tying == Tying::none
-               ? Linear(o.width, o.target_vocab, key.fold(6))
-               : tied_output(target_embedding, Parameter(zeros({o.target_vocab})));
-}
-
-Var Transformer::embed(const Embedding& embedding, const Positions& positions,
-                       const Arg& ids) const {
-  const double scale = std::sqrt(static_cast<double>(embedding.width()));
-  return dropout(positions(embedding(ids) * scale));
 }
 
 Transformer::Encoded Transformer::encode(const Arg& source) const {
@@ -180,14 +237,6 @@ Transformer::Encoded Transformer::encode(const Arg& source) const {
   for (const EncoderLayer& layer : encoder) x = layer(x, mask);
   encoded.memory = encoder_norm(x);
   return encoded;
-}
-
-Var Transformer::decode(const Encoded& encoded, const Arg& target_in) const {
-  const Scope scope(*this, target_in.where);
-  Var x = embed(target_embedding, target_positions, target_in);  // [B, T, C]
-  const Mask mask = lengths(encoded.lengths);
-  for (const DecoderLayer& layer : decoder) x = layer(x, encoded.memory, causal(), mask);
-  return output(decoder_norm(x));
 }
 
 Var Transformer::operator()(const Arg& source, const Arg& target_in) const {

@@ -1,4 +1,5 @@
-// The layers that are made of attention with several heads, and two models: Transformer and Gpt.
+// The layers that are made of attention with several heads, and the models of them: Transformer,
+// its decoder alone, and Gpt.
 //
 // Arrays are [B, T, C]: batch, place, width. Names and starting values follow PyTorch, so that
 // weights can be taken over: in_proj/weight is in_proj_weight, up and down are linear1 and linear2.
@@ -107,6 +108,58 @@ struct DecoderLayer {
 /// layer's weight, or these and the source embedding (for a joint vocabulary).
 enum class Tying { none, output, all };
 
+struct TransformerDecoderOptions {
+  int64_t vocab = 0;
+  int64_t width = 512;
+  int64_t heads = 8;
+  int64_t key_heads = 0;  // see MultiHeadOptions
+  int64_t layers = 6;
+  int64_t feed_forward = 2048;
+  double dropout = 0.1;
+  Activation activation = Activation::relu;
+  bool gated = false;  // see FeedForwardOptions
+  NormKind norm = NormKind::layer;
+  bool norm_first = false;
+  PositionKind positions = PositionKind::sinusoidal;
+  bool tied = false;         // the output layer's weight is the embedding's table
+  int64_t max_length = 512;  // the most places of a sentence, but for none, alibi and t5
+};
+
+/// The writing half of the encoder-decoder of Vaswani et al. (2017), over whatever was read: words,
+/// sound or pictures. Models with an encoder of their own are derived from it.
+struct TransformerDecoder {
+  Embedding target_embedding;
+  Positions target_positions;
+  std::vector<DecoderLayer> decoder;
+  Norm decoder_norm;
+  Linear output;  // [V, C]
+  Dropout dropout;
+
+  TransformerDecoder() = default;
+  TransformerDecoder(const TransformerDecoderOptions& options, Key key);
+
+  /// What an encoder makes of a batch, computed once for all decoder steps.
+  struct Encoded {
+    Var memory;   // [B, S, C]
+    Var lengths;  // int32 [B]; empty: all S
+  };
+  /// Teacher forcing: target_in int32 [B K, T], padded at the end -> logits [B K, T, V]. Rows i K
+  /// to i K + K - 1 are about memory i: they share its keys and values. A place sees itself and
+  /// those before it. Throws Error where B does not divide the rows.
+  Var decode(const Encoded& encoded, const Arg& target_in) const;
+
+  void visit(auto&& f) {
+    f("target_embedding", target_embedding);
+    f("target_positions", target_positions);
+    f("decoder", decoder);
+    f("decoder_norm", decoder_norm);
+    f("output", output);
+  }
+
+ protected:
+  Var embed(const Embedding& embedding, const Positions& positions, const Arg& ids) const;
+};
+
 struct TransformerOptions {
   int64_t source_vocab = 0;
   int64_t target_vocab = 0;
@@ -130,33 +183,19 @@ struct TransformerOptions {
 /// The encoder-decoder of Vaswani et al. (2017): torch.nn.Transformer, with its norms at the end of
 /// both stacks, between embeddings scaled by sqrt(C) and an output layer. Tied tables are one
 /// parameter, under the name of the first: it is saved, counted and updated once.
-struct Transformer {
+struct Transformer : TransformerDecoder {
   Embedding source_embedding;
-  Embedding target_embedding;
   Positions source_positions;
-  Positions target_positions;
   std::vector<EncoderLayer> encoder;
-  std::vector<DecoderLayer> decoder;
   Norm encoder_norm;
-  Norm decoder_norm;
-  Linear output;  // [V, C]
-  Dropout dropout;
   int32_t pad = 0;
 
   Transformer() = default;
   /// Throws Error where tables of different sizes are to be one.
   Transformer(const TransformerOptions& options, Key key);
 
-  /// What the encoder makes of a batch, computed once for all decoder steps.
-  struct Encoded {
-    Var memory;   // [B, S, C]
-    Var lengths;  // int32 [B]
-  };
   /// source int32 [B, S], padded at the end.
   Encoded encode(const Arg& source) const;
-  /// target_in int32 [B, T], padded at the end -> logits [B, T, V]. A place sees itself and those
-  /// before it.
-  Var decode(const Encoded& encoded, const Arg& target_in) const;
 
   /// Teacher forcing: source int32 [B, S], target_in int32 [B, T] -> logits [B, T, V].
   Var operator()(const Arg& source, const Arg& target_in) const;
@@ -172,9 +211,6 @@ struct Transformer {
     f("decoder_norm", decoder_norm);
     f("output", output);
   }
-
- private:
-  Var embed(const Embedding& embedding, const Positions& positions, const Arg& ids) const;
 };
 
 struct GptOptions {
