@@ -12,10 +12,13 @@
 #include <rapt/framework/scope.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/attention.hpp>
+#include <rapt/models/attentive_gru.hpp>
 #include <rapt/models/beam_search.hpp>
+#include <rapt/models/captioner.hpp>
 #include <rapt/models/convolution.hpp>
 #include <rapt/models/ctc_decoding.hpp>
 #include <rapt/models/decoding.hpp>
+#include <rapt/models/image_encoder.hpp>
 #include <rapt/models/linear.hpp>
 #include <rapt/models/multi_head.hpp>
 #include <rapt/models/positions.hpp>

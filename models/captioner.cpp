@@ -1,0 +1,64 @@
+#include <rapt/framework/scope.hpp>
+#include <rapt/models/captioner.hpp>
+#include <rapt/ops/reduce.hpp>
+
+namespace rapt {
+namespace {
+
+ImageEncoderOptions as_wide(ImageEncoderOptions options, int64_t width) {
+  options.memory = width;
+  return options;
+}
+
+int64_t pictures(const Tensor& images) { return images.shape().rank() > 0 ? images.shape()[0] : 0; }
+
+}  // namespace
+
+GruCaptioner::GruCaptioner(const GruCaptionerOptions& o, Key key)
+    : AttentiveGru({.vocab = o.vocab,
+                    .memory = o.image.memory,
+                    .embed = o.embed,
+                    .hidden = o.hidden,
+                    .gate = true,
+                    .readout = o.readout,
+                    .dropout = o.dropout},
+                   key),
+      encoder(o.image, key.fold(2)),
+      bridge(o.image.memory, o.hidden, key.fold(3), {.activation = Activation::tanh}) {}
+
+GruCaptioner::Encoded GruCaptioner::encode(const Arg& images) const {
+  const Scope scope(*this, images.where);
+  Encoded encoded;
+  encoded.memory = encoder(images);                   // [B, S, M]
+  encoded.keys = keys(encoded.memory);                // [B, S, H]
+  encoded.state = bridge(mean(encoded.memory, {1}));  // [B, H]
+  return encoded;
+}
+
+Var GruCaptioner::operator()(const Arg& images, const Arg& target_in) const {
+  const Scope scope(*this, images.where);
+  return decode(encode(images), target_in);
+}
+
+TransformerCaptioner::TransformerCaptioner(const TransformerCaptionerOptions& o, Key key)
+    : TransformerDecoder(o.decoder, key), encoder(as_wide(o.image, o.decoder.width), key.fold(2)) {}
+
+TransformerCaptioner::Encoded TransformerCaptioner::encode(const Arg& images) const {
+  const Scope scope(*this, images.where);
+  return {encoder(images), {}};
+}
+
+Var TransformerCaptioner::operator()(const Arg& images, const Arg& target_in) const {
+  const Scope scope(*this, images.where);
+  return decode(encode(images), target_in);
+}
+
+std::unique_ptr<StepModel> start(const GruCaptioner& model, const Tensor& images) {
+  return start(model, pictures(images), [&] { return model.encode(images); });
+}
+
+std::unique_ptr<StepModel> start(const TransformerCaptioner& model, const Tensor& images) {
+  return start(model, pictures(images), [&] { return model.encode(images); });
+}
+
+}  // namespace rapt

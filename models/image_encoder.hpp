@@ -1,0 +1,111 @@
+// From a picture to a grid of vectors, which a decoder looks at.
+#pragma once
+
+#include <rapt/models/convolution.hpp>
+#include <rapt/models/linear.hpp>
+#include <vector>
+
+namespace rapt {
+
+/// Normalises groups of channels, each over all its places (Wu and He 2018), torch.nn.GroupNorm.
+struct GroupNorm {
+  Parameter weight;  // [C], ones
+  Parameter bias;    // [C], zeros
+  int64_t groups = 1;
+  double eps = 1e-5;
+
+  GroupNorm() = default;
+  /// Throws Error where `groups` does not divide `channels`.
+  GroupNorm(int64_t groups, int64_t channels);
+
+  /// x [B, C, H, W] -> the same shape.
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+};
+
+/// A 3 x 3 convolution and its normalisation.
+struct NormedConvolution {
+  Conv2d convolution;
+  GroupNorm norm;
+
+  NormedConvolution() = default;
+  NormedConvolution(int64_t in, int64_t out, int64_t stride, int64_t groups, Key key);
+
+  /// x [B, in, H, W] -> [B, out, ceil(H / stride), ceil(W / stride)].
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) {
+    f("convolution", convolution);
+    f("norm", norm);
+  }
+};
+
+/// relu(x + second(relu(first(x)))) (He et al. 2016).
+struct ResidualBlock {
+  NormedConvolution first, second;
+
+  ResidualBlock() = default;
+  ResidualBlock(int64_t channels, int64_t groups, Key key);
+
+  /// x [B, C, H, W] -> the same shape.
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) {
+    f("first", first);
+    f("second", second);
+  }
+};
+
+struct ImageEncoderOptions {
+  int64_t height = 64, width = 64;  // of the pictures
+  struct Stage {
+    int64_t channels;
+    int64_t blocks = 0;
+  };
+  /// Each halves height and width, rounding up, and goes on with so many residual blocks.
+  std::vector<Stage> stages = {{32}, {64, 1}, {128, 1}};
+  int64_t groups = 8;    // of channels that are normalised together
+  int64_t memory = 256;  // width of the vectors
+  double dropout = 0;    // of the vectors
+};
+
+/// A small residual network, trained from scratch, and for each place of its last plane a vector:
+/// its channels, projected, plus a vector of the row and one of the column, both learned,
+/// normalised.
+struct ImageEncoder {
+  struct Stage {
+    NormedConvolution down;
+    std::vector<ResidualBlock> blocks;
+    void visit(auto&& f) {
+      f("down", down);
+      f("blocks", blocks);
+    }
+  };
+  std::vector<Stage> stages;
+  Linear project;
+  Parameter rows;     // [H', 1, M]
+  Parameter columns;  // [1, W', M]
+  LayerNorm norm;
+  Dropout dropout;
+  int64_t height = 0, width = 0;
+
+  ImageEncoder() = default;
+  /// Throws Error for no stages, or a size below 1.
+  ImageEncoder(const ImageEncoderOptions& options, Key key);
+
+  int64_t grid_height() const { return rows.shape()[0]; }
+  int64_t grid_width() const { return columns.shape()[1]; }
+  /// images [B, 3, height, width] -> [B, H' W', M], the grid's rows one after the other. Throws
+  /// Error for another shape.
+  Var operator()(const Arg& images) const;
+  void visit(auto&& f) {
+    f("stages", stages);
+    f("project", project);
+    f("rows", rows);
+    f("columns", columns);
+    f("norm", norm);
+  }
+};
+
+}  // namespace rapt
