@@ -40,7 +40,9 @@ views.curves = (element, data) => {
                      draw("text", {x: left - 6, y: py(y) + 4, "text-anchor": "end"}, tick_text(y)));
     }
     for (const x of ticks(...x_range, 5)) {
-      picture.append(draw("text", {x: px(x), y: height - 6, "text-anchor": "middle"}, tick_text(x)));
+      const at_edge = px(x) > width - 20;  // where half of a number would be cut off
+      picture.append(draw("text", {x: at_edge ? width : px(x), y: height - 6, "text-anchor": at_edge ? "end" : "middle"},
+                          tick_text(x)));
     }
     points.forEach((line, i) => {
       const colour = `var(--s${i % 4})`;
