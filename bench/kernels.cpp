@@ -7,6 +7,7 @@
 #include <rapt/framework/random.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/attention.hpp>
+#include <rapt/ops/convolution.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/embedding.hpp>
 #include <rapt/ops/grad.hpp>
@@ -219,6 +220,46 @@ void embedding_workload(const Settings& s) {
   check_all(results, s);
 }
 
+/// Planes, or with h=0 sequences of w elements; a bias is added and learned.
+void convolution_workload(const Settings& s) {
+  const int64_t b = s["b"], c = s["c"], h = s["h"], w = s["w"], o = s["o"], k = s["k"];
+  const int64_t stride = s["stride"], padding = s["padding"], groups = s["groups"];
+  const bool sequence = h == 0, train = s["train"] != 0;
+  const Tensor x = normal(key.fold(0), sequence ? Shape{b, c, w} : Shape{b, c, h, w});
+  const Parameter weight(
+      normal(key.fold(1), sequence ? Shape{o, c / groups, k} : Shape{o, c / groups, k, k}));
+  const Parameter bias(normal(key.fold(2), {o}));
+  const auto convolve = [&](const Var& input) {
+    return sequence ? conv1d(input, weight, bias,
+                             {.stride = stride, .padding = padding, .groups = groups})
+                    : conv2d(input, weight, bias,
+                             {.stride = stride, .padding = padding, .groups = groups});
+  };
+  Shape shape;
+  {
+    const Tape tape;
+    shape = convolve(as_var(x)).shape();
+  }
+  const Tensor seed = normal(key.fold(3), shape);
+  std::vector<Tensor> results;
+  const Timing timing = repeat(
+      [&] {
+        results.clear();
+        Tape tape;
+        const Var xv = as_var(x), y = convolve(xv);
+        if (train) {
+          results = forward_backward(y, seed, {xv, as_var(weight), as_var(bias)});
+        } else {
+          results = {y.value()};
+        }
+      },
+      s.seconds());
+  const double flops = (train ? 6.0 : 2.0) * static_cast<double>(shape.size()) *
+                       static_cast<double>(c / groups * (sequence ? k : k * k));
+  report(s, timing, {{"gflops", giga(flops, timing)}});
+  check_all(results, s);
+}
+
 // ---- updates ------------------------------------------------------------------------------------
 
 /// Repeats the update `op` of a parameter of n numbers along a fixed gradient; `slots` are arrays
@@ -371,6 +412,18 @@ std::vector<Workload> kernel_workloads() {
         {"train", 1, 0, 1},
         {"score", 0, 0, 3, true, {"none", "alibi", "learned", "softcap"}}},
        attention_workload},
+      {"conv",
+       {{"b", 64},
+        {"c", 32},
+        {"h", 32, 0},
+        {"w", 32},
+        {"o", 64},
+        {"k", 3},
+        {"stride", 1},
+        {"padding", 1, 0},
+        {"groups", 1},
+        {"train", 1, 0, 1}},
+       convolution_workload},
       {"softmax", rows, softmax_workload},
       {"layernorm", rows, layernorm_workload},
       {"crossentropy", {{"rows", 1024}, {"cols", 8000}}, crossentropy_workload},

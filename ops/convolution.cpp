@@ -4,7 +4,6 @@
 #include <rapt/framework/parallel.hpp>
 #include <rapt/ops/convolution.hpp>
 #include <rapt/ops/kernels/convolution.hpp>
-#include <rapt/ops/reduce.hpp>
 #include <rapt/ops/row_split.hpp>
 
 namespace rapt {
@@ -18,6 +17,8 @@ using kernels::ConvolutionShape;
 struct ConvolutionAttributes {
   int64_t stride[2], padding[2], dilation[2], groups;
   int64_t size[2];  // of the result's last two axes, where they do not follow from the inputs
+  int64_t rank;     // of x
+  int64_t bias;     // weight's gradient: the bias has one too
 };
 
 template <class T>
@@ -69,20 +70,22 @@ ConvolutionShape shape_of(const ForwardContext& c, ConvolutionPass pass) {
 template <class T>
 void convolve(const ForwardContext& c, ConvolutionPass pass) {
   const auto& kernel = convolution_kernels<T>();
-  const ConvolutionPlan plan = kernel.plan(pass, shape_of(c, pass));
+  const ConvolutionPlan plan = kernel.plan(pass, shape_of(c, pass), c.outputs() > 1);
   void* const shared = c.scratch();
   const T *from = c.input(0).as<const T>(), *other = c.input(1).as<const T>();
   const T* const bias = c.inputs() > 2 ? c.input(2).as<const T>() : nullptr;
   const bool weight = pass == ConvolutionPass::weight_gradient;
   if (weight) std::swap(from, other);
   T* const to = c.output().as<T>();
+  T* const bias_to = c.outputs() > 1 ? c.output(1).as<T>() : nullptr;
   c.parallel(plan.prepare_tasks,
              [&](int64_t task) { kernel.prepare(plan, weight ? nullptr : other, shared, task); });
   c.parallel(plan.tasks, [&](int64_t task) {
     kernel.run(plan, from, other, bias, to, shared,
                worker_scratch(static_cast<int64_t>(plan.worker_bytes)), task);
   });
-  c.parallel(plan.combine_tasks, [&](int64_t task) { kernel.combine(plan, shared, to, task); });
+  c.parallel(plan.combine_tasks,
+             [&](int64_t task) { kernel.combine(plan, shared, to, bias_to, task); });
 }
 
 template <ConvolutionPass pass>
@@ -94,7 +97,8 @@ template <ConvolutionPass pass>
 int64_t scratch(const ForwardContext& c) {
   int64_t bytes = 0;
   by_float_type(c.output().dtype, [&]<class T>() {
-    const ConvolutionPlan plan = convolution_kernels<T>().plan(pass, shape_of(c, pass));
+    const ConvolutionPlan plan =
+        convolution_kernels<T>().plan(pass, shape_of(c, pass), c.outputs() > 1);
     bytes = static_cast<int64_t>(plan.shared_bytes);
   });
   return bytes;
@@ -129,8 +133,8 @@ void check_options(const ShapeContext& c, const ConvolutionAttributes& a) {
 Shape convolution_shape(ShapeContext& c) {
   const Shape &x = c.input(0), &weight = c.input(1);
   const auto a = c.attributes<ConvolutionAttributes>();
-  const bool sequence = a.size[0] == 3;
-  const int rank = sequence ? 3 : 4;
+  const bool sequence = a.rank == 3;
+  const int rank = static_cast<int>(a.rank);
   for (int i = 0; i < c.inputs(); ++i) {
     if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
       c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
@@ -188,16 +192,18 @@ Shape gradient_shape(int64_t first, int64_t second, const Shape& like,
 
 ConvolutionAttributes with_size_of(ConvolutionAttributes attributes, const Shape& shape) {
   for (int i = 0; i < 2; ++i) attributes.size[i] = plane_axis(shape, i);
+  attributes.bias = 0;
   return attributes;
 }
 
 // ---- operators ----------------------------------------------------------------------------------
 
-Var convolution(const Var& x, const Var& weight, const ConvolutionAttributes& attributes);
+Var convolution(int rank, const Arg& x, const Arg& weight, const Arg& bias,
+                ConvolutionAttributes attributes);
 Var input_gradient(const Var& g, const Var& weight, const Shape& x,
                    const ConvolutionAttributes& attributes);
 Var weight_gradient(const Var& g, const Var& x, const Shape& weight,
-                    const ConvolutionAttributes& attributes);
+                    const ConvolutionAttributes& attributes, bool bias = false);
 
 // y = x * w + b is linear in x and in w, and so are both gradients in what they are made of: three
 // operators are closed under differentiation.
@@ -205,9 +211,11 @@ void convolution_gradient(GradientContext& c) {
   const auto a = c.attributes<ConvolutionAttributes>();
   const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
   if (c.needs(0)) c.input_grad(0) = input_gradient(g, weight, x.shape(), a);
-  if (c.needs(1)) c.input_grad(1) = weight_gradient(g, x, weight.shape(), a);
-  if (c.inputs() < 3 || !c.needs(2)) return;
-  c.input_grad(2) = g.rank() == 3 ? sum(g, {0, 2}) : sum(g, {0, 2, 3});
+  const bool bias = c.inputs() > 2 && c.needs(2);
+  if (!c.needs(1) && !bias) return;
+  const Var gradient = weight_gradient(g, x, weight.shape(), a, bias);
+  if (c.needs(1)) c.input_grad(1) = gradient;
+  if (bias) c.input_grad(2) = gradient.output(1);
 }
 
 Op make_convolution(std::string_view name) {
@@ -234,41 +242,38 @@ const Op input_gradient_op{.name = "convolution_input_gradient",
                                [](GradientContext& c) {
                                  const auto a = c.attributes<ConvolutionAttributes>();
                                  const Var g = c.input(0), weight = c.input(1), u = c.output_grad();
-                                 if (c.needs(0)) c.input_grad(0) = convolution(u, weight, a);
+                                 if (c.needs(0))
+                                   c.input_grad(0) = convolution(u.rank(), u, weight, Var(), a);
                                  if (c.needs(1))
                                    c.input_grad(1) = weight_gradient(g, u, weight.shape(), a);
                                },
                            .scratch = scratch<ConvolutionPass::input_gradient>,
                            .flops = flops<ConvolutionPass::input_gradient>};
 
-// Inputs: g like y, x. sum(gw * v) = sum(g * (x * v)) for every v like w.
-const Op weight_gradient_op{.name = "convolution_weight_gradient",
-                            .shape =
-                                [](ShapeContext& c) {
-                                  const auto a = c.attributes<ConvolutionAttributes>();
-                                  return gradient_shape(c.input(0)[1], c.input(1)[1] / a.groups,
-                                                        c.input(0), a);
-                                },
-                            .forward = forward<ConvolutionPass::weight_gradient>,
-                            .gradient =
-                                [](GradientContext& c) {
-                                  const auto a = c.attributes<ConvolutionAttributes>();
-                                  const Var g = c.input(0), x = c.input(1), v = c.output_grad();
-                                  if (c.needs(0)) c.input_grad(0) = convolution(x, v, a);
-                                  if (c.needs(1))
-                                    c.input_grad(1) = input_gradient(g, v, x.shape(), a);
-                                },
-                            .scratch = scratch<ConvolutionPass::weight_gradient>,
-                            .flops = flops<ConvolutionPass::weight_gradient>};
+// Inputs: g like y, x. sum(gw * v) + sum(gb * b) = sum(g * (x * v + b)) for every v like w and b
+// like the bias, whose gradient gb is the second output if it is asked for.
+const Op weight_gradient_op{
+    .name = "convolution_weight_gradient",
+    .shape =
+        [](ShapeContext& c) {
+          const auto a = c.attributes<ConvolutionAttributes>();
+          const int64_t channels = c.input(0)[1];
+          c.output(gradient_shape(channels, c.input(1)[1] / a.groups, c.input(0), a), c.dtype(0));
+          if (a.bias != 0) c.output({channels}, c.dtype(0));
+        },
+    .forward = forward<ConvolutionPass::weight_gradient>,
+    .gradient =
+        [](GradientContext& c) {
+          const auto a = c.attributes<ConvolutionAttributes>();
+          const Var g = c.input(0), x = c.input(1), v = c.output_grad();
+          const Var b = a.bias != 0 && c.has_output_grad(1) ? c.output_grad(1) : Var();
+          if (c.needs(0)) c.input_grad(0) = convolution(x.rank(), x, v, b, a);
+          if (c.needs(1)) c.input_grad(1) = input_gradient(g, v, x.shape(), a);
+        },
+    .scratch = scratch<ConvolutionPass::weight_gradient>,
+    .flops = flops<ConvolutionPass::weight_gradient>};
 
 const Op& convolution_op(int rank) { return rank == 3 ? conv1d_op : conv2d_op; }
-
-Var convolution(const Var& x, const Var& weight, const ConvolutionAttributes& attributes) {
-  ConvolutionAttributes a = attributes;
-  a.size[0] = x.rank();
-  a.size[1] = 0;
-  return record(convolution_op(x.rank()), {x, weight}, a);
-}
 
 Var input_gradient(const Var& g, const Var& weight, const Shape& x,
                    const ConvolutionAttributes& attributes) {
@@ -276,13 +281,16 @@ Var input_gradient(const Var& g, const Var& weight, const Shape& x,
 }
 
 Var weight_gradient(const Var& g, const Var& x, const Shape& weight,
-                    const ConvolutionAttributes& attributes) {
-  return record(weight_gradient_op, {g, x}, with_size_of(attributes, weight));
+                    const ConvolutionAttributes& attributes, bool bias) {
+  ConvolutionAttributes a = with_size_of(attributes, weight);
+  a.bias = bias ? 1 : 0;
+  return record(weight_gradient_op, {g, x}, a);
 }
 
 Var convolution(int rank, const Arg& x, const Arg& weight, const Arg& bias,
                 ConvolutionAttributes attributes) {
-  attributes.size[0] = rank;
+  attributes.size[0] = attributes.size[1] = attributes.bias = 0;
+  attributes.rank = rank;
   const Op& op = convolution_op(rank);
   if (bias.is_empty()) return record(op, {x, weight}, attributes);
   return record(op, {x, weight, bias}, attributes);
@@ -296,7 +304,9 @@ Var conv1d(const Arg& x, const Arg& weight, const Arg& bias, const Conv1dOptions
                       .padding = {0, options.padding},
                       .dilation = {1, options.dilation},
                       .groups = options.groups,
-                      .size = {}});
+                      .size = {},
+                      .rank = 0,
+                      .bias = 0});
 }
 
 Var conv1d(const Arg& x, const Arg& weight, const Conv1dOptions& options) {
@@ -309,7 +319,9 @@ Var conv2d(const Arg& x, const Arg& weight, const Arg& bias, const Conv2dOptions
                       .padding = {options.padding.height, options.padding.width},
                       .dilation = {options.dilation.height, options.dilation.width},
                       .groups = options.groups,
-                      .size = {}});
+                      .size = {},
+                      .rank = 0,
+                      .bias = 0});
 }
 
 Var conv2d(const Arg& x, const Arg& weight, const Conv2dOptions& options) {

@@ -51,9 +51,9 @@ void for_each_product(const ConvolutionShape& s, const Body& body) {
 
 template <class T>
 void run_pass(ConvolutionPass pass, const ConvolutionShape& s, Guarded<T>& from, Guarded<T>& other,
-              T* bias, Guarded<T>& to) {
+              T* bias, Guarded<T>& to, T* bias_gradient = nullptr) {
   const auto& f = functions<T>();
-  const ConvolutionPlan plan = f.plan(pass, s);
+  const ConvolutionPlan plan = f.plan(pass, s, bias_gradient != nullptr);
   const auto aligned = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
   std::vector<char> shared(aligned(plan.shared_bytes) + 64),
       worker(aligned(plan.worker_bytes) + 64);
@@ -64,7 +64,9 @@ void run_pass(ConvolutionPass pass, const ConvolutionShape& s, Guarded<T>& from,
   for (int64_t i = plan.tasks; i-- > 0;) {
     f.run(plan, from.data(), other.data(), bias, to.data(), start(shared), start(worker), i);
   }
-  for (int64_t i = plan.combine_tasks; i-- > 0;) f.combine(plan, start(shared), to.data(), i);
+  for (int64_t i = plan.combine_tasks; i-- > 0;) {
+    f.combine(plan, start(shared), to.data(), bias_gradient, i);
+  }
 }
 
 template <class T>
@@ -88,11 +90,16 @@ void check_all(const ConvolutionShape& s) {
   const auto doubles = [](Guarded<T>& v) {
     return std::vector<double>(static_cast<size_t>(v.size()));
   };
+  Guarded<T> gb(s.out_channels);
   std::vector<double> want_y = doubles(g), want_x = doubles(x), want_w = doubles(w);
-  std::vector<double> size_y = want_y, size_x = want_x, size_w = want_w;
+  std::vector<double> want_b = doubles(gb);
+  std::vector<double> size_y = want_y, size_x = want_x, size_w = want_w, size_b = want_b;
   const int64_t plane = s.rows.out * s.columns.out;
   for (int64_t i = 0; i < g.size(); ++i) {
-    want_y[static_cast<size_t>(i)] = static_cast<double>(bias[i / plane % s.out_channels]);
+    const int64_t channel = i / plane % s.out_channels;
+    want_y[static_cast<size_t>(i)] = static_cast<double>(bias[channel]);
+    want_b[static_cast<size_t>(channel)] += static_cast<double>(g[i]);
+    size_b[static_cast<size_t>(channel)] += std::fabs(static_cast<double>(g[i]));
   }
   for_each_product(s, [&](int64_t xi, int64_t yi, int64_t wi) {
     const auto add = [](std::vector<double>& to, std::vector<double>& size, int64_t i, double v) {
@@ -109,8 +116,9 @@ void check_all(const ConvolutionShape& s) {
   check(y, want_y, size_y);
   run_pass<T>(ConvolutionPass::input_gradient, s, g, w, nullptr, gx);
   check(gx, want_x, size_x);
-  run_pass<T>(ConvolutionPass::weight_gradient, s, x, g, nullptr, gw);
+  run_pass<T>(ConvolutionPass::weight_gradient, s, x, g, nullptr, gw, gb.data());
   check(gw, want_w, size_w);
+  check(gb, want_b, size_b);
 }
 
 }  // namespace

@@ -31,29 +31,32 @@ enum class ConvolutionPass : int8_t { forward, input_gradient, weight_gradient }
 
 /// How a pass is cut up. The caller needs the numbers of tasks and the bytes.
 struct ConvolutionPlan {
-  ConvolutionPass pass;
-  ConvolutionShape shape;
+  ConvolutionPass pass = ConvolutionPass::forward;
+  ConvolutionShape shape{};
+  bool bias = false;  ///< weight_gradient: the bias has one too.
   int64_t prepare_tasks = 0, tasks = 0, combine_tasks = 0;
   size_t shared_bytes = 0;  ///< For all tasks together, aligned to 64 bytes.
   size_t worker_bytes = 0;  ///< For each call of run() at a time, aligned to 64 bytes.
 
-  int64_t images = 1;             // In a chunk; more than one only where bands is 1.
+  bool narrow = false;            // Few channels come of a group: vectors of pixels.
+  int64_t images = 1;             // In a chunk; more than one only where there is one band.
   int64_t rows = 1, columns = 1;  // Of a band's pixels.
   int64_t row_bands = 1, column_bands = 1;
-  int64_t parts = 1;  // Of the weight's gradient, to be added up.
+  int64_t task_groups = 1;  // Groups that a task does, one after the other.
+  int64_t parts = 1;        // Of the weight's gradient, to be added up.
 };
 
 template <class T>
 struct ConvolutionFunctions {
-  /// Orders the weight (not read for its own gradient).
+  ConvolutionPlan (*plan)(ConvolutionPass pass, const ConvolutionShape& shape, bool bias);
+  /// Makes tables, and orders the weight (not read for its own gradient).
   void (*prepare)(const ConvolutionPlan& plan, const T* weight, void* shared, int64_t task);
   /// forward: from x, to y, with a bias [out_channels] or null; input_gradient: from y's gradient
-  /// `from`, to x's; weight_gradient: from x, with y's gradient as `other`, into `shared`.
+  /// to x's; weight_gradient: from x, with y's gradient as `other`, into `shared`.
   void (*run)(const ConvolutionPlan& plan, const T* from, const T* other, const T* bias, T* to,
               void* shared, void* worker, int64_t task);
-  /// The weight's gradient.
-  void (*combine)(const ConvolutionPlan& plan, const void* shared, T* to, int64_t task);
-  ConvolutionPlan (*plan)(ConvolutionPass pass, const ConvolutionShape& shape);
+  /// The gradients of the weight and, where the plan says so, of the bias.
+  void (*combine)(const ConvolutionPlan& plan, void* shared, T* to, T* bias, int64_t task);
 };
 
 struct ConvolutionKernels {

@@ -139,13 +139,20 @@ inline void put_transposed(const T* from, int64_t width, int64_t rows, int64_t c
   }
 }
 
-/// Rows first .. first + rows - 1 and as many columns of a plane [height, width] that is zero
-/// outside, to contiguous memory. Writes up to a vector more than that.
+/// Rows first_row .. first_row + rows - 1 and as many columns of a plane [height, width] that is
+/// zero outside, to contiguous memory; each row in `parts` parts, every parts-th element in each.
+/// Writes up to a vector more than that.
 template <class T>
 inline void copy_window(const T* plane, int64_t height, int64_t width, int64_t first_row,
-                        int64_t rows, int64_t first_column, int64_t columns, T* to) {
+                        int64_t rows, int64_t first_column, int64_t columns, int64_t parts, T* to) {
   constexpr int64_t L = lanes<T>;
-  const Vec<T> zero(T(0));
+  // A few elements each time, for which a call of memset, which a plain loop becomes, is dear.
+  const auto clear = [](T* p, int64_t n) {
+    for (int64_t j = 0; j < n; j += L) {
+      store(p + j, Vec<T>(T(0)));
+      asm("");
+    }
+  };
   const auto limited = [](int64_t i, int64_t most) { return i < 0 ? 0 : i < most ? i : most; };
   const int64_t left = limited(-first_column, columns);
   const int64_t begin = limited(first_column, width);
@@ -156,15 +163,27 @@ inline void copy_window(const T* plane, int64_t height, int64_t width, int64_t f
   for (int64_t i = 0; i < rows; ++i, to += columns) {
     const int64_t at = first_row + i;
     if (at < 0 || at >= height) {
-      for (int64_t j = 0; j < columns; j += L) store(to + j, zero);
+      clear(to, columns);
       continue;
     }
     const T* const from = plane + at * width + begin;
-    for (int64_t j = 0; j < left; j += L) store(to + j, zero);
+    if (parts > 1) {
+      const int64_t length = columns / parts;
+      clear(to, columns);
+      for (int64_t part = 0; part < parts; ++part) {
+        // The first element inside that this part has.
+        const int64_t first = (part - left % parts + parts) % parts;
+        T* const place = to + part * length + (left + first) / parts;
+        for (int64_t j = first, k = 0; j < count; j += parts, ++k) place[k] = from[j];
+      }
+      continue;
+    }
+    clear(to, left);
     for (int64_t j = 0; j < whole; j += L) store(to + left + j, load(from + j));
     if (count > whole) store(to + left + whole, tail.load(from + whole));
-    for (int64_t j = left + count; j < columns; j += L) store(to + j, zero);
+    clear(to + left + count, columns - left - count);
   }
+  clear(to, L);
 }
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA
