@@ -159,7 +159,8 @@ void max_forward(const ForwardContext& c) {
     const PoolShape s = pool_shape(c.input(0).shape, c.output().shape, a);
     const int64_t in = s.in[0] * s.in[1], out = s.out[0] * s.out[1];
     over_planes(c, [&](int64_t plane) {
-      auto* const row = static_cast<T*>(worker_scratch(2 * s.in[1] * size_of(dtype_of<T>)));
+      auto* const row =
+          static_cast<T*>(worker_scratch(kernels::pool_scratch(s) * size_of(dtype_of<T>)));
       pool_kernels<T>().max(s, c.input(0).as<const T>() + plane * in,
                             c.output().as<T>() + plane * out,
                             c.output(1).as<int32_t>() + plane * out, row);
@@ -199,8 +200,8 @@ Op make_average(std::string_view name) {
                   const auto a = c.attributes<PoolAttributes>();
                   const PoolShape s = pool_shape(c.input(0).shape, c.output().shape, a);
                   over_planes(c, [&](int64_t plane) {
-                    auto* const row =
-                        static_cast<T*>(worker_scratch(s.in[1] * size_of(dtype_of<T>)));
+                    auto* const row = static_cast<T*>(
+                        worker_scratch(kernels::pool_scratch(s) * size_of(dtype_of<T>)));
                     pool_kernels<T>().sum(s, c.input(0).as<const T>() + plane * s.in[0] * s.in[1],
                                           c.output().as<T>() + plane * s.out[0] * s.out[1],
                                           scale_of<T>(a), row);
@@ -222,7 +223,8 @@ const Op spread_op{
             const auto a = c.attributes<PoolAttributes>();
             const PoolShape s = pool_shape(c.output().shape, c.input(0).shape, a);
             over_planes(c, [&](int64_t plane) {
-              auto* const row = static_cast<T*>(worker_scratch(s.out[1] * size_of(dtype_of<T>)));
+              auto* const row =
+                  static_cast<T*>(worker_scratch(kernels::pool_scratch(s) * size_of(dtype_of<T>)));
               pool_kernels<T>().spread(s, c.input(0).as<const T>() + plane * s.out[0] * s.out[1],
                                        c.output().as<T>() + plane * s.in[0] * s.in[1],
                                        scale_of<T>(a), row);

@@ -11,16 +11,20 @@ struct PoolShape {
   int64_t in[2], out[2], kernel[2], stride[2], padding[2];
 };
 
+/// Elements of working memory that a call needs.
+constexpr int64_t pool_scratch(const PoolShape& s) {
+  return 2 * (s.in[1] + 1) + 2 * (s.in[1] + 2 * s.padding[1] + 2 * s.kernel[1] + s.stride[1]);
+}
+
 template <class T>
 struct PoolFunctions {
-  /// The largest of each window, and where in the plane it lies: the first one, or the last NaN.
-  /// `row`: working memory for 2 * in[1] elements.
-  void (*max)(const PoolShape& shape, const T* x, T* y, int32_t* index, T* row);
-  /// The sum of each window times `scale`. `row`: in[1] elements.
-  void (*sum)(const PoolShape& shape, const T* x, T* y, T scale, T* row);
+  /// The largest of each window, and where in the plane it lies: the first one, or a NaN.
+  void (*max)(const PoolShape& shape, const T* x, T* y, int32_t* index, T* scratch);
+  /// The sum of each window times `scale`.
+  void (*sum)(const PoolShape& shape, const T* x, T* y, T scale, T* scratch);
   /// The transposed of sum: every element of g times `scale` into all of its window, where the
-  /// windows overlap added up. `row`: out[1] elements.
-  void (*spread)(const PoolShape& shape, const T* g, T* x, T scale, T* row);
+  /// windows overlap added up.
+  void (*spread)(const PoolShape& shape, const T* g, T* x, T scale, T* scratch);
 };
 
 struct PoolKernels {
