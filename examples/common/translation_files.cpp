@@ -1,12 +1,11 @@
 // Translation models on disk.
 #include <fmt/format.h>
 
-#include <charconv>
 #include <filesystem>
-#include <map>
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/error.hpp>
 
+#include "metadata.hpp"
 #include "translation.hpp"
 
 namespace rapt::examples {
@@ -14,13 +13,6 @@ namespace {
 
 constexpr std::string_view gru_kind = "rapt GruSeq2Seq 1", transformer_kind = "rapt Transformer 1";
 
-using Metadata = std::map<std::string, std::string>;
-
-template <class E>
-struct Name {
-  E value;
-  const char* name;
-};
 constexpr Name<AttentionKind> attentions[] = {{AttentionKind::none, "none"},
                                               {AttentionKind::additive, "additive"},
                                               {AttentionKind::dot, "dot"}};
@@ -32,54 +24,6 @@ constexpr Name<TokenKind> token_kinds[] = {{TokenKind::words, "words"},
                                            {TokenKind::sentencepiece, "sentencepiece"}};
 constexpr Name<Tying> tyings[] = {
     {Tying::none, "none"}, {Tying::output, "output"}, {Tying::all, "all"}};
-
-/// The metadata of a file, with errors that say what is wrong with it.
-class Reader {
- public:
-  Reader(std::string path, Metadata entries)
-      : path_(std::move(path)), entries_(std::move(entries)) {}
-
-  std::string text(const std::string& name) const {
-    const auto found = entries_.find(name);
-    return found == entries_.end() ? std::string() : found->second;
-  }
-
-  std::int64_t number(const std::string& name) const {
-    const std::string value = text(name);
-    std::int64_t n = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), n);
-    if (value.empty() || error != std::errc() || end != value.data() + value.size() || n < 0 ||
-        n > (std::int64_t{1} << 24)) {
-      throw Error(
-          fmt::format("{}: the entry '{}' of its metadata is missing or no size", path_, name));
-    }
-    return n;
-  }
-
-  template <class E, std::size_t n>
-  E one_of(const std::string& name, const Name<E> (&names)[n]) const {
-    const std::string value = text(name);
-    for (const Name<E>& entry : names) {
-      if (value == entry.name) return entry.value;
-    }
-    throw Error(
-        fmt::format("{}: the entry '{}' of its metadata is '{}', which this program does "
-                    "not know",
-                    path_, name, value));
-  }
-
- private:
-  std::string path_;
-  Metadata entries_;
-};
-
-template <class E, std::size_t n>
-std::string name_of(E value, const Name<E> (&names)[n]) {
-  for (const Name<E>& entry : names) {
-    if (entry.value == value) return entry.name;
-  }
-  throw Error("a model with a setting that its file cannot name");
-}
 
 Metadata describe(const Seq2SeqOptions& o) {
   return {{"kind", std::string(gru_kind)},
@@ -107,7 +51,7 @@ Metadata describe(const TransformerOptions& o) {
           {"max_length", std::to_string(o.max_length)}};
 }
 
-NetOptions options_from(const Reader& r, const std::string& path) {
+NetOptions options_from(const MetadataReader& r, const std::string& path) {
   const std::string kind = r.text("kind");
   if (kind == gru_kind) {
     return Seq2SeqOptions{.source_vocab = r.number("source_vocab"),
@@ -148,7 +92,7 @@ void TranslationModel::save(const std::string& folder, const std::string& file) 
 
 TranslationModel TranslationModel::load(const std::string& folder, const std::string& file) {
   const std::string path = folder + "/" + file;
-  const Reader reader(path, load_safetensors(path).metadata);
+  const MetadataReader reader(path, load_safetensors(path).metadata);
   const NetOptions options = options_from(reader, path);
   // Models of words are older than these entries.
   const bool old = reader.text("tokens").empty();

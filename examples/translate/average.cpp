@@ -1,38 +1,17 @@
 // translate average: one model from several checkpoints of a run.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <rapt/framework/average.hpp>
 #include <rapt/framework/checkpoint.hpp>
-#include <rapt/framework/error.hpp>
 
+#include "../common/kept.hpp"
 #include "../common/translation.hpp"
 #include "options.hpp"
 
 namespace rapt::examples {
-namespace {
-
-/// The names of the last checkpoints in a folder, the oldest first.
-std::vector<std::string> last_checkpoints(const std::string& folder, std::int64_t count) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("epoch-") && name.ends_with(".safetensors")) names.push_back(name);
-  }
-  if (names.empty()) {
-    throw Error(fmt::format("{}: holds no checkpoints; train with --keep", folder));
-  }
-  std::sort(names.begin(), names.end());
-  if (std::ssize(names) > count) names.erase(names.begin(), names.end() - count);
-  return names;
-}
-
-}  // namespace
-
 int average(const AverageOptions& o) {
   const std::vector<std::string> files =
-      o.checkpoints.empty() ? last_checkpoints(o.model, o.last) : o.checkpoints;
+      o.checkpoints.empty() ? kept_checkpoints(o.model, o.last) : o.checkpoints;
   std::vector<std::string> paths;
   for (const std::string& file : files) paths.push_back(o.model + "/" + file);
   TranslationModel model = TranslationModel::load(o.model, files.front());

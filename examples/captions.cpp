@@ -1,0 +1,168 @@
+// Learns to say what pictures show, says it, and scores what was said. A small convolutional
+// encoder, trained from scratch, makes a grid of vectors; a GRU with soft attention or a
+// Transformer decoder writes a caption over it.
+//
+//   captions train --train train.tsv --dev dev.tsv --images PHOTOS --lower --strip-punctuation
+//       --flip --keep 5 --model DIR
+//   captions average --model DIR --last 5 --output MEAN
+//   captions decode --model MEAN --images PHOTOS --list test.tsv --attention looks.jsonl > out.tsv
+//   captions score --reference test.tsv --lower --strip-punctuation < out.tsv
+//
+// Pictures are JPEG and PNG in a folder, or a file of raw ones. A list has a line a caption: image
+// and caption, with a tab between them; more columns are known too (common/caption_data.hpp).
+//
+// Expected output of `score`, of captions that are all right:
+//
+//   captions = 2, references = 2
+//   BLEU-1 = 100.00
+//   ...
+//   exact match = 100.00%
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "captions/options.hpp"
+#include "common/training_options.hpp"
+
+namespace {
+
+using namespace rapt::examples;
+
+void add_augmentation(CLI::App* command, Augmentation& a) {
+  const auto add = adder(command);
+  command->add_flag("--flip", a.flip,
+                    "flip one picture in two, with the words left and right of its captions");
+  add("--rotate", a.rotate, "turn pictures by up to so many degrees")->check(not_negative);
+  add("--scale", a.scale, "scale both sides by up to this share")->check(share);
+  add("--shift", a.shift, "move pictures by up to this share of their sides")->check(share);
+  add("--contrast", a.contrast, "change contrast by up to this share")->check(share);
+  add("--brightness", a.brightness, "change brightness by up to this share")->check(share);
+  add("--colour", a.colour, "change red, green and blue by up to this share")->check(share);
+}
+
+CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
+  CLI::App* command = app.add_subcommand("train", "learn from pictures with captions");
+  command->add_option("--train", o.train, "list of pictures and captions")->required();
+  command->add_option("--dev", o.dev, "list of held-out ones")->required();
+  command->add_option("--images", o.images, "folder of JPEG and PNG, or file of raw pictures")
+      ->required();
+  command->add_option("--dev-images", o.dev_images, "the same for --dev, if it is another");
+  const auto add = adder(command);
+  add("--size", o.size, "pictures are resized to it: HEIGHTxWIDTH or one number");
+  command->add_option("--raw-size", o.raw_size, "of raw pictures; else as --size");
+  command->add_flag("--skip-bad", o.skip_bad,
+                    "leave out and count what is wrong in a list or a"
+                    " picture, instead of stopping");
+  command->add_flag("--lower", o.lower, "lower-case captions");
+  command->add_flag("--strip-punctuation", o.strip_punctuation, "leave out ASCII punctuation");
+  add("--vocab", o.vocab, "most words")->check(CLI::Range(5, 1 << 24));
+  add("--min-count", o.min_count, "rarer words become <unk>")->check(positive);
+  add("--max-words", o.max_words, "longer captions are skipped")->check(positive);
+  add("--channels", o.channels, "of the encoder's stages, each halving the picture's sides");
+  add("--blocks", o.blocks, "residual blocks of each stage");
+  add("--groups", o.groups, "of channels that are normalised together")->check(positive);
+  add("--arch", o.arch, "gru or transformer")->check(CLI::IsMember({"gru", "transformer"}));
+  add("--memory", o.memory, "gru: width of the grid's vectors")->check(positive);
+  add("--embed", o.embed, "gru: width of the embeddings")->check(positive);
+  add("--hidden", o.hidden, "gru: width of the states")->check(positive);
+  add("--readout", o.readout, "gru: width of the layer before the output; 0: none")
+      ->check(not_negative);
+  add("--layers", o.layers, "transformer: decoder layers")->check(positive);
+  add("--width", o.width, "transformer: width of the layers")->check(positive);
+  add("--heads", o.heads, "transformer: heads of attention")->check(positive);
+  add("--feed-forward", o.feed_forward, "transformer: inner width")->check(positive);
+  command->add_flag("--norm-first", o.norm_first,
+                    "transformer: normalise what a layer reads, not what it gives");
+  add("--batch", o.batch, "pictures a step")->check(positive);
+  add("--captions", o.captions, "captions of a picture a step, drawn anew each epoch; 0: all")
+      ->check(not_negative);
+  add_augmentation(command, o.augmentation);
+  add("--dropout", o.dropout, "of embeddings, readout, attention and layers")->check(share);
+  add("--grid-dropout", o.grid_dropout, "of the grid's vectors")->check(share);
+  add("--word-dropout", o.word_dropout, "share of the words read that become <unk>")->check(share);
+  add("--label-smoothing", o.label_smoothing, "what the target gives to all words evenly")
+      ->check(share);
+  add_training_options(command, o.training, {"bleu-4", "cider-d", "exact"});
+  return command;
+}
+
+void add_decode(CLI::App& app, DecodeCaptionOptions& o) {
+  CLI::App* command = app.add_subcommand("decode", "say what the pictures of a list show");
+  command->add_option("--model", o.models, "folder of a trained model; several: an ensemble")
+      ->required();
+  command->add_option("--images", o.images, "folder of JPEG and PNG, or file of raw pictures")
+      ->required();
+  command->add_option("--raw-size", o.raw_size, "of raw pictures; else as the model's");
+  command->add_option("--list", o.list, "list of pictures; its captions are not read")->required();
+  command->add_flag("--skip-bad", o.skip_bad, "leave out and count what is wrong");
+  command->add_option("--attention", o.attention,
+                      "file for what each word looked at, as JSON lines; of the first model");
+  const auto add = adder(command);
+  add("--beam", o.beam, "hypotheses that are followed; 1: greedy")->check(positive);
+  add("--length-penalty", o.length_penalty, "scores are divided by length to this power")
+      ->check(not_negative);
+  add("--max-length", o.max_length, "the most words of a caption")->check(positive);
+  command->add_flag("--shuffle-images", o.shuffle_images,
+                    "give every name another one's picture, to see what looking is worth");
+  add("--seed", o.seed, "of the shuffling");
+  add("--batch", o.batch, "pictures at a time")->check(positive);
+  add("--threads", o.threads, "0: all cores")->check(not_negative);
+}
+
+void add_score(CLI::App& app, ScoreCaptionOptions& o) {
+  CLI::App* command = app.add_subcommand("score", "score the captions of standard input");
+  command->add_option("--reference", o.reference, "list of right captions")->required();
+  command->add_flag("--lower", o.lower, "letter case does not count");
+  command->add_flag("--strip-punctuation", o.strip_punctuation, "ASCII punctuation neither");
+  command->add_flag("--skip-bad", o.skip_bad, "leave out and count what is wrong in the list");
+  command->add_option("--attention", o.attention,
+                      "what decode has written: also say how often words look at their objects");
+  adder(command)("--box-size", o.box_size, "of the list's objects, in pixels")->check(positive);
+}
+
+void add_average(CLI::App& app, AverageOptions& o) {
+  CLI::App* command = app.add_subcommand("average", "make one model of several checkpoints");
+  command->add_option("--model", o.model, "folder of a model trained with --keep")->required();
+  command->add_option("--output", o.output, "folder for the mean")->required();
+  adder(command)("--last", o.last, "how many")->check(positive);
+}
+
+void add_replay(CLI::App& app, ReplayOptions& o) {
+  CLI::App* command =
+      app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");
+  command->add_option("batch", o.batch, "the file that training has kept")->required();
+  command->add_option("--model", o.model, "folder of the model")->required();
+  adder(command)("--threads", o.threads, "0: all cores")->check(not_negative);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Learns to say what pictures show, says it, and scores what was said.");
+  app.require_subcommand(1);
+  CaptionOptions train_options;
+  DecodeCaptionOptions decode_options;
+  ScoreCaptionOptions score_options;
+  AverageOptions average_options;
+  ReplayOptions replay_options;
+  const CLI::App* train_command = add_train(app, train_options);
+  add_decode(app, decode_options);
+  add_score(app, score_options);
+  add_average(app, average_options);
+  add_replay(app, replay_options);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (train_command->parsed()) {
+      finish_training_options(train_command, train_options.training);
+      return train(train_options);
+    }
+    if (app.got_subcommand("decode")) return decode(decode_options);
+    if (app.got_subcommand("score")) return score(score_options);
+    if (app.got_subcommand("average")) return average(average_options);
+    return replay(replay_options);
+  } catch (const std::exception& error) {
+    std::fflush(stdout);
+    fmt::print(stderr, "captions: {}\n", error.what());
+    return 1;
+  }
+}

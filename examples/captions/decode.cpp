@@ -1,0 +1,97 @@
+// captions decode: what a list's pictures show.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <numeric>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
+
+#include "../common/files.hpp"
+#include "../common/hash.hpp"
+#include "options.hpp"
+#include "samples.hpp"
+
+namespace rapt::examples {
+namespace {
+
+/// The models, which have to have the same words and read pictures of one size.
+std::vector<CaptionModel> load_all(const std::vector<std::string>& folders) {
+  std::vector<CaptionModel> models;
+  for (const std::string& folder : folders) {
+    models.push_back(CaptionModel::load(folder));
+    const CaptionModel &first = models.front(), &last = models.back();
+    bool same = first.words.size() == last.words.size() &&
+                first.encoder().height == last.encoder().height &&
+                first.encoder().width == last.encoder().width;
+    for (std::int32_t id = 0; same && id < first.words.size(); ++id) {
+      same = first.words.token(id) == last.words.token(id);
+    }
+    if (same) continue;
+    throw Error(
+        fmt::format("{} and {} have different words or picture sizes: they cannot write"
+                    " together",
+                    folders.front(), folder));
+  }
+  return models;
+}
+
+/// Gives every picture the place of another one.
+void shuffle_pictures(LoadedPictures& pictures, std::uint64_t seed) {
+  std::vector<std::size_t> order(pictures.images.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  shuffle(order, seed);
+  LoadedPictures moved = pictures;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const std::size_t from = order[(i + 1) % order.size()];
+    moved.images[order[i]] = pictures.images[from];
+    moved.sizes[order[i]] = pictures.sizes[from];
+  }
+  pictures = std::move(moved);
+}
+
+}  // namespace
+
+int decode(const DecodeCaptionOptions& o) {
+  Executor executor({.threads = o.threads});
+  const Executor::Use use(executor);
+  const std::vector<CaptionModel> models = load_all(o.models);
+  const CaptionModel& first = models.front();
+  const PictureSize size{first.encoder().height, first.encoder().width},
+      raw = o.raw_size.empty() ? size : picture_size(o.raw_size);
+  SkipReport skipped;
+  std::vector<ListedImage> list =
+      read_caption_list(o.list, {.captions = false, .skip_bad = o.skip_bad}, skipped);
+  LoadedPictures pictures = load_pictures(Pictures(o.images, raw.height, raw.width), list, o.list,
+                                          size, o.skip_bad, skipped);
+  if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
+  if (o.shuffle_images) shuffle_pictures(pictures, o.seed);
+
+  std::vector<CaptionNet> nets;
+  for (const CaptionModel& model : models) nets.push_back(model.net);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<CaptionIds> captions = search_captions(
+      nets, pictures.images, o.batch, search_options(o.beam, o.length_penalty, o.max_length));
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    fmt::print("{}\t{}\n", list[i].name, first.decode(captions[i]));
+  }
+  fmt::print(stderr, "{} pictures in {:.1f} seconds, {:.1f} a second\n", list.size(),
+             passed.count(), static_cast<double>(list.size()) / passed.count());
+  if (o.attention.empty()) return 0;
+
+  const auto looks = looked_at(first.net, pictures.images, captions, o.batch);
+  std::string lines;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    lines += looks_line({.image = list[i].name,
+                         .words = first.words.decode(captions[i]),
+                         .grid_height = first.encoder().grid_height(),
+                         .grid_width = first.encoder().grid_width(),
+                         .size = pictures.sizes[i],
+                         .weights = looks[i]}) +
+             "\n";
+  }
+  write_file_atomically(o.attention, lines);
+  return 0;
+}
+
+}  // namespace rapt::examples

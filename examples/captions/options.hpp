@@ -1,0 +1,76 @@
+// What the command line of the captions program says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "../common/image_changes.hpp"
+#include "../common/training.hpp"
+
+namespace rapt::examples {
+
+struct CaptionOptions {
+  std::string train, dev, images, dev_images;  // the last one empty: as images
+  std::string size = "96", raw_size;           // HEIGHTxWIDTH, or one number; the last one empty
+  bool skip_bad = false;
+
+  bool lower = false, strip_punctuation = false;
+  std::int32_t vocab = 10000;
+  std::int64_t min_count = 1;
+  std::int64_t max_words = 30;
+
+  std::vector<std::int64_t> channels = {32, 64, 128}, blocks = {0, 1, 1};
+  std::int64_t groups = 8;
+  std::string arch = "gru";
+  std::int64_t memory = 256, embed = 256, hidden = 256, readout = 256;  // gru
+  std::int64_t layers = 2, width = 256, heads = 8, feed_forward = 512;  // transformer
+  bool norm_first = false;
+
+  std::int64_t batch = 32;    // pictures
+  std::int64_t captions = 0;  // of each, a step; 0: all
+  Augmentation augmentation;
+  double dropout = 0.3, grid_dropout = 0.1, word_dropout = 0;
+  double label_smoothing = 0.1;
+  TrainingOptions training;
+};
+
+struct DecodeCaptionOptions {
+  std::vector<std::string> models;  // folders; several: an ensemble
+  std::string images, raw_size, list;
+  bool skip_bad = false;
+  std::int64_t beam = 5;
+  double length_penalty = 1;
+  std::int64_t max_length = 40;
+  std::string attention;        // a file to write
+  bool shuffle_images = false;  // describes pictures that are not the list's
+  std::uint64_t seed = 1;
+  std::int64_t batch = 32;
+  int threads = 0;
+};
+
+struct ScoreCaptionOptions {
+  std::string reference, attention;
+  bool lower = false, strip_punctuation = false, skip_bad = false;
+  std::int64_t box_size = 28;
+};
+
+struct AverageOptions {
+  std::string model, output;
+  std::int64_t last = 5;
+};
+
+struct ReplayOptions {
+  std::string batch, model;
+  int threads = 0;
+};
+
+// The subcommands. Each returns the program's exit code and throws where its input is bad.
+int train(const CaptionOptions& options);
+int decode(const DecodeCaptionOptions& options);
+int score(const ScoreCaptionOptions& options);
+int average(const AverageOptions& options);
+/// Runs a batch again that a training run has put aside as not finite.
+int replay(const ReplayOptions& options);
+
+}  // namespace rapt::examples

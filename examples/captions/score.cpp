@@ -1,0 +1,75 @@
+// captions score: how good the captions of standard input are.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <map>
+
+#include "../common/caption_attention.hpp"
+#include "../common/caption_scores.hpp"
+#include "../common/utf8.hpp"
+#include "options.hpp"
+
+namespace rapt::examples {
+namespace {
+
+constexpr const char* input = "standard input";
+
+/// Lines of "image<TAB>caption", each image once.
+std::map<std::string, std::string> read_captions() {
+  std::map<std::string, std::string> captions;
+  std::string line;
+  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!is_valid_utf8(line)) throw TextError(input, number, "invalid UTF-8");
+    const std::size_t tab = line.find('\t');
+    if (tab == line.npos || line.find('\t', tab + 1) != line.npos) {
+      throw TextError(input, number,
+                      "expected two columns with a tab between them: image, caption");
+    }
+    const auto [place, fresh] = captions.try_emplace(line.substr(0, tab), line.substr(tab + 1));
+    if (!fresh) throw TextError(input, number, fmt::format("'{}' once more", place->first));
+  }
+  return captions;
+}
+
+}  // namespace
+
+int score(const ScoreCaptionOptions& o) {
+  SkipReport skipped;
+  const std::vector<ListedImage> list =
+      read_caption_list(o.reference, {.skip_bad = o.skip_bad, .box_size = o.box_size}, skipped);
+  if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
+  std::map<std::string, std::string> written = read_captions();
+  const CaptionWords how{.lower = o.lower, .strip_punctuation = o.strip_punctuation};
+  std::vector<Sentence> captions;
+  std::vector<std::vector<Sentence>> references;
+  std::size_t count = 0;
+  for (const ListedImage& image : list) {
+    const auto found = written.find(image.name);
+    if (found == written.end()) {
+      throw TextError(o.reference, image.line,
+                      fmt::format("standard input has no caption of '{}'", image.name));
+    }
+    captions.push_back(caption_words(found->second, how));
+    written.erase(found);
+    auto& own = references.emplace_back();
+    for (const ListedCaption& c : image.captions) own.push_back(caption_words(c.text, how));
+    count += own.size();
+  }
+  if (!written.empty()) {
+    throw TextError(o.reference, 0, fmt::format("has no picture '{}'", written.begin()->first));
+  }
+  const CaptionScores scores = score_captions(captions, references);
+  fmt::print("captions = {}, references = {}\n", scores.captions, count);
+  for (std::size_t n = 0; n < 4; ++n) fmt::print("BLEU-{} = {:.2f}\n", n + 1, scores.bleu[n]);
+  fmt::print("ROUGE-L = {:.2f}\n", scores.rouge_l);
+  fmt::print("CIDEr-D = {:.3f}\n", scores.cider_d);
+  fmt::print("exact match = {:.2f}%\n", scores.exact);
+  if (o.attention.empty()) return 0;
+  const Pointing found = pointing(read_looks(o.attention), list, o.reference);
+  fmt::print("attention peak in the box = {:.2f}% of {} words that are right, of {}\n",
+             found.share(), found.same, found.words);
+  return 0;
+}
+
+}  // namespace rapt::examples

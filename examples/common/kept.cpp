@@ -1,0 +1,25 @@
+#include "kept.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <rapt/framework/error.hpp>
+
+namespace rapt::examples {
+
+std::vector<std::string> kept_checkpoints(const std::string& folder, std::int64_t count) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("epoch-") && name.ends_with(".safetensors")) names.push_back(name);
+  }
+  if (names.empty()) {
+    throw Error(fmt::format("{}: holds no checkpoints; train with --keep", folder));
+  }
+  std::sort(names.begin(), names.end());
+  if (std::ssize(names) > count) names.erase(names.begin(), names.end() - count);
+  return names;
+}
+
+}  // namespace rapt::examples
