@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <rapt/framework/error.hpp>
 
@@ -37,9 +38,36 @@ BeamOptions search_options(std::int64_t beam, double length_penalty, std::int64_
           .max_length = max_length};
 }
 
-std::vector<ReportView> sample_views(const CaptionModel&, const std::vector<ListedImage>&,
-                                     const LoadedPictures&) {
-  return {};
+std::vector<ReportView> sample_views(const CaptionModel& model,
+                                     const std::vector<ListedImage>& list,
+                                     const LoadedPictures& pictures) {
+  constexpr std::size_t most_samples = 8;
+  const std::size_t count = std::min(most_samples, list.size());
+  std::vector<Image> images;
+  std::vector<PictureSample> samples;
+  for (std::size_t n = 0; n < count; ++n) {
+    const std::size_t i = n * list.size() / count;
+    images.push_back(pictures.images[i]);
+    PictureSample& sample = samples.emplace_back(PictureSample{.name = list[i].name,
+                                                               .image = images.back(),
+                                                               .references = {},
+                                                               .words = {},
+                                                               .weights = {}});
+    for (const ListedCaption& caption : list[i].captions) {
+      sample.references.push_back(caption.text);
+    }
+  }
+  const auto batch = static_cast<std::int64_t>(count);
+  const std::vector<CaptionIds> captions =
+      search_captions({&model.net, 1}, images, batch, search_options(3, 1, 40));
+  const auto looks = looked_at(model.net, images, captions, batch);
+  for (std::size_t n = 0; n < count; ++n) {
+    samples[n].words = model.words.decode(captions[n]);
+    samples[n].grid_height = model.encoder().grid_height();
+    samples[n].grid_width = model.encoder().grid_width();
+    samples[n].weights = looks[n];
+  }
+  return {pictures_view("What each word looks at", samples)};
 }
 
 }  // namespace rapt::examples

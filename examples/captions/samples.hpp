@@ -6,7 +6,7 @@
 
 #include "../common/caption_attention.hpp"
 #include "../common/caption_model.hpp"
-#include "../common/report.hpp"
+#include "../common/pictures_view.hpp"
 
 namespace rapt::examples {
 

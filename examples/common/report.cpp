@@ -18,10 +18,14 @@ using Json = nlohmann::ordered_json;
 /// Weights are written as multiples of it, which keeps a page of many heads small.
 constexpr double weight_unit = 1e-4;
 
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 /// JSON that may stand in a script element: nothing in it can end the element or begin a comment.
-std::string script_text(const Json& json) {
+std::string script_text(const std::string& json) {
   std::string text;
-  for (const char c : json.dump(-1, ' ', false, Json::error_handler_t::replace)) {
+  for (const char c : json) {
     if (c == '<') {
       text += "\\u003c";
     } else {
@@ -39,6 +43,15 @@ Json finite(std::span<const double> values) {
   return list;
 }
 
+Json weights_of(std::span<const float> weights) {
+  Json list = Json::array();
+  for (const float value : weights) {
+    const auto weight = static_cast<double>(value);
+    list.push_back(std::isfinite(weight) ? Json(std::lround(weight / weight_unit)) : Json(nullptr));
+  }
+  return list;
+}
+
 Json heads_of(const AttentionMap& map) {
   const std::size_t size = map.rows.size() * map.columns.size();
   if (size == 0 || map.weights.empty() || map.weights.size() % size != 0) {
@@ -48,13 +61,7 @@ Json heads_of(const AttentionMap& map) {
   }
   Json heads = Json::array();
   for (std::size_t begin = 0; begin < map.weights.size(); begin += size) {
-    Json head = Json::array();
-    for (std::size_t i = begin; i < begin + size; ++i) {
-      const auto weight = static_cast<double>(map.weights[i]);
-      head.push_back(std::isfinite(weight) ? Json(std::lround(weight / weight_unit))
-                                           : Json(nullptr));
-    }
-    heads.push_back(std::move(head));
+    heads.push_back(weights_of(std::span(map.weights).subspan(begin, size)));
   }
   return heads;
 }
@@ -81,13 +88,13 @@ std::string filled(std::string_view text,
 ReportView facts_view(std::span<const Fact> facts) {
   Json list = Json::array();
   for (const Fact& fact : facts) list.push_back({{"label", fact.label}, {"value", fact.value}});
-  return {"facts", "", script_text(list)};
+  return {"facts", "", text_of(list)};
 }
 
 ReportView notes_view(std::string title, std::span<const Note> notes) {
   Json list = Json::array();
   for (const Note& note : notes) list.push_back({{"step", note.step}, {"text", note.text}});
-  return {"notes", std::move(title), script_text(list)};
+  return {"notes", std::move(title), text_of(list)};
 }
 
 ReportView curves_view(std::string title, std::string x_label, std::span<const CurvePanel> panels) {
@@ -104,7 +111,7 @@ ReportView curves_view(std::string title, std::string x_label, std::span<const C
     list.push_back({{"title", panel.title}, {"series", std::move(series)}});
   }
   const Json data{{"x_label", std::move(x_label)}, {"panels", std::move(list)}};
-  return {"curves", std::move(title), script_text(data)};
+  return {"curves", std::move(title), text_of(data)};
 }
 
 ReportView attention_view(std::string title, std::span<const AttentionSample> samples) {
@@ -123,7 +130,7 @@ ReportView attention_view(std::string title, std::span<const AttentionSample> sa
                     {"maps", std::move(maps)}});
   }
   const Json data{{"unit", weight_unit}, {"samples", std::move(list)}};
-  return {"attention", std::move(title), script_text(data)};
+  return {"attention", std::move(title), text_of(data)};
 }
 
 std::string report_page(const std::string& title, const std::string& subtitle,
@@ -135,10 +142,10 @@ std::string report_page(const std::string& title, const std::string& subtitle,
     sections += fmt::format(
         "<section data-kind=\"{}\">\n{}<div class=\"view\"></div>\n"
         "<script type=\"application/json\">{}</script>\n</section>\n",
-        xml_escape(view.kind), heading, view.data);
+        xml_escape(view.kind), heading, script_text(view.data));
   }
   std::string script;
-  for (const char* name : {"page.js", "facts.js", "curves.js", "attention.js"}) {
+  for (const char* name : {"page.js", "facts.js", "curves.js", "attention.js", "pictures.js"}) {
     script += report_file(name);
   }
   return filled(report_file("page.html"), {{"title", xml_escape(title)},

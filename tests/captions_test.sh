@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# The captions program from end to end, with bad input of every kind. $1: the program.
+set -euo pipefail
+captions=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail() {
+  echo "captions_test: $*" >&2
+  exit 1
+}
+# expect TEXT COMMAND...: the command fails, and says TEXT.
+expect() {
+  local text=$1
+  shift
+  if "$@" >out.txt 2>err.txt </dev/null; then fail "succeeded, should have failed: $*"; fi
+  grep -qF -- "$text" err.txt || { cat err.txt >&2; fail "no '$text' from: $*"; }
+}
+
+# Pictures of 8 x 8 pixels, of one colour on the left and one on the right, as raw bytes.
+red='\xff\x10\x10' green='\x10\xff\x10' blue='\x10\x10\xff'
+half() { for _ in 1 2 3 4; do printf "$1"; done; }
+: >pictures.u8; : >train.tsv
+row=0
+for a in red green blue; do for b in red green blue; do
+  for _ in 1 2 3 4 5 6 7 8; do half "${!a}" >>pictures.u8; half "${!b}" >>pictures.u8; done
+  printf '%d\t%s left %s right\tx,%s,0,0;x,%s,0,4\t0 0 1 1\n' $row $a $b $a $b >>train.tsv
+  row=$((row + 1))
+done; done
+gzip -k pictures.u8
+printf '40\tred left red right\tx,red,0,0;x,red,0,4\t0 0 1 1\n' | cat train.tsv - >dirty.tsv
+printf '3\n' >>dirty.tsv
+
+common="--size 8 --channels 8 16 --blocks 0 0 --groups 2 --grid-dropout 0 --dropout 0 --label-smoothing 0 --lr 0.01 --warmup 5 --batch 3 --epochs 50"
+gru="--arch gru --memory 16 --embed 8 --hidden 24 --readout 0"
+transformer="--arch transformer --layers 1 --width 16 --heads 2 --feed-forward 32"
+expect "dirty.tsv:11: " "$captions" train --train dirty.tsv --dev train.tsv --images pictures.u8.gz --model x $common $gru
+for arch in gru transformer; do
+  "$captions" train --train dirty.tsv --dev train.tsv --images pictures.u8.gz --model $arch --skip-bad \
+    --keep 3 --best-by exact --report $arch-report $common ${!arch} --threads 2 2>train.log ||
+    { cat train.log >&2; fail "training failed"; }
+  grep -q "9 pictures with 9 captions" train.log || { cat train.log; fail "wrong counts"; }
+  grep -q "skipped 2: .*dirty.tsv:11" train.log || { cat train.log; fail "nothing skipped"; }
+  "$captions" decode --model $arch --images pictures.u8 --list train.tsv --beam 3 --attention looks \
+    >out.tsv 2>err.txt || { cat err.txt >&2; fail "decoding failed"; }
+  score=$("$captions" score --reference train.tsv --attention looks --box-size 4 <out.tsv)
+  echo "$score"
+  grep -q "exact match = 100.00%" <<<"$score" || fail "it has not learned nine pictures: $score"
+  grep -q "BLEU-4 = 100.00" <<<"$score" || fail "no BLEU: $score"
+  grep -q "of 36 words that are right, of 36" <<<"$score" || fail "no looks: $score"
+  # Other pictures give other captions.
+  "$captions" decode --model $arch --images pictures.u8 --list train.tsv --shuffle-images \
+    >shuffled.tsv 2>/dev/null
+  "$captions" score --reference train.tsv <shuffled.tsv | grep -q "exact match = 0.00%" ||
+    fail "shuffled pictures change nothing"
+  grep -q '"pictures"' $arch-report/index.html || fail "no pictures in the report"
+done
+"$captions" average --model gru --last 2 --output mean 2>err.txt || { cat err.txt >&2; fail "average"; }
+"$captions" decode --model mean transformer --images pictures.u8 --list train.tsv >both.tsv \
+  2>/dev/null || fail "an ensemble"
+[ "$(wc -l <both.tsv)" = 9 ] || fail "not nine captions"
+
+# The same training again gives the same model, on one thread too.
+"$captions" train --train dirty.tsv --dev train.tsv --images pictures.u8 --model again --skip-bad \
+  --best-by exact $common $gru --threads 1 2>/dev/null
+cmp gru/model.safetensors again/model.safetensors || fail "another run gave another model"
+
+# Several references, case and punctuation.
+printf 'a.jpg\t0\tA Dog runs .\na.jpg\t1\tthe cat\n' >several.tsv
+printf 'a.jpg\ta dog runs\n' >one.tsv
+"$captions" score --reference several.tsv <one.tsv | grep -q "exact match = 0.00%" || fail "case"
+"$captions" score --reference several.tsv --lower --strip-punctuation <one.tsv >out.txt
+grep -q "captions = 1, references = 2" out.txt || fail "not two references"
+grep -q "exact match = 100.00%" out.txt || { cat out.txt; fail "case and punctuation count"; }
+
+# What is wrong is said, with file and line.
+expect "standard input has no caption of 'a.jpg'" "$captions" score --reference several.tsv
+printf 'a.jpg\tx\nb.jpg\ty\n' >more.tsv
+if "$captions" score --reference several.tsv <more.tsv 2>err.txt; then fail "one too many"; fi
+grep -q "no picture 'b.jpg'" err.txt || fail "no name of the one too many"
+mkdir photos
+printf 'GIF89a' >photos/a.jpg
+expect "several.tsv:1: photos/a.jpg: neither JPEG nor PNG" "$captions" decode --model gru \
+  --images photos --list several.tsv
+expect "none of its pictures can be read" "$captions" decode --model gru --images photos \
+  --list several.tsv --skip-bad
+printf '9\n' >beyond.tsv
+expect "beyond.tsv:1: pictures.u8: picture 9 is not there" "$captions" decode --model gru \
+  --images pictures.u8 --list beyond.tsv
+expect "no whole number of pictures" "$captions" decode --model gru --images pictures.u8 \
+  --raw-size 7 --list beyond.tsv
+expect "the size 'x'" "$captions" decode --model gru --images pictures.u8 --raw-size x --list beyond.tsv
+expect "missing.tsv" "$captions" decode --model gru --images pictures.u8 --list missing.tsv
+expect "nowhere" "$captions" decode --model nowhere --images pictures.u8 --list train.tsv
+expect "--channels says 2 stages, --blocks 1" "$captions" train --train train.tsv --dev train.tsv \
+  --images pictures.u8 --model y --size 8 --channels 4 4 --blocks 0 --groups 2
+
+echo "captions_test: passed"
