@@ -26,6 +26,7 @@
 #include <rapt/models/recurrent.hpp>
 #include <rapt/models/sampling.hpp>
 #include <rapt/models/seq2seq.hpp>
+#include <rapt/models/speech_transformer.hpp>
 #include <rapt/models/step_model.hpp>
 #include <rapt/models/torch_names.hpp>
 #include <rapt/models/transformer.hpp>

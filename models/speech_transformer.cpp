@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/executor.hpp>
+#include <rapt/framework/tape.hpp>
+#include <rapt/models/ctc_decoding.hpp>
+#include <rapt/models/speech_transformer.hpp>
+#include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/shape.hpp>
+#include <rapt/ops/softmax.hpp>
+
+namespace rapt {
+namespace {
+
+constexpr Conv2dOptions halving{.stride = 2, .padding = 1};
+
+/// What a convolution of stride 2 leaves of a length.
+int64_t halved(int64_t length) { return (length + 1) / 2; }
+
+TransformerDecoderOptions decoder_options(const SpeechTransformerOptions& o) {
+  return {.vocab = o.vocab,
+          .width = o.width,
+          .heads = o.heads,
+          .layers = o.decoder_layers,
+          .feed_forward = o.feed_forward,
+          .dropout = o.dropout,
+          .norm_first = true,
+          .tied = true,
+          .max_length = o.max_length};
+}
+
+/// x [B, K, T, F] with zeros behind the lengths [B]: what stands there would come in by the
+/// convolution's edge.
+Var cut(const Var& x, const Var& lengths) {
+  std::vector<int32_t> times(static_cast<size_t>(x.size(2)));
+  for (size_t t = 0; t < times.size(); ++t) times[t] = static_cast<int32_t>(t);
+  const Var inside =
+      less(tensor(times, {1, 1, x.size(2), 1}), reshape(lengths, {x.size(0), 1, 1, 1}));
+  return where(inside, x, 0);
+}
+
+}  // namespace
+
+SpeechTransformer::SpeechTransformer(const SpeechTransformerOptions& o, Key key)
+    : TransformerDecoder(decoder_options(o), key.fold(0)),
+      conv1(1, o.channels, 3, key.fold(1), halving),
+      conv2(o.channels, o.channels, 3, key.fold(2), halving),
+      project(o.channels * halved(halved(o.features)), o.width, key.fold(3)),
+      positions(PositionKind::sinusoidal, o.max_frames, o.width, key.fold(4)),
+      encoder_norm(o.width, NormKind::layer),
+      ctc(o.width, o.vocab, key.fold(5)) {
+  const TransformerLayerOptions layer{.width = o.width,
+                                      .heads = o.heads,
+                                      .feed_forward = o.feed_forward,
+                                      .dropout = o.dropout,
+                                      .norm_first = true};
+  for (int64_t i = 0; i < o.encoder_layers; ++i) {
+    encoder.emplace_back(layer, key.fold(6).fold(static_cast<uint64_t>(i)));
+  }
+}
+
+SpeechTransformer::Encoded SpeechTransformer::encode(const Arg& features,
+                                                     const Arg& lengths_in) const {
+  const Scope scope(*this, features.where);
+  const Var frames = as_var(features);  // [B, T, F]
+  Var ends = as_var(lengths_in);        // [B]
+  const int64_t wanted = project.in() / conv2.weight.shape()[0];
+  if (frames.rank() != 3 || halved(halved(frames.size(2))) != wanted) {
+    throw Error(
+        fmt::format("SpeechTransformer: expected features [B, T, F] with F / 4 = {}, got "
+                    "{}; at {}",
+                    wanted, to_string(frames.shape()), to_string(features.where)));
+  }
+  Var x = cut(unsqueeze(frames, 1), ends);  // [B, 1, T, F]
+  for (const Conv2d* conv : {&conv1, &conv2}) {
+    ends = cast(floor((cast(ends, DType::float32) + 1) / 2), DType::int32);
+    x = cut(relu((*conv)(x)), ends);  // [B, K, T / 2, F / 2], then quarters
+  }
+  const int64_t B = x.size(0), K = x.size(1), T = x.size(2), F = x.size(3);
+  x = project(reshape(permute(x, {0, 2, 1, 3}), {B, T, K * F}));  // [B, T, C]
+  x = dropout(positions(x));
+  const Mask mask = lengths(ends);
+  for (const EncoderLayer& layer : encoder) x = layer(x, mask);
+  return {encoder_norm(x), ends};
+}
+
+Var SpeechTransformer::ctc_logits(const Encoded& encoded) const {
+  return ctc(dropout(encoded.memory));  // [B, T, V]
+}
+
+std::unique_ptr<StepModel> start(const SpeechTransformer& model, const Tensor& features,
+                                 const Tensor& lengths, double ctc_weight, int32_t end) {
+  if (!(ctc_weight >= 0 && ctc_weight <= 1)) {
+    throw Error(
+        fmt::format("SpeechTransformer: expected a weight of CTC in [0, 1], got {}", ctc_weight));
+  }
+  Tensor memory, ends, log_p;
+  {
+    const Tape tape;
+    const SpeechTransformer::Encoded encoded = model.encode(features, lengths);
+    const Var log_probabilities = log_softmax(model.ctc_logits(encoded));
+    Executor::current().run({encoded.memory, encoded.lengths, log_probabilities});
+    memory = encoded.memory.value();
+    ends = encoded.lengths.value();
+    log_p = log_probabilities.value();
+  }
+  std::vector<std::unique_ptr<StepModel>> members;
+  std::vector<double> weights;
+  if (ctc_weight < 1) {
+    members.push_back(start(model, memory.shape()[0], [&] {
+      return SpeechTransformer::Encoded{as_var(memory), as_var(ends)};
+    }));
+    weights.push_back(1 - ctc_weight);
+  }
+  if (ctc_weight > 0) {
+    members.push_back(ctc_prefix_model(log_p, ends, {.end = end}));
+    weights.push_back(ctc_weight);
+  }
+  return ensemble(std::move(members), Average::log_probabilities, std::move(weights));
+}
+
+}  // namespace rapt

@@ -1,0 +1,64 @@
+// A speech recogniser: an encoder that reads vectors, a Transformer's decoder, and a CTC head.
+#pragma once
+
+#include <rapt/models/convolution.hpp>
+#include <rapt/models/step_model.hpp>
+
+namespace rapt {
+
+struct SpeechTransformerOptions {
+  int64_t features = 40;  // F
+  int64_t vocab = 0;      // V; of the decoder and of the CTC head, whose blank is class 0
+  int64_t channels = 32;  // of the convolutions
+  int64_t width = 144;    // C
+  int64_t heads = 4;
+  int64_t encoder_layers = 6;
+  int64_t decoder_layers = 2;
+  int64_t feed_forward = 576;
+  double dropout = 0.1;
+  int64_t max_frames = 2048;  // the most vectors of an utterance that the encoder's layers see
+  int64_t max_length = 512;   // the most tokens of an utterance
+};
+
+/// The Transformer of Dong et al. (2018) with the CTC head of Watanabe et al. (2017): two
+/// convolutions of stride 2 that leave a quarter of the frames, Transformer layers, normalised
+/// first, and a decoder. Frames behind an utterance's end change nothing, not by a bit.
+struct SpeechTransformer : TransformerDecoder {
+  Conv2d conv1;    // [channels, 1, 3, 3]
+  Conv2d conv2;    // [channels, channels, 3, 3]
+  Linear project;  // [C, channels * ceil(F / 4)]
+  Positions positions;
+  std::vector<EncoderLayer> encoder;
+  Norm encoder_norm;
+  Linear ctc;  // [V, C]
+
+  SpeechTransformer() = default;
+  SpeechTransformer(const SpeechTransformerOptions& options, Key key);
+
+  /// features float32 [B, T, F], lengths int32 [B] -> memory [B, ceil(T / 4), C] and the quarter of
+  /// the lengths, rounded up. Throws Error where F differs, and where there are more than
+  /// `max_frames` vectors.
+  Encoded encode(const Arg& features, const Arg& lengths) const;
+  /// What ctc_loss takes: [B, ceil(T / 4), V].
+  Var ctc_logits(const Encoded& encoded) const;
+
+  void visit(auto&& f) {
+    f("conv1", conv1);
+    f("conv2", conv2);
+    f("project", project);
+    f("positions", positions);
+    f("encoder", encoder);
+    f("encoder_norm", encoder_norm);
+    f("ctc", ctc);
+    TransformerDecoder::visit(f);
+  }
+};
+
+/// Joint attention and CTC (Watanabe et al. 2017, section II-C): encodes a batch and gets ready to
+/// write, with scores ctc_weight log p_ctc + (1 - ctc_weight) log p_attention, for a beam search
+/// with `normalise` off. A weight of 0 or 1 leaves the other out. Throws Error for a weight outside
+/// [0, 1]. The model has to outlive what is returned, and must not change meanwhile.
+std::unique_ptr<StepModel> start(const SpeechTransformer& model, const Tensor& features,
+                                 const Tensor& lengths, double ctc_weight, int32_t end);
+
+}  // namespace rapt
