@@ -145,7 +145,8 @@ std::string report_page(const std::string& title, const std::string& subtitle,
         xml_escape(view.kind), heading, script_text(view.data));
   }
   std::string script;
-  for (const char* name : {"page.js", "facts.js", "curves.js", "attention.js", "pictures.js"}) {
+  for (const char* name :
+       {"page.js", "facts.js", "curves.js", "attention.js", "pictures.js", "spectrogram.js"}) {
     script += report_file(name);
   }
   return filled(report_file("page.html"), {{"title", xml_escape(title)},
