@@ -1,0 +1,146 @@
+// Trains a speech recogniser on recordings, recognises with it, and counts its errors. The model is
+// a Transformer over log-mel features with a CTC head; a list says what was spoken in which files.
+//
+//   speech train --train train.tsv --dev dev.tsv --audio recordings --model DIR
+//   speech decode --model DIR --list test.tsv --audio recordings > test.out
+//   speech score --reference test.tsv < test.out
+//   speech average --model DIR --last 5 --output MEAN
+//   speech replay DIR/nonfinite-STEP.safetensors --model DIR
+//
+// A list is a line an utterance, with five columns between tabs: its name, who speaks, the words,
+// the files to be joined, and the samples of silence between them ("-" for one file).
+//
+// Expected output of `score`, of what is right:
+//
+//   WER 0.00% (0 substitutions, 0 deletions, 0 insertions, 12 words)
+//   CER 0.00% (0 substitutions, 0 deletions, 0 insertions, 52 characters)
+//   100.00% of 4 utterances are exactly right
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "common/training_options.hpp"
+#include "speech/options.hpp"
+
+namespace {
+
+using namespace rapt::examples;
+
+CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
+  CLI::App* command = app.add_subcommand("train", "learn from recordings and their words");
+  command->add_option("--train", o.train, "list of utterances")->required();
+  command->add_option("--dev", o.dev, "list of held-out utterances")->required();
+  command->add_option("--audio", o.audio, "folder of the recordings")->required();
+  command->add_flag("--skip-bad", o.skip_bad,
+                    "leave out lines and recordings that cannot be used, and count them");
+  const auto add = adder(command);
+  add("--max-seconds", o.max_seconds, "longer utterances are an error, or skipped")
+      ->check(positive);
+  add("--batch-frames", o.batch_frames, "most frames of features a step, with padding")
+      ->check(positive);
+  add("--tokens", o.tokens, "words, characters or sentencepiece")
+      ->check(CLI::IsMember({"words", "characters", "sentencepiece"}));
+  command->add_flag("--lower", o.lower, "lower-case the words");
+  add("--vocab", o.vocab, "most tokens")->check(CLI::Range(5, 1 << 24));
+  add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
+  add("--mels", o.mels, "filters of the filterbank")->check(positive);
+  add("--mel-scale", o.mel_scale, "htk or slaney")->check(CLI::IsMember({"htk", "slaney"}));
+  add("--window", o.window, "hann or hamming")->check(CLI::IsMember({"hann", "hamming"}));
+  add("--low", o.low, "Hz where the filterbank begins")->check(not_negative);
+  add("--high", o.high, "Hz where it ends; 0: half the rate")->check(not_negative);
+  add("--channels", o.channels, "of the convolutions")->check(positive);
+  add("--layers", o.layers, "encoder layers")->check(positive);
+  add("--decoder-layers", o.decoder_layers, "decoder layers")->check(positive);
+  add("--width", o.width, "of the layers")->check(positive);
+  add("--heads", o.heads, "of attention")->check(positive);
+  add("--feed-forward", o.feed_forward, "inner width")->check(positive);
+  add("--dropout", o.dropout, "of attention and layers")->check(share);
+  add("--label-smoothing", o.label_smoothing, "what the target gives to all tokens evenly")
+      ->check(share);
+  add("--ctc-weight", o.ctc_weight, "of CTC in the loss; the rest is the decoder's")->check(share);
+  AugmentOptions& a = o.augment;
+  add("--mix", a.mix, "share of utterances put together anew, from recordings drawn at random")
+      ->check(share);
+  add("--mix-speakers", a.mix_speakers, "share of these where each recording may be anyone's")
+      ->check(share);
+  add("--speed", a.speed, "recordings are played up to 1 + this times as fast or slow")
+      ->check(CLI::Range(0.0, 1.0));
+  add("--level", a.level,
+      "decibels by which recordings, brought to one level, are louder or softer")
+      ->check(not_negative);
+  add("--vtlp", a.vtlp, "share by which frequencies are warped")->check(CLI::Range(0.0, 0.5));
+  add("--noise", a.noise, "share of utterances with noise")->check(share);
+  add("--noise-low", a.noise_low, "decibels of the loudest noise below the utterance");
+  add("--noise-high", a.noise_high, "and of the softest");
+  add("--frequency-masks", a.masks.frequency_masks, "bands of frequencies left out")
+      ->check(not_negative);
+  add("--frequency-width", a.masks.frequency_width, "the widest")->check(not_negative);
+  add("--time-masks", a.masks.time_masks, "stretches of time left out")->check(not_negative);
+  add("--time-width", a.masks.time_width, "the longest, in frames")->check(not_negative);
+  add("--time-share", a.masks.time_share, "and at most this share of the utterance")->check(share);
+  add_training_options(command, o.training, {"wer"});
+  return command;
+}
+
+CLI::App* add_decode(CLI::App& app, SpeechDecodeOptions& o) {
+  CLI::App* command = app.add_subcommand("decode", "recognise the utterances of a list");
+  command->add_option("--model", o.model, "folder of a trained model")->required();
+  command->add_option("--list", o.list, "list of utterances")->required();
+  command->add_option("--audio", o.audio, "folder of the recordings")->required();
+  command->add_flag("--skip-bad", o.skip_bad,
+                    "leave out lines and recordings that cannot be used, and count them");
+  const auto add = adder(command);
+  add("--beam", o.search.beam, "hypotheses that are followed; 1: greedy")->check(positive);
+  add("--ctc-weight", o.search.ctc_weight, "of CTC in the scores; the rest is the decoder's")
+      ->check(share);
+  add("--length-penalty", o.search.length_penalty, "scores are divided by length to this power")
+      ->check(not_negative);
+  add("--batch-frames", o.batch_frames, "frames at a time, with padding")->check(positive);
+  add("--threads", o.threads, "0: all cores")->check(not_negative);
+  return command;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Learns to recognise speech, recognises it, and counts the errors.");
+  app.require_subcommand(1);
+  SpeechOptions train_options;
+  SpeechDecodeOptions decode_options;
+  SpeechScoreOptions score_options;
+  SpeechAverageOptions average_options;
+  SpeechReplayOptions replay_options;
+  const CLI::App* train_command = add_train(app, train_options);
+  const CLI::App* decode_command = add_decode(app, decode_options);
+  CLI::App* score_command =
+      app.add_subcommand("score", "error rates of standard input: an utterance, a tab, its words");
+  score_command->add_option("--reference", score_options.reference, "list of utterances")
+      ->required();
+  CLI::App* average_command = app.add_subcommand("average", "make one model of several epochs'");
+  average_command->add_option("--model", average_options.model, "folder trained with --keep")
+      ->required();
+  average_command->add_option("--output", average_options.output, "folder for the mean")
+      ->required();
+  adder(average_command)("--last", average_options.last, "how many")->check(positive);
+  CLI::App* replay_command =
+      app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");
+  replay_command->add_option("batch", replay_options.batch, "the file that training has kept")
+      ->required();
+  replay_command->add_option("--model", replay_options.model, "folder of the model")->required();
+  adder(replay_command)("--threads", replay_options.threads, "0: all cores")->check(not_negative);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (train_command->parsed()) {
+      finish_training_options(train_command, train_options.training);
+      return train(train_options);
+    }
+    if (decode_command->parsed()) return decode(decode_options);
+    if (score_command->parsed()) return score(score_options);
+    if (average_command->parsed()) return average(average_options);
+    return replay(replay_options);
+  } catch (const std::exception& error) {
+    std::fflush(stdout);
+    fmt::print(stderr, "speech: {}\n", error.what());
+    return 1;
+  }
+}

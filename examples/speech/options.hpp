@@ -1,0 +1,67 @@
+// What the command line of the speech program says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "../common/training.hpp"
+#include "augment.hpp"
+#include "model.hpp"
+
+namespace rapt::examples {
+
+struct SpeechOptions {
+  std::string train, dev, audio;  // two lists, and the folder of their recordings
+  bool skip_bad = false;
+  double max_seconds = 30;
+  std::int64_t batch_frames = 8000;
+
+  std::string tokens = "words";
+  bool lower = false;
+  std::int32_t vocab = 4000;
+  std::int64_t min_count = 1;
+
+  std::int64_t mels = 40;
+  std::string mel_scale = "htk", window = "hann";
+  double low = 20, high = 0;
+
+  std::int64_t channels = 32, width = 144, heads = 4, feed_forward = 576;
+  std::int64_t layers = 4, decoder_layers = 2;
+  double dropout = 0.1, label_smoothing = 0.1;
+  double ctc_weight = 0.3;  // of the loss
+
+  AugmentOptions augment;
+  TrainingOptions training;
+};
+
+struct SpeechDecodeOptions {
+  std::string model, list, audio;
+  bool skip_bad = false;
+  SearchOptions search;
+  std::int64_t batch_frames = 16000;
+  int threads = 0;
+};
+
+struct SpeechScoreOptions {
+  std::string reference;
+};
+
+struct SpeechAverageOptions {
+  std::string model, output;
+  std::int64_t last = 5;
+};
+
+struct SpeechReplayOptions {
+  std::string batch, model;
+  int threads = 0;
+};
+
+// The subcommands. Each returns the program's exit code and throws where its input is bad.
+int train(const SpeechOptions& options);
+int decode(const SpeechDecodeOptions& options);
+int score(const SpeechScoreOptions& options);
+int average(const SpeechAverageOptions& options);
+/// Runs a batch again that a training run has put aside as not finite.
+int replay(const SpeechReplayOptions& options);
+
+}  // namespace rapt::examples
