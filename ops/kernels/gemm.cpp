@@ -3,6 +3,7 @@
 #include <rapt/ops/kernels/gemm_activation.hpp>
 #include <rapt/ops/kernels/gemm_dots.hpp>
 #include <rapt/ops/kernels/gemm_pack.hpp>
+#include <rapt/ops/kernels/gemm_row.hpp>
 #include <rapt/ops/kernels/gemm_tile.hpp>
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -21,6 +22,9 @@ constexpr int64_t pack_a_bytes = 65536;
 // Work worth a task of its own, in multiply-adds of floats: some 30 microseconds with AVX-512.
 constexpr int64_t task_work = int64_t{1} << 21;
 constexpr int64_t most_tasks = 32;
+
+// Columns of a single row go to tasks in such stretches.
+constexpr int64_t row_panel = 128;
 
 // Row blocks of A packed at a time.
 constexpr int64_t packed_blocks = 8;
@@ -91,6 +95,7 @@ Form form_of(const Gemm<T>& g) {
   }
   if (g.a_col == 1 && g.n <= 4 && g.m >= 16) return Form::dots_packed;
   if (g.b_col != 1) return Form::packed;
+  if (g.m == 1) return Form::row;
   // Copying B pays where many rows read it, and sooner where vectors of its rows straddle two cache
   // lines each; later where A, read down its columns, is copied as well.
   constexpr auto size = static_cast<int64_t>(sizeof(T));
@@ -116,7 +121,9 @@ GemmPlan plan(const Gemm<T>& given) {
   if (g.m <= 0 || g.n <= 0 || g.batch <= 0) return plan;
   plan.form = form_of(g);
   const bool dots = plan.form == Form::dots || plan.form == Form::dots_packed;
-  if (dots) {
+  if (plan.form == Form::row) {
+    plan.panels = ceil_div(g.n, row_panel);
+  } else if (dots) {
     plan.row_blocks = ceil_div(g.m, dot_rows);
     plan.panels = ceil_div(g.n, 8);
   } else {
@@ -299,6 +306,15 @@ void run_dots(const Gemm<T>& g, const GemmPlan& plan, const Region& region, T* s
 }
 
 template <class T>
+void run_row(const Gemm<T>& g, const Region& region) {
+  const int64_t j = region.panel_first * row_panel,
+                columns = smaller(region.panel_last * row_panel, g.n) - j;
+  row_region(columns, g.k, g.a, g.a_col, g.b + j, g.b_row, g.c + j,
+             Finish<T>{g.alpha, g.beta, g.bias != nullptr ? g.bias + j : nullptr});
+  activate(g.activation, 1, columns, g.c + j, g.c_row);
+}
+
+template <class T>
 void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
   const Gemm<T> g = simplify(given);
   const Layout<T> layout(g, plan);
@@ -309,6 +325,8 @@ void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t firs
     one.c += item * g.c_batch;
     if (plan.form == Form::dots || plan.form == Form::dots_packed) {
       run_dots(one, plan, region, static_cast<T*>(scratch));
+    } else if (plan.form == Form::row) {
+      run_row(one, region);
     } else {
       run_tiles(one, plan, layout, region, static_cast<T*>(scratch));
     }

@@ -42,8 +42,9 @@ struct GemmPlan {
   size_t scratch_bytes = 0;  ///< For each call of run() at a time, aligned to 64 bytes; may be 0.
 
   /// tiles: register tiles, B read in place; packed: the same with B copied block by block;
-  /// dots: rows of A times columns of B; dots_packed: the same with B transposed first.
-  enum class Form : int8_t { tiles, packed, dots, dots_packed } form = Form::tiles;
+  /// dots: rows of A times columns of B; dots_packed: the same with B transposed first; row: a
+  /// single row times B in place.
+  enum class Form : int8_t { tiles, packed, dots, dots_packed, row } form = Form::tiles;
   bool pack_a = false;
   int64_t row_blocks = 1, panels = 1, k_blocks = 1;        // Of one item.
   int64_t row_tasks = 1, panel_tasks = 1, task_items = 1;  // task_items > 1: whole items.
