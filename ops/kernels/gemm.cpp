@@ -316,6 +316,7 @@ void run_row(const Gemm<T>& g, const Region& region) {
 
 template <class T>
 void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
+  if (first >= last) return;  // The plan of an empty product says nothing else.
   const Gemm<T> g = simplify(given);
   const Layout<T> layout(g, plan);
   const auto run_item = [&](int64_t item, const Region& region) {
