@@ -1,13 +1,12 @@
 // The page about a training run: that no text of a user's becomes markup, and that it holds what it
 // is given. report_test.py opens it in a browser.
-#include "examples/common/report.hpp"
-
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "catch.hpp"
+#include "examples/common/pictures_view.hpp"
 #include "temporary_folder.hpp"
 
 using namespace rapt::examples;
@@ -33,6 +32,19 @@ std::vector<AttentionSample> samples() {
           {"zweiter Satz", "", "second", {second}}};
 }
 
+/// A picture of 8 x 4 pixels whose halves are red and blue; the first word looks left, the second
+/// right.
+std::vector<PictureSample> pictures() {
+  Image image{4, 8, {}};
+  for (int i = 0; i < 32; ++i) {
+    const bool left = i % 8 < 4;
+    image.pixels.insert(image.pixels.end(), {static_cast<std::uint8_t>(left ? 240 : 0), 0,
+                                             static_cast<std::uint8_t>(left ? 0 : 240)});
+  }
+  return {{"1.png", image, {"red and blue", nasty}, {"red", nasty}, 1, 2, {0.9f, 0.1f, 0.2f, 0.8f}},
+          {"2.png", image, {}, {"blue"}, 2, 1, {0.25f, 0.75f}}};
+}
+
 std::string page() {
   const std::vector<Fact> facts{{"best BLEU", "38.2"}, {"<b>", nasty}};
   const std::vector<CurvePanel> panels{
@@ -41,9 +53,10 @@ std::string page() {
       {"Flat", {{nasty, {50, 150}, {7, 7}}}}};
   const std::vector<Note> notes{{100, nasty}};
   const auto all = samples();
-  const std::vector<ReportView> views{facts_view(facts), curves_view("Training", "step", panels),
-                                      attention_view("Attention", all),
-                                      notes_view("Decisions", notes)};
+  const auto shown = pictures();
+  const std::vector<ReportView> views{
+      facts_view(facts), curves_view("Training", "step", panels), attention_view("Attention", all),
+      pictures_view("Pictures", shown), notes_view("Decisions", notes)};
   return report_page("run " + nasty, nasty, views);
 }
 
@@ -57,8 +70,8 @@ size_t count(const std::string& text, const std::string& part) {
 
 TEST_CASE("texts cannot become markup") {
   const std::string text = page();
-  CHECK(count(text, "</script>") == 5);  // of four views and the page's own script
-  CHECK(count(text, "<script") == 5);
+  CHECK(count(text, "</script>") == 6);  // of five views and the page's own script
+  CHECK(count(text, "<script") == 6);
   CHECK(count(text, "<!--") == 0);
   CHECK(count(text, "{{script}}") > 5);  // what comes in is not filled in again
   CHECK(count(text, "</title>") == 1);
@@ -80,6 +93,13 @@ TEST_CASE("a view's data are its figures") {
   CHECK(map["heads"].size() == 3);
   CHECK(map["heads"][2] == std::vector<int>{3000, 500, 500, 500, 3000, 500, 500, 500, 3000});
   CHECK(data["samples"][0]["maps"][1]["heads"][0][4].is_null());
+
+  const auto shown = nlohmann::json::parse(pictures_view("", pictures()).data);
+  CHECK(shown["samples"][0]["looks"][1] == std::vector<int>{2000, 8000});
+  CHECK(shown["samples"][1]["grid"] == std::vector<int>{2, 1});
+  // The signature of a PNG file and the length of its first part, in base 64.
+  CHECK_THAT(shown["samples"][0]["picture"].get<std::string>(),
+             Catch::Matchers::StartsWith("data:image/png;base64,iVBORw0KGgoAAAANSUhEUg"));
 
   const std::vector<CurvePanel> panels{{"p", {{"s", {1, 2}, {0.1, INFINITY}}}}};
   const auto curves = nlohmann::json::parse(curves_view("", "step", panels).data);
@@ -105,6 +125,13 @@ TEST_CASE("maps and curves whose sizes do not fit are refused") {
   refuse({}, {"b"}, 4);
   const std::vector<CurvePanel> panels{{"p", {{"s", {1, 2}, {1}}}}};
   CHECK_THROWS_AS(curves_view("", "", panels), std::invalid_argument);
+  auto shown = pictures();
+  shown[1].weights = {0.25f, NAN};
+  CHECK_THROWS_WITH(pictures_view("", shown), Contains("2.png") && Contains("finite"));
+  shown[1].weights = {0.25f};
+  CHECK_THROWS_WITH(pictures_view("", shown), Contains("1 weights for 1 words"));
+  shown[1].grid_width = 0;
+  CHECK_THROWS_AS(pictures_view("", shown), std::invalid_argument);
 }
 
 TEST_CASE("a report is a file of its own in a new folder") {

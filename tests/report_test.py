@@ -117,7 +117,7 @@ def check(browser):
     title = browser.value("document.title")
     if not title.startswith("run </script>"):
         raise SystemExit(f"report_test: the title is {title!r}")
-    expect(browser.value("document.querySelectorAll('section .view > *').length"), 4, "views")
+    expect(browser.value("document.querySelectorAll('section .view > *').length"), 5, "views")
     expect(browser.value("document.querySelectorAll('.panel').length"), 3, "panels")
     expect(browser.value("document.querySelector('.facts dd').textContent"), "38.2", "a fact")
 
@@ -167,6 +167,7 @@ def check(browser):
     browser.mouse("mouseMoved", {"x": left + 52, "y": at["y"]})
     expect(browser.value(loss), "3", "the loss under the pointer")
 
+    check_pictures(browser)
     light = browser.value("getComputedStyle(document.body).backgroundColor")
     browser.click("#theme")
     if browser.value("getComputedStyle(document.body).backgroundColor") == light:
@@ -185,6 +186,39 @@ def check_quiet(browser):
             url = params["request"]["url"]
             if not url.startswith(("file:", "data:")):
                 raise SystemExit(f"report_test: the page asks for {url}")
+
+
+PIXEL = ("(() => {{ const c = document.querySelector('.pictures .large');"
+         "return [...c.getContext('2d').getImageData({} * c.width, 0.3 * c.height, 1, 1).data]"
+         ".slice(0, 3); }})()")
+WORD = "document.querySelector('.pictures [aria-pressed=true] span').textContent"
+
+
+def check_pictures(browser):
+    ready = "document.querySelector('.pictures .large').dataset.ready"
+    while browser.value(ready) != "1":
+        pass
+    expect(browser.value("document.querySelectorAll('.pictures .words button').length"), 2, "words")
+    expect(browser.value(WORD), "red", "the word at the start")
+    left, right = browser.value(PIXEL.format(0.15)), browser.value(PIXEL.format(0.85))
+    expect(left[0] > 180 and left[2] < 60, True, f"the left is lit, in red: {left}")
+    expect(right[2] < 110 and right[0] < 60, True, f"the right is dark: {right}")
+    browser.click(".pictures .words button[data-word='1']")
+    left, right = browser.value(PIXEL.format(0.15)), browser.value(PIXEL.format(0.85))
+    expect(left[0] < 140, True, f"the left is dark: {left}")
+    expect(right[2] > 140, True, f"the right is lit: {right}")
+    browser.key("ArrowRight")
+    expect(browser.value(WORD), "red", "the first word after the last")
+    browser.hover(".pictures .large")
+    expect("row 1, column" in browser.value("document.getElementById('tooltip').textContent"), True,
+           "the tooltip of a place")
+    browser.value("(() => { const s = document.querySelector('.pictures select');"
+                  "s.selectedIndex = 1; s.dispatchEvent(new Event('change')); })()")
+    while browser.value(ready) != "1":
+        pass
+    expect(browser.value(WORD), "blue", "the second picture's word")
+    expect("row 2, column 1 of 2 × 1: 0.750" in browser.value(
+        "document.querySelector('.pictures .summary').textContent"), True, "where it looks most")
 
 
 def main(check):

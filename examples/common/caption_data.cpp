@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <map>
@@ -57,7 +58,7 @@ struct Row {
 Row row_of(const Line& line, std::size_t columns, const ListOptions& options) {
   const std::vector<std::string_view> parts = parts_of(line.text, '\t');
   if (parts.size() != columns) {
-    throw Fault(fmt::format("{} columns, where the first line has {}", parts.size(), columns));
+    throw Fault(fmt::format("{} columns, where the list has {}", parts.size(), columns));
   }
   Row row{std::string(parts[0]), {.text = {}, .line = line.number}};
   if (row.image.empty()) throw Fault("no image");
@@ -83,6 +84,17 @@ Row row_of(const Line& line, std::size_t columns, const ListOptions& options) {
   return row;
 }
 
+/// How many columns a list has: those of its first line or, where that may be a bad one, of most.
+std::size_t columns_of(const std::vector<Line>& lines, bool of_most) {
+  if (lines.empty()) return 0;
+  if (!of_most) return parts_of(lines.front().text, '\t').size();
+  std::map<std::size_t, std::size_t> counts;
+  for (const Line& line : lines) ++counts[parts_of(line.text, '\t').size()];
+  return std::max_element(counts.begin(), counts.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
+}
+
 }  // namespace
 
 std::vector<ListedImage> read_caption_list(const std::string& path, const ListOptions& options,
@@ -90,19 +102,16 @@ std::vector<ListedImage> read_caption_list(const std::string& path, const ListOp
   const std::vector<Line> lines = options.skip_bad ? read_lines(path, skipped) : read_lines(path);
   std::vector<ListedImage> list;
   std::map<std::string, std::size_t> places;
-  std::size_t columns = 0;
+  const std::size_t columns = columns_of(lines, options.skip_bad),
+                    fewest = options.captions ? 2 : 1;
+  if (!lines.empty() && (columns < fewest || columns > 4)) {
+    throw TextError(path, lines.front().number,
+                    fmt::format("{} columns, expected {} to 4 with tabs between them: image,"
+                                " caption; image, number, caption; or image, caption, objects,"
+                                " objects of the words",
+                                columns, fewest));
+  }
   for (const Line& line : lines) {
-    if (columns == 0) {
-      columns = parts_of(line.text, '\t').size();
-      const std::size_t fewest = options.captions ? 2 : 1;
-      if (columns < fewest || columns > 4) {
-        throw TextError(path, line.number,
-                        fmt::format("{} columns, expected {} to 4 with tabs between them: image,"
-                                    " caption; image, number, caption; or image, caption, objects,"
-                                    " objects of the words",
-                                    columns, fewest));
-      }
-    }
     try {
       Row row = row_of(line, columns, options);
       const auto [place, fresh] = places.try_emplace(row.image, list.size());
@@ -143,19 +152,22 @@ LoadedPictures load_pictures(const Pictures& from, std::vector<ListedImage>& lis
                              const std::string& list_path, PictureSize size, bool skip_bad,
                              SkipReport& skipped) {
   LoadedPictures loaded;
-  std::vector<ListedImage> kept;
-  for (ListedImage& entry : list) {
+  std::vector<std::size_t> kept;
+  for (std::size_t i = 0; i < list.size(); ++i) {
     try {
-      const Image image = from.get(entry.name);
+      const Image image = from.get(list[i].name);
       loaded.images.push_back(resized(image, size.height, size.width));
       loaded.sizes.push_back({image.height, image.width});
-      kept.push_back(std::move(entry));
+      kept.push_back(i);
     } catch (const TextError& error) {
-      if (!skip_bad) throw TextError(list_path, entry.line, error.what());
-      skipped.add("a picture that cannot be read", list_path, entry.line);
+      if (!skip_bad) throw TextError(list_path, list[i].line, error.what());
+      skipped.add("a picture that cannot be read", list_path, list[i].line);
     }
   }
-  list = std::move(kept);
+  for (std::size_t k = 0; k < kept.size(); ++k) {
+    if (k < kept[k]) list[k] = std::move(list[kept[k]]);
+  }
+  list.erase(list.begin() + std::ssize(kept), list.end());
   if (list.empty()) {
     throw TextError(list_path, 0,
                     fmt::format("none of its pictures can be read ({})", skipped.message()));

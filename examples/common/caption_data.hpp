@@ -41,11 +41,11 @@ struct ListOptions {
   std::int64_t box_size = 28;  // of objects, which a list has the upper left corners of
 };
 
-/// Reads a list of captions, UTF-8 and plain or gzip, with tabs between its columns. As many
-/// columns as its first line has are what it is: 1 image; 2 image, caption; 3 image, number,
-/// caption; 4 image, caption, objects "name,..,y,x;..", and for each word the number of the object
-/// that it speaks of, or -1. Lines of one image, wherever they stand, are one entry, in the order
-/// of first lines.
+/// Reads a list of captions, UTF-8 and plain or gzip, with tabs between its columns. How
+/// many columns its first line has (with skip_bad: most lines) says what they are: 1 image; 2
+/// image, caption; 3 image, number, caption; 4 image, caption, objects "name,..,y,x;..", and for
+/// each word the number of the object that it speaks of, or -1. Lines of one image, wherever they
+/// stand, are one entry, in the order of first lines.
 ///
 /// Throws TextError, with file and line: as read_lines, another number of columns, no image, no
 /// words, a number that is none, as many words as numbers, an object that is not there; and where
