@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
@@ -78,7 +79,8 @@ SpeechTransformer::Encoded SpeechTransformer::encode(const Arg& features,
   }
   const int64_t B = x.size(0), K = x.size(1), T = x.size(2), F = x.size(3);
   x = project(reshape(permute(x, {0, 2, 1, 3}), {B, T, K * F}));  // [B, T, C]
-  x = dropout(positions(x));
+  // As with embeddings: places are not to drown what is heard.
+  x = dropout(positions(x * std::sqrt(static_cast<double>(project.out()))));
   const Mask mask = lengths(ends);
   for (const EncoderLayer& layer : encoder) x = layer(x, mask);
   return {encoder_norm(x), ends};
