@@ -120,21 +120,6 @@ void add_score(CLI::App& app, ScoreCaptionOptions& o) {
   adder(command)("--box-size", o.box_size, "of the list's objects, in pixels")->check(positive);
 }
 
-void add_average(CLI::App& app, AverageOptions& o) {
-  CLI::App* command = app.add_subcommand("average", "make one model of several checkpoints");
-  command->add_option("--model", o.model, "folder of a model trained with --keep")->required();
-  command->add_option("--output", o.output, "folder for the mean")->required();
-  adder(command)("--last", o.last, "how many")->check(positive);
-}
-
-void add_replay(CLI::App& app, ReplayOptions& o) {
-  CLI::App* command =
-      app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");
-  command->add_option("batch", o.batch, "the file that training has kept")->required();
-  command->add_option("--model", o.model, "folder of the model")->required();
-  adder(command)("--threads", o.threads, "0: all cores")->check(not_negative);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {

@@ -108,26 +108,16 @@ int main(int argc, char** argv) {
   SpeechOptions train_options;
   SpeechDecodeOptions decode_options;
   SpeechScoreOptions score_options;
-  SpeechAverageOptions average_options;
-  SpeechReplayOptions replay_options;
+  AverageOptions average_options;
+  ReplayOptions replay_options;
   const CLI::App* train_command = add_train(app, train_options);
   const CLI::App* decode_command = add_decode(app, decode_options);
   CLI::App* score_command =
       app.add_subcommand("score", "error rates of standard input: an utterance, a tab, its words");
   score_command->add_option("--reference", score_options.reference, "list of utterances")
       ->required();
-  CLI::App* average_command = app.add_subcommand("average", "make one model of several epochs'");
-  average_command->add_option("--model", average_options.model, "folder trained with --keep")
-      ->required();
-  average_command->add_option("--output", average_options.output, "folder for the mean")
-      ->required();
-  adder(average_command)("--last", average_options.last, "how many")->check(positive);
-  CLI::App* replay_command =
-      app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");
-  replay_command->add_option("batch", replay_options.batch, "the file that training has kept")
-      ->required();
-  replay_command->add_option("--model", replay_options.model, "folder of the model")->required();
-  adder(replay_command)("--threads", replay_options.threads, "0: all cores")->check(not_negative);
+  add_average(app, average_options);
+  add_replay(app, replay_options);
   CLI11_PARSE(app, argc, argv);
   try {
     if (train_command->parsed()) {
@@ -136,7 +126,7 @@ int main(int argc, char** argv) {
     }
     if (decode_command->parsed()) return decode(decode_options);
     if (score_command->parsed()) return score(score_options);
-    if (average_command->parsed()) return average(average_options);
+    if (app.got_subcommand("average")) return average(average_options);
     return replay(replay_options);
   } catch (const std::exception& error) {
     std::fflush(stdout);

@@ -123,24 +123,6 @@ CLI::App* add_score(CLI::App& app, ScoreCommandOptions& o) {
   return command;
 }
 
-CLI::App* add_average(CLI::App& app, AverageOptions& o) {
-  CLI::App* command = app.add_subcommand("average", "make one model of several checkpoints");
-  command->add_option("--model", o.model, "folder of a model trained with --keep")->required();
-  command->add_option("--output", o.output, "folder for the mean")->required();
-  command->add_option("--checkpoint", o.checkpoints, "files of the folder; else the last ones");
-  adder(command)("--last", o.last, "how many")->check(positive);
-  return command;
-}
-
-CLI::App* add_replay(CLI::App& app, ReplayOptions& o) {
-  CLI::App* command =
-      app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");
-  command->add_option("batch", o.batch, "the file that training has kept")->required();
-  command->add_option("--model", o.model, "folder of the model")->required();
-  adder(command)("--threads", o.threads, "0: all cores")->check(not_negative);
-  return command;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -154,7 +136,7 @@ int main(int argc, char** argv) {
   const CLI::App* train_command = add_train(app, train_options);
   const CLI::App* decode_command = add_decode(app, decode_options);
   const CLI::App* score_command = add_score(app, score_options);
-  const CLI::App* average_command = add_average(app, average_options);
+  add_average(app, average_options);
   add_replay(app, replay_options);
   CLI11_PARSE(app, argc, argv);
   try {
@@ -164,7 +146,7 @@ int main(int argc, char** argv) {
     }
     if (decode_command->parsed()) return decode(decode_options);
     if (score_command->parsed()) return score(score_options);
-    if (average_command->parsed()) return average(average_options);
+    if (app.got_subcommand("average")) return average(average_options);
     return replay(replay_options);
   } catch (const std::exception& error) {
     std::fflush(stdout);

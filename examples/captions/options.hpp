@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "../common/image_changes.hpp"
+#include "../common/kept.hpp"
+#include "../common/nonfinite.hpp"
 #include "../common/training.hpp"
 
 namespace rapt::examples {
@@ -53,16 +55,6 @@ struct ScoreCaptionOptions {
   std::string reference, attention;
   bool lower = false, strip_punctuation = false, skip_bad = false;
   std::int64_t box_size = 28;
-};
-
-struct AverageOptions {
-  std::string model, output;
-  std::int64_t last = 5;
-};
-
-struct ReplayOptions {
-  std::string batch, model;
-  int threads = 0;
 };
 
 // The subcommands. Each returns the program's exit code and throws where its input is bad.

@@ -281,7 +281,7 @@ int train(const CaptionOptions& options) {
 
 int replay(const ReplayOptions& options) {
   return replay(
-      options.batch, options.model, options.threads,
+      options,
       [](const std::string& folder, const std::string& file,
          const std::map<std::string, std::string>& settings) -> Replayed {
         CaptionModel model = CaptionModel::load(folder, file);

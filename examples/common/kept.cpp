@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <rapt/framework/average.hpp>
 #include <rapt/framework/error.hpp>
 
 namespace rapt::examples {
@@ -20,6 +21,18 @@ std::vector<std::string> kept_checkpoints(const std::string& folder, std::int64_
   std::sort(names.begin(), names.end());
   if (std::ssize(names) > count) names.erase(names.begin(), names.end() - count);
   return names;
+}
+
+int average(const AverageOptions& o,
+            const std::function<void(const std::string& first, const NamedTensors& mean)>& save) {
+  const std::vector<std::string> files =
+      o.checkpoints.empty() ? kept_checkpoints(o.model, o.last) : o.checkpoints;
+  std::vector<std::string> paths;
+  for (const std::string& file : files) paths.push_back(o.model + "/" + file);
+  save(files.front(), average_checkpoints(paths).tensors);
+  fmt::print(stderr, "{}: the mean of {} checkpoints, {} to {}\n", o.output, files.size(),
+             files.front(), files.back());
+  return 0;
 }
 
 }  // namespace rapt::examples

@@ -92,9 +92,10 @@ NonfiniteBatch load_nonfinite(const std::string& path) {
   }
 }
 
-int replay(const std::string& path, const std::string& folder, int threads,
+int replay(const ReplayOptions& options,
            const std::function<Replayed(const std::string&, const std::string&,
                                         const std::map<std::string, std::string>&)>& load) {
+  const auto& [path, folder, threads] = options;
   const NonfiniteBatch bad = load_nonfinite(path);
   fmt::print("step {}: the loss was {}, the norm of the gradient {}\n", bad.step, shown(bad.loss),
              shown(bad.gradient_norm));

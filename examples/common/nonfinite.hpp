@@ -36,10 +36,15 @@ struct Replayed {
   std::function<Var(const Batch&)> loss;
 };
 
+struct ReplayOptions {
+  std::string batch, model;  // the file that was put aside, the folder
+  int threads = 0;
+};
+
 /// Runs a batch again that training has put aside, with every result checked, and says where the
 /// first NaN or infinity came from. `load` reads the model FOLDER/FILE as it is in training, with
 /// the batch's settings: that of the time, if it is there. Returns 0.
-int replay(const std::string& path, const std::string& folder, int threads,
+int replay(const ReplayOptions& options,
            const std::function<Replayed(const std::string& folder, const std::string& file,
                                         const std::map<std::string, std::string>& settings)>& load);
 

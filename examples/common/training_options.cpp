@@ -49,6 +49,22 @@ void add_training_options(CLI::App* command, TrainingOptions& o, std::vector<std
   command->add_flag("--restart")->description("begin anew where there is a run")->excludes(resume);
 }
 
+void add_average(CLI::App& app, AverageOptions& o) {
+  CLI::App* command = app.add_subcommand("average", "make one model of several checkpoints");
+  command->add_option("--model", o.model, "folder of a model trained with --keep")->required();
+  command->add_option("--output", o.output, "folder for the mean")->required();
+  command->add_option("--checkpoint", o.checkpoints, "files of the folder; else the last ones");
+  adder(command)("--last", o.last, "how many")->check(positive);
+}
+
+void add_replay(CLI::App& app, ReplayOptions& o) {
+  CLI::App* command =
+      app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");
+  command->add_option("batch", o.batch, "the file that training has kept")->required();
+  command->add_option("--model", o.model, "folder of the model")->required();
+  adder(command)("--threads", o.threads, "0: all cores")->check(not_negative);
+}
+
 void finish_training_options(const CLI::App* command, TrainingOptions& o) {
   if (command->get_option("--resume")->count() > 0) o.resume = Resume::required;
   if (command->get_option("--restart")->count() > 0) o.resume = Resume::restart;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "kept.hpp"
+#include "nonfinite.hpp"
 #include "training.hpp"
 
 namespace rapt::examples {
@@ -28,5 +30,10 @@ void add_training_options(CLI::App* command, TrainingOptions& options,
 
 /// What the parsed command line says beyond single options.
 void finish_training_options(const CLI::App* command, TrainingOptions& options);
+
+/// The command `average`, of checkpoints that training has kept.
+void add_average(CLI::App& app, AverageOptions& options);
+/// The command `replay`, of a batch that training has put aside.
+void add_replay(CLI::App& app, ReplayOptions& options);
 
 }  // namespace rapt::examples

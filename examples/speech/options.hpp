@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "../common/kept.hpp"
+#include "../common/nonfinite.hpp"
 #include "../common/training.hpp"
 #include "augment.hpp"
 #include "model.hpp"
@@ -46,22 +48,12 @@ struct SpeechScoreOptions {
   std::string reference;
 };
 
-struct SpeechAverageOptions {
-  std::string model, output;
-  std::int64_t last = 5;
-};
-
-struct SpeechReplayOptions {
-  std::string batch, model;
-  int threads = 0;
-};
-
 // The subcommands. Each returns the program's exit code and throws where its input is bad.
 int train(const SpeechOptions& options);
 int decode(const SpeechDecodeOptions& options);
 int score(const SpeechScoreOptions& options);
-int average(const SpeechAverageOptions& options);
+int average(const AverageOptions& options);
 /// Runs a batch again that a training run has put aside as not finite.
-int replay(const SpeechReplayOptions& options);
+int replay(const ReplayOptions& options);
 
 }  // namespace rapt::examples

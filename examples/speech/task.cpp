@@ -242,8 +242,8 @@ int train(const SpeechOptions& options) {
   return run_training(training, [&] { return std::make_unique<SpeechTask>(options); });
 }
 
-int replay(const SpeechReplayOptions& options) {
-  return replay(options.batch, options.model, options.threads,
+int replay(const ReplayOptions& options) {
+  return replay(options,
                 [](const std::string& folder, const std::string& file,
                    const std::map<std::string, std::string>& settings) -> Replayed {
                   SpeechModel model = SpeechModel::load(folder, file);

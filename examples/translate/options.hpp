@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "../common/batches.hpp"
+#include "../common/kept.hpp"
+#include "../common/nonfinite.hpp"
 #include "../common/training.hpp"
 
 namespace rapt::examples {
@@ -56,17 +58,6 @@ struct ScoreCommandOptions {
   bool lower = false;
   std::string model, source;  // of perplexity
   std::int64_t batch = 64;
-  int threads = 0;
-};
-
-struct AverageOptions {
-  std::string model, output;
-  std::vector<std::string> checkpoints;  // file names in the folder of the model
-  std::int64_t last = 5;                 // where none are named
-};
-
-struct ReplayOptions {
-  std::string batch, model;
   int threads = 0;
 };
 

@@ -203,7 +203,7 @@ int train(const TranslateOptions& options) {
 }
 
 int replay(const ReplayOptions& options) {
-  return replay(options.batch, options.model, options.threads,
+  return replay(options,
                 [](const std::string& folder, const std::string& file,
                    const std::map<std::string, std::string>& settings) -> Replayed {
                   TranslationModel model = TranslationModel::load(folder, file);
