@@ -41,6 +41,14 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
       ->check(CLI::IsMember({"words", "characters", "sentencepiece"}));
   add("--subwords", o.subwords, "how SentencePiece finds pieces: bpe or unigram")
       ->check(CLI::IsMember({"bpe", "unigram"}));
+  add("--normalization", o.normalization,
+      "SentencePiece: nmt_nfkc brings text to one form first, identity leaves it as it is")
+      ->check(CLI::IsMember({"nmt_nfkc", "identity"}));
+  add("--segmentations", o.segmentations,
+      "unigram: each epoch cuts a sentence anew, in one of its so many likeliest ways (Kudo 2018)")
+      ->check(CLI::Range(1, 1000));
+  add("--segmentation-alpha", o.segmentation_alpha, "0: each is as good, 1: by its likelihood")
+      ->check(not_negative);
   command->add_flag("--joint", o.joint, "one vocabulary for both languages");
   command->add_flag("--lower", o.lower, "lower-case both languages");
   add("--vocab", o.vocab, "most tokens of a vocabulary")->check(CLI::Range(5, 1 << 24));

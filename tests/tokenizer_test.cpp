@@ -1,6 +1,7 @@
 #include "../examples/common/tokenizer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "../examples/common/unicode.hpp"
@@ -89,6 +90,47 @@ TEST_CASE("Pieces of words give plain text back") {
     CHECK(tokenizer.token(Vocabulary::end) == "</s>");
     CHECK(tokenizer.encode("").empty());
   }
+}
+
+TEST_CASE("A unigram model knows several ways to cut a text, the likeliest first") {
+  const Tokenizer tokenizer = Tokenizer::train(text(), pieces(SubwordKind::unigram, true));
+  const std::string line = text()[0];
+  const std::vector<Segmentation> all = tokenizer.segmentations(line, 8, 0.5);
+  REQUIRE(all.size() == 8);
+  CHECK(all[0].pieces == tokenizer.encode(line));
+  double sum = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    CHECK(tokenizer.decode(all[i].pieces) == to_lower(line));
+    if (i > 0) {
+      CHECK(all[i].pieces != all[i - 1].pieces);
+      CHECK(all[i].share <= all[i - 1].share);
+    }
+    sum += all[i].share;
+  }
+  CHECK(sum == Approx(1));
+  // The power flattens: shares are those of twice its size, by their roots.
+  const std::vector<Segmentation> sharp = tokenizer.segmentations(line, 8, 1);
+  CHECK(sharp[3].share / sharp[0].share ==
+        Approx(std::pow(all[3].share / all[0].share, 2)).epsilon(1e-4));
+  for (const Segmentation& one : tokenizer.segmentations(line, 4, 0)) CHECK(one.share == 0.25);
+  CHECK(tokenizer.segmentations("", 4, 1).size() <= 1);
+  // Others know one.
+  const Tokenizer words = Tokenizer::train(Strings{"b a b"}, {});
+  REQUIRE(words.segmentations("a b", 8, 1).size() == 1);
+  CHECK(words.segmentations("a b", 8, 1)[0].pieces == words.encode("a b"));
+  CHECK_THROWS_AS(Tokenizer::train(text(), pieces(SubwordKind::bpe)).segmentations(line, 8, 1),
+                  std::invalid_argument);
+}
+
+TEST_CASE("Text may be left as it is") {
+  Strings lines = text();
+  for (std::string& line : lines) line += " １０ ！";
+  TokenizerOptions options = pieces(SubwordKind::bpe);
+  CHECK(Tokenizer::train(lines, options)
+            .decode(Tokenizer::train(lines, options).encode("Ein １０ ！")) == "Ein 10 !");
+  options.normalise = false;
+  const Tokenizer exact = Tokenizer::train(lines, options);
+  CHECK(exact.decode(exact.encode("Ein １０ ！")) == "Ein １０ ！");
 }
 
 TEST_CASE("Pieces of lower-cased text") {

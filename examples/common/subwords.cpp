@@ -5,6 +5,7 @@
 #include <sentencepiece_trainer.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -48,6 +49,7 @@ Subwords Subwords::train(std::span<const std::string> lines, const SubwordOption
       {"vocab_size", std::to_string(options.size)},
       {"model_type", options.kind == SubwordKind::bpe ? "bpe" : "unigram"},
       {"character_coverage", "1.0"},
+      {"normalization_rule_name", options.normalise ? "nmt_nfkc" : "identity"},
       {"pad_id", std::to_string(Vocabulary::pad)},
       {"unk_id", std::to_string(Vocabulary::unknown)},
       {"bos_id", std::to_string(Vocabulary::begin)},
@@ -102,6 +104,27 @@ std::vector<std::int32_t> Subwords::encode(std::string_view text) const {
   std::vector<int> ids;
   check(state_->processor.Encode(text, &ids), "SentencePiece");
   return ids;
+}
+
+std::vector<Segmentation> Subwords::segmentations(std::string_view text, std::int32_t most,
+                                                  double alpha) const {
+  const sentencepiece::ImmutableNBestSentencePieceText found =
+      state_->processor.NBestEncodeAsImmutableProto(text, most);
+  if (found.nbests_size() == 0 && !encode(text).empty()) {
+    throw std::invalid_argument("only a unigram model has several ways to cut a text");
+  }
+  std::vector<Segmentation> all;
+  double sum = 0;
+  for (const sentencepiece::ImmutableSentencePieceText& one : found.nbests()) {
+    Segmentation& segmentation = all.emplace_back();
+    for (const auto& piece : one.pieces()) {
+      segmentation.pieces.push_back(static_cast<std::int32_t>(piece.id()));
+    }
+    const double less = one.score() - found.nbests(0).score();  // of its logarithm
+    sum += segmentation.share = std::exp(alpha * less);
+  }
+  for (Segmentation& segmentation : all) segmentation.share /= sum;
+  return all;
 }
 
 std::string Subwords::decode(std::span<const std::int32_t> ids) const {

@@ -18,10 +18,19 @@ enum class SubwordKind {
 struct SubwordOptions {
   std::int32_t size = 8000;  // pieces, with the four special tokens
   SubwordKind kind = SubwordKind::bpe;
+  /// Whether text is brought to one form first (SentencePiece's rules "nmt_nfkc": full-width digits
+  /// become ASCII, for one); otherwise what decode() gives has the characters that were read.
+  bool normalise = true;
 };
 
-/// A SentencePiece model (Kudo and Richardson 2018). Text is normalised by its rules "nmt_nfkc";
-/// pieces of text and ids go both ways, blanks included. The special tokens have Vocabulary's ids.
+/// A way to cut a text into pieces, and how likely it is: its share among those found with it.
+struct Segmentation {
+  std::vector<std::int32_t> pieces;
+  double share = 1;
+};
+
+/// A SentencePiece model (Kudo and Richardson 2018). Pieces of text and ids go both ways, blanks
+/// included. The special tokens have Vocabulary's ids.
 class Subwords {
  public:
   /// Throws std::invalid_argument where the text has too few different pieces for the size, or too
@@ -36,6 +45,11 @@ class Subwords {
   /// Throws std::out_of_range.
   std::string piece(std::int32_t id) const;
   std::vector<std::int32_t> encode(std::string_view text) const;
+  /// The `most` likeliest ways to cut a text, likeliest first, of a unigram model; shares are their
+  /// likelihoods to the power `alpha`, normalised (Kudo 2018, section 3.1). A text of nothing has
+  /// none. Throws std::invalid_argument where the model is no unigram model.
+  std::vector<Segmentation> segmentations(std::string_view text, std::int32_t most,
+                                          double alpha) const;
   /// Plain text of the ids up to the first end mark. Throws std::out_of_range.
   std::string decode(std::span<const std::int32_t> ids) const;
 

@@ -24,7 +24,9 @@ Tokenizer Tokenizer::train(std::span<const std::string> lines, const TokenizerOp
   }
   if (options.kind == TokenKind::sentencepiece) {
     return {options.kind, options.lower,
-            Subwords::train(lines, {.size = options.size, .kind = options.subwords})};
+            Subwords::train(
+                lines,
+                {.size = options.size, .kind = options.subwords, .normalise = options.normalise})};
   }
   std::vector<Sentence> sentences;
   for (const std::string& line : lines) sentences.push_back(split(line, options.kind));
@@ -45,6 +47,13 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view line) const {
   const std::string text = lower_ ? to_lower(line) : std::string(line);
   if (const auto* subwords = std::get_if<Subwords>(&tokens_)) return subwords->encode(text);
   return std::get<Vocabulary>(tokens_).encode(split(text, kind_));
+}
+
+std::vector<Segmentation> Tokenizer::segmentations(std::string_view line, std::int32_t most,
+                                                   double alpha) const {
+  const auto* subwords = std::get_if<Subwords>(&tokens_);
+  if (subwords == nullptr) return {{encode(line), 1}};
+  return subwords->segmentations(lower_ ? to_lower(line) : std::string(line), most, alpha);
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {

@@ -21,6 +21,7 @@ struct TokenizerOptions {
   std::int32_t size = 4000;
   std::int64_t min_count = 1;  // of words and characters; rarer ones are unknown
   SubwordKind subwords = SubwordKind::bpe;
+  bool normalise = true;  // SentencePiece: see SubwordOptions
 };
 
 /// Lines of text to token numbers and back. Words are what stands between ASCII blanks; characters
@@ -37,6 +38,9 @@ class Tokenizer {
 
   /// Without begin and end marks. `line` is valid UTF-8.
   std::vector<std::int32_t> encode(std::string_view line) const;
+  /// Several ways to do it, as Subwords::segmentations; words and characters have but one.
+  std::vector<Segmentation> segmentations(std::string_view line, std::int32_t most,
+                                          double alpha) const;
   /// The text of the tokens up to the first end mark.
   std::string decode(std::span<const std::int32_t> ids) const;
   /// The share of the lines' tokens that are unknown, in [0, 1].

@@ -17,6 +17,9 @@ struct TranslateOptions {
   BatchLimits batch;
 
   std::string tokens = "words", subwords = "bpe";
+  std::string normalization = "nmt_nfkc";
+  std::int32_t segmentations = 1;
+  double segmentation_alpha = 0.2;
   bool joint = false, lower = false;
   std::int32_t vocab = 4000;
   std::int64_t min_count = 1;

@@ -67,6 +67,13 @@ double unknown_share(const std::vector<std::vector<std::int32_t>>& sentences) {
 }
 
 TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
+  const bool pieces = o.tokens == "sentencepiece";
+  if (o.segmentations > 1 && !(pieces && o.subwords == "unigram")) {
+    throw Error("--segmentations is for --tokens sentencepiece --subwords unigram");
+  }
+  if (o.normalization != "nmt_nfkc" && !pieces) {
+    throw Error("--normalization is for --tokens sentencepiece");
+  }
   const TokenizerOptions tokens{
       .kind = o.tokens == "words"        ? TokenKind::words
               : o.tokens == "characters" ? TokenKind::characters
@@ -74,7 +81,8 @@ TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
       .lower = o.lower,
       .size = o.vocab,
       .min_count = o.min_count,
-      .subwords = o.subwords == "bpe" ? SubwordKind::bpe : SubwordKind::unigram};
+      .subwords = o.subwords == "bpe" ? SubwordKind::bpe : SubwordKind::unigram,
+      .normalise = o.normalization == "nmt_nfkc"};
   const auto model_of = [&](Tokenizer source, Tokenizer target) {
     const NetOptions options = net_options(o, source.size(), target.size());
     return TranslationModel{options, std::move(source), std::move(target),
@@ -100,6 +108,32 @@ std::string digest_of(const PairSet& pairs) {
     }
   }
   return fmt::format("{:016x}", digest);
+}
+
+/// The ways in which a side's sentences are cut.
+using Cuts = std::vector<std::vector<Segmentation>>;
+
+Cuts cuts_of(const std::vector<std::string>& lines, const Tokenizer& tokens,
+             const TranslateOptions& o) {
+  Cuts cuts;
+  for (const std::string& line : lines) {
+    auto& own =
+        cuts.emplace_back(tokens.segmentations(line, o.segmentations, o.segmentation_alpha));
+    std::erase_if(own, [&](const Segmentation& one) {
+      return std::cmp_greater(one.pieces.size(), o.max_tokens);
+    });
+  }
+  return cuts;
+}
+
+/// One of the ways, by their shares.
+const std::vector<std::int32_t>& drawn(const std::vector<Segmentation>& cuts,
+                                       std::uint64_t random) {
+  double rest = static_cast<double>(random >> 11) * 0x1p-53;
+  for (const Segmentation& one : cuts) {
+    if ((rest -= one.share) < 0) return one.pieces;
+  }
+  return cuts.front().pieces;
 }
 
 Batch as_batch(const PairBatch& pairs) {
@@ -143,6 +177,7 @@ class TranslationTask : public Task {
   TranslateOptions options_;
   std::optional<TranslationModel> model_;
   PairSet pairs_, dev_;
+  Cuts source_cuts_, target_cuts_;  // of the sentences of pairs_, where they have several
   std::vector<std::string> dev_references_;
   std::string digest_;
 };
@@ -156,6 +191,11 @@ TranslationTask::TranslationTask(const TranslateOptions& o) : options_(o) {
   dev_ = numbers(dev, *model_, o, o.dev_source, o.dev_target, dev_skipped);
   dev_references_ = std::move(dev.target);
   digest_ = digest_of(pairs_);
+  if (o.segmentations > 1) {
+    source_cuts_ = cuts_of(corpus.source, model_->source, o);
+    target_cuts_ = cuts_of(corpus.target, model_->target, o);
+    digest_ += fmt::format("-{}-{}", o.segmentations, o.segmentation_alpha);
+  }
   fmt::print(stderr,
              "{} sentence pairs, {} for development; vocabularies {} and {} (unknown {:.2f}% and"
              " {:.2f}%)\n",
@@ -164,12 +204,23 @@ TranslationTask::TranslationTask(const TranslateOptions& o) : options_(o) {
 }
 
 Epoch TranslationTask::epoch(std::int64_t number) {
-  Batches batches = make_batches(pairs_.lengths(), options_.batch, options_.training.seed,
-                                 static_cast<std::uint64_t>(number));
+  const std::uint64_t seed = options_.training.seed, epoch = static_cast<std::uint64_t>(number);
+  std::shared_ptr<const PairSet> pairs(std::shared_ptr<void>(), &pairs_);
+  if (!source_cuts_.empty()) {
+    PairSet cut;
+    for (std::size_t i = 0; i < source_cuts_.size(); ++i) {
+      const std::uint64_t random = hash(hash(seed, epoch), i);
+      cut.source.push_back(drawn(source_cuts_[i], hash(random, 0)));
+      cut.target.push_back(drawn(target_cuts_[i], hash(random, 1)));
+    }
+    pairs = std::make_shared<const PairSet>(std::move(cut));
+  }
+  // By the likeliest cuts in any case: each epoch has as many batches.
+  Batches batches = make_batches(pairs_.lengths(), options_.batch, seed, epoch);
   return {.batches = static_cast<std::int64_t>(batches.sentences.size()),
           .padding = batches.padding,
-          .make = [this, rows = std::move(batches.sentences)](std::int64_t i) {
-            return as_batch(make_batch(pairs_, rows[static_cast<std::size_t>(i)]));
+          .make = [pairs, rows = std::move(batches.sentences)](std::int64_t i) {
+            return as_batch(make_batch(*pairs, rows[static_cast<std::size_t>(i)]));
           }};
 }
 
