@@ -63,6 +63,7 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
       ->check(share);
   add("--mix-speakers", a.mix_speakers, "share of these where each recording may be anyone's")
       ->check(share);
+  add("--mix-single", a.mix_single, "share of these that are one recording alone")->check(share);
   add("--speed", a.speed, "recordings are played up to 1 + this times as fast or slow")
       ->check(CLI::Range(0.0, 1.0));
   add("--level", a.level,

@@ -19,6 +19,7 @@ double from_decibels(double decibels) { return std::pow(10, decibels / 20); }
 enum Draw : std::uint64_t {
   mixed,
   with_others,
+  alone,
   piece,
   gap,
   warped,
@@ -124,7 +125,8 @@ Sound Augmenter::sound(const Utterance& utterance, Key key) const {
     std::vector<std::int64_t> other_gaps;
     const bool one_speaker = key.uniform(with_others) >= options_.mix_speakers;
     const std::vector<std::size_t>& same = by_speaker_.at(utterance.speaker);
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const std::size_t count = key.uniform(alone) < options_.mix_single ? 1 : pieces.size();
+    for (std::size_t i = 0; i < count; ++i) {
       const Key own = key.fold(i);
       const auto drawn = static_cast<std::size_t>(
           own.below(one_speaker ? std::ssize(same) : std::ssize(pieces_), piece));

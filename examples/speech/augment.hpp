@@ -14,6 +14,8 @@ struct AugmentOptions {
   /// The share of utterances that are put together anew, from recordings of the list drawn at
   /// random, and the share of these where each recording may be of another speaker.
   double mix = 0.8, mix_speakers = 0.5;
+  /// The share of those put together anew that are one recording alone.
+  double mix_single = 0;
   /// Recordings are played 1 / (1 + speed) .. 1 + speed times as fast; two thirds of that (of its
   /// logarithm) are an utterance's, the rest each recording's own.
   double speed = 0.2;
