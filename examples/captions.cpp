@@ -35,9 +35,15 @@ void add_augmentation(CLI::App* command, Augmentation& a) {
   add("--rotate", a.rotate, "turn pictures by up to so many degrees")->check(not_negative);
   add("--scale", a.scale, "scale both sides by up to this share")->check(share);
   add("--shift", a.shift, "move pictures by up to this share of their sides")->check(share);
+  add("--shear", a.shear, "shear pictures by up to this share")->check(share);
+  add("--bend", a.bend, "bend pictures: places move by up to this share of the sides")
+      ->check(share);
   add("--contrast", a.contrast, "change contrast by up to this share")->check(share);
   add("--brightness", a.brightness, "change brightness by up to this share")->check(share);
   add("--colour", a.colour, "change red, green and blue by up to this share")->check(share);
+  add("--erase", a.erase, "paint over rectangles whose sides are up to this share of a picture's")
+      ->check(share);
+  add("--erase-count", a.erase_count, "so many of them")->check(not_negative);
 }
 
 CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
@@ -53,6 +59,8 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
   command->add_flag("--skip-bad", o.skip_bad,
                     "leave out and count what is wrong in a list or a"
                     " picture, instead of stopping");
+  add("--box-size", o.box_size, "pixels that the sides of the list's objects have")
+      ->check(positive);
   command->add_flag("--lower", o.lower, "lower-case captions");
   command->add_flag("--strip-punctuation", o.strip_punctuation, "leave out ASCII punctuation");
   add("--vocab", o.vocab, "most words")->check(CLI::Range(5, 1 << 24));
@@ -82,6 +90,12 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
   add("--word-dropout", o.word_dropout, "share of the words read that become <unk>")->check(share);
   add("--label-smoothing", o.label_smoothing, "what the target gives to all words evenly")
       ->check(share);
+  add("--words-loss", o.words_loss,
+      "weight of a second loss: the encoder says alone which words a picture's captions have")
+      ->check(not_negative);
+  add("--guide", o.guide,
+      "weight of a third: words look at the boxes that the list gives them (Liu et al. 2017)")
+      ->check(not_negative);
   add_training_options(command, o.training, {"bleu-4", "cider-d", "exact"});
   return command;
 }

@@ -6,6 +6,7 @@
 #include <rapt/models/image_encoder.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/norm.hpp>
+#include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 
 namespace rapt {
@@ -64,6 +65,7 @@ ImageEncoder::ImageEncoder(const ImageEncoderOptions& o, Key key)
     grid_x = (grid_x + 1) / 2;
   }
   project = Linear(channels, o.memory, key.fold(1));
+  if (o.words > 0) words.emplace(o.memory, o.words, key.fold(4));
   rows = Parameter(normal(key.fold(2), {grid_y, 1, o.memory}, 0, 0.5));
   columns = Parameter(normal(key.fold(3), {1, grid_x, o.memory}, 0, 0.5));
 }
@@ -82,6 +84,12 @@ Var ImageEncoder::operator()(const Arg& images) const {
   const Var places = project(permute(x, {0, 2, 3, 1}));            // [B, H', W', M]
   const Var grid = norm(places + as_var(rows) + as_var(columns));  // [B, H', W', M]
   return dropout(reshape(grid, {x.size(0), grid_height() * grid_width(), norm.weight.shape()[0]}));
+}
+
+Var ImageEncoder::words_of(const Arg& memory) const {
+  const Scope scope(*this, memory.where);
+  if (!words) throw Error("ImageEncoder: has no head for words, see ImageEncoderOptions::words");
+  return (*words)(mean(memory, {1}));
 }
 
 }  // namespace rapt

@@ -1,6 +1,7 @@
 // From a picture to a grid of vectors, which a decoder looks at.
 #pragma once
 
+#include <optional>
 #include <rapt/models/convolution.hpp>
 #include <rapt/models/linear.hpp>
 #include <vector>
@@ -68,6 +69,7 @@ struct ImageEncoderOptions {
   int64_t groups = 8;    // of channels that are normalised together
   int64_t memory = 256;  // width of the vectors
   double dropout = 0;    // of the vectors
+  int64_t words = 0;     // of ImageEncoder::words; 0: none
 };
 
 /// A small residual network, trained from scratch, and for each place of its last plane a vector:
@@ -87,6 +89,9 @@ struct ImageEncoder {
   Parameter rows;     // [H', 1, M]
   Parameter columns;  // [1, W', M]
   LayerNorm norm;
+  /// A head that says of words whether a picture's captions have them: what an encoder trained from
+  /// scratch learns to see with (after Fang et al. 2015, section 3).
+  std::optional<Linear> words;
   Dropout dropout;
   int64_t height = 0, width = 0;
 
@@ -99,12 +104,16 @@ struct ImageEncoder {
   /// images [B, 3, height, width] -> [B, H' W', M], the grid's rows one after the other. Throws
   /// Error for another shape.
   Var operator()(const Arg& images) const;
+  /// What that gave, [B, S, M] -> [B, words]: logits, of the mean over the places. Throws Error
+  /// without the head.
+  Var words_of(const Arg& memory) const;
   void visit(auto&& f) {
     f("stages", stages);
     f("project", project);
     f("rows", rows);
     f("columns", columns);
     f("norm", norm);
+    f("words", words);
   }
 };
 

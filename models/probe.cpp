@@ -66,6 +66,10 @@ Tensor AttentionProbe::weights(const std::string& layer, size_t call) {
   return look.weights.value();
 }
 
+const Var& AttentionProbe::recorded(const std::string& layer, size_t call) const {
+  return find(layer, call).weights;
+}
+
 Tensor AttentionProbe::mean_weights(const std::string& layer, size_t call) {
   const Look& look = find(layer, call);
   compute(look);

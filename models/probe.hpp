@@ -35,6 +35,8 @@ class AttentionProbe {
   /// A decoder that goes step by step makes a call a step. Throws Error for a layer or call that
   /// was not seen.
   Tensor weights(const std::string& layer, size_t call = 0);
+  /// The same as it was recorded, to go on recording with: gradients pass through it.
+  const Var& recorded(const std::string& layer, size_t call = 0) const;
   /// The mean over the heads, [B, Tq, Tk].
   Tensor mean_weights(const std::string& layer, size_t call = 0);
   /// How widely each query looks, [B, H, Tq]: -sum w log w in natural logarithms, 0 for a query

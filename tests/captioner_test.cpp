@@ -1,5 +1,6 @@
 // Models that write about pictures: their parts, their gradients, and steps against all tokens at
 // once.
+#include <algorithm>
 #include <cmath>
 #include <rapt/models/captioner.hpp>
 #include <rapt/rapt.hpp>
@@ -200,6 +201,42 @@ TEST_CASE("what each word looks at adds up to one over the grid") {
     CHECK(sum == Approx(1));
   }
   CHECK(probe.weights("attention", 2).shape() == Shape{2, 6});
+}
+
+TEST_CASE("what words look at can be learned from, through the probe") {
+  // A loss of the weights alone, which is no output of the model.
+  const auto check = [](auto model, const std::string& layer) {
+    const Tensor images = pictures(2).to(DType::float64), in = tokens(2, 2);
+    const Tensor wanted = uniform(Key{8}, {2, 6}, 0, 1).to(DType::float64);
+    check_model_gradient(
+        parameters(model),
+        [&] {
+          const AttentionProbe probe;
+          const auto encoded = model.encode(images);
+          const Var logits = model.decode(encoded, in);
+          const Var& looks = probe.recorded(layer);
+          const Var last = looks.rank() == 2 ? looks : select(mean(looks, 1), 1, 1);  // [B, S]
+          return sum(last * wanted) + 0.1 * cross_entropy(logits, in);
+        },
+        7);
+  };
+  check(small_gru(), "attention");
+  check(small_transformer(), "decoder/1/cross_attention");
+}
+
+TEST_CASE("an encoder's head for words") {
+  ImageEncoderOptions options = small_image;
+  options.words = 5;
+  ImageEncoder encoder(options, Key{1});
+  const Tape tape;
+  const Var memory = encoder(pictures(2));
+  const Var seen = encoder.words_of(memory);
+  REQUIRE(seen.shape() == Shape{2, 5});
+  same(seen.value(), linear(mean(memory, {1}), encoder.words->weight, encoder.words->bias).value());
+  const auto all = parameters(encoder);
+  CHECK(std::any_of(all.begin(), all.end(),
+                    [](const Parameter& p) { return p.name() == "words/weight"; }));
+  CHECK_THROWS_WITH(ImageEncoder(small_image, Key{1}).words_of(memory), Contains("no head"));
 }
 
 TEST_CASE("a shut gate leaves the first state alone of the picture") {

@@ -35,6 +35,7 @@ printf '3\n' >>dirty.tsv
 common="--size 8 --channels 8 16 --blocks 0 0 --groups 2 --grid-dropout 0 --dropout 0 --label-smoothing 0 --lr 0.01 --warmup 5 --batch 3 --epochs 50"
 gru="--arch gru --memory 16 --embed 8 --hidden 24 --readout 0"
 transformer="--arch transformer --layers 1 --width 16 --heads 2 --feed-forward 32"
+guided="--guide 1 --words-loss 0.2 --bend 0.01 --shear 0.02 --erase 0.1"
 expect "dirty.tsv:11: " "$captions" train --train dirty.tsv --dev train.tsv --images pictures.u8.gz --model x $common $gru
 for arch in gru transformer; do
   "$captions" train --train dirty.tsv --dev train.tsv --images pictures.u8.gz --model $arch --skip-bad \
@@ -60,6 +61,17 @@ done
 "$captions" decode --model mean transformer --images pictures.u8 --list train.tsv >both.tsv \
   2>/dev/null || fail "an ensemble"
 [ "$(wc -l <both.tsv)" = 9 ] || fail "not nine captions"
+
+# Guided, words look into their boxes.
+"$captions" train --train train.tsv --dev train.tsv --images pictures.u8 --model guided \
+  --best-by exact $common $transformer $guided --box-size 4 2>train.log || { cat train.log >&2; fail "guided"; }
+"$captions" decode --model guided --images pictures.u8 --list train.tsv --attention looks >out.tsv \
+  2>/dev/null
+score=$("$captions" score --reference train.tsv --attention looks --box-size 4 <out.tsv)
+grep -q "in the box = 100.00% of 3. words" <<<"$score" || fail "looks are not guided: $score"
+cut -f 1,2 train.tsv >plain.tsv
+expect "plain.tsv: does not say where objects are" "$captions" train --train plain.tsv \
+  --dev train.tsv --images pictures.u8 --model y $common $transformer --guide 1
 
 # The same training again gives the same model, on one thread too.
 "$captions" train --train dirty.tsv --dev train.tsv --images pictures.u8 --model again --skip-bad \

@@ -1,6 +1,7 @@
 // Pictures made ready for a model: sizes, variants, numbers.
 #include "../examples/common/image_changes.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -131,4 +132,88 @@ TEST_CASE("light and colour") {
   const Bytes tinted = augmented(image, {.colour = 0.3}, 1).image.pixels;
   CHECK((tinted[0] != tinted[1] || tinted[1] != tinted[2]));
   CHECK(tinted[0] == tinted[3]);
+}
+
+TEST_CASE("every new place is where its origin says") {
+  // A picture whose shades are its coordinates.
+  Bytes rows, columns;
+  for (int y = 0; y < 32; ++y) {
+    for (int x = 0; x < 32; ++x) {
+      rows.push_back(static_cast<std::uint8_t>(8 * y));
+      columns.push_back(static_cast<std::uint8_t>(8 * x));
+    }
+  }
+  const Augmentation how{
+      .flip = true, .rotate = 25, .scale = 0.3, .shift = 0.1, .shear = 0.3, .bend = 0};
+  double most_shear = 0;
+  for (std::uint64_t n = 0; n < 30; ++n) {
+    const Augmented by_row = augmented(grey(32, 32, rows), how, n),
+                    by_column = augmented(grey(32, 32, columns), how, n);
+    for (std::int64_t y = 10; y < 22; y += 3) {
+      for (std::int64_t x = 10; x < 22; x += 3) {
+        const auto [v, u] = by_row.origin(static_cast<double>(y), static_cast<double>(x));
+        if (v < 1 || v > 30 || u < 1 || u > 30) continue;
+        CHECK(by_row.image.at(y, x)[0] == Approx(8 * v).margin(0.6));
+        CHECK(by_column.image.at(y, x)[0] == Approx(8 * u).margin(0.6));
+      }
+    }
+    // A shear alone moves rows against each other.
+    const Origin sheared = augmented(grey(32, 32, rows), {.shear = 0.3}, n).origin;
+    CHECK(sheared.yy == 1);
+    CHECK(sheared.xx == 1);
+    most_shear = std::max(most_shear, std::abs(sheared.xy));
+  }
+  CHECK(most_shear <= 0.3);
+  CHECK(most_shear > 0.25);
+}
+
+TEST_CASE("bending moves places by so much at most, neighbours together") {
+  Bytes ramp;
+  for (int i = 0; i < 64 * 64; ++i) ramp.push_back(static_cast<std::uint8_t>(2 * (i % 64)));
+  double most = 0;
+  bool differs = false;
+  for (std::uint64_t n = 0; n < 20; ++n) {
+    const Bytes bent = shades(augmented(grey(64, 64, ramp), {.bend = 0.05}, n).image);
+    for (std::size_t y = 5; y < 59; ++y) {
+      for (std::size_t x = 5; x < 58; ++x) {
+        const double by = (bent[64 * y + x] - ramp[x]) / 2.0;
+        most = std::max(most, std::abs(by));
+        // Steps between neighbours: one, and the bend's slope, 2 x 3.2 pixels in 16 at most.
+        CHECK(std::abs(bent[64 * y + x + 1] - bent[64 * y + x] - 2) <= 2 * 0.4 + 1);
+        differs = differs || std::abs(bent[64 * y + x] - bent[64 * 30 + x]) > 2;
+      }
+    }
+  }
+  CHECK(most < 0.05 * 64 + 0.5);
+  CHECK(most > 2);
+  CHECK(differs);
+}
+
+TEST_CASE("rectangles are painted over in the mean colour") {
+  Bytes checks;
+  for (int i = 0; i < 40 * 20; ++i) checks.push_back(i % 2 == 0 ? 0 : 200);
+  const Image image = grey(40, 20, checks);
+  std::int64_t widest = 0, tallest = 0;
+  for (std::uint64_t n = 0; n < 200; ++n) {
+    const Image erased = augmented(image, {.erase_count = 1, .erase = 0.5}, n).image;
+    std::int64_t top = 40, bottom = -1, left = 20, right = -1, painted = 0;
+    for (std::int64_t y = 0; y < 40; ++y) {
+      for (std::int64_t x = 0; x < 20; ++x) {
+        if (erased.at(y, x)[0] == image.at(y, x)[0]) continue;
+        REQUIRE(erased.at(y, x)[0] == 100);
+        ++painted;
+        top = std::min(top, y), bottom = std::max(bottom, y);
+        left = std::min(left, x), right = std::max(right, x);
+      }
+    }
+    if (painted == 0) continue;
+    CHECK(painted == (bottom - top + 1) * (right - left + 1));
+    tallest = std::max(tallest, bottom - top + 1);
+    widest = std::max(widest, right - left + 1);
+  }
+  CHECK(tallest <= 20);
+  CHECK(tallest > 17);
+  CHECK(widest <= 10);
+  CHECK(widest > 8);
+  CHECK(augmented(image, {.erase_count = 0, .erase = 0.5}, 1).image.pixels == image.pixels);
 }

@@ -16,6 +16,7 @@ struct CaptionOptions {
   std::string train, dev, images, dev_images;  // the last one empty: as images
   std::string size = "96", raw_size;           // HEIGHTxWIDTH, or one number; the last one empty
   bool skip_bad = false;
+  std::int64_t box_size = 28;
 
   bool lower = false, strip_punctuation = false;
   std::int32_t vocab = 10000;
@@ -33,7 +34,7 @@ struct CaptionOptions {
   std::int64_t captions = 0;  // of each, a step; 0: all
   Augmentation augmentation;
   double dropout = 0.3, grid_dropout = 0.1, word_dropout = 0;
-  double label_smoothing = 0.1;
+  double label_smoothing = 0.1, words_loss = 0, guide = 0;
   TrainingOptions training;
 };
 

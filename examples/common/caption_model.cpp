@@ -8,7 +8,8 @@
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tape.hpp>
-#include <rapt/models/probe.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
 
 #include "image_changes.hpp"
 #include "metadata.hpp"
@@ -102,6 +103,21 @@ std::vector<CaptionIds> search_captions(std::span<const CaptionNet> nets,
   return captions;
 }
 
+Var looks_of(const AttentionProbe& probe) {
+  std::string last;
+  for (const std::string& layer : probe.layers()) {
+    if (layer.find("self_attention") == layer.npos) last = layer;
+  }
+  const std::size_t calls = probe.calls(last);
+  if (const Var& all = probe.recorded(last); all.rank() == 4) return mean(all, 1);
+  // A call a step, each [B, S] or [B, K, S].
+  std::vector<Var> steps;
+  for (std::size_t call = 0; call < calls; ++call) steps.push_back(probe.recorded(last, call));
+  const Var all = stack(steps, steps[0].rank() - 1);
+  return all.rank() == 3 ? all
+                         : reshape(all, {all.size(0), all.size(1) * all.size(2), all.size(3)});
+}
+
 std::vector<std::vector<float>> looked_at(const CaptionNet& net, std::span<const Image> images,
                                           std::span<const CaptionIds> captions,
                                           std::int64_t batch_size) {
@@ -112,30 +128,16 @@ std::vector<std::vector<float>> looked_at(const CaptionNet& net, std::span<const
     std::vector<std::vector<CaptionIds>> one_each;
     for (const CaptionIds& caption : captions.subspan(first, count)) one_each.push_back({caption});
     const CaptionRows rows = caption_rows(one_each);
-    const auto steps = static_cast<std::size_t>(rows.in.shape()[1]);
-    std::vector<float> sum(count * steps * places);  // [B, T, S]
     const Tape tape;
-    AttentionProbe probe;
+    const AttentionProbe probe;
     std::visit([&](const auto& m) { m(images_tensor(images.subspan(first, count)), rows.in); },
                net);
-    float layers = 0;
-    for (const std::string& layer : probe.layers()) {
-      if (layer.find("self_attention") != layer.npos) continue;
-      ++layers;
-      const std::size_t calls = probe.calls(layer);  // of all steps, or one a step
-      for (std::size_t call = 0; call < calls; ++call) {
-        const std::vector<float> part = probe.mean_weights(layer, call).to_vector<float>();
-        const std::size_t wide = calls == 1 ? steps * places : places;
-        for (std::size_t i = 0; i < part.size(); ++i) {
-          sum[i / wide * steps * places + call * places + i % wide] += part[i];
-        }
-      }
-    }
+    const std::vector<float> all = looks_of(probe).value().to_vector<float>();  // [B, T, S]
+    const std::size_t each = all.size() / count;
     for (std::size_t i = 0; i < count; ++i) {
-      const auto begin = sum.begin() + static_cast<std::ptrdiff_t>(i * steps * places);
-      std::vector<float>& own = looks.emplace_back(
-          begin, begin + static_cast<std::ptrdiff_t>(captions[first + i].size() * places));
-      for (float& weight : own) weight /= layers;
+      const auto begin = all.begin() + static_cast<std::ptrdiff_t>(i * each);
+      looks.emplace_back(begin,
+                         begin + static_cast<std::ptrdiff_t>(captions[first + i].size() * places));
     }
   });
   return looks;
@@ -149,11 +151,10 @@ constexpr const char *gru_kind = "rapt GruCaptioner 1",
                      *transformer_kind = "rapt TransformerCaptioner 1";
 
 Metadata describe(const ImageEncoderOptions& o) {
-  Metadata entries{{"height", std::to_string(o.height)},
-                   {"width", std::to_string(o.width)},
-                   {"groups", std::to_string(o.groups)},
-                   {"memory", std::to_string(o.memory)},
-                   {"stages", std::to_string(o.stages.size())}};
+  Metadata entries{
+      {"height", std::to_string(o.height)}, {"width", std::to_string(o.width)},
+      {"groups", std::to_string(o.groups)}, {"memory", std::to_string(o.memory)},
+      {"words", std::to_string(o.words)},   {"stages", std::to_string(o.stages.size())}};
   for (std::size_t i = 0; i < o.stages.size(); ++i) {
     entries[fmt::format("channels_{}", i)] = std::to_string(o.stages[i].channels);
     entries[fmt::format("blocks_{}", i)] = std::to_string(o.stages[i].blocks);
@@ -166,7 +167,8 @@ ImageEncoderOptions image_options_from(const MetadataReader& r) {
                         .width = r.number("width"),
                         .stages = {},
                         .groups = r.number("groups"),
-                        .memory = r.number("memory")};
+                        .memory = r.number("memory"),
+                        .words = r.number("words")};
   for (std::int64_t i = 0; i < r.number("stages"); ++i) {
     o.stages.push_back(
         {r.number(fmt::format("channels_{}", i)), r.number(fmt::format("blocks_{}", i))});

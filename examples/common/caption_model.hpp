@@ -3,6 +3,7 @@
 
 #include <rapt/models/beam_search.hpp>
 #include <rapt/models/captioner.hpp>
+#include <rapt/models/probe.hpp>
 #include <variant>
 
 #include "caption_scores.hpp"
@@ -40,8 +41,12 @@ std::vector<CaptionIds> search_captions(std::span<const CaptionNet> nets,
                                         std::span<const Image> images, std::int64_t batch_size,
                                         const BeamOptions& options);
 
-/// What each word of captions looked at, [words, H' W'] for each picture: how much of each place.
-/// Heads and layers of a Transformer are averaged.
+/// What a decoder that `probe` saw looked at, with gradients: [B, K T, S] for K captions of T words
+/// each. Of a Transformer's last layer, the mean of its heads.
+Var looks_of(const AttentionProbe& probe);
+
+/// What each word of captions looked at, [words, H' W'] for each picture: how much of each place,
+/// as looks_of() has it.
 std::vector<std::vector<float>> looked_at(const CaptionNet& net, std::span<const Image> images,
                                           std::span<const CaptionIds> captions,
                                           std::int64_t batch_size);

@@ -110,35 +110,114 @@ Image resized(const Image& image, std::int64_t height, std::int64_t width) {
   return out;
 }
 
-Augmented augmented(const Image& image, const Augmentation& how, std::uint64_t random) {
-  Augmented out{image, how.flip && draw(random, 0) < 0};
+namespace {
+
+/// How far each place of a bent picture moves, in shares of the sides.
+class Bend {
+ public:
+  Bend(double most, std::uint64_t random) {
+    for (std::size_t i = 0; i < moves_.size(); ++i) moves_[i] = most * draw(random, i);
+  }
+
+  /// y and x within [0, 1].
+  std::array<double, 2> operator()(double y, double x) const {
+    const auto row = std::min(static_cast<std::size_t>(y * cells), cells - 1),
+               column = std::min(static_cast<std::size_t>(x * cells), cells - 1);
+    const double fy = y * cells - static_cast<double>(row),
+                 fx = x * cells - static_cast<double>(column);
+    std::array<double, 2> move{};
+    for (std::size_t axis = 0; axis < 2; ++axis) {
+      const auto at = [&](std::size_t r, std::size_t c) {
+        return moves_[((row + r) * (cells + 1) + column + c) * 2 + axis];
+      };
+      move[axis] = (at(0, 0) * (1 - fx) + at(0, 1) * fx) * (1 - fy) +
+                   (at(1, 0) * (1 - fx) + at(1, 1) * fx) * fy;
+    }
+    return move;
+  }
+
+ private:
+  static constexpr std::size_t cells = 4;
+  std::array<double, (cells + 1) * (cells + 1) * 2> moves_{};
+};
+
+Origin origin_of(const Image& image, const Augmentation& how, bool flipped, std::uint64_t random) {
   const double angle = draw(random, 1) * how.rotate * std::numbers::pi / 180;
   const double sy = 1 + draw(random, 2) * how.scale, sx = 1 + draw(random, 3) * how.scale;
   const double cy = static_cast<double>(image.height - 1) / 2,
                cx = static_cast<double>(image.width - 1) / 2;
   const double dy = draw(random, 4) * how.shift * static_cast<double>(image.height),
                dx = draw(random, 5) * how.shift * static_cast<double>(image.width);
-  const double sine = std::sin(angle), cosine = std::cos(angle);
-  const bool moved = how.rotate != 0 || how.scale != 0 || how.shift != 0;
-  if (moved || out.flipped) {
-    out.image = warped(image, [&](double y, double x) {
-      const double v = (y - cy) / sy, u = (x - cx) / sx * (out.flipped ? -1 : 1);
-      return std::array{cy + v * cosine - u * sine + dy, cx + v * sine + u * cosine + dx};
-    });
+  const double ky = draw(random, 11) * how.shear, kx = draw(random, 12) * how.shear;
+  const double sine = std::sin(angle), cosine = std::cos(angle), mirror = flipped ? -1 : 1;
+  // (v, u) = ((y - cy) / sy + ky (x - cx), mirror (x - cx) / sx + kx (y - cy)), then turned.
+  const double vy = 1 / sy, vx = ky, uy = kx, ux = mirror / sx;
+  Origin o{.yy = vy * cosine - uy * sine,
+           .yx = vx * cosine - ux * sine,
+           .xy = vy * sine + uy * cosine,
+           .xx = vx * sine + ux * cosine};
+  o.y0 = cy + dy - o.yy * cy - o.yx * cx;
+  o.x0 = cx + dx - o.xy * cy - o.xx * cx;
+  return o;
+}
+
+void erase(Image& image, const Augmentation& how, std::uint64_t random) {
+  std::array<double, 3> mean{};
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) mean[i % 3] += image.pixels[i];
+  for (double& value : mean) value /= static_cast<double>(image.pixels.size()) / 3;
+  const auto length = [&](std::uint64_t n, std::int64_t side) {
+    return std::llround((draw(random, n) + 1) / 2 * how.erase * static_cast<double>(side));
+  };
+  const auto first = [&](std::uint64_t n, std::int64_t side, std::int64_t part) {
+    return std::llround((draw(random, n) + 1) / 2 * static_cast<double>(side - part));
+  };
+  for (std::int64_t i = 0; i < how.erase_count; ++i) {
+    const std::uint64_t n = 4 * static_cast<std::uint64_t>(i);
+    const std::int64_t height = length(n, image.height), width = length(n + 1, image.width),
+                       y0 = first(n + 2, image.height, height),
+                       x0 = first(n + 3, image.width, width);
+    for (std::int64_t y = y0; y < y0 + height; ++y) {
+      std::uint8_t* to = image.pixels.data() + 3 * (y * image.width + x0);
+      for (std::int64_t x = 0; x < 3 * width; ++x) *to++ = byte_of(mean[x % 3]);
+    }
   }
-  if (how.brightness == 0 && how.contrast == 0 && how.colour == 0) return out;
+}
+
+void recolour(Image& image, const Augmentation& how, std::uint64_t random) {
   std::array<double, 3> factor{};
   for (std::uint64_t c = 0; c < 3; ++c) {
     factor[c] = (1 + draw(random, 6) * how.brightness) * (1 + draw(random, 8 + c) * how.colour);
   }
   double mean = 0;
-  for (const std::uint8_t value : out.image.pixels) mean += value;
-  mean /= static_cast<double>(out.image.pixels.size());
+  for (const std::uint8_t value : image.pixels) mean += value;
+  mean /= static_cast<double>(image.pixels.size());
   const double contrast = 1 + draw(random, 7) * how.contrast;
-  for (std::size_t i = 0; i < out.image.pixels.size(); ++i) {
-    std::uint8_t& value = out.image.pixels[i];
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) {
+    std::uint8_t& value = image.pixels[i];
     value = byte_of((mean + (value - mean) * contrast) * factor[i % 3]);
   }
+}
+
+}  // namespace
+
+Augmented augmented(const Image& image, const Augmentation& how, std::uint64_t random) {
+  Augmented out{image, how.flip && draw(random, 0) < 0, {}};
+  const bool moved = how.rotate != 0 || how.scale != 0 || how.shift != 0 || how.shear != 0;
+  if (moved || out.flipped) out.origin = origin_of(image, how, out.flipped, random);
+  if (how.bend != 0) {
+    const Bend bend(how.bend, hash(random, 13));
+    const auto H = static_cast<double>(image.height), W = static_cast<double>(image.width);
+    out.image = warped(image, [&](double y, double x) {
+      const auto [dy, dx] = bend(y / H, x / W);
+      return out.origin(y + dy * H, x + dx * W);
+    });
+  } else if (moved || out.flipped) {
+    out.image = warped(image, out.origin);
+  }
+  if (how.brightness != 0 || how.contrast != 0 || how.colour != 0) {
+    recolour(out.image, how, random);
+  }
+  if (how.erase != 0) erase(out.image, how, hash(random, 14));
   return out;
 }
 
