@@ -33,7 +33,8 @@ void add_augmentation(CLI::App* command, Augmentation& a) {
   command->add_flag("--flip", a.flip,
                     "flip one picture in two, with the words left and right of its captions");
   add("--rotate", a.rotate, "turn pictures by up to so many degrees")->check(not_negative);
-  add("--scale", a.scale, "scale both sides by up to this share")->check(share);
+  add("--zoom", a.zoom, "scale pictures by up to this share")->check(share);
+  add("--scale", a.scale, "scale each side for itself by up to this share")->check(share);
   add("--shift", a.shift, "move pictures by up to this share of their sides")->check(share);
   add("--shear", a.shear, "shear pictures by up to this share")->check(share);
   add("--bend", a.bend, "bend pictures: places move by up to this share of the sides")

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # The captions program from end to end, with bad input of every kind. $1: the program.
+# With RAPT_CAPTIONS naming a folder that holds the sets fashion_scenes and flickr8k, it is trained
+# on these for a moment too.
 set -euo pipefail
 captions=$1
+data=${RAPT_CAPTIONS:-}
+[ -z "$data" ] || data=$(realpath "$data")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -107,5 +111,31 @@ expect "missing.tsv" "$captions" decode --model gru --images pictures.u8 --list 
 expect "nowhere" "$captions" decode --model nowhere --images pictures.u8 --list train.tsv
 expect "--channels says 2 stages, --blocks 1" "$captions" train --train train.tsv --dev train.tsv \
   --images pictures.u8 --model y --size 8 --channels 4 4 --blocks 0 --groups 2
+
+# Real pictures.
+if [ -z "$data" ]; then
+  echo "captions_test: RAPT_CAPTIONS names no folder: the part on real pictures was left out"
+else
+  small="--channels 8 16 32 --blocks 0 0 0 --epochs 1 --batch 16"
+  scenes=$data/fashion_scenes
+  head -200 "$scenes/train.tsv" >scenes.tsv
+  head -20 "$scenes/dev.tsv" >scenes_dev.tsv
+  "$captions" train --train scenes.tsv --dev scenes_dev.tsv --images "$scenes/train.u8.gz" \
+    --dev-images "$scenes/dev.u8.gz" --size 64 --guide 0.3 --model scenes $small $transformer \
+    2>log || { cat log >&2; fail "training on scenes failed"; }
+  "$captions" decode --model scenes --images "$scenes/dev.u8.gz" --list scenes_dev.tsv \
+    --attention looks >out.tsv
+  "$captions" score --reference scenes_dev.tsv --attention looks <out.tsv | grep "in the box" ||
+    fail "scoring scenes failed"
+  photos=$data/flickr8k
+  head -500 "$photos/train.tsv" >photos.tsv
+  head -50 "$photos/dev.tsv" >photos_dev.tsv
+  "$captions" train --train photos.tsv --dev photos_dev.tsv --images "$photos/images" --size 48 \
+    --lower --strip-punctuation --min-count 2 --captions 2 --words-loss 0.2 --flip --model photos_model \
+    $small $gru 2>log || { cat log >&2; fail "training on photos failed"; }
+  "$captions" decode --model photos_model --images "$photos/images" --list photos_dev.tsv >out.tsv
+  "$captions" score --reference photos_dev.tsv --lower --strip-punctuation <out.tsv |
+    grep "captions = 10, references = 50" || fail "scoring photos failed"
+fi
 
 echo "captions_test: passed"

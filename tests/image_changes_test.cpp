@@ -57,7 +57,17 @@ TEST_CASE("numbers of a picture: channel by channel, within [-1, 1]") {
 TEST_CASE("variants are drawn from their number, and are none by default") {
   const Image image = grey(2, 3, {10, 20, 30, 40, 50, 60});
   CHECK(augmented(image, {}, 5).image.pixels == image.pixels);
-  const Augmentation all{true, 20, 0.2, 0.2, 0.3, 0.3, 0.3};
+  const Augmentation all{.flip = true,
+                         .rotate = 20,
+                         .zoom = 0.1,
+                         .scale = 0.2,
+                         .shift = 0.2,
+                         .shear = 0.1,
+                         .bend = 0.1,
+                         .contrast = 0.3,
+                         .brightness = 0.3,
+                         .colour = 0.3,
+                         .erase = 0.2};
   CHECK(augmented(image, all, 5).image.pixels == augmented(image, all, 5).image.pixels);
   CHECK(augmented(image, all, 5).image.pixels != augmented(image, all, 6).image.pixels);
 }
@@ -157,6 +167,11 @@ TEST_CASE("every new place is where its origin says") {
         CHECK(by_column.image.at(y, x)[0] == Approx(8 * u).margin(0.6));
       }
     }
+    // A zoom alone is the same both ways.
+    const Origin zoomed = augmented(grey(32, 32, rows), {.zoom = 0.3}, n).origin;
+    CHECK(zoomed.yy == zoomed.xx);
+    CHECK(std::abs(1 / zoomed.yy - 1) <= 0.3);
+    CHECK(zoomed.yy != 1);
     // A shear alone moves rows against each other.
     const Origin sheared = augmented(grey(32, 32, rows), {.shear = 0.3}, n).origin;
     CHECK(sheared.yy == 1);

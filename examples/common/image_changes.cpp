@@ -143,7 +143,9 @@ class Bend {
 
 Origin origin_of(const Image& image, const Augmentation& how, bool flipped, std::uint64_t random) {
   const double angle = draw(random, 1) * how.rotate * std::numbers::pi / 180;
-  const double sy = 1 + draw(random, 2) * how.scale, sx = 1 + draw(random, 3) * how.scale;
+  const double zoom = 1 + draw(random, 13) * how.zoom;
+  const double sy = zoom * (1 + draw(random, 2) * how.scale),
+               sx = zoom * (1 + draw(random, 3) * how.scale);
   const double cy = static_cast<double>(image.height - 1) / 2,
                cx = static_cast<double>(image.width - 1) / 2;
   const double dy = draw(random, 4) * how.shift * static_cast<double>(image.height),
@@ -202,10 +204,11 @@ void recolour(Image& image, const Augmentation& how, std::uint64_t random) {
 
 Augmented augmented(const Image& image, const Augmentation& how, std::uint64_t random) {
   Augmented out{image, how.flip && draw(random, 0) < 0, {}};
-  const bool moved = how.rotate != 0 || how.scale != 0 || how.shift != 0 || how.shear != 0;
+  const bool moved =
+      how.rotate != 0 || how.zoom != 0 || how.scale != 0 || how.shift != 0 || how.shear != 0;
   if (moved || out.flipped) out.origin = origin_of(image, how, out.flipped, random);
   if (how.bend != 0) {
-    const Bend bend(how.bend, hash(random, 13));
+    const Bend bend(how.bend, hash(random, 14));
     const auto H = static_cast<double>(image.height), W = static_cast<double>(image.width);
     out.image = warped(image, [&](double y, double x) {
       const auto [dy, dx] = bend(y / H, x / W);
@@ -217,7 +220,7 @@ Augmented augmented(const Image& image, const Augmentation& how, std::uint64_t r
   if (how.brightness != 0 || how.contrast != 0 || how.colour != 0) {
     recolour(out.image, how, random);
   }
-  if (how.erase != 0) erase(out.image, how, hash(random, 14));
+  if (how.erase != 0) erase(out.image, how, hash(random, 15));
   return out;
 }
 

@@ -19,7 +19,8 @@ Image resized(const Image& image, std::int64_t height, std::int64_t width);
 struct Augmentation {
   bool flip = false;  // left becomes right, for one picture in two
   double rotate = 0;  // by up to so many degrees either way
-  double scale = 0;   // height and width, each by a factor of its own within 1 +- this
+  double zoom = 0;    // height and width together, by a factor within 1 +- this
+  double scale = 0;   // the same, each by a factor of its own
   double shift = 0;   // both ways, by up to this share of a side
   double shear = 0;   // both ways, by up to this share of the distance from the middle
   /// Bends it: 5 x 5 places, spread evenly, each move by up to this share of the sides, and what
