@@ -135,7 +135,7 @@ class Compiler {
     settle(member, instruction.out);
   }
 
-  /// Registers hold floats: makes of a member's what its own type can hold, as memory would.
+  /// Registers hold floats, or doubles: makes of a member's what its own type can hold, as memory would.
   void settle(const FusedGroup::Member& member, uint16_t reg) {
     const auto then = [&](Code code) { program_->code.push_back({code, reg, reg, 0, 0}); };
     const auto code = static_cast<Code>(member.op->code);
@@ -147,6 +147,7 @@ class Compiler {
     const bool has_fractions =
         cast || code == Code::div || code == Code::pow || code == Code::reciprocal;
     if (member.dtype == DType::int32 && has_fractions) then(Code::truncate);
+    if (member.dtype == DType::float32 && program_->wide) then(Code::narrow);
   }
 
   uint16_t register_of(int input) const {

@@ -259,7 +259,11 @@ TEST_CASE("conversions inside of a fused step round as those in memory do") {
     const Var truth = cast(cast(x, DType::boolean), DType::float32) * 10;
     const Var whole = cast(cast(x * 1.5, DType::int32), DType::float32) + 0.5;
     const Var halves = n / 2 * 2;
-    executor.run({truth, whole, halves});
+    const Var fine = as_var(tensor<double>({1.0 / 3, 1e40, 1e-60, -2.5}));
+    const Var coarse = cast(cast(fine * 1, DType::float32), DType::float64) * 1;
+    executor.run({truth, whole, halves, coarse});
+    CHECK(coarse.value().to_vector<double>() ==
+          std::vector<double>{1.0f / 3.0f, HUGE_VAL, 0, -2.5});
     CHECK(truth.value().to_vector<float>() == std::vector<float>{10, 0, 10, 10, 10});
     CHECK(whole.value().to_vector<float>() == std::vector<float>{0.5f, 0.5f, 4.5f, 0.5f, -3.5f});
     CHECK(halves.value().to_vector<int32_t>() == std::vector<int32_t>{6, -6, 0, 0, 8});

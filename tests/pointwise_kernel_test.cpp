@@ -126,6 +126,8 @@ double reference(Code code, double a, double b, double c) {
       return std::ceil(a);
     case Code::truncate:
       return std::trunc(a);
+    case Code::narrow:
+      return static_cast<float>(a);
     case Code::multiply_add:
       return a * b + c;
     case Code::where:

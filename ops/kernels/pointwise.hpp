@@ -48,6 +48,7 @@ enum class Code : uint8_t {
   floor,
   ceil,
   truncate,      // towards 0
+  narrow,        // to the nearest float32
   multiply_add,  // a * b + c
   where,         // a != 0 ? b : c
   clamp,         // min(max(a, b), c)

@@ -11,6 +11,18 @@ inline V truth(const M& mask) {
   return xsimd::select(mask, V(1), V(0));
 }
 
+template <class V>
+inline V narrowed(const V& a) {
+  typename V::value_type wide[V::size];
+  float narrow[V::size];
+  a.store_unaligned(wide);
+  for (std::size_t i = 0; i < V::size; ++i) narrow[i] = static_cast<float>(wide[i]);
+  // GCC 12 takes a vector that is made narrow and wide again for the vector itself.
+  asm volatile("" : "+m"(narrow));
+  for (std::size_t i = 0; i < V::size; ++i) wide[i] = narrow[i];
+  return V::load_unaligned(wide);
+}
+
 template <class T, Code code>
 inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   using V = Vec<T>;
@@ -51,6 +63,7 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (code == Code::floor) return xsimd::floor(a);
   if constexpr (code == Code::ceil) return xsimd::ceil(a);
   if constexpr (code == Code::truncate) return xsimd::trunc(a);
+  if constexpr (code == Code::narrow) return narrowed(a);
   if constexpr (code == Code::multiply_add) return multiply_add(a, b, c);
   if constexpr (code == Code::where) return xsimd::select(not_equal(a, zero), b, c);
   if constexpr (code == Code::clamp) return xsimd::min(c, xsimd::max(b, a));
