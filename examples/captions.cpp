@@ -31,7 +31,8 @@ using namespace rapt::examples;
 void add_augmentation(CLI::App* command, Augmentation& a) {
   const auto add = adder(command);
   command->add_flag("--flip", a.flip,
-                    "flip one picture in two, with the words left and right of its captions");
+                    "flip one picture in two, with the words left and right of its captions; none"
+                    " whose list has objects side by side");
   add("--rotate", a.rotate, "turn pictures by up to so many degrees")->check(not_negative);
   add("--zoom", a.zoom, "scale pictures by up to this share")->check(share);
   add("--scale", a.scale, "scale each side for itself by up to this share")->check(share);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tape.hpp>
@@ -126,6 +127,20 @@ Var words_loss(const Var& logits, const Tensor& has) {
 /// How much of its looks each word has outside of its boxes: the mean of -log(what is inside).
 Var guide_loss(const Var& looks, const Tensor& focus) {
   return -mean(log(sum(looks * reshape(focus, looks.shape()), {-1}) + 1e-6));
+}
+
+/// Whether a list shows objects side by side: mirrored, their captions would go the wrong way.
+bool has_neighbours(const ListedImage& image) {
+  for (const ListedCaption& caption : image.captions) {
+    const std::vector<Box>& boxes = caption.objects;
+    for (std::size_t i = 0; i < boxes.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        const std::int64_t apart = std::abs(boxes[i].y - boxes[j].y);
+        if (apart < std::max(boxes[i].height, boxes[j].height) / 2) return true;
+      }
+    }
+  }
+  return false;
 }
 
 Var loss_on(const CaptionNet& net, const Batch& batch, const LossParts& parts) {
@@ -299,7 +314,9 @@ Batch CaptionTask::make_batch(const std::vector<std::int64_t>& rows, std::uint64
   for (const std::int64_t row : rows) {
     const auto picture = static_cast<std::size_t>(row);
     const std::uint64_t own = hash(random, picture);
-    Augmented varied = augmented(train_.pictures.images[picture], options_.augmentation, own);
+    Augmentation how = options_.augmentation;
+    how.flip = how.flip && !has_neighbours(train_.list[picture]);
+    Augmented varied = augmented(train_.pictures.images[picture], how, own);
     images.push_back(std::move(varied.image));
     origins.push_back(varied.origin);
     flipped.push_back(varied.flipped);
