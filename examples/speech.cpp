@@ -66,6 +66,8 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
   add("--mix-single", a.mix_single, "share of these that are one recording alone")->check(share);
   add("--speed", a.speed, "recordings are played up to 1 + this times as fast or slow")
       ->check(CLI::Range(0.0, 1.0));
+  add("--cut", a.cut, "one recording in two loses up to this share of its end")
+      ->check(CLI::Range(0.0, 0.9));
   add("--level", a.level,
       "decibels by which recordings, brought to one level, are louder or softer")
       ->check(not_negative);

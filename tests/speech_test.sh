@@ -46,7 +46,7 @@ END
 
 small="--mels 20 --channels 4 --width 32 --heads 2 --feed-forward 64 --layers 1 --decoder-layers 1
   --dropout 0 --label-smoothing 0 --time-masks 0 --frequency-masks 0 --batch-frames 600 --lr 0.005
-  --warmup 20"
+  --warmup 20 --mix-single 0.2 --cut 0.1"
 train="--train train.tsv --dev dev.tsv --audio audio $small"
 bad="--train bad.tsv --dev dev.tsv --audio audio $small --model other"
 "$speech" train $train --epochs 40 --best-by wer --keep 2 --report page --model model 2>train.log ||

@@ -6,8 +6,8 @@
 
 #include "../common/kept.hpp"
 #include "../common/nonfinite.hpp"
+#include "../common/sound_changes.hpp"
 #include "../common/training.hpp"
-#include "augment.hpp"
 #include "model.hpp"
 
 namespace rapt::examples {

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "../common/features.hpp"
-#include "../common/utterances.hpp"
+#include "features.hpp"
+#include "utterances.hpp"
 
 namespace rapt::examples {
 
@@ -19,6 +19,8 @@ struct AugmentOptions {
   /// Recordings are played 1 / (1 + speed) .. 1 + speed times as fast; two thirds of that (of its
   /// logarithm) are an utterance's, the rest each recording's own.
   double speed = 0.2;
+  /// One recording in two loses up to this share of its end, as one that was stopped too early.
+  double cut = 0;
   double level = 6;    // recordings, brought to one level, are so many decibels louder or softer
   double vtlp = 0.1;   // the filterbank is warped by 1 - vtlp .. 1 + vtlp
   double noise = 0.5;  // the share of utterances with noise

@@ -1,4 +1,4 @@
-#include "augment.hpp"
+#include "sound_changes.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -27,7 +27,8 @@ enum Draw : std::uint64_t {
   noise_level,
   noise_colour,
   speed,
-  level
+  level,
+  shortened
 };
 
 /// Noise between white and one whose power falls by 6 dB an octave, of the given RMS.
@@ -87,6 +88,9 @@ Augmenter::Augmenter(const AugmentOptions& options, std::span<const Utterance> u
 
 std::vector<float> Augmenter::varied(const Piece& one, double pace, Key key) const {
   std::vector<float> samples = recordings_.join(one.files, one.gaps);
+  const double lost = options_.cut * std::max(0.0, between(key, shortened, -1, 1));
+  samples.resize(samples.size() -
+                 static_cast<std::size_t>(lost * static_cast<double>(samples.size())));
   const double most = std::log1p(options_.speed);
   if (most > 0) {
     samples = change_speed(samples,
