@@ -42,6 +42,8 @@ void add_augmentation(CLI::App* command, Augmentation& a) {
       ->check(share);
   add("--contrast", a.contrast, "change contrast by up to this share")->check(share);
   add("--brightness", a.brightness, "change brightness by up to this share")->check(share);
+  add("--gamma", a.gamma, "raise values to a power whose logarithm is up to this")
+      ->check(not_negative);
   add("--colour", a.colour, "change red, green and blue by up to this share")->check(share);
   add("--erase", a.erase, "paint over rectangles whose sides are up to this share of a picture's")
       ->check(share);

@@ -139,6 +139,24 @@ TEST_CASE("light and colour") {
     CHECK(apart[0] >= 25);
     CHECK(apart[0] <= 75);
   }
+  // Powers keep black and white, and the order of what lies between.
+  const Image steps = grey(1, 4, {0, 60, 120, 255});
+  std::uint8_t darkest = 255, brightest = 0;
+  for (std::uint64_t n = 0; n < 100; ++n) {
+    const Bytes bent = shades(augmented(steps, {.gamma = 1}, n).image);
+    CHECK(bent[0] == 0);
+    CHECK(bent[3] == 255);
+    CHECK(bent[2] > bent[1]);
+    // One power for all: log(v / 255) in one proportion.
+    CHECK(std::log(bent[2] / 255.) / std::log(bent[1] / 255.) ==
+          Approx(std::log(120 / 255.) / std::log(60 / 255.)).epsilon(0.1));
+    darkest = std::min(darkest, bent[1]);
+    brightest = std::max(brightest, bent[1]);
+  }
+  CHECK(darkest >= 5);  // 255 (60 / 255) ^ e
+  CHECK(darkest < 10);
+  CHECK(brightest <= 150);  // 255 (60 / 255) ^ (1 / e)
+  CHECK(brightest > 140);
   const Bytes tinted = augmented(image, {.colour = 0.3}, 1).image.pixels;
   CHECK((tinted[0] != tinted[1] || tinted[1] != tinted[2]));
   CHECK(tinted[0] == tinted[3]);

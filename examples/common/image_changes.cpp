@@ -186,6 +186,14 @@ void erase(Image& image, const Augmentation& how, std::uint64_t random) {
 }
 
 void recolour(Image& image, const Augmentation& how, std::uint64_t random) {
+  if (how.gamma != 0) {
+    const double power = std::exp(draw(random, 16) * how.gamma);
+    std::array<std::uint8_t, 256> curve{};
+    for (std::size_t v = 0; v < 256; ++v) {
+      curve[v] = byte_of(255 * std::pow(static_cast<double>(v) / 255, power));
+    }
+    for (std::uint8_t& value : image.pixels) value = curve[value];
+  }
   std::array<double, 3> factor{};
   for (std::uint64_t c = 0; c < 3; ++c) {
     factor[c] = (1 + draw(random, 6) * how.brightness) * (1 + draw(random, 8 + c) * how.colour);
@@ -217,7 +225,7 @@ Augmented augmented(const Image& image, const Augmentation& how, std::uint64_t r
   } else if (moved || out.flipped) {
     out.image = warped(image, out.origin);
   }
-  if (how.brightness != 0 || how.contrast != 0 || how.colour != 0) {
+  if (how.brightness != 0 || how.contrast != 0 || how.colour != 0 || how.gamma != 0) {
     recolour(out.image, how, random);
   }
   if (how.erase != 0) erase(out.image, how, hash(random, 15));

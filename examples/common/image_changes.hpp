@@ -29,6 +29,8 @@ struct Augmentation {
   double contrast = 0;    // around the picture's mean, by a factor within 1 +- this
   double brightness = 0;  // by a factor within 1 +- this
   double colour = 0;      // red, green and blue, each by a factor of its own within 1 +- this
+  /// Values v of [0, 1] become v ^ g, log(g) within +- this: what is dark comes out or goes under.
+  double gamma = 0;
   /// Random erasing (Zhong et al. 2020): so many rectangles, their sides up to this share of the
   /// picture's, take its mean colour.
   std::int64_t erase_count = 1;
