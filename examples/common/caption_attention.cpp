@@ -91,11 +91,6 @@ Pointing pointing(const std::vector<CaptionLooks>& looks, const std::vector<List
     const ListedCaption& right = *found->second;
     const Sentence words = split_blanks(right.text);
     const auto places = static_cast<std::ptrdiff_t>(one.grid_height * one.grid_width);
-    const auto middle = [](std::ptrdiff_t cell, std::int64_t cells, std::int64_t pixels) {
-      return (static_cast<double>(cell) + 0.5) * static_cast<double>(pixels) /
-                 static_cast<double>(cells) -
-             0.5;
-    };
     for (std::size_t i = 0; i < words.size(); ++i) {
       if (right.object_of_word[i] < 0) continue;
       ++counts.words;
@@ -104,8 +99,9 @@ Pointing pointing(const std::vector<CaptionLooks>& looks, const std::vector<List
       const auto row = one.weights.begin() + static_cast<std::ptrdiff_t>(i) * places;
       const std::ptrdiff_t peak = std::max_element(row, row + places) - row;
       const Box& box = right.objects[static_cast<std::size_t>(right.object_of_word[i])];
-      counts.inside += box.contains(middle(peak / one.grid_width, one.grid_height, one.size.height),
-                                    middle(peak % one.grid_width, one.grid_width, one.size.width));
+      counts.inside +=
+          box.contains(middle_of(peak / one.grid_width, one.grid_height, one.size.height),
+                       middle_of(peak % one.grid_width, one.grid_width, one.size.width));
     }
   }
   return counts;

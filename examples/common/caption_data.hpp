@@ -20,6 +20,13 @@ struct Box {
   }
 };
 
+/// The middle of a cell of a grid that divides a side evenly, in pixels.
+inline double middle_of(std::int64_t cell, std::int64_t cells, std::int64_t side) {
+  return (static_cast<double>(cell) + 0.5) * static_cast<double>(side) /
+             static_cast<double>(cells) -
+         0.5;
+}
+
 struct ListedCaption {
   std::string text;
   std::int64_t line = 0;  // of the list
