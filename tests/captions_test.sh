@@ -73,6 +73,9 @@ done
   2>/dev/null
 score=$("$captions" score --reference train.tsv --attention looks --box-size 4 <out.tsv)
 grep -q "in the box = 100.00% of 3. words" <<<"$score" || fail "looks are not guided: $score"
+"$captions" train --train train.tsv --dev train.tsv --images pictures.u8 --model guided_again \
+  --best-by exact $common $transformer $guided --box-size 4 --threads 1 2>/dev/null
+cmp guided/model.safetensors guided_again/model.safetensors || fail "guided, another run differs"
 cut -f 1,2 train.tsv >plain.tsv
 expect "plain.tsv: does not say where objects are" "$captions" train --train plain.tsv \
   --dev train.tsv --images pictures.u8 --model y $common $transformer --guide 1

@@ -174,7 +174,7 @@ Batch CaptionBatches::make_batch(const std::vector<std::int64_t>& rows,
   CaptionRows target = caption_rows(captions);
   Batch batch{.tensors = {{"images", images_tensor(images)}}, .units = target.tokens};
   if (options_.words_loss > 0) {
-    Tensor has({std::ssize(rows), model_.words.size()});
+    Tensor has = zeros({std::ssize(rows), model_.words.size()});
     const std::span<float> flags = has.data<float>();
     for (std::size_t b = 0; b < rows.size(); ++b) {
       // Of all captions, not only of those that the decoder learns.
