@@ -42,6 +42,8 @@ void add_augmentation(CLI::App* command, Augmentation& a) {
       ->check(share);
   add("--contrast", a.contrast, "change contrast by up to this share")->check(share);
   add("--brightness", a.brightness, "change brightness by up to this share")->check(share);
+  add("--tint", a.tint, "share of pictures shown in the shades of one colour, see --tint-words")
+      ->check(share);
   add("--gamma", a.gamma, "raise values to a power whose logarithm is up to this")
       ->check(not_negative);
   add("--colour", a.colour, "change red, green and blue by up to this share")->check(share);
@@ -89,6 +91,8 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
   add("--captions", o.captions, "captions of a picture a step, drawn anew each epoch; 0: all")
       ->check(not_negative);
   add_augmentation(command, o.augmentation);
+  add("--tint-words", o.tint_words,
+      "words that a picture shown in one colour says nothing of: neither read nor learned there");
   add("--dropout", o.dropout, "of embeddings, readout, attention and layers")->check(share);
   add("--grid-dropout", o.grid_dropout, "of the grid's vectors")->check(share);
   add("--word-dropout", o.word_dropout, "share of the words read that become <unk>")->check(share);

@@ -39,7 +39,7 @@ printf '3\n' >>dirty.tsv
 common="--size 8 --channels 8 16 --blocks 0 0 --groups 2 --grid-dropout 0 --dropout 0 --label-smoothing 0 --lr 0.01 --warmup 5 --batch 3 --epochs 50"
 gru="--arch gru --memory 16 --embed 8 --hidden 24 --readout 0"
 transformer="--arch transformer --layers 1 --width 16 --heads 2 --feed-forward 32"
-guided="--guide 1 --words-loss 0.2 --bend 0.01 --shear 0.02 --erase 0.1"
+guided="--guide 1 --words-loss 0.2 --bend 0.01 --shear 0.02 --erase 0.1 --tint 0.2 --tint-words red green blue"
 expect "dirty.tsv:11: " "$captions" train --train dirty.tsv --dev train.tsv --images pictures.u8.gz --model x $common $gru
 for arch in gru transformer; do
   "$captions" train --train dirty.tsv --dev train.tsv --images pictures.u8.gz --model $arch --skip-bad \
@@ -77,6 +77,8 @@ grep -q "in the box = 100.00% of 3. words" <<<"$score" || fail "looks are not gu
   --best-by exact $common $transformer $guided --box-size 4 --threads 1 2>/dev/null
 cmp guided/model.safetensors guided_again/model.safetensors || fail "guided, another run differs"
 cut -f 1,2 train.tsv >plain.tsv
+expect "no caption has the word 'pink'" "$captions" train --train train.tsv --dev train.tsv \
+  --images pictures.u8 --model y $common $transformer --tint 0.5 --tint-words pink
 expect "plain.tsv: does not say where objects are" "$captions" train --train plain.tsv \
   --dev train.tsv --images pictures.u8 --model y $common $transformer --guide 1
 

@@ -125,6 +125,28 @@ TEST_CASE("turning and scaling keep the middle in its place") {
   }
 }
 
+TEST_CASE("a tinted picture is its values in one colour") {
+  const Image image{1, 3, {255, 48, 48, 10, 100, 100, 0, 0, 0}};
+  int tinted = 0;
+  for (std::uint64_t n = 0; n < 200; ++n) {
+    const Augmented one = augmented(image, {.tint = 0.25}, n);
+    tinted += one.tinted;
+    if (!one.tinted) {
+      CHECK(one.image.pixels == image.pixels);
+      continue;
+    }
+    const Bytes& p = one.image.pixels;
+    CHECK(std::max({p[0], p[1], p[2]}) == 255);
+    CHECK(std::min({p[0], p[1], p[2]}) >= 50);
+    for (std::size_t c = 0; c < 3; ++c) {
+      CHECK(p[3 + c] == Approx(p[c] * 100 / 255.).margin(1));
+      CHECK(p[6 + c] == 0);
+    }
+  }
+  CHECK(tinted > 30);
+  CHECK(tinted < 70);
+}
+
 TEST_CASE("light and colour") {
   const Image image = grey(1, 2, {100, 100});
   for (std::uint64_t n = 0; n < 50; ++n) {

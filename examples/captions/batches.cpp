@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
+#include <rapt/framework/error.hpp>
 
 #include "../common/batches.hpp"
 #include "../common/hash.hpp"
@@ -83,6 +84,13 @@ CaptionBatches::CaptionBatches(const CaptionOptions& o, const CaptionSet& set,
   const auto has_boxes = [](const ListedImage& image) {
     return !image.captions.empty() && !image.captions[0].objects.empty();
   };
+  for (const std::string& word : o.tint_words) {
+    const std::int32_t id = model.words.id(word);
+    if (id == Vocabulary::unknown) {
+      throw Error(fmt::format("--tint-words: no caption has the word '{}'", word));
+    }
+    colours_.push_back(id);
+  }
   if (o.guide > 0 && std::none_of(set.list.begin(), set.list.end(), has_boxes)) {
     throw TextError(o.train, 0, "does not say where objects are, which --guide goes by");
   }
@@ -149,11 +157,25 @@ Tensor CaptionBatches::focus(const std::vector<std::int64_t>& rows,
   return all;
 }
 
+void CaptionBatches::hide_colours(CaptionRows& rows, const std::vector<bool>& tinted) const {
+  const auto T = static_cast<std::size_t>(rows.in.shape()[1]),
+             each = static_cast<std::size_t>(rows.in.shape()[0]) / tinted.size() * T;
+  const std::span<std::int32_t> in = rows.in.data<std::int32_t>(),
+                                out = rows.out.data<std::int32_t>();
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const bool is_colour = std::find(colours_.begin(), colours_.end(), out[i]) != colours_.end();
+    if (!tinted[i / each] || !is_colour) continue;
+    out[i] = Vocabulary::pad;
+    in[i + 1] = Vocabulary::unknown;  // there is a next one: the end mark comes after it
+    --rows.tokens;
+  }
+}
+
 Batch CaptionBatches::make_batch(const std::vector<std::int64_t>& rows,
                                  std::uint64_t random) const {
   std::vector<Image> images;
   std::vector<Origin> origins;
-  std::vector<bool> flipped;
+  std::vector<bool> flipped, tinted;
   std::vector<std::vector<std::size_t>> picked;
   std::vector<std::vector<CaptionIds>> captions;
   for (const std::int64_t row : rows) {
@@ -165,6 +187,7 @@ Batch CaptionBatches::make_batch(const std::vector<std::int64_t>& rows,
     images.push_back(std::move(varied.image));
     origins.push_back(varied.origin);
     flipped.push_back(varied.flipped);
+    tinted.push_back(varied.tinted);
     picked.push_back(chosen(picture, hash(own)));
     auto& words = captions.emplace_back();
     for (const std::size_t k : picked.back()) {
@@ -172,6 +195,7 @@ Batch CaptionBatches::make_batch(const std::vector<std::int64_t>& rows,
     }
   }
   CaptionRows target = caption_rows(captions);
+  hide_colours(target, tinted);
   Batch batch{.tensors = {{"images", images_tensor(images)}}, .units = target.tokens};
   if (options_.words_loss > 0) {
     Tensor has = zeros({std::ssize(rows), model_.words.size()});

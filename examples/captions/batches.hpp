@@ -54,9 +54,13 @@ class CaptionBatches {
   /// The share of the places of these batches that no word fills.
   double padding(const std::vector<std::vector<std::int64_t>>& batches, std::uint64_t random) const;
 
+  /// Takes the words of colours from the rows of pictures that were tinted.
+  void hide_colours(CaptionRows& rows, const std::vector<bool>& tinted) const;
+
   const CaptionOptions& options_;
   const CaptionSet& set_;
   const CaptionModel& model_;
+  std::vector<std::int32_t> colours_;  // the numbers of --tint-words
 };
 
 }  // namespace rapt::examples

@@ -33,6 +33,7 @@ struct CaptionOptions {
   std::int64_t batch = 32;    // pictures
   std::int64_t captions = 0;  // of each, a step; 0: all
   Augmentation augmentation;
+  std::vector<std::string> tint_words;
   double dropout = 0.3, grid_dropout = 0.1, word_dropout = 0;
   double label_smoothing = 0.1, words_loss = 0, guide = 0;
   TrainingOptions training;

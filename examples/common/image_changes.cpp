@@ -185,6 +185,18 @@ void erase(Image& image, const Augmentation& how, std::uint64_t random) {
   }
 }
 
+/// The largest of a pixel's colours, times those of the tint, the largest of which is 1.
+void tint(Image& image, std::uint64_t random) {
+  std::array<double, 3> colour{};
+  for (std::uint64_t c = 0; c < 3; ++c) colour[c] = 0.6 + 0.4 * draw(random, c);
+  const double most = std::max({colour[0], colour[1], colour[2]});
+  for (std::size_t i = 0; i < image.pixels.size(); i += 3) {
+    std::uint8_t* pixel = image.pixels.data() + i;
+    const double value = std::max({pixel[0], pixel[1], pixel[2]});
+    for (std::size_t c = 0; c < 3; ++c) pixel[c] = byte_of(value * colour[c] / most);
+  }
+}
+
 void recolour(Image& image, const Augmentation& how, std::uint64_t random) {
   if (how.gamma != 0) {
     const double power = std::exp(draw(random, 16) * how.gamma);
@@ -211,7 +223,7 @@ void recolour(Image& image, const Augmentation& how, std::uint64_t random) {
 }  // namespace
 
 Augmented augmented(const Image& image, const Augmentation& how, std::uint64_t random) {
-  Augmented out{image, how.flip && draw(random, 0) < 0, {}};
+  Augmented out{image, how.flip && draw(random, 0) < 0, (draw(random, 17) + 1) / 2 < how.tint, {}};
   const bool moved =
       how.rotate != 0 || how.zoom != 0 || how.scale != 0 || how.shift != 0 || how.shear != 0;
   if (moved || out.flipped) out.origin = origin_of(image, how, out.flipped, random);
@@ -225,6 +237,7 @@ Augmented augmented(const Image& image, const Augmentation& how, std::uint64_t r
   } else if (moved || out.flipped) {
     out.image = warped(image, out.origin);
   }
+  if (out.tinted) tint(out.image, hash(random, 18));
   if (how.brightness != 0 || how.contrast != 0 || how.colour != 0 || how.gamma != 0) {
     recolour(out.image, how, random);
   }

@@ -29,6 +29,9 @@ struct Augmentation {
   double contrast = 0;    // around the picture's mean, by a factor within 1 +- this
   double brightness = 0;  // by a factor within 1 +- this
   double colour = 0;      // red, green and blue, each by a factor of its own within 1 +- this
+  /// The share of pictures that are shown in the shades of one colour, any one: what words say of
+  /// colours is no longer there to be seen.
+  double tint = 0;
   /// Values v of [0, 1] become v ^ g, log(g) within +- this: what is dark comes out or goes under.
   double gamma = 0;
   /// Random erasing (Zhong et al. 2020): so many rectangles, their sides up to this share of the
@@ -49,7 +52,7 @@ struct Origin {
 /// A picture made different, with what was done.
 struct Augmented {
   Image image;
-  bool flipped = false;
+  bool flipped = false, tinted = false;
   Origin origin = {};  // without what Augmentation::bend did
 };
 
