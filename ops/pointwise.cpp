@@ -135,7 +135,8 @@ class Compiler {
     settle(member, instruction.out);
   }
 
-  /// Registers hold floats or doubles: makes of a member what its own type can hold, as memory would.
+  /// Registers hold floats or doubles: makes of a member what its own type can hold, as memory
+  /// would.
   void settle(const FusedGroup::Member& member, uint16_t reg) {
     const auto then = [&](Code code) { program_->code.push_back({code, reg, reg, 0, 0}); };
     const auto code = static_cast<Code>(member.op->code);
