@@ -100,6 +100,16 @@ cmp mean/source.spm pieces/source.spm || fail "the mean has other tokens"
 cmp same/model.safetensors pieces/model.safetensors || fail "the mean of one is another"
 expect "no checkpoints" "$translate" average --model model --output m
 expect "different tokens" "$translate" decode --model model pieces
+# Sentences cut anew each epoch: the same ways on any threads, other ones than the likeliest.
+cut="$plain ${pieces/--vocab 40/--vocab 26} --subwords unigram $shape $learn --epochs 3"
+"$translate" train $cut --model cut --segmentations 4 --threads 1 2>err.txt ||
+  { cat err.txt >&2; fail "no cuts"; }
+"$translate" train $cut --model cut_again --segmentations 4 --threads 2 2>/dev/null
+cmp cut/model.safetensors cut_again/model.safetensors || fail "the same cuts give another model"
+"$translate" train $cut --model uncut 2>/dev/null
+cmp -s cut/model.safetensors uncut/model.safetensors && fail "sentences were not cut anew"
+expect "--segmentations is for" "$translate" train $plain --model x --segmentations 4
+expect "--normalization is for" "$translate" train $plain --model x --normalization identity
 # The scores of plain text, and how well the model expects it.
 scores=$("$translate" score --metric bleu chrf --lowercase --reference plain.y train.y <plain.y)
 grep -q "^BLEU|nrefs:2|case:lc|eff:no|tok:13a|smooth:exp|version:" <<<"$scores" || fail "$scores"
