@@ -77,6 +77,25 @@ grep -q "in the box = 100.00% of 3. words" <<<"$score" || fail "looks are not gu
   --best-by exact $common $transformer $guided --box-size 4 --threads 1 2>/dev/null
 cmp guided/model.safetensors guided_again/model.safetensors || fail "guided, another run differs"
 cut -f 1,2 train.tsv >plain.tsv
+
+# Where every picture is tinted, no word of a colour is learned.
+"$captions" train --train train.tsv --dev train.tsv --images pictures.u8 --model tinted $common \
+  $transformer --tint 1 --tint-words red green blue 2>/dev/null
+"$captions" decode --model tinted --images pictures.u8 --list train.tsv >out.tsv 2>/dev/null
+grep -q "left" out.tsv || fail "tinted, it has learned nothing"
+if grep -q "red\|green\|blue" out.tsv; then fail "a colour was learned where none can be seen"; fi
+
+# A flip leaves pictures alone whose list has objects side by side, and only those.
+flip() {  # LIST MODEL OPTIONS
+  "$captions" train --train $1 --dev train.tsv --images pictures.u8 --model $2 ${common/--epochs 50/--epochs 2} \
+    $transformer ${@:3} 2>/dev/null
+}
+flip train.tsv beside --box-size 4
+flip train.tsv beside_flipped --box-size 4 --flip
+cmp beside/model.safetensors beside_flipped/model.safetensors || fail "neighbours were flipped"
+flip plain.tsv alone_flipped --flip
+cmp -s beside/model.safetensors alone_flipped/model.safetensors && fail "nothing was flipped"
+
 expect "no caption has the word 'pink'" "$captions" train --train train.tsv --dev train.tsv \
   --images pictures.u8 --model y $common $transformer --tint 0.5 --tint-words pink
 expect "plain.tsv: does not say where objects are" "$captions" train --train plain.tsv \
