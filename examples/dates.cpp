@@ -88,7 +88,7 @@ void train(const Options& o, TranslationModel& model, const Interrupt& interrupt
       if (step >= o.steps || interrupt.requested() || passed.count() > o.seconds) return;
       const PairBatch batch = make_batch(pairs, rows);
       const Tape tape(Training{Key{o.seed}.fold(static_cast<uint64_t>(step))});
-      const Var loss = loss_of(model.net, batch, 0);
+      const Var loss = loss_of(model.net, batch);
       adam.lr(rate(step));
       adam.step(loss);
       loss_average += (loss.item() - loss_average) * (step == 0 ? 1 : 0.05);

@@ -102,7 +102,7 @@ Net train(const Options& o, const NetOptions& options, double lr, const char* la
     std::vector<int64_t> rows;
     for (int64_t i = 0; i < o.batch; ++i) rows.push_back(i);
     const Tape tape;
-    const Var loss = loss_of(model, make_batch(pairs, rows), 0);
+    const Var loss = loss_of(model, make_batch(pairs, rows));
     adam.lr(rate(step));
     adam.step(loss);
     progress.count(o.batch);

@@ -74,8 +74,12 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
       " tables are one; none")
       ->check(CLI::IsMember({"output", "none"}));
   add("--dropout", o.dropout, "of embeddings, readout, attention and layers")->check(share);
-  add("--label-smoothing", o.label_smoothing, "what the target gives to all tokens evenly")
+  add("--label-smoothing", o.loss.label_smoothing, "what the target gives to all tokens evenly")
       ->check(share);
+  add("--r-drop", o.loss.r_drop,
+      "R-Drop (Liang et al. 2021): runs each sentence twice, and this is the weight of how far the"
+      " two dropouts' results are apart; 0: once")
+      ->check(not_negative);
   add_training_options(command, o.training, {"bleu"});
   return command;
 }

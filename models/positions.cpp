@@ -41,11 +41,13 @@ Positions::Positions(PositionKind kind, int64_t length, int64_t width, Key key) 
   if (kind == PositionKind::learned) weight = Parameter(normal(key, {length, width}, 0, 0.02));
 }
 
+Var Positions::table_of(DType dtype) const { return weight ? as_var(weight) : cast(table, dtype); }
+
 Var Positions::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);
   const Var var = as_var(x);
   if (!weight && !table) return var;
-  const Var all = weight ? as_var(weight) : as_var(table);
+  const Var all = table_of(var.dtype());
   if (var.size(1) > length_) {
     throw Error(fmt::format("positions: {} places in {}, there is room for {}; at {}", var.size(1),
                             to_string(var.shape()), length_, to_string(scope.where())));
@@ -56,7 +58,8 @@ Var Positions::operator()(const Arg& x) const {
 Var Positions::at(const Arg& x, const Arg& place) const {
   const Scope scope(*this, x.where);
   if (!weight && !table) return as_var(x);
-  return as_var(x) + embedding(place, weight ? as_var(weight) : as_var(table));  // [1, C] of it
+  const Var var = as_var(x);
+  return var + embedding(place, table_of(var.dtype()));  // [1, C] of it
 }
 
 RelativePositions::RelativePositions(const RelativePositionOptions& o)

@@ -38,6 +38,8 @@ struct Positions {
   void visit(auto&& f) { f("weight", weight); }
 
  private:
+  Var table_of(DType dtype) const;
+
   int64_t length_ = 0;
 };
 

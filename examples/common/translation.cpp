@@ -6,7 +6,11 @@
 #include <numeric>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tape.hpp>
+#include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/loss.hpp>
+#include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
+#include <rapt/ops/softmax.hpp>
 
 namespace rapt::examples {
 
@@ -86,11 +90,32 @@ PairBatch make_batch(const PairSet& pairs, std::span<const std::int64_t> rows) {
   return batch;
 }
 
-Var loss_of(const Net& net, const PairBatch& batch, double label_smoothing) {
+namespace {
+
+/// The mean per target token of (KL(p || q) + KL(q || p)) / 2, with p the first half of the rows'
+/// distributions and q the second half's.
+Var divergence(const Var& logits, const PairBatch& batch) {
+  const Var log_p = log_softmax(logits);  // [2 B, T, V]
+  const std::int64_t B = batch.target_out.shape()[0];
+  const Var first = slice(log_p, 0, 0, B), second = slice(log_p, 0, B);
+  // KL(p || q) + KL(q || p) = sum((p - q) (log p - log q))
+  const Var both = sum((exp(first) - exp(second)) * (first - second), {-1});  // [B, T]
+  const Var counts = cast(not_equal(batch.target_out, Vocabulary::pad), both.dtype());
+  return sum(both * counts) * (0.5 / static_cast<double>(batch.target_tokens));
+}
+
+}  // namespace
+
+Var loss_of(const Net& net, const PairBatch& batch, const LossOptions& options) {
+  const bool twice = options.r_drop > 0;
+  const auto rows = [&](const Tensor& x) { return twice ? concat({x, x}, 0) : as_var(x); };
   const Var logits = std::visit(
-      [&](const auto& model) { return model(batch.source, batch.target_in); }, net);  // [B, T, V]
-  return cross_entropy(logits, batch.target_out,
-                       {.ignore = Vocabulary::pad, .label_smoothing = label_smoothing});
+      [&](const auto& model) { return model(rows(batch.source), rows(batch.target_in)); },
+      net);  // [B or 2 B, T, V]
+  const Var loss =
+      cross_entropy(logits, rows(batch.target_out),
+                    {.ignore = Vocabulary::pad, .label_smoothing = options.label_smoothing});
+  return twice ? loss + divergence(logits, batch) * (options.r_drop / 2) : loss;
 }
 
 double mean_loss(const Net& net, const PairSet& pairs, const BatchLimits& limits) {
@@ -100,7 +125,7 @@ double mean_loss(const Net& net, const PairSet& pairs, const BatchLimits& limits
   for (const auto& rows : batches.sentences) {
     const PairBatch batch = make_batch(pairs, rows);
     const Tape tape;
-    total += loss_of(net, batch, 0).item() * static_cast<double>(batch.target_tokens);
+    total += loss_of(net, batch).item() * static_cast<double>(batch.target_tokens);
     tokens += batch.target_tokens;
   }
   return total / static_cast<double>(tokens);

@@ -49,8 +49,15 @@ PairBatch make_batch(const PairSet& pairs, std::span<const std::int64_t> rows);
 /// [B, S], padded at the end.
 Tensor pad_rows(std::span<const std::vector<std::int32_t>> rows);
 
-/// The mean cross-entropy per target token.
-Var loss_of(const Net& net, const PairBatch& batch, double label_smoothing);
+struct LossOptions {
+  double label_smoothing = 0;
+  /// The weight of R-Drop; 0: without it.
+  double r_drop = 0;
+};
+/// The mean cross-entropy per target token. With R-Drop (Liang et al. 2021, equations 1 to 4) each
+/// sentence is run twice, with dropout of its own each time; half of what that paper adds up: the
+/// mean cross-entropy of both, and r_drop / 2 times the mean of the two divergences between them.
+Var loss_of(const Net& net, const PairBatch& batch, const LossOptions& options = {});
 /// The same over a whole set, without label smoothing, in natural logarithms: the logarithm of the
 /// perplexity.
 double mean_loss(const Net& net, const PairSet& pairs, const BatchLimits& limits);

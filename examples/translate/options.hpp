@@ -9,6 +9,7 @@
 #include "../common/kept.hpp"
 #include "../common/nonfinite.hpp"
 #include "../common/training.hpp"
+#include "../common/translation.hpp"
 
 namespace rapt::examples {
 
@@ -34,7 +35,7 @@ struct TranslateOptions {
   std::string tie = "output";
 
   double dropout = 0.3;
-  double label_smoothing = 0.1;
+  LossOptions loss{.label_smoothing = 0.1};
   TrainingOptions training;
 };
 

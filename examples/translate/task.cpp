@@ -143,13 +143,13 @@ Batch as_batch(const PairBatch& pairs) {
           .units = pairs.target_tokens};
 }
 
-Var loss_on(const Net& net, const Batch& batch, double label_smoothing) {
+Var loss_on(const Net& net, const Batch& batch, const LossOptions& options) {
   return loss_of(net,
                  {.source = batch["source"],
                   .target_in = batch["target_in"],
                   .target_out = batch["target_out"],
                   .target_tokens = batch.units},
-                 label_smoothing);
+                 options);
 }
 
 class TranslationTask : public Task {
@@ -159,9 +159,7 @@ class TranslationTask : public Task {
   std::vector<Parameter> parameters() override { return parameters_of(model_->net); }
   std::string digest() const override { return digest_; }
   Epoch epoch(std::int64_t number) override;
-  Var loss(const Batch& batch) override {
-    return loss_on(model_->net, batch, options_.label_smoothing);
-  }
+  Var loss(const Batch& batch) override { return loss_on(model_->net, batch, options_.loss); }
   DevScores measure() override;
   void save(const std::string& folder, const std::string& file) override {
     model_->save(folder, file);
@@ -169,7 +167,8 @@ class TranslationTask : public Task {
   std::string summary() const override { return summary_of(*model_); }
   std::vector<ReportView> views() override { return sample_views(*model_, dev_); }
   std::map<std::string, std::string> settings() const override {
-    return {{"label_smoothing", fmt::format("{}", options_.label_smoothing)},
+    return {{"label_smoothing", fmt::format("{}", options_.loss.label_smoothing)},
+            {"r_drop", fmt::format("{}", options_.loss.r_drop)},
             {"dropout", fmt::format("{}", options_.dropout)}};
   }
 
@@ -265,8 +264,9 @@ int replay(const ReplayOptions& options) {
                   const std::vector<Parameter> parameters = parameters_of(net);
                   set_parameters(parameters, weights);
                   return {parameters,
-                          [net, smoothing = number_of(settings, "label_smoothing")](
-                              const Batch& batch) { return loss_on(net, batch, smoothing); }};
+                          [net, options = LossOptions{number_of(settings, "label_smoothing"),
+                                                      number_of(settings, "r_drop")}](
+                              const Batch& batch) { return loss_on(net, batch, options); }};
                 });
 }
 
