@@ -49,12 +49,7 @@ constexpr int backward_inputs = 5;  // and the weights
 
 template <class T>
 const kernels::AdditiveAttentionKernels<T>& attention_kernels() {
-  const auto& table = kernels::kernels<kernels::AdditiveAttentionTable>();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return table.f32;
-  } else {
-    return table.f64;
-  }
+  return kernels::kernels_for<kernels::AdditiveAttentionTable, T>();
 }
 
 /// [B, T, n], or [B, n] as one place of each sentence.

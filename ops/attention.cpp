@@ -19,7 +19,7 @@ using kernels::ScoreGradient;
 
 template <class T>
 const kernels::AttentionBackwardKernels<T>& backward_kernels() {
-  return kernels::kernels<kernels::AttentionBackwardTable>().of<T>();
+  return kernels::kernels_for<kernels::AttentionBackwardTable, T>();
 }
 
 Var bias_of(const ReferenceContext& c, int required) {

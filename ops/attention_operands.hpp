@@ -104,7 +104,7 @@ kernels::Pairs<T> pairs(const TensorView& x) {
 
 template <class T>
 const kernels::AttentionKernels<T>& attention_kernels() {
-  return kernels::kernels<kernels::AttentionTable>().of<T>();
+  return kernels::kernels_for<kernels::AttentionTable, T>();
 }
 
 inline void* scratch_of(const kernels::AttentionPlan& plan) {

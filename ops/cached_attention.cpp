@@ -20,12 +20,7 @@ struct CachedAttributes {
 
 template <class T>
 const kernels::CachedAttentionKernels<T>& cached_kernels() {
-  const auto& table = kernels::kernels<kernels::CachedAttentionTable>();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return table.f32;
-  } else {
-    return table.f64;
-  }
+  return kernels::kernels_for<kernels::CachedAttentionTable, T>();
 }
 
 /// That `index` is int32 of the shape.

@@ -23,12 +23,7 @@ struct ConvolutionAttributes {
 
 template <class T>
 const kernels::ConvolutionFunctions<T>& convolution_kernels() {
-  const auto& table = kernels::kernels<kernels::ConvolutionKernels>();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return table.f32;
-  } else {
-    return table.f64;
-  }
+  return kernels::kernels_for<kernels::ConvolutionKernels, T>();
 }
 
 /// The size of axis `i` of a plane: of its rows (0) or its columns (1).

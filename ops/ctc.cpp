@@ -27,12 +27,7 @@ constexpr int forward_inputs = 4;  // logits, targets, input_lengths, target_len
 
 template <class T>
 const kernels::CtcKernels<T>& ctc_kernels() {
-  const auto& table = kernels::kernels<kernels::CtcTable>();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return table.f32;
-  } else {
-    return table.f64;
-  }
+  return kernels::kernels_for<kernels::CtcTable, T>();
 }
 
 template <class T>

@@ -152,7 +152,7 @@ struct Product {
 
 template <class T>
 void multiply(const ForwardContext& c, const Product<T>& product) {
-  const auto& kernel = kernels::kernels<kernels::GemmTable>().of<T>();
+  const auto& kernel = kernels::kernels_for<kernels::GemmTable, T>();
   const Gemm<T>& g = product.gemm;
   const GemmPlan plan = kernel.plan(g);
   const int64_t tasks = plan.tasks * product.repeats;

@@ -20,12 +20,7 @@ struct PoolAttributes {
 
 template <class T>
 const kernels::PoolFunctions<T>& pool_kernels() {
-  const auto& table = kernels::kernels<kernels::PoolKernels>();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return table.f32;
-  } else {
-    return table.f64;
-  }
+  return kernels::kernels_for<kernels::PoolKernels, T>();
 }
 
 PoolShape pool_shape(const Shape& x, const Shape& y, const PoolAttributes& a) {

@@ -14,12 +14,7 @@ inline constexpr int64_t gates_width = 4;
 
 template <class T>
 const kernels::RecurrentKernels<T>& recurrent_kernels() {
-  const kernels::RecurrentTable& table = kernels::kernels<kernels::RecurrentTable>();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return table.f32;
-  } else {
-    return table.f64;
-  }
+  return kernels::kernels_for<kernels::RecurrentTable, T>();
 }
 
 /// A contiguous [B, n] array.

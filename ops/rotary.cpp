@@ -18,12 +18,7 @@ struct RotaryAttributes {
 
 template <class T>
 const kernels::RotaryFunctions<T>& rotary_kernels() {
-  const auto& table = kernels::kernels<kernels::RotaryKernels>();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return table.f32;
-  } else {
-    return table.f64;
-  }
+  return kernels::kernels_for<kernels::RotaryKernels, T>();
 }
 
 void rotary_shape(ShapeContext& c) {

@@ -34,20 +34,15 @@ const Op top_k_op{
         [](const ForwardContext& c) {
           const TensorView& x = c.input(0);
           by_float_type(x.dtype, [&]<class T>() {
-            const auto& table = kernels::kernels<kernels::TopKTable>();
+            const auto& top_k = kernels::kernels_for<kernels::TopKTable, T>();
             const kernels::TopK<T> a{.x = x.as<const T>(),
                                      .row = x.shape[-1],
                                      .width = x.shape[-1],
                                      .k = c.attributes<TopKAttributes>().k,
                                      .values = c.output(0).as<T>(),
                                      .indices = c.output(1).as<int32_t>()};
-            over_ranges(c, rows_of(x.shape), x.shape[-1], [&](int64_t begin, int64_t end) {
-              if constexpr (sizeof(T) == sizeof(float)) {
-                table.f32(a, begin, end);
-              } else {
-                table.f64(a, begin, end);
-              }
-            });
+            over_ranges(c, rows_of(x.shape), x.shape[-1],
+                        [&](int64_t begin, int64_t end) { top_k(a, begin, end); });
           });
         },
     .gradient =

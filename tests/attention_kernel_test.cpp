@@ -38,7 +38,7 @@ struct Results {
     const auto each = [&](int64_t n, auto&& body) {
       for (int64_t i = 0; i < n; ++i) body(reversed ? n - 1 - i : i);
     };
-    const AttentionKernels<T>& f = kernels<AttentionTable>().of<T>();
+    const AttentionKernels<T>& f = kernels_for<AttentionTable, T>();
     const AttentionPlan plan = f.plan_forward(p.in());
     Area scratch(plan.scratch_bytes);
     each(plan.tasks, [&](int64_t task) {
@@ -52,7 +52,7 @@ struct Results {
     const AttentionPlan looks = f.plan_weights(looked);
     Area look_scratch(looks.scratch_bytes);
     each(looks.tasks, [&](int64_t task) { f.weights(looked, looks, look_scratch.data(), task); });
-    const AttentionBackwardKernels<T>& r = kernels<AttentionBackwardTable>().of<T>();
+    const AttentionBackwardKernels<T>& r = kernels_for<AttentionBackwardTable, T>();
     AttentionBackward<T> backward{p.in(),  out,     lse.data(), p.grad_out,
                                   q.heads, k.heads, v.heads,    {}};
     if (p.o.bias != 0) backward.grad_bias = bias.pairs;

@@ -166,29 +166,11 @@ struct AttentionBackwardKernels {
 struct AttentionTable {
   AttentionKernels<float> f32;
   AttentionKernels<double> f64;
-
-  template <class T>
-  const AttentionKernels<T>& of() const {
-    if constexpr (sizeof(T) == sizeof(float)) {
-      return f32;
-    } else {
-      return f64;
-    }
-  }
 };
 
 struct AttentionBackwardTable {
   AttentionBackwardKernels<float> f32;
   AttentionBackwardKernels<double> f64;
-
-  template <class T>
-  const AttentionBackwardKernels<T>& of() const {
-    if constexpr (sizeof(T) == sizeof(float)) {
-      return f32;
-    } else {
-      return f64;
-    }
-  }
 };
 
 RAPT_KERNEL_TABLE(AttentionTable)

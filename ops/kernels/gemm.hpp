@@ -62,27 +62,18 @@ struct GemmKernels {
 struct GemmTable {
   GemmKernels<float> f32;
   GemmKernels<double> f64;
-
-  template <class T>
-  const GemmKernels<T>& of() const {
-    if constexpr (sizeof(T) == sizeof(float)) {
-      return f32;
-    } else {
-      return f64;
-    }
-  }
 };
 
 RAPT_KERNEL_TABLE(GemmTable)
 
 template <class T>
 GemmPlan plan_gemm(const Gemm<T>& g) {
-  return kernels<GemmTable>().of<T>().plan(g);
+  return kernels_for<GemmTable, T>().plan(g);
 }
 
 template <class T>
 void run_gemm(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
-  kernels<GemmTable>().of<T>().run(g, plan, scratch, first, last);
+  kernels_for<GemmTable, T>().run(g, plan, scratch, first, last);
 }
 
 /// How many of a plan's tasks go to one call of run(), where `threads` share the product, done

@@ -14,6 +14,17 @@ namespace rapt::kernels {
 template <class Table>
 const Table& kernels();
 
+/// What it has for T: its member f32 or f64.
+template <class Table, class T>
+const auto& kernels_for() {
+  const Table& table = kernels<Table>();
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return table.f32;
+  } else {
+    return table.f64;
+  }
+}
+
 }  // namespace rapt::kernels
 
 #if defined(__x86_64__) || defined(_M_X64)
