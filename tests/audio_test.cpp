@@ -87,6 +87,19 @@ TEST_CASE("files that cannot be used say why, with their names") {
   fails("sample 1 is not a finite number");
 }
 
+TEST_CASE("a file that went through a pipe does not know its size, and is read") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("a.wav");
+  write_wav(path, tone(440, 8000, 2000));
+  std::string bytes = TemporaryFolder::read(path);
+  for (const std::size_t at : {std::size_t{4}, bytes.find("data") + 4}) {
+    bytes.replace(at, 4, 4, '\xFF');
+  }
+  const std::string streamed = folder.file("b.wav");
+  write_bytes(streamed, bytes);
+  CHECK(read_audio(streamed).samples == read_audio(path).samples);
+}
+
 TEST_CASE("a thousand damaged files are refused or read, and nothing worse") {
   const TemporaryFolder folder;
   const std::string path = folder.file("a.wav");

@@ -20,16 +20,19 @@ struct CloseFile {
 };
 using File = std::unique_ptr<SNDFILE, CloseFile>;
 
-/// libsndfile takes what there is of a WAV file that was cut, and says nothing.
+/// libsndfile takes what there is of a WAV file that was cut, and says nothing. A size of all ones
+/// is what a program writes that sends a file through a pipe and cannot go back.
 void check_riff_size(const std::string& path) {
   std::array<unsigned char, 8> head{};
   std::ifstream file(path, std::ios::binary);
   if (!file.read(reinterpret_cast<char*>(head.data()), head.size())) return;
   if (std::string_view(reinterpret_cast<const char*>(head.data()), 4) != "RIFF") return;
-  std::uint64_t size = 8;
+  std::uint64_t size = 0;
   for (int byte = 0; byte < 4; ++byte) {
     size += static_cast<std::uint64_t>(head[static_cast<std::size_t>(4 + byte)]) << (8 * byte);
   }
+  if (size == 0xFFFFFFFF) return;
+  size += 8;
   std::error_code error;
   const std::uint64_t held = std::filesystem::file_size(path, error);
   if (!error && size > held) {
