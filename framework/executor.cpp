@@ -4,6 +4,7 @@
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 #include <optional>
@@ -85,9 +86,7 @@ class Run {
   Run(Plan& plan, const Graph& graph, bool guard, int threads)
       : plan_(plan), graph_(graph), guard_(guard), threads_(threads) {}
 
-  void serial() {
-    for (const Plan::Step& step : plan_.steps) execute(step);
-  }
+  void serial() { run_steps(0, static_cast<uint32_t>(plan_.steps.size())); }
 
   /// Tasks [begin, end) side by side. Must be called inside the arena.
   void parallel(uint32_t begin, uint32_t end) {
@@ -114,7 +113,7 @@ class Run {
     constexpr uint32_t none = ~0u;
     while (t != none && !failed_.load(std::memory_order_relaxed)) {
       const Plan::Task& task = plan_.tasks[t];
-      for (uint32_t s = 0; s < task.steps; ++s) execute(plan_.steps[task.first_step + s]);
+      run_steps(task.first_step, task.first_step + task.steps);
       uint32_t next = none;
       for (const uint32_t successor : task.successors) {
         if (successor >= end_) continue;
@@ -129,18 +128,50 @@ class Run {
     }
   }
 
-  void execute(const Plan::Step& step) {
-    const bool shared = threads_ > 1 && step.cost > loop_from;
+  void run_steps(uint32_t begin, uint32_t end) {
+    while (begin < end) {
+      execute(&plan_.steps[begin]);
+      begin += guard_ ? 1 : plan_.steps[begin].chain.steps;
+    }
+  }
+
+  /// The step, and those that are chained to it.
+  void execute(const Plan::Step* steps) {
+    const uint32_t count = guard_ ? 1 : steps->chain.steps;
+    double cost = 0;
+    for (uint32_t i = 0; i < count; ++i) cost += steps[i].cost;
+    const bool shared = threads_ > 1 && cost > loop_from;
     const LoopThreads threads(shared ? threads_ : 1);
-    const ForwardContext context({plan_.views.data() + step.first_input, step.inputs},
-                                 {plan_.views.data() + step.first_output, step.outputs},
-                                 {plan_.words.data() + step.first_word, step.words},
-                                 scratch_of(step), shared ? &parallel_for : &serial_for,
-                                 step.program.get());
+    const ForwardContext::ParallelFor loop = shared ? &parallel_for : &serial_for;
     const int64_t begin = trace_ != nullptr ? Trace::now() : 0;
+    if (count > 1) {
+      run_chain({steps, count}, loop);
+    } else {
+      run_alone(*steps, loop);
+    }
+    if (trace_ == nullptr) return;
+    // Steps of a chain share its time by what they touch.
+    double bytes = 0, past = 0;
+    for (uint32_t i = 0; i < count; ++i) bytes += steps[i].bytes;
+    const auto time = static_cast<double>(Trace::now() - begin);
+    for (uint32_t i = 0; i < count; ++i) {
+      const double from = past;
+      past = count == 1 ? 1 : past + steps[i].bytes / bytes;
+      trace_->step(plan_, steps[i], graph_, begin + static_cast<int64_t>(from * time),
+                   begin + static_cast<int64_t>(past * time));
+    }
+  }
+
+  void run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop) {
+    const ForwardContext context = context_of(step, loop);
     try {
-      if (step.program != nullptr) {
-        step.op->pointwise->run(context);
+      if (const Rowwise* rowwise = step.rowwise()) {
+        const RowExtent e = rowwise->extent(context);
+        const int64_t range = (e.range + e.block - 1) / e.block * e.block;
+        loop((e.count + range - 1) / range, [&](int64_t i) {
+          rowwise->rows(context, i * range, std::min(e.count, (i + 1) * range));
+        });
+        if (rowwise->finish != nullptr) rowwise->finish(context);
       } else {
         step.op->forward(context);
       }
@@ -150,8 +181,39 @@ class Run {
       throw Error(fmt::format("{}: {}{}", step.op->name, error.what(),
                               graph_.place_of(graph_.nodes[step.node])));
     }
-    if (trace_ != nullptr) trace_->step(plan_, step, graph_, begin);
     if (guard_) check(step, context);
+  }
+
+  /// All steps on some rows, then on the next. Rowwise operators do not throw.
+  void run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop) {
+    Recycled<ForwardContext> contexts;
+    Recycled<RowExtent> extents;
+    contexts.reserve(steps.size());
+    extents.reserve(steps.size());
+    for (const Plan::Step& step : steps) {
+      contexts.push_back(context_of(step, loop));
+      extents.push_back(step.rowwise()->extent(contexts.back()));
+    }
+    const int64_t all = extents[0].count * extents[0].width, range = steps[0].chain.elements;
+    loop((all + range - 1) / range, [&](int64_t i) {
+      const int64_t begin = i * range, end = std::min(all, begin + range);
+      for (size_t s = 0; s < steps.size(); ++s) {
+        const int64_t width = extents[s].width;
+        steps[s].rowwise()->rows(contexts[s], begin / width, end / width);
+      }
+    });
+    for (size_t s = 0; s < steps.size(); ++s) {
+      if (const auto finish = steps[s].rowwise()->finish) finish(contexts[s]);
+    }
+  }
+
+  ForwardContext context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const {
+    return {{plan_.views.data() + step.first_input, step.inputs},
+            {plan_.views.data() + step.first_output, step.outputs},
+            {plan_.words.data() + step.first_word, step.words},
+            scratch_of(step),
+            loop,
+            step.program.get()};
   }
 
   void check(const Plan::Step& step, const ForwardContext& context) const {

@@ -186,21 +186,47 @@ class ShapeRule {
   void (*rule_)(ShapeContext&) = nullptr;
 };
 
+/// What an operator that works row by row says of its rows, from shapes alone.
+struct RowExtent {
+  int64_t count = 0;  // rows
+  int64_t width = 1;  // elements of one: count * width are those of the arrays
+  int64_t block = 1;  // a range begins at a multiple of so many rows
+  int64_t range = 1;  // rows that are worth a task
+  /// Bit i: of input i, a row needs its own row alone, of one element or `width` of them, and these
+  /// lie one after the other.
+  uint32_t inputs = 0;
+  /// Bit i: output i is made row by row, in the same way.
+  uint32_t outputs = 0;
+};
+
+/// An operator that works row by row. Where one follows another on the same rows, the executor runs
+/// both on a few rows before it goes on to the next few, while these are in the cache.
+struct Rowwise {
+  RowExtent (*extent)(const ForwardContext& c);
+  /// Handles the rows [begin, end). Must not throw, nor use worker_scratch().
+  void (*rows)(const ForwardContext& c, int64_t begin, int64_t end);
+  /// What is left to do after all rows, if anything.
+  void (*finish)(const ForwardContext& c) = nullptr;
+};
+
 /// How elementwise operators of one family become fused programs. A node of such an operator is
 /// one instruction; the planner gathers chains of them into groups.
 struct PointwiseFamily {
   /// Makes the program of a group.
   std::shared_ptr<const void> (*compile)(const FusedGroup& group);
-  /// Runs a program (ForwardContext::program) over its inputs and outputs.
-  void (*run)(const ForwardContext& c);
+  /// Runs a program (ForwardContext::program) over its inputs and outputs; its extent is asked for
+  /// without one.
+  Rowwise program;
 };
 
 struct Op {
   std::string_view name;
   /// Checks the inputs and declares the outputs.
   ShapeRule shape;
-  /// Computes the outputs from the inputs. Absent for views and pointwise operators.
+  /// Computes the outputs from the inputs. Absent for views, pointwise and rowwise operators.
   void (*forward)(const ForwardContext& c) = nullptr;
+  /// The same, row by row.
+  const Rowwise* rowwise = nullptr;
   /// Appends the nodes of the inputs' gradients. Absent: the reference is differentiated, and
   /// where there is none either, no gradient passes.
   void (*gradient)(GradientContext& c) = nullptr;

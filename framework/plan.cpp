@@ -29,7 +29,12 @@ class Planner {
     order_units();
     count_uses();
     place_results();
-    for (const uint32_t unit : order_) add_step(units_[unit]);
+    find_chains();
+    for (size_t i = 0; i < order_.size(); ++i) {
+      add_step(units_[order_[i]]);
+      plan_.steps.back().chain = chains_[i];
+      if (i + 1 == order_.size() || chains_[i + 1].steps > 0) free_what_is_left();
+    }
     add_wanted();
     plan_.arena_bytes = arena_.size();
     make_tasks();
@@ -226,6 +231,31 @@ class Planner {
     return (v.shape.size() * size_of(v.dtype) + 63) / 64 * 64;
   }
 
+  // ---- rows -------------------------------------------------------------------------------------
+
+  void find_chains() {
+    std::vector<RowStep> steps(order_.size());
+    std::vector<TensorView> views;
+    for (size_t i = 0; i < order_.size() && options_.fuse; ++i) {
+      const std::vector<uint32_t>& unit = units_[order_[i]];
+      const Node& last = graph_.nodes[unit.back()];
+      RowStep& step = steps[i];
+      step.rowwise =
+          last.op->pointwise != nullptr ? &last.op->pointwise->program : last.op->rowwise;
+      if (step.rowwise == nullptr) continue;
+      step.reads = reads_of(unit);
+      step.writes = writes_of(unit);
+      views.clear();
+      for (const uint32_t value : step.reads) views.push_back(view_of(value));
+      for (const uint32_t value : step.writes) views.push_back(view_of(value));
+      const std::span<const TensorView> all = views;
+      step.extent =
+          step.rowwise->extent({all.first(step.reads.size()), all.subspan(step.reads.size()),
+                                graph_.words_of(last), nullptr, nullptr, nullptr});
+    }
+    chains_ = row_chains(graph_, steps);
+  }
+
   // ---- steps ------------------------------------------------------------------------------------
 
   void add_step(const std::vector<uint32_t>& unit) {
@@ -273,14 +303,14 @@ class Planner {
         step_nanoseconds + step.flops / flops_per_nanosecond + step.bytes / bytes_per_nanosecond;
     plan_.cost += step.cost;
 
-    release(reads, index);
+    left_reads_.emplace_back(reads, index);
     for (const uint32_t value : writes) {
-      // An output that nobody reads (a saved statistic, say) is free at once.
+      // An output that nobody reads: a saved statistic, say.
       if (uses_[value] == 0 && place_[value].result < 0) {
-        arena_.give(place_[value].offset, bytes_of(value), {index});
+        left_.push_back({place_[value].offset, bytes_of(value), index});
       }
     }
-    if (step.scratch_bytes > 0) arena_.give(step.scratch, step.scratch_bytes, {index});
+    if (step.scratch_bytes > 0) left_.push_back({step.scratch, step.scratch_bytes, index});
     std::sort(step.after.begin(), step.after.end());
     step.after.erase(std::unique(step.after.begin(), step.after.end()), step.after.end());
     step_of_unit_.resize(units_.size(), 0);
@@ -350,6 +380,15 @@ class Planner {
       if (is_computed(read) && graph_.values[read].base == value) ++here;
     }
     return here == 1 && uses_[value] == 1;
+  }
+
+  /// Frees what the last step, or chain of steps, was the last to use. Within a chain nothing is
+  /// free: its steps run side by side.
+  void free_what_is_left() {
+    for (const auto& [reads, index] : left_reads_) release(reads, index);
+    for (const Left& left : left_) arena_.give(left.offset, left.bytes, {left.step});
+    left_reads_.clear();
+    left_.clear();
   }
 
   void release(const std::vector<uint32_t>& reads, uint32_t index) {
@@ -422,7 +461,8 @@ class Planner {
       const Plan::Step& step = plan_.steps[s];
       const bool update = step.op->mutates != 0;
       const bool wall = update && plan_.first_update_task < 0;
-      if (plan_.tasks.empty() || cost + step.cost > task_nanoseconds || wall) {
+      const bool full = cost + step.cost > task_nanoseconds && step.chain.steps > 0;
+      if (plan_.tasks.empty() || full || wall) {
         if (wall) plan_.first_update_task = static_cast<int>(plan_.tasks.size());
         plan_.tasks.push_back({s, 0, {}});
         cost = 0;
@@ -440,6 +480,11 @@ class Planner {
       }
     }
   }
+
+  struct Left {
+    int64_t offset, bytes;
+    uint32_t step;
+  };
 
   struct Placement {
     int64_t offset = 0;
@@ -462,6 +507,9 @@ class Planner {
   std::vector<uint32_t> order_, step_of_unit_;
   std::vector<int> uses_;
   std::vector<Placement> place_;
+  std::vector<RowChain> chains_;  // as order_
+  std::vector<Left> left_;
+  std::vector<std::pair<std::vector<uint32_t>, uint32_t>> left_reads_;
 };
 
 }  // namespace

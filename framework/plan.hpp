@@ -1,7 +1,7 @@
 // A plan: which steps compute the wanted values, in what order and in which memory.
 #pragma once
 
-#include <rapt/framework/tape.hpp>
+#include <rapt/framework/row_chains.hpp>
 
 namespace rapt {
 
@@ -40,7 +40,12 @@ struct Plan {
     int64_t scratch_bytes;
     double flops, bytes;          // what it computes and touches
     double cost;                  // nanoseconds on one core, roughly
+    RowChain chain;               // of the steps that run along with it
     std::vector<uint32_t> after;  // steps that must have run
+    /// How it works row by row, or null.
+    const Rowwise* rowwise() const {
+      return op->pointwise != nullptr ? &op->pointwise->program : op->rowwise;
+    }
   };
   enum class Place : uint8_t { arena, leaf, known, result };
   /// Where the data of a view comes from.

@@ -30,8 +30,9 @@ std::string Plan::to_string(const Graph& graph) const {
   auto out = std::back_inserter(text);
   for (size_t s = 0; s < steps.size(); ++s) {
     const Step& step = steps[s];
-    fmt::format_to(out, "{:4}  {:<24} {} -> {}", s, label_of(step),
-                   shapes_of(*this, step.first_input, step.inputs),
+    // What runs along with the step before, row by row, is marked.
+    fmt::format_to(out, "{:4} {}{:<24} {} -> {}", s, step.chain.steps == 0 ? '+' : ' ',
+                   label_of(step), shapes_of(*this, step.first_input, step.inputs),
                    shapes_of(*this, step.first_output, step.outputs));
     for (uint32_t i = 0; i < step.outputs; ++i) {
       const Source& source = sources[step.first_output + i];

@@ -57,8 +57,8 @@ int64_t Trace::now() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-void Trace::step(const Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin) {
-  const int64_t end = now();
+void Trace::step(const Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin,
+                 int64_t end) {
   const Node& node = graph.nodes[step.node];
   std::string shapes;
   auto out = std::back_inserter(shapes);

@@ -45,7 +45,7 @@ void norm_shape(ShapeContext& c) {
 }
 
 template <bool centred>
-void norm_forward(const ForwardContext& c) {
+void norm_rows(const ForwardContext& c, int64_t begin, int64_t end) {
   by_float_type(c.output().dtype, [&]<class T>() {
     const Shape& shape = c.output().shape;
     const kernels::NormForward<T> arguments{
@@ -58,11 +58,14 @@ void norm_forward(const ForwardContext& c) {
         .width = shape[-1],
         .epsilon = static_cast<T>(c.attributes<NormAttributes>().eps)};
     const auto& kernel = row_kernels<T>();
-    over_ranges(c, rows_of(shape), shape[-1], [&](int64_t begin, int64_t end) {
-      (centred ? kernel.layer_norm : kernel.rms_norm)(arguments, begin, end);
-    });
+    (centred ? kernel.layer_norm : kernel.rms_norm)(arguments, begin, end);
   });
 }
+
+template <bool centred>
+constexpr Rowwise norm_rowwise{
+    .extent = [](const ForwardContext& c) { return row_extent(c.output().shape, 1, 7); },
+    .rows = norm_rows<centred>};
 
 template <bool centred>
 void norm_reference(ReferenceContext& c) {
@@ -89,31 +92,53 @@ int64_t norm_grad_scratch(const ForwardContext& c) {
   return kernels::norm_blocks(rows_of(x)) * 2 * x[-1] * size_of(c.input(0).dtype);
 }
 
+template <class T, bool centred>
+kernels::NormBackward<T> norm_backward(const ForwardContext& c) {
+  const Shape& shape = c.input(0).shape;
+  return {.x = c.input(0).as<const T>(),
+          .dy = c.input(2).as<const T>(),
+          .dx = c.output(0).as<T>(),
+          .gamma = c.input(1).as<const T>(),
+          .mean = centred ? c.input(4).as<const T>() : nullptr,
+          .rstd = c.input(3).as<const T>(),
+          .partial = static_cast<T*>(c.scratch()),
+          .dgamma = c.output(1).as<T>(),
+          .dbeta = centred ? c.output(2).as<T>() : nullptr,
+          .rows = rows_of(shape),
+          .width = shape[-1]};
+}
+
+RowExtent norm_grad_extent(const ForwardContext& c) {
+  RowExtent rows = row_extent(c.input(0).shape, 0b11101, 0b1);
+  rows.block = kernels::norm_block_rows(rows.count);
+  return rows;
+}
+
 template <bool centred>
-void norm_backward(const ForwardContext& c) {
+void norm_grad_rows(const ForwardContext& c, int64_t begin, int64_t end) {
   by_float_type(c.output().dtype, [&]<class T>() {
-    const Shape& shape = c.input(0).shape;
-    const int64_t rows = rows_of(shape), width = shape[-1];
-    const kernels::NormBackward<T> arguments{.x = c.input(0).as<const T>(),
-                                             .dy = c.input(2).as<const T>(),
-                                             .dx = c.output(0).as<T>(),
-                                             .gamma = c.input(1).as<const T>(),
-                                             .mean = centred ? c.input(4).as<const T>() : nullptr,
-                                             .rstd = c.input(3).as<const T>(),
-                                             .partial = static_cast<T*>(c.scratch()),
-                                             .dgamma = c.output(1).as<T>(),
-                                             .dbeta = centred ? c.output(2).as<T>() : nullptr,
-                                             .rows = rows,
-                                             .width = width};
+    const auto arguments = norm_backward<T, centred>(c);
+    const int64_t block = kernels::norm_block_rows(arguments.rows);
     const auto& kernel = row_kernels<T>();
-    const int64_t blocks = kernels::norm_blocks(rows);
-    over_ranges(c, blocks, width * kernels::norm_block_rows(rows), [&](int64_t begin, int64_t end) {
-      (centred ? kernel.layer_norm_backward : kernel.rms_norm_backward)(arguments, begin, end);
-    });
-    over_ranges(c, width, 2 * blocks,
+    (centred ? kernel.layer_norm_backward : kernel.rms_norm_backward)(arguments, begin / block,
+                                                                      (end + block - 1) / block);
+  });
+}
+
+template <bool centred>
+void norm_grad_finish(const ForwardContext& c) {
+  by_float_type(c.output().dtype, [&]<class T>() {
+    const auto arguments = norm_backward<T, centred>(c);
+    const auto& kernel = row_kernels<T>();
+    over_ranges(c, arguments.width, 2 * kernels::norm_blocks(arguments.rows),
                 [&](int64_t begin, int64_t end) { kernel.norm_combine(arguments, begin, end); });
   });
 }
+
+template <bool centred>
+constexpr Rowwise norm_grad_rowwise{.extent = norm_grad_extent,
+                                    .rows = norm_grad_rows<centred>,
+                                    .finish = norm_grad_finish<centred>};
 
 // The statistics follow from x: a second derivative takes them from there.
 template <bool centred>
@@ -128,14 +153,14 @@ void norm_grad_reference(ReferenceContext& c) {
 
 const Op layer_norm_grad_op{.name = "layer_norm_grad",
                             .shape = &norm_grad_shape,
-                            .forward = norm_backward<true>,
+                            .rowwise = &norm_grad_rowwise<true>,
                             .reference = norm_grad_reference<true>,
                             .scratch = norm_grad_scratch,
                             .in_place = 1u << 2};
 
 const Op rms_norm_grad_op{.name = "rms_norm_grad",
                           .shape = &norm_grad_shape,
-                          .forward = norm_backward<false>,
+                          .rowwise = &norm_grad_rowwise<false>,
                           .reference = norm_grad_reference<false>,
                           .scratch = norm_grad_scratch,
                           .in_place = 1u << 2};
@@ -143,7 +168,7 @@ const Op rms_norm_grad_op{.name = "rms_norm_grad",
 // y = (x - mean) rstd weight + bias
 const Op layer_norm_op{.name = "layer_norm",
                        .shape = &norm_shape,
-                       .forward = norm_forward<true>,
+                       .rowwise = &norm_rowwise<true>,
                        .gradient =
                            [](GradientContext& c) {
                              const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
@@ -159,7 +184,7 @@ const Op layer_norm_op{.name = "layer_norm",
 // y = x rstd weight
 const Op rms_norm_op{.name = "rms_norm",
                      .shape = &norm_shape,
-                     .forward = norm_forward<false>,
+                     .rowwise = &norm_rowwise<false>,
                      .gradient =
                          [](GradientContext& c) {
                            const Var x = c.input(0), weight = c.input(1), g = c.output_grad();

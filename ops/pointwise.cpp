@@ -182,7 +182,23 @@ class Compiler {
 
 std::shared_ptr<const void> compile(const FusedGroup& group) { return Compiler(group).compile(); }
 
-void run(const ForwardContext& c) {
+/// Each element is a row of its own.
+RowExtent extent(const ForwardContext& c) {
+  const Shape& shape = c.output().shape;
+  const auto* program = static_cast<const Program*>(c.program());
+  // A range is worth a task at about 2^17 instructions on elements: some 20 microseconds.
+  const int64_t instructions = program != nullptr ? program->plain.count + 1 : 4;
+  RowExtent rows{.count = shape.size(),
+                 .range = std::max<int64_t>(4096, (int64_t{1} << 17) / instructions)};
+  for (int i = 0; i < std::min(c.inputs(), 32); ++i) {
+    const TensorView& x = c.input(i);
+    if (x.shape == shape && x.strides == contiguous_strides(shape)) rows.inputs |= 1u << i;
+  }
+  rows.outputs = ~0u;
+  return rows;
+}
+
+void run(const ForwardContext& c, int64_t begin, int64_t end) {
   const Program& program = *static_cast<const Program*>(c.program());
   const void* inputs[kernels::max_inputs];
   void* outputs[kernels::max_outputs];
@@ -204,12 +220,7 @@ void run(const ForwardContext& c) {
   }
   const kernels::PointwiseArguments arguments{inputs, outputs, dropouts};
   const auto& kernel = kernels::kernels<kernels::PointwiseKernels>();
-  const auto run_range = program.wide ? kernel.run_f64 : kernel.run_f32;
-  // A range is worth a task at about 2^17 instructions on elements: some 20 microseconds.
-  const int64_t range = std::max<int64_t>(4096, (int64_t{1} << 17) / (program.plain.count + 1));
-  c.parallel((program.points + range - 1) / range, [&](int64_t i) {
-    run_range(program.plain, arguments, i * range, std::min(program.points, (i + 1) * range));
-  });
+  (program.wide ? kernel.run_f64 : kernel.run_f32)(program.plain, arguments, begin, end);
 }
 
 void broadcast_operands(ShapeContext& c, bool comparison) {
@@ -228,7 +239,8 @@ void broadcast_operands(ShapeContext& c, bool comparison) {
 
 }  // namespace
 
-const PointwiseFamily pointwise_family{.compile = compile, .run = run};
+const PointwiseFamily pointwise_family{.compile = compile,
+                                       .program = {.extent = extent, .rows = run}};
 
 void pointwise_shape(ShapeContext& c) { broadcast_operands(c, false); }
 void comparison_shape(ShapeContext& c) { broadcast_operands(c, true); }

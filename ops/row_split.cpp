@@ -4,6 +4,14 @@
 
 namespace rapt {
 
+RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs) {
+  return {.count = rows_of(shape),
+          .width = shape[-1],
+          .range = range_of(shape[-1]),
+          .inputs = inputs,
+          .outputs = outputs};
+}
+
 std::string position_in(const Shape& shape, int64_t index) {
   Shape position = shape;
   for (int axis = shape.rank() - 1; axis >= 0; --axis) {

@@ -10,12 +10,7 @@ namespace rapt {
 
 template <class T>
 const kernels::RowFunctions<T>& row_kernels() {
-  const kernels::RowKernels& table = kernels::kernels<kernels::RowKernels>();
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return table.f32;
-  } else {
-    return table.f64;
-  }
+  return kernels::kernels_for<kernels::RowKernels, T>();
 }
 
 /// Calls body<float>() or body<double>().
@@ -40,15 +35,24 @@ inline Shape leading_shape(const Shape& shape) {
   return Shape(std::span(shape.begin(), static_cast<size_t>(shape.rank() - 1)));
 }
 
+/// Of an operator over the rows of its last axis, as many elements a range as over_ranges() takes.
+/// Bits of `inputs` and `outputs`: which have one element or a whole row for each row.
+RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs);
+
 /// "position [1, 2]": where element `index` of an array lies, for messages.
 std::string position_in(const Shape& shape, int64_t index);
 
+/// How many items of `width` elements are some 20 microseconds of work.
+inline int64_t range_of(int64_t width) {
+  constexpr int64_t elements = int64_t{1} << 15;
+  return std::max<int64_t>(1, elements / std::max<int64_t>(width, 1));
+}
+
 /// Calls body(begin, end) for ranges that cover [0, count), items of `width` elements, where a
-/// range is some 20 microseconds of work.
+/// range is as range_of() says.
 template <class Body>
 void over_ranges(const ForwardContext& c, int64_t count, int64_t width, Body&& body) {
-  constexpr int64_t elements = int64_t{1} << 15;
-  const int64_t step = std::max<int64_t>(1, elements / std::max<int64_t>(width, 1));
+  const int64_t step = range_of(width);
   c.parallel((count + step - 1) / step,
              [&](int64_t i) { body(i * step, std::min(count, (i + 1) * step)); });
 }

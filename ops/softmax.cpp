@@ -54,7 +54,7 @@ kernels::RowMask row_mask(const ForwardContext& c, int input, const Shape& shape
 }
 
 template <bool logarithm>
-void forward(const ForwardContext& c) {
+void forward_rows(const ForwardContext& c, int64_t begin, int64_t end) {
   by_float_type(c.output().dtype, [&]<class T>() {
     const Shape& shape = c.output().shape;
     const kernels::SoftmaxForward<T> arguments{.x = c.input(0).as<const T>(),
@@ -62,15 +62,13 @@ void forward(const ForwardContext& c) {
                                                .width = shape[-1],
                                                .mask = row_mask(c, 1, shape)};
     const auto& kernel = row_kernels<T>();
-    over_ranges(c, rows_of(shape), shape[-1], [&](int64_t begin, int64_t end) {
-      (logarithm ? kernel.log_softmax : kernel.softmax)(arguments, begin, end);
-    });
+    (logarithm ? kernel.log_softmax : kernel.softmax)(arguments, begin, end);
   });
 }
 
 // Inputs: y, the gradient of y, and for the logarithm the mask or none.
 template <bool logarithm>
-void backward(const ForwardContext& c) {
+void backward_rows(const ForwardContext& c, int64_t begin, int64_t end) {
   by_float_type(c.output().dtype, [&]<class T>() {
     const Shape& shape = c.output().shape;
     const kernels::SoftmaxBackward<T> arguments{.y = c.input(0).as<const T>(),
@@ -79,11 +77,19 @@ void backward(const ForwardContext& c) {
                                                 .width = shape[-1],
                                                 .mask = row_mask(c, 2, shape)};
     const auto& kernel = row_kernels<T>();
-    over_ranges(c, rows_of(shape), shape[-1], [&](int64_t begin, int64_t end) {
-      (logarithm ? kernel.log_softmax_backward : kernel.softmax_backward)(arguments, begin, end);
-    });
+    (logarithm ? kernel.log_softmax_backward : kernel.softmax_backward)(arguments, begin, end);
   });
 }
+
+template <bool logarithm>
+constexpr Rowwise forward_rowwise{
+    .extent = [](const ForwardContext& c) { return row_extent(c.output().shape, 1, 1); },
+    .rows = forward_rows<logarithm>};
+
+template <bool logarithm>
+constexpr Rowwise backward_rowwise{
+    .extent = [](const ForwardContext& c) { return row_extent(c.output().shape, 3, 1); },
+    .rows = backward_rows<logarithm>};
 
 Shape with_front_axis(const Shape& shape) {
   Shape result{1};
@@ -119,7 +125,7 @@ void log_softmax_reference(ReferenceContext& c) {
 // dx = y (g - sum(y g))
 const Op softmax_grad_op{.name = "softmax_grad",
                          .shape = [](ShapeContext& c) { return c.input(0); },
-                         .forward = backward<false>,
+                         .rowwise = &backward_rowwise<false>,
                          .reference =
                              [](ReferenceContext& c) {
                                const Var y = c.input(0), g = c.input(1);
@@ -130,7 +136,7 @@ const Op softmax_grad_op{.name = "softmax_grad",
 // y = exp(x) / sum(exp(x)), of what the mask keeps
 const Op softmax_op{.name = "softmax",
                     .shape = [](ShapeContext& c) { return softmax_shape(c); },
-                    .forward = forward<false>,
+                    .rowwise = &forward_rowwise<false>,
                     .gradient =
                         [](GradientContext& c) {
                           c.input_grad(0) = record(softmax_grad_op, {c.output(), c.output_grad()});
@@ -141,7 +147,7 @@ const Op softmax_op{.name = "softmax",
 // dx = g - exp(y) sum(g), of what the mask keeps; a row that keeps nothing has sum(g) = 0
 const Op log_softmax_grad_op{.name = "log_softmax_grad",
                              .shape = [](ShapeContext& c) { return c.input(0); },
-                             .forward = backward<true>,
+                             .rowwise = &backward_rowwise<true>,
                              .reference =
                                  [](ReferenceContext& c) {
                                    const Var y = c.input(0);
@@ -155,7 +161,7 @@ const Op log_softmax_grad_op{.name = "log_softmax_grad",
 // y = x - log(sum(exp(x))), of what the mask keeps
 const Op log_softmax_op{.name = "log_softmax",
                         .shape = [](ShapeContext& c) { return softmax_shape(c); },
-                        .forward = forward<true>,
+                        .rowwise = &forward_rowwise<true>,
                         .gradient =
                             [](GradientContext& c) {
                               const Var y = c.output(), g = c.output_grad();
