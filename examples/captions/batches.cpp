@@ -198,9 +198,13 @@ Batch CaptionBatches::make_batch(const std::vector<std::int64_t>& rows,
   hide_colours(target, tinted);
   Batch batch{.tensors = {{"images", images_tensor(images)}}, .units = target.tokens};
   if (options_.words_loss > 0) {
-    Tensor has = zeros({std::ssize(rows), model_.words.size()});
-    const std::span<float> flags = has.data<float>();
+    Tensor has = zeros({std::ssize(rows), model_.words.size()}), tells = full(has.shape(), 1);
+    const std::span<float> flags = has.data<float>(), told = tells.data<float>();
     for (std::size_t b = 0; b < rows.size(); ++b) {
+      for (std::size_t i = 0; tinted[b] && i < colours_.size(); ++i) {
+        told[b * static_cast<std::size_t>(model_.words.size()) +
+             static_cast<std::size_t>(colours_[i])] = 0;
+      }
       // Of all captions, not only of those that the decoder learns.
       const auto picture = static_cast<std::size_t>(rows[b]);
       for (std::size_t k = 0; k < set_.captions[picture].size(); ++k) {
@@ -211,6 +215,7 @@ Batch CaptionBatches::make_batch(const std::vector<std::int64_t>& rows,
       }
     }
     batch.tensors.emplace_back("words", has);
+    batch.tensors.emplace_back("tells", tells);
   }
   if (options_.guide > 0) {
     batch.tensors.emplace_back("focus", focus(rows, origins, picked, target.in.shape()));

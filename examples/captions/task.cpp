@@ -57,10 +57,10 @@ struct LossParts {
   double label_smoothing = 0, words = 0, guide = 0;
 };
 
-/// Whether the words that its captions have were seen in a picture: binary cross-entropies, their
-/// sum divided by the number of the words.
-Var words_loss(const Var& logits, const Tensor& has) {
-  return sum(softplus(logits) - logits * has) / sum(has);
+/// Whether the words that its captions have were seen in a picture: binary cross-entropies of those
+/// that it tells of, their sum divided by the number of the words that it has.
+Var words_loss(const Var& logits, const Tensor& has, const Tensor& tells) {
+  return sum((softplus(logits) - logits * has) * tells) / sum(has * as_var(tells));
 }
 
 /// How much of its looks each word has outside of its boxes: the mean of -log(what is inside).
@@ -80,7 +80,7 @@ Var loss_on(const CaptionNet& net, const Batch& batch, const LossParts& parts) {
                           {.ignore = Vocabulary::pad, .label_smoothing = parts.label_smoothing});
         if (parts.words > 0) {
           const Var seen = model.encoder.words_of(encoded.memory);  // [B, V]
-          loss = loss + parts.words * words_loss(seen, batch["words"]);
+          loss = loss + parts.words * words_loss(seen, batch["words"], batch["tells"]);
         }
         if (parts.guide > 0) {
           loss = loss + parts.guide * guide_loss(looks_of(*probe), batch["focus"]);
