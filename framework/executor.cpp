@@ -166,11 +166,10 @@ class Run {
     const ForwardContext context = context_of(step, loop);
     try {
       if (const Rowwise* rowwise = step.rowwise()) {
-        const RowExtent e = rowwise->extent(context);
-        const int64_t range = (e.range + e.block - 1) / e.block * e.block;
-        loop((e.count + range - 1) / range, [&](int64_t i) {
-          rowwise->rows(context, i * range, std::min(e.count, (i + 1) * range));
-        });
+        const int64_t all = step.rows.count, block = step.rows.block;
+        const int64_t range = (step.rows.range + block - 1) / block * block;
+        loop((all + range - 1) / range,
+             [&](int64_t i) { rowwise->rows(context, i * range, std::min(all, (i + 1) * range)); });
         if (rowwise->finish != nullptr) rowwise->finish(context);
       } else {
         step.op->forward(context);
@@ -187,18 +186,13 @@ class Run {
   /// All steps on some rows, then on the next. Rowwise operators do not throw.
   void run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop) {
     Recycled<ForwardContext> contexts;
-    Recycled<RowExtent> extents;
     contexts.reserve(steps.size());
-    extents.reserve(steps.size());
-    for (const Plan::Step& step : steps) {
-      contexts.push_back(context_of(step, loop));
-      extents.push_back(step.rowwise()->extent(contexts.back()));
-    }
-    const int64_t all = extents[0].count * extents[0].width, range = steps[0].chain.elements;
+    for (const Plan::Step& step : steps) contexts.push_back(context_of(step, loop));
+    const int64_t all = steps[0].rows.count * steps[0].rows.width, range = steps[0].chain.elements;
     loop((all + range - 1) / range, [&](int64_t i) {
       const int64_t begin = i * range, end = std::min(all, begin + range);
       for (size_t s = 0; s < steps.size(); ++s) {
-        const int64_t width = extents[s].width;
+        const int64_t width = steps[s].rows.width;
         steps[s].rowwise()->rows(contexts[s], begin / width, end / width);
       }
     });

@@ -293,6 +293,7 @@ class Planner {
       step.program = last.op->pointwise->compile(group_of(unit, reads, writes));
     }
     const ForwardContext context = dry_context(step);
+    if (const Rowwise* rowwise = step.rowwise()) step.rows = rowwise->extent(context);
     if (last.op->scratch != nullptr) {
       step.scratch_bytes = (last.op->scratch(context) + 63) / 64 * 64;
       step.scratch = arena_.take(step.scratch_bytes, step.after);

@@ -40,6 +40,7 @@ struct Plan {
     int64_t scratch_bytes;
     double flops, bytes;          // what it computes and touches
     double cost;                  // nanoseconds on one core, roughly
+    RowExtent rows;               // where it works row by row
     RowChain chain;               // of the steps that run along with it
     std::vector<uint32_t> after;  // steps that must have run
     /// How it works row by row, or null.
