@@ -131,11 +131,11 @@ TEST_CASE("captions do not depend on batches, and an ensemble of one model is th
   const CaptionModel model = small(true);
   const std::vector<Image> images = pictures(5);
   const BeamOptions options{.beam = 3, .length_factor = 0, .length_extra = 6, .max_length = 6};
-  const std::vector<CaptionNet> one{model.net}, two{model.net, model.net};
-  const auto found = search_captions(one, images, 2, options);
+  const CaptionReader reader{model.net, images};
+  const auto found = search_captions({reader}, 2, options);
   CHECK(found.size() == 5);
-  CHECK(search_captions(one, images, 5, options) == found);
-  CHECK(search_captions(two, images, 5, options) == found);
+  CHECK(search_captions({reader}, 5, options) == found);
+  CHECK(search_captions({reader, reader}, 5, options) == found);
 }
 
 TEST_CASE("a saved model is the same model") {

@@ -65,6 +65,13 @@ done
 "$captions" decode --model mean transformer --images pictures.u8 --list train.tsv >both.tsv \
   2>/dev/null || fail "an ensemble"
 [ "$(wc -l <both.tsv)" = 9 ] || fail "not nine captions"
+# Each model of an ensemble sees the pictures in its own size.
+larger=${common/--size 8/--size 16 --raw-size 8}
+"$captions" train --train train.tsv --dev train.tsv --images pictures.u8 --model larger \
+  ${larger/--epochs 50/--epochs 1} 2>train.log || { cat train.log >&2; fail "larger pictures"; }
+"$captions" decode --model gru gru larger --images pictures.u8 --raw-size 8 --list train.tsv \
+  2>/dev/null | "$captions" score --reference train.tsv | grep -q "exact match = 100.00%" ||
+  fail "an ensemble of models for different sizes"
 
 # Guided, words look into their boxes.
 "$captions" train --train train.tsv --dev train.tsv --images pictures.u8 --model guided \

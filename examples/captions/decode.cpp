@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <map>
 #include <numeric>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
@@ -14,25 +15,25 @@
 namespace rapt::examples {
 namespace {
 
-/// The models, which have to have the same words and read pictures of one size.
+/// The models, which have to have the same words.
 std::vector<CaptionModel> load_all(const std::vector<std::string>& folders) {
   std::vector<CaptionModel> models;
   for (const std::string& folder : folders) {
     models.push_back(CaptionModel::load(folder));
     const CaptionModel &first = models.front(), &last = models.back();
-    bool same = first.words.size() == last.words.size() &&
-                first.encoder().height == last.encoder().height &&
-                first.encoder().width == last.encoder().width;
+    bool same = first.words.size() == last.words.size();
     for (std::int32_t id = 0; same && id < first.words.size(); ++id) {
       same = first.words.token(id) == last.words.token(id);
     }
     if (same) continue;
-    throw Error(
-        fmt::format("{} and {} have different words or picture sizes: they cannot write"
-                    " together",
-                    folders.front(), folder));
+    throw Error(fmt::format("{} and {} have different words: they cannot write together",
+                            folders.front(), folder));
   }
   return models;
+}
+
+PictureSize size_of(const CaptionModel& model) {
+  return {model.encoder().height, model.encoder().width};
 }
 
 /// Gives every picture the place of another one.
@@ -56,21 +57,30 @@ int decode(const DecodeCaptionOptions& o) {
   const Executor::Use use(executor);
   const std::vector<CaptionModel> models = load_all(o.models);
   const CaptionModel& first = models.front();
-  const PictureSize size{first.encoder().height, first.encoder().width},
-      raw = o.raw_size.empty() ? size : picture_size(o.raw_size);
+  const PictureSize size = size_of(first),
+                    raw = o.raw_size.empty() ? size : picture_size(o.raw_size);
+  const Pictures files(o.images, raw.height, raw.width);
   SkipReport skipped;
   std::vector<ListedImage> list =
       read_caption_list(o.list, {.captions = false, .skip_bad = o.skip_bad}, skipped);
-  LoadedPictures pictures = load_pictures(Pictures(o.images, raw.height, raw.width), list, o.list,
-                                          size, o.skip_bad, skipped);
+  // By size: each model sees the pictures in its own. The first of them leaves out what is bad.
+  std::map<std::pair<std::int64_t, std::int64_t>, LoadedPictures> loaded;
+  std::vector<CaptionReader> readers;
+  for (const CaptionModel& model : models) {
+    const PictureSize own = size_of(model);
+    const auto [at, added] = loaded.try_emplace({own.height, own.width});
+    if (added) {
+      at->second = load_pictures(files, list, o.list, own, o.skip_bad, skipped);
+      if (o.shuffle_images) shuffle_pictures(at->second, o.seed);
+    }
+    readers.push_back({model.net, at->second.images});
+  }
+  const LoadedPictures& pictures = loaded.at({size.height, size.width});
   if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
-  if (o.shuffle_images) shuffle_pictures(pictures, o.seed);
 
-  std::vector<CaptionNet> nets;
-  for (const CaptionModel& model : models) nets.push_back(model.net);
   const auto begin = std::chrono::steady_clock::now();
-  const std::vector<CaptionIds> captions = search_captions(
-      nets, pictures.images, o.batch, search_options(o.beam, o.length_penalty, o.max_length));
+  const std::vector<CaptionIds> captions =
+      search_captions(readers, o.batch, search_options(o.beam, o.length_penalty, o.max_length));
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
   for (std::size_t i = 0; i < list.size(); ++i) {
     fmt::print("{}\t{}\n", list[i].name, first.decode(captions[i]));

@@ -59,7 +59,7 @@ std::vector<ReportView> sample_views(const CaptionModel& model,
   }
   const auto batch = static_cast<std::int64_t>(count);
   const std::vector<CaptionIds> captions =
-      search_captions({&model.net, 1}, images, batch, search_options(3, 1, 40));
+      search_captions({{model.net, images}}, batch, search_options(3, 1, 40));
   const auto looks = looked_at(model.net, images, captions, batch);
   for (std::size_t n = 0; n < count; ++n) {
     samples[n].words = model.words.decode(captions[n]);

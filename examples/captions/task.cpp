@@ -172,7 +172,7 @@ DevScores CaptionTask::measure() {
     tokens += target.tokens;
   }
   std::vector<Sentence> written;
-  for (const CaptionIds& ids : search_captions({&model_->net, 1}, images, options_.batch,
+  for (const CaptionIds& ids : search_captions({{model_->net, images}}, options_.batch,
                                                search_options(1, 1, options_.max_words))) {
     written.push_back(model_->words.decode(ids));
   }

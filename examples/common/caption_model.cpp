@@ -71,11 +71,13 @@ CaptionRows caption_rows(std::span<const std::vector<CaptionIds>> captions) {
 
 namespace {
 
-std::unique_ptr<StepModel> start(std::span<const CaptionNet> nets, const Tensor& images) {
+std::unique_ptr<StepModel> start(const std::vector<CaptionReader>& readers, std::size_t first,
+                                 std::size_t count) {
   std::vector<std::unique_ptr<StepModel>> members;
-  for (const CaptionNet& net : nets) {
+  for (const CaptionReader& reader : readers) {
+    const Tensor images = images_tensor(reader.images.subspan(first, count));
     members.push_back(
-        std::visit([&](const auto& model) { return rapt::start(model, images); }, net));
+        std::visit([&](const auto& model) { return rapt::start(model, images); }, reader.net));
   }
   if (members.size() == 1) return std::move(members.front());
   return ensemble(std::move(members));
@@ -90,12 +92,11 @@ void in_batches(std::size_t all, std::int64_t batch_size, const Use& use) {
 
 }  // namespace
 
-std::vector<CaptionIds> search_captions(std::span<const CaptionNet> nets,
-                                        std::span<const Image> images, std::int64_t batch_size,
-                                        const BeamOptions& options) {
+std::vector<CaptionIds> search_captions(const std::vector<CaptionReader>& readers,
+                                        std::int64_t batch_size, const BeamOptions& options) {
   std::vector<CaptionIds> captions;
-  in_batches(images.size(), batch_size, [&](std::size_t first, std::size_t count) {
-    const auto model = start(nets, images_tensor(images.subspan(first, count)));
+  in_batches(readers.at(0).images.size(), batch_size, [&](std::size_t first, std::size_t count) {
+    const auto model = start(readers, first, count);
     for (auto& found : beam_search(*model, options)) {
       captions.push_back(std::move(found.at(0).tokens));
     }

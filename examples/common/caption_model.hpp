@@ -35,11 +35,15 @@ struct CaptionRows {
 };
 CaptionRows caption_rows(std::span<const std::vector<CaptionIds>> captions);
 
+/// A model and all the pictures, in the size that it reads.
+struct CaptionReader {
+  const CaptionNet& net;
+  std::span<const Image> images;
+};
 /// Captions of all pictures by beam search (with a beam of 1: greedy), of one model or several as
 /// an ensemble; the best of each.
-std::vector<CaptionIds> search_captions(std::span<const CaptionNet> nets,
-                                        std::span<const Image> images, std::int64_t batch_size,
-                                        const BeamOptions& options);
+std::vector<CaptionIds> search_captions(const std::vector<CaptionReader>& readers,
+                                        std::int64_t batch_size, const BeamOptions& options);
 
 /// What a decoder that `probe` saw looked at, with gradients: [B, K T, S] for K captions of T words
 /// each. Of a Transformer's last layer, the mean of its heads.
