@@ -240,8 +240,7 @@ class Planner {
       const std::vector<uint32_t>& unit = units_[order_[i]];
       const Node& last = graph_.nodes[unit.back()];
       RowStep& step = steps[i];
-      step.rowwise =
-          last.op->pointwise != nullptr ? &last.op->pointwise->program : last.op->rowwise;
+      step.rowwise = rowwise_of(*last.op);
       if (step.rowwise == nullptr) continue;
       step.reads = reads_of(unit);
       step.writes = writes_of(unit);

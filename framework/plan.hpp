@@ -44,9 +44,7 @@ struct Plan {
     RowChain chain;               // of the steps that run along with it
     std::vector<uint32_t> after;  // steps that must have run
     /// How it works row by row, or null.
-    const Rowwise* rowwise() const {
-      return op->pointwise != nullptr ? &op->pointwise->program : op->rowwise;
-    }
+    const Rowwise* rowwise() const { return rowwise_of(*op); }
   };
   enum class Place : uint8_t { arena, leaf, known, result };
   /// Where the data of a view comes from.

@@ -1,9 +1,15 @@
 // Which neighbouring steps run together, a few rows at a time.
 #pragma once
 
+#include <rapt/framework/op.hpp>
 #include <rapt/framework/tape.hpp>
 
 namespace rapt {
+
+/// How an operator works row by row, or null.
+inline const Rowwise* rowwise_of(const Op& op) {
+  return op.pointwise != nullptr ? &op.pointwise->program : op.rowwise;
+}
 
 /// A step as far as its rows go.
 struct RowStep {

@@ -380,9 +380,8 @@ void ShapeContext::fail(std::string_view message) const {
 
 /// What an operator has to have. A view operator has a copy, and no forward.
 static void check(const Op& op) {
-  if (op.shape && (op.forward != nullptr || op.rowwise != nullptr || op.pointwise != nullptr ||
-                   op.copy != nullptr))
-    return;
+  const bool computes = op.forward != nullptr || op.rowwise != nullptr || op.pointwise != nullptr;
+  if (op.shape && (computes || op.copy != nullptr)) return;
   throw Error(fmt::format("record: the operator '{}' has no {}", op.name,
                           op.shape ? "forward function" : "shape rule"));
 }
