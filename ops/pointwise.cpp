@@ -23,7 +23,6 @@ struct Program {
     double p;
   };
   std::vector<Dropout> dropouts;
-  int64_t points = 0;
   bool wide = false;
 };
 
@@ -59,7 +58,6 @@ class Compiler {
   std::shared_ptr<const void> compile() {
     const Shape& space = group_.outputs.front().shape;
     program_->wide = group_.wide;
-    program_->points = space.size();
     load_operands(space);
     find_last_uses();
     for (size_t m = 0; m < group_.members.size(); ++m) add_instruction(m);
