@@ -69,6 +69,10 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   add("--feed-forward", o.feed_forward, "transformer: inner width")->check(positive);
   command->add_flag("--norm-first", o.norm_first,
                     "transformer: normalise what a layer reads, not what it gives");
+  add("--positions", o.positions,
+      "transformer: what tells places apart: sinusoidal or learned, added to the embeddings;"
+      " rotary, alibi, learned-alibi or t5, inside self-attention; or none")
+      ->check(CLI::IsMember(names_of(position_kinds)));
   add("--tie", o.tie,
       "transformer: output: the output layer's weight is the target's table, with --joint all three"
       " tables are one; none")
@@ -101,6 +105,10 @@ CLI::App* add_decode(CLI::App& app, DecodeOptions& o) {
   add("--beam", o.beam, "hypotheses that are followed; 1: greedy")->check(positive);
   add("--length-penalty", o.length_penalty, "scores are divided by length to this power")
       ->check(not_negative);
+  add("--stop", o.stop,
+      "a sentence is done when as many hypotheses as --beam have ended (enough), or when none that"
+      " goes on would be better if it ended now (likely) or could be better at any length (exact)")
+      ->check(CLI::IsMember(names_of(stops)));
   add("--n-best", o.n_best, "give so many, as: line ||| text ||| log-probability ||| score")
       ->check(not_negative);
   command->add_flag("--sample", o.sample, "draw translations at random instead of searching");

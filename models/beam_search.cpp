@@ -207,7 +207,8 @@ class Search {
       return true;
     }
     if (s.live.empty()) return true;
-    if (options_.stop == Stop::enough) {
+    const bool greedy = options_.beam == 1 && options_.stop == Stop::likely;
+    if (options_.stop == Stop::enough || greedy) {
       return static_cast<int64_t>(s.done.size()) >= options_.beam;
     }
     if (static_cast<int64_t>(s.done.size()) < options_.best) return false;
@@ -215,10 +216,12 @@ class Search {
     for (const Hypothesis& h : s.done) scores.push_back(h.score);
     const auto last = scores.begin() + (options_.best - 1);
     std::nth_element(scores.begin(), last, scores.end(), std::greater<>());
+    const double likeliest = s.live.front().log_probability;
+    const double now = normalised(likeliest, written_ + 1);
+    if (options_.stop == Stop::likely) return *last >= now;
     // More tokens can only lower a log-probability, and the norm falls or rises with the length: no
     // length between these two is worth more than both.
-    const double likeliest = s.live.front().log_probability;
-    return *last >= std::max(normalised(likeliest, written_ + 1), normalised(likeliest, most + 1));
+    return *last >= std::max(now, normalised(likeliest, most + 1));
   }
 
   /// Lets sentences go that are done.

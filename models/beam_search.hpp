@@ -15,8 +15,13 @@ enum class LengthNorm {
 
 /// When a sentence is done.
 enum class Stop {
-  /// `beam` hypotheses have ended.
+  /// `beam` hypotheses have ended, as in fairseq: the unlikely ends that a sure model has at every
+  /// step can make up that number before the likely one has come.
   enough,
+  /// No hypothesis that still goes on would come among the `best` if it ended now at no cost.
+  /// Without a norm that is exact; with one it favours the shorter of two. A `beam` of one ends
+  /// with its first end mark: it is greedy.
+  likely,
   /// No hypothesis that still goes on could come among the `best`, whatever its tokens: the same
   /// result as going on to the greatest length.
   exact,
@@ -39,7 +44,7 @@ struct BeamOptions {
   int64_t min_length = 0;  // the end mark comes after as many tokens
   /// What each sentence has to begin with: none, or a list (maybe empty) a sentence.
   std::vector<std::vector<int32_t>> prefixes = {};
-  Stop stop = Stop::enough;
+  Stop stop = Stop::likely;
   /// Whether a step's scores are made to log-probabilities first. Without, they count as they
   /// stand: a weighted mean of log-probabilities keeps saying how far its members agree.
   bool normalise = true;

@@ -71,7 +71,7 @@ TEST_CASE("a beam that is wide enough finds the best there is, in order") {
   for (const uint64_t seed : {1u, 2u, 3u}) {
     const Transformer model = tiny(seed);
     for (const LengthNorm norm : {LengthNorm::none, LengthNorm::power, LengthNorm::gnmt}) {
-      for (const Stop stop : {Stop::exact, Stop::enough}) {
+      for (const Stop stop : {Stop::exact, Stop::likely, Stop::enough}) {
         const double alpha = 0.8;
         // 3 tokens at 4 places: no more than 81 go on.
         const auto found = beam_search(
@@ -311,6 +311,50 @@ TEST_CASE("a model of one's own") {
   const double p = 3 - std::log(std::exp(3) + 7);
   CHECK(found[0][0].log_probability == Approx(4 * p));
   CHECK(found[0][0].score == Approx(p));
+}
+
+/// Counts to 7 and ends, and is nearly sure of it; the end, token 0, is what it thinks of next.
+struct Sure : StepModel {
+  int64_t sentences() const override { return 1; }
+  StepOutput step(const StepInput& input) override {
+    std::vector<float> scores;
+    for (const int32_t token : input.tokens) {
+      for (int32_t v = 0; v < 10; ++v) {
+        const int32_t next = token == 9 ? 2 : token == 7 ? 0 : token + 1;
+        scores.push_back(v == next ? 12.f : v == 0 ? 4.f : 0.f);
+      }
+    }
+    return {as_var(tensor(scores, {input.rows(), 10})), {}};
+  }
+};
+
+TEST_CASE("unlikely ends do not stop a search") {
+  const std::vector<int32_t> counted{2, 3, 4, 5, 6, 7};
+  const auto search = [](int64_t beam, int64_t best, Stop stop) {
+    Sure model;
+    return beam_search(model,
+                       {.beam = beam, .best = best, .begin = 9, .end = 0, .pad = 1, .stop = stop})
+        .at(0);
+  };
+  CHECK(search(1, 1, Stop::enough).at(0).tokens == counted);
+  for (const int64_t beam : {1, 2, 3, 5}) {
+    for (const Stop stop : {Stop::likely, Stop::exact}) {
+      CHECK(search(beam, 1, stop).at(0).tokens == counted);
+    }
+  }
+  CHECK(search(3, 3, Stop::likely).at(0).tokens == counted);
+  CHECK(search(3, 1, Stop::enough).at(0).tokens.size() < counted.size());
+}
+
+TEST_CASE("a likely stop is exact where length does not count") {
+  for (const uint64_t seed : {11u, 12u, 13u}) {
+    const Transformer model = tiny(seed);
+    const BeamOptions exact{
+        .beam = 3, .best = 2, .norm = LengthNorm::none, .max_length = 10, .stop = Stop::exact};
+    BeamOptions likely = exact;
+    likely.stop = Stop::likely;
+    CHECK(same(beam_search(model, source(), exact), beam_search(model, source(), likely)));
+  }
 }
 
 TEST_CASE("what cannot be searched") {

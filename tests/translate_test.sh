@@ -98,6 +98,20 @@ cmp -s mean/model.safetensors pieces/model.safetensors && fail "the mean is the 
 "$translate" average --model pieces --checkpoint model.safetensors --output same
 cmp mean/source.spm pieces/source.spm || fail "the mean has other tokens"
 cmp same/model.safetensors pieces/model.safetensors || fail "the mean of one is another"
+# What tells places apart. Self-attention alone counts with rotary ones: a beam keeps to it.
+for kind in none learned rotary alibi learned-alibi t5; do
+  "$translate" train $plain --model "at-$kind" $pieces $shape $learn --epochs 2 --positions $kind \
+    2>err.txt || { cat err.txt >&2; fail "positions $kind"; }
+  grep -aq "\"positions\":\"$kind\"" "at-$kind/model.safetensors" || fail "not saved: $kind"
+  "$translate" decode --model "at-$kind" <plain-dev.x >"at-$kind.out" 2>err.txt ||
+    { cat err.txt >&2; fail "decoding with positions $kind"; }
+done
+"$translate" train $plain --model at-rotary --restart $pieces $shape $learn --epochs 150 \
+  --positions rotary 2>err.txt || { cat err.txt >&2; fail "rotary"; }
+"$translate" decode --model at-rotary <plain.x 2>err.txt | cmp -s - plain.y || fail "rotary decode"
+expect "--positions: round not in" "$translate" train $plain --model x $shape --positions round
+"$translate" decode --model pieces --stop exact <plain.x 2>err.txt | cmp -s - plain.y ||
+  fail "an exact stop"
 expect "no checkpoints" "$translate" average --model model --output m
 expect "different tokens" "$translate" decode --model model pieces
 # Sentences cut anew each epoch: the same ways on any threads, other ones than the likeliest.

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 #include <cstdint>
 #include <map>
 #include <rapt/framework/error.hpp>
 #include <string>
+#include <vector>
 
 namespace rapt::examples {
 
@@ -19,6 +21,30 @@ struct Name {
   E value;
   const char* name;
 };
+
+template <class E, std::size_t n>
+std::vector<std::string> names_of(const Name<E> (&names)[n]) {
+  std::vector<std::string> all;
+  for (const Name<E>& entry : names) all.emplace_back(entry.name);
+  return all;
+}
+
+/// Null where there is none of that name.
+template <class E, std::size_t n>
+const Name<E>* find(const std::string& name, const Name<E> (&names)[n]) {
+  for (const Name<E>& entry : names) {
+    if (name == entry.name) return &entry;
+  }
+  return nullptr;
+}
+
+/// Throws Error for a name that is none of them.
+template <class E, std::size_t n>
+E value_of(const std::string& name, const Name<E> (&names)[n]) {
+  if (const Name<E>* found = find(name, names)) return found->value;
+  throw Error(fmt::format("'{}' is none of {}", name, fmt::join(names_of(names), ", ")));
+}
+
 /// The metadata of a file, with errors that say what is wrong with it.
 class MetadataReader {
  public:
@@ -47,9 +73,7 @@ class MetadataReader {
   template <class E, std::size_t n>
   E one_of(const std::string& name, const Name<E> (&names)[n]) const {
     const std::string value = text(name);
-    for (const Name<E>& entry : names) {
-      if (value == entry.name) return entry.value;
-    }
+    if (const Name<E>* found = find(value, names)) return found->value;
     throw Error(
         fmt::format("{}: the entry '{}' of its metadata is '{}', which this program does "
                     "not know",

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "batches.hpp"
+#include "metadata.hpp"
 #include "text.hpp"
 #include "tokenizer.hpp"
 
@@ -17,6 +18,17 @@ namespace rapt::examples {
 
 /// Any of the models that translate. Copies share their parameters.
 using Net = std::variant<GruSeq2Seq, Transformer>;
+
+/// What the kinds of positions are called, in a command and in a model's file.
+inline constexpr Name<PositionKind> position_kinds[] = {
+    {PositionKind::none, "none"},
+    {PositionKind::sinusoidal, "sinusoidal"},
+    {PositionKind::learned, "learned"},
+    {PositionKind::rotary, "rotary"},
+    {PositionKind::alibi, "alibi"},
+    {PositionKind::learned_alibi, "learned-alibi"},
+    {PositionKind::t5, "t5"}};
+
 using NetOptions = std::variant<Seq2SeqOptions, TransformerOptions>;
 
 Net make_net(const NetOptions& options, Key key);

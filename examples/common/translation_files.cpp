@@ -17,8 +17,6 @@ constexpr Name<AttentionKind> attentions[] = {{AttentionKind::none, "none"},
                                               {AttentionKind::additive, "additive"},
                                               {AttentionKind::dot, "dot"}};
 constexpr Name<Activation> activations[] = {{Activation::relu, "relu"}, {Activation::gelu, "gelu"}};
-constexpr Name<PositionKind> positions[] = {{PositionKind::sinusoidal, "sinusoidal"},
-                                            {PositionKind::learned, "learned"}};
 constexpr Name<TokenKind> token_kinds[] = {{TokenKind::words, "words"},
                                            {TokenKind::characters, "characters"},
                                            {TokenKind::sentencepiece, "sentencepiece"}};
@@ -46,7 +44,7 @@ Metadata describe(const TransformerOptions& o) {
           {"feed_forward", std::to_string(o.feed_forward)},
           {"activation", name_of(o.activation, activations)},
           {"norm_first", o.norm_first ? "1" : "0"},
-          {"positions", name_of(o.positions, positions)},
+          {"positions", name_of(o.positions, position_kinds)},
           {"tying", name_of(o.tying, tyings)},
           {"max_length", std::to_string(o.max_length)}};
 }
@@ -71,7 +69,7 @@ NetOptions options_from(const MetadataReader& r, const std::string& path) {
                               .feed_forward = r.number("feed_forward"),
                               .activation = r.one_of("activation", activations),
                               .norm_first = r.number("norm_first") != 0,
-                              .positions = r.one_of("positions", positions),
+                              .positions = r.one_of("positions", position_kinds),
                               .tying = r.one_of("tying", tyings),
                               .max_length = r.number("max_length")};
   }

@@ -89,7 +89,8 @@ int decode(const DecodeOptions& o) {
                       .pad = Vocabulary::pad,
                       .norm = o.length_penalty == 0 ? LengthNorm::none : LengthNorm::power,
                       .alpha = o.length_penalty,
-                      .max_length = o.max_length};
+                      .max_length = o.max_length,
+                      .stop = value_of(o.stop, stops)};
   for (std::size_t i = 0; i < lines.size(); ++i) {
     Ids ids = first.source.encode(lines[i]);
     if (ids.size() > o.max_tokens) {

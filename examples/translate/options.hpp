@@ -32,6 +32,7 @@ struct TranslateOptions {
   std::int64_t layers = 3, decoder_layers = 0;  // transformer; 0: as many as layers
   std::int64_t width = 256, heads = 8, feed_forward = 512;
   bool norm_first = false;
+  std::string positions = "sinusoidal";
   std::string tie = "output";
 
   double dropout = 0.3;
@@ -39,11 +40,16 @@ struct TranslateOptions {
   TrainingOptions training;
 };
 
+/// What the rules that end a search are called.
+inline constexpr Name<Stop> stops[] = {
+    {Stop::enough, "enough"}, {Stop::likely, "likely"}, {Stop::exact, "exact"}};
+
 struct DecodeOptions {
   std::vector<std::string> models;  // folders; several: an ensemble
   std::string prefixes;             // a file: what each translation has to begin with
   std::int64_t beam = 5;
   double length_penalty = 1;
+  std::string stop = "likely";
   std::int64_t n_best = 0;  // 0: the best alone, as plain text
   bool sample = false;      // instead of searching
   double temperature = 1;

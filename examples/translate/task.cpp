@@ -50,6 +50,7 @@ NetOptions net_options(const TranslateOptions& o, std::int64_t source, std::int6
                             .feed_forward = o.feed_forward,
                             .dropout = o.dropout,
                             .norm_first = o.norm_first,
+                            .positions = value_of(o.positions, position_kinds),
                             .tying = o.tie == "none" ? Tying::none
                                      : o.joint       ? Tying::all
                                                      : Tying::output,
