@@ -106,6 +106,7 @@ void Graph::clear() {
   structure.clear();
   results.clear();
   copies_.clear();
+  notes_.clear();
   parameter_leaves_.clear();
   training.reset();
   streams = 0;
@@ -217,6 +218,11 @@ Var Graph::contiguous(const Var& var) {
   const Var copy = record(*node.op->copy, {Arg(var, node.where)});
   copies_.emplace_back(var.id(), copy.id());
   return copy;
+}
+
+uint32_t& Graph::note(uint32_t value) {
+  if (value >= notes_.size()) notes_.resize(value + 1, 0);
+  return notes_[value];
 }
 
 // ---- Var and Arg --------------------------------------------------------------------------------

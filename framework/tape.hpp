@@ -117,6 +117,8 @@ struct Graph {
   const Tensor* result(uint32_t value) const;
   /// The same value in contiguous memory: itself, or a copy recorded once.
   Var contiguous(const Var& var);
+  /// What operators note of a value while they record: 0 until then.
+  uint32_t& note(uint32_t value);
   /// "; at decoder/attention, train.cpp:84".
   std::string place_of(const Node& node) const;
   /// Forgets everything, keeping the memory for the next recording.
@@ -125,6 +127,7 @@ struct Graph {
  private:
   std::vector<std::pair<const ParameterState*, uint32_t>> parameter_leaves_;
   std::vector<std::pair<uint32_t, uint32_t>> copies_;
+  std::vector<uint32_t> notes_;  // of the first values
 };
 
 }  // namespace rapt

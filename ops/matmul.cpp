@@ -23,6 +23,8 @@ struct ProductAttributes {
 
 struct LinearAttributes {
   int64_t activation;
+  int64_t bias;    // 1: the third input
+  int64_t turned;  // 1: the last input is the weight's copy [in, out], which is read in its place
 };
 
 // ---- how a product is laid out
@@ -293,7 +295,7 @@ Shape linear_shape(ShapeContext& c) {
     c.fail(fmt::format("expected x [.., in] and weight [out, in], got {} and {}", to_string(x),
                        to_string(weight)));
   }
-  if (c.inputs() == 3 && c.input(2) != Shape{weight[0]}) {
+  if (c.attributes<LinearAttributes>().bias != 0 && c.input(2) != Shape{weight[0]}) {
     c.fail(fmt::format("expected a bias [out] for weight [out, in], got {} and {}",
                        to_string(c.input(2)), to_string(weight)));
   }
@@ -304,9 +306,11 @@ Shape linear_shape(ShapeContext& c) {
 
 template <class T>
 void linear_forward_of(const ForwardContext& c) {
-  Product<T> product(c.input(0), false, c.input(1), true, c.output());
-  if (c.inputs() == 3) product.gemm.bias = c.input(2).as<const T>();
-  product.gemm.activation = static_cast<Activation>(c.attributes<LinearAttributes>().activation);
+  const auto attributes = c.attributes<LinearAttributes>();
+  const bool turned = attributes.turned != 0;
+  Product<T> product(c.input(0), false, c.input(turned ? c.inputs() - 1 : 1), !turned, c.output());
+  if (attributes.bias != 0) product.gemm.bias = c.input(2).as<const T>();
+  product.gemm.activation = static_cast<Activation>(attributes.activation);
   multiply(c, product);
 }
 
@@ -358,32 +362,78 @@ const Op linear_op{
     .forward = linear_forward,
     .gradient =
         [](GradientContext& c) {
-          const auto activation =
-              static_cast<Activation>(c.attributes<LinearAttributes>().activation);
+          const auto attributes = c.attributes<LinearAttributes>();
+          const auto activation = static_cast<Activation>(attributes.activation);
           const Var x = c.input(0), weight = c.input(1);
           const Var g = through_activation(activation, c.output(), c.output_grad());
           if (c.needs(0)) c.input_grad(0) = matmul(g, weight);
           if (c.needs(1)) c.input_grad(1) = product(as_rows(g), as_rows(x), true, false);
-          if (c.inputs() == 3) c.input_grad(2) = g;  // the engine sums over the rows
+          if (attributes.bias != 0) c.input_grad(2) = g;  // the engine sums over the rows
         },
     .reference =
         [](ReferenceContext& c) {
+          const auto attributes = c.attributes<LinearAttributes>();
           Var y = product(c.input(0), c.input(1), false, true);
-          if (c.inputs() == 3) y = y + c.input(2);
-          c.output() =
-              activated(y, static_cast<Activation>(c.attributes<LinearAttributes>().activation));
+          if (attributes.bias != 0) y = y + c.input(2);
+          c.output() = activated(y, static_cast<Activation>(attributes.activation));
         },
     .flops = [](const ForwardContext& c) { return product_flops(c, c.input(1).shape[1]); },
     .strided = true};
 
+template <class T>
+bool copies_weight(int64_t rows, int64_t in, int64_t out) {
+  Gemm<T> g{.m = rows, .n = out, .k = in, .a_row = in, .b_row = 1, .b_col = in, .c_row = out};
+  if (kernels::plan_gemm(g).form != GemmPlan::Form::packed) return false;
+  g.b_row = out;
+  g.b_col = 1;
+  return kernels::plan_gemm(g).form != GemmPlan::Form::packed;
+}
+
+/// A product reads its weight in whole vectors of outputs, and copies one that lies the other way.
+/// Where few rows share the cost of that, and the weight comes again (at every step of a sequence),
+/// it is copied once for all of them: from its third use on, this gives the copy, [in, out].
+Var turned_weight(const Shape& x, const Var& weight) {
+  Graph& graph = weight.graph();
+  const Value& value = graph.values[weight.id()];
+  if (value.shape.rank() != 2) return {};
+  const int64_t out = value.shape[0], in = value.shape[1];
+  constexpr uint32_t often = 2;  // the note is the number of uses up to this, then the copy's
+  uint32_t& note = graph.note(weight.id());
+  if (note < often) {
+    ++note;
+    return {};
+  }
+  const int64_t rows = in > 0 ? x.size() / in : 0;
+  const bool copies = value.dtype == DType::float64 ? copies_weight<double>(rows, in, out)
+                                                    : copies_weight<float>(rows, in, out);
+  if (!copies) return {};
+  if (note > often) return {graph, note - often - 1};
+  const Var turned = graph.contiguous(transpose(weight));
+  graph.note(weight.id()) = turned.id() + often + 1;
+  return turned;
+}
+
 // The derivatives of gelu and silu need what goes into them. As an instruction of its own after the
 // product the activation costs one pass over memory, which it shares with what follows (dropout);
 // kept inside, it would cost a whole product to compute its input again.
-Var linear_of(std::span<const Arg> inputs, Activation activation) {
-  if (known_by_value(activation)) {
-    return record(linear_op, inputs, LinearAttributes{static_cast<int64_t>(activation)});
+Var linear_of(const Arg& x, const Arg& weight, const Arg* bias, Activation activation) {
+  Recycled<Arg> inputs;
+  inputs.push_back(x);
+  inputs.push_back(weight);
+  if (bias != nullptr) inputs.push_back(*bias);
+  Var turned;
+  if (Graph* graph = x.graph()) {
+    const Var w = weight.on(*graph, x.dtype());
+    turned = turned_weight(as_var(x).shape(), w);
+    inputs[1] = Arg(w, weight.where);
+    if (turned) inputs.emplace_back(turned, weight.where);
   }
-  return activated(record(linear_op, inputs, LinearAttributes{0}), activation);
+  const bool inside = known_by_value(activation);
+  const Var y = record(linear_op, inputs,
+                       LinearAttributes{.activation = inside ? static_cast<int64_t>(activation) : 0,
+                                        .bias = bias != nullptr ? 1 : 0,
+                                        .turned = turned ? 1 : 0});
+  return inside ? y : activated(y, activation);
 }
 
 }  // namespace
@@ -397,13 +447,11 @@ Var linear(const Arg& x, const Arg& weight, const Arg& bias, Activation activati
   // The kernel reads the bias without strides.
   Graph* graph = bias.graph();
   const Arg dense = graph == nullptr ? bias : Arg(graph->contiguous(as_var(bias)), bias.where);
-  const Arg inputs[] = {x, weight, dense};
-  return linear_of(inputs, activation);
+  return linear_of(x, weight, &dense, activation);
 }
 
 Var linear(const Arg& x, const Arg& weight, Activation activation) {
-  const Arg inputs[] = {x, weight};
-  return linear_of(inputs, activation);
+  return linear_of(x, weight, nullptr, activation);
 }
 
 // ---- several products for one weight

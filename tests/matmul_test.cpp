@@ -5,6 +5,7 @@
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/random.hpp>
 #include <rapt/framework/tape.hpp>
+#include <rapt/ops/check_gradient.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/matmul.hpp>
@@ -237,6 +238,49 @@ TEST_CASE("linear, large, agrees with its reference") {
   double worst = 0;
   for (size_t i = 0; i < want.size(); ++i) worst = std::max(worst, std::abs(got[i] - want[i]));
   CHECK(worst < 5e-6);  // sums of 64 products before a function of slope 1
+}
+
+TEST_CASE("a weight that comes again is turned once") {
+  const auto [rows, turns] = GENERATE(table<int64_t, bool>({{8, false},  // read as it lies
+                                                            {40, true},
+                                                            {300, false}}));  // copied in any case
+  const Tensor x = draw({rows, 256}, 1), weight = draw({256, 256}, 2), bias = draw({256}, 3);
+  const auto run = [&](bool again, bool with_bias) {
+    const Tape tape;
+    const Var w = as_var(weight);
+    Var h = as_var(x);
+    std::vector<Var> all;
+    for (int t = 0; t < 4; ++t) {
+      // Another name for the weight is another weight.
+      const Var own = again ? w : as_var(weight);
+      h = with_bias ? linear(h, own, bias, Activation::tanh) : linear(h, own, Activation::tanh);
+      all.push_back(h);
+    }
+    if (again) {
+      const std::vector<Var> to = grad(sum(h), {w});
+      all.push_back(to[0]);
+      CHECK(steps_named({&h, 1}, "contiguous") == (turns ? 1 : 0));
+      CHECK(steps_named(all, "linear") == 4);
+    }
+    std::vector<Tensor> values;
+    for (const Var& var : all) values.push_back(var.value().clone());
+    return values;
+  };
+  for (const bool with_bias : {false, true}) {
+    const std::vector<Tensor> got = run(true, with_bias), want = run(false, with_bias);
+    for (size_t t = 0; t < 4; ++t) CHECK(same_bits(got[t], want[t]));
+  }
+}
+
+TEST_CASE("a turned weight has its gradients") {
+  check_gradient(
+      [&](std::span<const Var> v) {
+        Var h = v[0];
+        for (int t = 0; t < 3; ++t) h = linear(h, v[1], v[2], Activation::tanh);
+        CHECK(steps_named({&h, 1}, "contiguous") == 1);
+        return sum(square(h));
+      },
+      shapes({{40, 8}, {8, 8}, {8}}), {.rtol = 1e-4});
 }
 
 }  // namespace rapt
