@@ -260,6 +260,32 @@ void convolution_workload(const Settings& s) {
   check_all(results, s);
 }
 
+/// A recurrent cell of a user's own, h = tanh(W h + b), recorded step by step.
+void cell_workload(const Settings& s) {
+  const int64_t b = s["b"], hidden = s["hidden"], steps = s["len"];
+  const bool train = s["train"] != 0;
+  const Parameter weight(normal(key.fold(0), {hidden, hidden}, 0, 0.05)), bias(zeros({hidden}));
+  const Tensor start = normal(key.fold(1), {b, hidden}), seed = normal(key.fold(2), {b, hidden});
+  std::vector<Tensor> results;
+  const Timing timing = repeat(
+      [&] {
+        results.clear();
+        Tape tape;
+        Var h = as_var(start);
+        for (int64_t t = 0; t < steps; ++t) h = linear(h, weight, bias, Activation::tanh);
+        if (train) {
+          results = forward_backward(h, seed, {as_var(weight), as_var(bias)});
+        } else {
+          results = {h.value()};
+        }
+      },
+      s.seconds());
+  const double flops =
+      (train ? 6.0 : 2.0) * static_cast<double>(b * steps) * static_cast<double>(hidden * hidden);
+  report(s, timing, {{"gflops", giga(flops, timing)}});
+  check_all(results, s);
+}
+
 // ---- updates ------------------------------------------------------------------------------------
 
 /// Repeats the update `op` of a parameter of n numbers along a fixed gradient; `slots` are arrays
@@ -424,6 +450,7 @@ std::vector<Workload> kernel_workloads() {
         {"groups", 1},
         {"train", 1, 0, 1}},
        convolution_workload},
+      {"cell", {{"b", 64}, {"hidden", 512}, {"len", 32}, {"train", 1, 0, 1}}, cell_workload},
       {"softmax", rows, softmax_workload},
       {"layernorm", rows, layernorm_workload},
       {"crossentropy", {{"rows", 1024}, {"cols", 8000}}, crossentropy_workload},
