@@ -286,6 +286,30 @@ TEMPLATE_TEST_CASE("gemm: alpha, beta, bias and activations", "[gemm]", float, d
   }
 }
 
+TEMPLATE_TEST_CASE("gemm: last columns that are too few for a vector", "[gemm]", float, double) {
+  for (const int64_t m : {8, 9, 50, 100}) {
+    for (const int64_t n : {5, 9, 10, 17, 18, 19, 20, 36, 100}) {
+      for (const int64_t k : {64, 71, 300}) {
+        for (const int kind : {0, 1, 2, 3}) {
+          Case t{.m = m,
+                 .n = n,
+                 .k = k,
+                 .a_transposed = kind % 2 != 0,
+                 .b_transposed = kind > 1,
+                 .pad = m % 2};
+          check<TestType>(t);
+          t.alpha = 0.5;
+          t.beta = 0.75;
+          t.bias = true;
+          t.activation = Activation::relu;
+          t.batch = 2;
+          check<TestType>(t);
+        }
+      }
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("gemm: batches, with items shared", "[gemm]", float, double) {
   for (const int64_t batch : {2, 5, 70}) {
     for (const auto& [m, n, k] : {std::tuple{1, 20, 18}, {6, 17, 33}, {64, 64, 32}, {33, 1, 40}}) {
@@ -432,4 +456,14 @@ TEST_CASE("gemm: plans", "[gemm]") {
   g.a_batch = g.b_batch = g.c_batch = 256;
   CHECK(plan_gemm(g).tasks >= 8);
   CHECK(plan_gemm(g).tasks <= 100);
+  // One column more than any vector has, with A either way; none where B has no stride of 1.
+  g = {};
+  g.m = g.k = g.a_row = 64;
+  g.n = g.b_row = g.c_row = 33;
+  CHECK(plan_gemm(g).edge == 1);
+  std::swap(g.a_row, g.a_col);
+  CHECK(plan_gemm(g).edge == 1);
+  g.b_row *= 2;
+  g.b_col *= 2;
+  CHECK(plan_gemm(g).edge == 0);
 }
