@@ -114,16 +114,15 @@ bool packs_a(const Gemm<T>& g, const GemmPlan& plan) {
   return plan.row_blocks > 1 && g.k * g.a_col * size > pack_a_bytes;
 }
 
-/// The last columns, where they are so few that vectors along k or m cost less than one of them.
-/// They read A once more, from near.
+/// The last columns, where they are so few that vectors along k or m cost less than one of them,
+/// even where A comes from far away a second time.
 template <class T>
 int64_t edge_of(const Gemm<T>& g) {
   constexpr int64_t L = lanes<T>;
   const int64_t rest = g.n % L;
-  const bool near = g.m * g.k * static_cast<int64_t>(sizeof(T)) <= near_bytes;
   const bool worth = g.m >= 8 && g.k >= 4 * L && g.n > L && rest * 4 <= L;
   const bool vectors = g.a_col == 1 || (g.a_row == 1 && (g.b_row == 1 || g.b_col == 1));
-  return worth && near && vectors ? rest : 0;
+  return worth && vectors ? rest : 0;
 }
 
 template <class T>
