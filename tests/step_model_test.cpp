@@ -137,6 +137,7 @@ TEST_CASE("a Transformer's steps give what decoding all tokens gives") {
         const auto steps = start(model, source);
         REQUIRE(steps->sentences() == B);
         REQUIRE(steps->source_length(0) == 1);
+        REQUIRE(steps->most_steps() == 40);
         // Past the doubling of the cache at 16.
         check_steps(*steps, 19, widest, 9, key.fold(static_cast<uint64_t>(B * 10 + widest)),
                     [&](const Drawn& drawn) {
