@@ -190,7 +190,7 @@ GemmPlan plan(const Gemm<T>& given) {
   } else if (plan.form == Form::dots_packed) {
     scratch += g.n * g.k;
   }
-  scratch += plan.edge * larger(g.k, g.m);
+  scratch = larger(scratch, plan.edge * larger(g.k, g.m));  // Used after the tiles.
   plan.scratch_bytes = static_cast<size_t>(scratch) * sizeof(T);
   return plan;
 }
