@@ -418,6 +418,7 @@ Var turned_weight(const Shape& x, const Var& weight) {
 // kept inside, it would cost a whole product to compute its input again.
 Var linear_of(const Arg& x, const Arg& weight, const Arg* bias, Activation activation) {
   Recycled<Arg> inputs;
+  inputs.reserve(4);
   inputs.push_back(x);
   inputs.push_back(weight);
   if (bias != nullptr) inputs.push_back(*bias);
