@@ -15,7 +15,7 @@ namespace rapt::examples {
 
 using Metadata = std::map<std::string, std::string>;
 
-/// A value of an enumeration, and what it is called in a file.
+/// A value of an enumeration, and what it is called in a file or a command.
 template <class E>
 struct Name {
   E value;
