@@ -100,7 +100,7 @@ void score_tile(const Attention<T>& in, const TilePlace& place, int64_t queries,
     const int64_t head = place.h / (in.query_heads / in.key_heads);
     const T* k = at(in.k, place.b, head, place.key + within.begin);
     dot_region(queries, within.end - within.begin, in.depth, q, in.q.time, k, in.k.time,
-               s.scores + within.begin, s.keys_row, Finish<T>{alpha, T(0), nullptr});
+               s.scores + within.begin, s.keys_row, Finish<T>{alpha, T(0)});
     return;
   }
   copy_rows(q, in.q.time, queries, in.depth, s.queries);

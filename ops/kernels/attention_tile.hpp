@@ -102,27 +102,7 @@ inline Vec<T> lane_numbers() {
 /// The largest lanes of `group` vectors.
 template <class T>
 inline void max_groups(const Vec<T>* x, T* out) {
-  Vec<T> y[group<T>];
-  transpose_groups(x, y);
-  Vec<T> m = xsimd::max(y[0], y[1]);
-  if constexpr (sizeof(T) == 4) m = xsimd::max(m, xsimd::max(y[2], y[3]));
-#if defined(RAPT_KERNEL_ISA_avx512)
-  if constexpr (sizeof(T) == 4) {
-    const __m256 h = _mm256_max_ps(_mm512_castps512_ps256(m), _mm512_extractf32x8_ps(m, 1));
-    _mm_storeu_ps(out, _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1)));
-  } else {
-    const __m256d h = _mm256_max_pd(_mm512_castpd512_pd256(m), _mm512_extractf64x4_pd(m, 1));
-    _mm_storeu_pd(out, _mm_max_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1)));
-  }
-#elif defined(RAPT_KERNEL_ISA_avx2)
-  if constexpr (sizeof(T) == 4) {
-    _mm_storeu_ps(out, _mm_max_ps(_mm256_castps256_ps128(m), _mm256_extractf128_ps(m, 1)));
-  } else {
-    _mm_storeu_pd(out, _mm_max_pd(_mm256_castpd256_pd128(m), _mm256_extractf128_pd(m, 1)));
-  }
-#else
-  store(out, m);
-#endif
+  reduce_groups<T>(x, out, [](const auto& a, const auto& b) { return xsimd::max(a, b); });
 }
 
 /// Copies n rows of `width` contiguous elements to rows padded with zeros to whole vectors.
@@ -157,7 +137,7 @@ template <class T>
 inline void multiply_seen(int64_t m, Range within, int64_t k, const T* a, int64_t a_row, const T* b,
                           int64_t b_row, T* c, int64_t c_row, T alpha, const Range* seen) {
   constexpr int64_t L = lanes<T>;
-  const Finish<T> finish{alpha, T(0), nullptr};
+  const Finish<T> finish{alpha, T(0)};
   const int64_t most = tile_vectors(static_cast<int>(min_of(m, usual_rows))) * L;
   for (int64_t j = within.begin; j < within.end; j += most) {
     const int64_t width = min_of(within.end - j, most);
@@ -176,7 +156,7 @@ template <class T>
 inline void add_product(int64_t m, int64_t n, const T* a, int64_t a_row, int64_t a_col, const T* b,
                         int64_t b_row, bool b_padded, T* c, int64_t c_row, const Range* seen) {
   constexpr int64_t L = lanes<T>;
-  const Finish<T> finish{T(1), T(1), nullptr};
+  const Finish<T> finish{T(1), T(1)};
   const ARows a_rows = a_col == 1 ? ARows::rows : ARows::columns;
   const int64_t end = padded<T>(n);
   const int64_t most = tile_vectors(static_cast<int>(min_of(m, usual_rows))) * L;

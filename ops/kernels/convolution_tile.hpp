@@ -115,24 +115,27 @@ inline void table_product(const TableProduct<T>& product, int64_t vectors, const
 template <class T>
 inline void put_transposed(const T* from, int64_t width, int64_t rows, int64_t columns, T* to,
                            int64_t plane, const T* bias) {
-  constexpr int64_t L = lanes<T>, G = group<T>;
+  constexpr int64_t L = short_lanes<T>, G = group<T>;
   for (int64_t p = 0; p < rows; p += L) {
     const int64_t n = rows - p < L ? rows - p : L;
-    const Tail<T> tail(n);
     const T* row[L];
     for (int64_t i = 0; i < L; ++i) row[i] = from + (p + (i < n ? i : n - 1)) * width;
     for (int64_t j = 0; j < columns; j += G) {
-      Vec<T> x[G], y[G];
+      Short<T> x[G], y[G];
 #pragma GCC unroll 4
-      for (int64_t r = 0; r < G; ++r) x[r] = load_groups(row + r, j, G);
-      transpose_groups(x, y);
+      for (int64_t r = 0; r < G; ++r) {
+        x[r] = load_groups<T>([&](int64_t q) { return row[q * G + r] + j; });
+      }
+      transpose_groups<T>(x, y);
       for (int64_t r = 0; r < G && j + r < columns; ++r) {
-        if (bias != nullptr) y[r] += Vec<T>(bias[j + r]);
+        if (bias != nullptr) y[r] += Short<T>(bias[j + r]);
         T* const place = to + (j + r) * plane + p;
         if (n == L) {
-          store(place, y[r]);
+          y[r].store_unaligned(place);
         } else {
-          tail.store(place, y[r]);
+          T part[L];
+          y[r].store_unaligned(part);
+          for (int64_t i = 0; i < n; ++i) place[i] = part[i];
         }
       }
     }

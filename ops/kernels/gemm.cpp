@@ -114,17 +114,6 @@ bool packs_a(const Gemm<T>& g, const GemmPlan& plan) {
   return plan.row_blocks > 1 && g.k * g.a_col * size > pack_a_bytes;
 }
 
-/// The last columns, where they are so few that vectors along k or m cost less than one of them,
-/// even where A comes from far away a second time.
-template <class T>
-int64_t edge_of(const Gemm<T>& g) {
-  constexpr int64_t L = lanes<T>;
-  const int64_t rest = g.n % L;
-  const bool worth = g.m >= 8 && g.k >= 4 * L && g.n > L && rest * 4 <= L;
-  const bool vectors = g.a_col == 1 || (g.a_row == 1 && (g.b_row == 1 || g.b_col == 1));
-  return worth && vectors ? rest : 0;
-}
-
 template <class T>
 GemmPlan plan(const Gemm<T>& given) {
   Gemm<T> g = simplify(given);
@@ -132,10 +121,6 @@ GemmPlan plan(const Gemm<T>& given) {
   if (g.m <= 0 || g.n <= 0 || g.batch <= 0) return plan;
   plan.form = form_of(g);
   const bool dots = plan.form == Form::dots || plan.form == Form::dots_packed;
-  if (plan.form == Form::tiles || plan.form == Form::packed) {
-    plan.edge = edge_of(g);
-    g.n -= plan.edge;
-  }
   if (plan.form == Form::row) {
     plan.panels = ceil_div(g.n, row_panel);
   } else if (dots) {
@@ -190,7 +175,6 @@ GemmPlan plan(const Gemm<T>& given) {
   } else if (plan.form == Form::dots_packed) {
     scratch += g.n * g.k;
   }
-  scratch = larger(scratch, plan.edge * larger(g.k, g.m));  // Used after the tiles.
   plan.scratch_bytes = static_cast<size_t>(scratch) * sizeof(T);
   return plan;
 }
@@ -219,6 +203,13 @@ struct Layout {
  private:
   static constexpr int64_t near_elements = near_bytes / static_cast<int64_t>(sizeof(T));
 };
+
+/// What becomes of sums at row i and column j of C.
+template <class T>
+Finish<T> finish_at(const Gemm<T>& g, T beta, int64_t i, int64_t j) {
+  return {g.alpha, beta, g.bias != nullptr ? g.bias + j : nullptr,
+          g.residual != nullptr ? g.residual + i * g.c_row + j : nullptr};
+}
 
 template <class T>
 void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
@@ -259,8 +250,8 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
           const int64_t j = column(q), width = column(q + 1) - j;
           const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
           const T* const b = pack_b ? packed_b + (j - begin) * depth : g.b + p * g.b_row + j;
-          const Finish<T> finish{g.alpha, k_block == 0 ? g.beta : T(1),
-                                 final && g.bias != nullptr ? g.bias + j : nullptr};
+          Finish<T> finish{g.alpha, k_block == 0 ? g.beta : T(1)};
+          if (final) finish = finish_at(g, finish.beta, i, j);
           const auto tile = apart ? tile_of<T, true>(a_rows, height, width / L, last)
                                   : tile_of<T>(a_rows, height, width / L, last);
           tile(depth, a, a_step, b, pack_b ? width : g.b_row, c + j, g.c_row, last, finish);
@@ -285,12 +276,13 @@ void run_narrow(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
   const int64_t height = layout.rows.base, higher = layout.rows.extra;
   const auto low = tile_for(height), high = higher > 0 ? tile_for(height + 1) : low;
   const int64_t a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
-  const Finish<T> finish{g.alpha, g.beta, g.bias};
+  Finish<T> finish{g.alpha, g.beta, g.bias, g.residual};
   for (int64_t item = first; item < last; ++item) {
     const T *a = g.a + item * g.a_batch, *const b = g.b + item * g.b_batch;
     T* c = g.c + item * g.c_batch;
     for (int64_t block = 0; block < plan.row_blocks; ++block) {
       const int64_t rows = block < higher ? height + 1 : height;
+      if (g.residual != nullptr) finish.residual = g.residual + (c - g.c);
       (block < higher ? high : low)(g.k, a, a_step, b, g.b_row, c, g.c_row, in_last, finish);
       a += rows * g.a_row;
       c += rows * g.c_row;
@@ -301,15 +293,14 @@ void run_narrow(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
   }
 }
 
-/// Columns `j` and on, as dot products.
 template <class T>
-void run_dots(const Gemm<T>& g, const GemmPlan& plan, int64_t row_first, int64_t row_last,
-              int64_t j, int64_t columns, T* scratch) {
+void run_dots(const Gemm<T>& g, const GemmPlan& plan, const Region& region, T* scratch) {
   const Parts parts(g.m, plan.row_blocks);
-  const int64_t i = parts.begin(row_first), rows = parts.begin(row_last) - i;
+  const int64_t i = parts.begin(region.row_first), rows = parts.begin(region.row_last) - i;
+  const int64_t j = region.panel_first * 8, columns = smaller(region.panel_last * 8, g.n) - j;
   const T* b = g.b + j * g.b_col;
   int64_t b_col = g.b_col;
-  if (g.b_row != 1) {
+  if (plan.form == Form::dots_packed) {
     for (int64_t p = 0; p < g.k; ++p) {
       for (int64_t q = 0; q < columns; ++q) scratch[q * g.k + p] = b[p * g.b_row + q * b_col];
     }
@@ -318,46 +309,15 @@ void run_dots(const Gemm<T>& g, const GemmPlan& plan, int64_t row_first, int64_t
   }
   T* const c = g.c + i * g.c_row + j;
   dot_region(rows, columns, g.k, g.a + i * g.a_row, g.a_row, b, b_col, c, g.c_row,
-             Finish<T>{g.alpha, g.beta, g.bias != nullptr ? g.bias + j : nullptr});
+             finish_at(g, g.beta, i, j));
   activate(g.activation, rows, columns, c, g.c_row);
-}
-
-/// Columns `j` and on where A's rows lie side by side: the product the other way round, whose rows
-/// become these columns.
-template <class T>
-void run_turned(const Gemm<T>& g, const GemmPlan& plan, int64_t row_first, int64_t row_last,
-                int64_t j, int64_t columns, T* scratch) {
-  constexpr int64_t L = lanes<T>;
-  const Parts parts(g.m, plan.row_blocks);
-  const int64_t i = parts.begin(row_first), rows = parts.begin(row_last) - i;
-  const int64_t vectors = ceil_div(rows, L);
-  const int64_t count = ceil_div(vectors, tile_vectors(static_cast<int>(columns)));
-  const Parts panels(vectors, count);
-  const ARows b_rows = g.b_col == 1 ? ARows::columns : ARows::rows;
-  for (int64_t panel = 0; panel < count; ++panel) {
-    const int64_t begin = panels.begin(panel) * L, width = panels.begin(panel + 1) * L - begin;
-    const int64_t last = smaller(rows - begin - (width - L), L);
-    tile_of<T>(b_rows, columns, width / L, last)(
-        g.k, g.b + j * g.b_col, g.b_col == 1 ? g.b_row : g.b_col, g.a + i + begin, g.a_col,
-        scratch + begin, rows, last, Finish<T>{1, 0, nullptr});
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    T* const c = g.c + (i + r) * g.c_row + j;
-    for (int64_t q = 0; q < columns; ++q) {
-      T x = g.bias != nullptr ? g.bias[j + q] : T(0);
-      if (g.beta != 0) x += g.beta * c[q];
-      c[q] = g.alpha * scratch[q * rows + r] + x;
-    }
-  }
-  activate(g.activation, rows, columns, g.c + i * g.c_row + j, g.c_row);
 }
 
 template <class T>
 void run_row(const Gemm<T>& g, const Region& region) {
   const int64_t j = region.panel_first * row_panel,
                 columns = smaller(region.panel_last * row_panel, g.n) - j;
-  row_region(columns, g.k, g.a, g.a_col, g.b + j, g.b_row, g.c + j,
-             Finish<T>{g.alpha, g.beta, g.bias != nullptr ? g.bias + j : nullptr});
+  row_region(columns, g.k, g.a, g.a_col, g.b + j, g.b_row, g.c + j, finish_at(g, g.beta, 0, j));
   activate(g.activation, 1, columns, g.c + j, g.c_row);
 }
 
@@ -365,33 +325,25 @@ template <class T>
 void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
   if (first >= last) return;  // The plan of an empty product says nothing else.
   Gemm<T> g = simplify(given);
-  g.n -= plan.edge;
   const Layout<T> layout(g, plan);
   const auto run_item = [&](int64_t item, const Region& region) {
     Gemm<T> one = g;
     one.a += item * g.a_batch;
     one.b += item * g.b_batch;
     one.c += item * g.c_batch;
+    if (one.residual != nullptr) one.residual += item * g.c_batch;
     if (plan.form == Form::dots || plan.form == Form::dots_packed) {
-      const int64_t j = region.panel_first * 8;
-      run_dots(one, plan, region.row_first, region.row_last, j,
-               smaller(region.panel_last * 8, g.n) - j, static_cast<T*>(scratch));
+      run_dots(one, plan, region, static_cast<T*>(scratch));
     } else if (plan.form == Form::row) {
       run_row(one, region);
     } else {
       run_tiles(one, plan, layout, region, static_cast<T*>(scratch));
-      if (plan.edge > 0 && region.panel_last == plan.panels) {
-        const auto edge = g.a_col == 1 ? run_dots<T> : run_turned<T>;
-        edge(one, plan, region.row_first, region.row_last, g.n, plan.edge,
-             static_cast<T*>(scratch));
-      }
     }
   };
   const int64_t parts = plan.row_tasks * plan.panel_tasks;
   if (parts == 1) {
     const int64_t end = smaller(last * plan.task_items, g.batch);
-    if (plan.form == Form::tiles && plan.edge == 0 && !plan.pack_a && plan.panels == 1 &&
-        plan.k_blocks == 1) {
+    if (plan.form == Form::tiles && !plan.pack_a && plan.panels == 1 && plan.k_blocks == 1) {
       return run_narrow(g, plan, layout, first * plan.task_items, end);
     }
     for (int64_t item = first * plan.task_items; item < end; ++item) {

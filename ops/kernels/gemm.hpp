@@ -1,4 +1,4 @@
-// Matrix products, batched, with a bias and an activation applied on the way out.
+// Matrix products, batched, with a bias, an activation and a residual applied on the way out.
 //
 // A product is cut into tasks by plan(), a pure function of sizes and strides. Tasks write disjoint
 // regions of C and may run in any order, on any threads, or one after the other: the bits are the
@@ -14,11 +14,12 @@ namespace rapt::kernels {
 /// gelu is the exact form, x * (1 + erf(x / sqrt(2))) / 2; silu is x * sigmoid(x).
 enum class Activation { none, relu, gelu, tanh, sigmoid, silu };
 
-/// C = activation(alpha * A B + beta * C + bias), for each item of a batch.
+/// C = activation(alpha * A B + beta * C + bias) + residual, for each item of a batch; rounded in
+/// this order, so that the residual may as well be added afterwards.
 ///
 /// A is [m, k], B is [k, n], C is [m, n] with adjacent columns. Strides count elements. Any strides
 /// of A and B are correct, 0 too; those with a stride of 1 in one direction are fast. C overlaps
-/// neither A nor B, and its items do not overlap.
+/// neither A, B nor the residual, and its items do not overlap.
 template <class T>
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
@@ -29,8 +30,9 @@ struct Gemm {
   T* c = nullptr;
   int64_t c_row = 0;
   T alpha = 1;
-  T beta = 0;               ///< 0: C is never read, and may be uninitialised.
-  const T* bias = nullptr;  ///< [n], added to every row of every item, or null.
+  T beta = 0;                   ///< 0: C is never read, and may be uninitialised.
+  const T* bias = nullptr;      ///< [n], added to every row of every item, or null.
+  const T* residual = nullptr;  ///< Laid out as C, or null. Without an activation only.
   Activation activation = Activation::none;
   int64_t batch = 1;
   int64_t a_batch = 0, b_batch = 0, c_batch = 0;  ///< From item to item; 0 repeats an A or a B.
@@ -46,7 +48,6 @@ struct GemmPlan {
   /// single row times B in place.
   enum class Form : int8_t { tiles, packed, dots, dots_packed, row } form = Form::tiles;
   bool pack_a = false;
-  int64_t edge = 0;  ///< Last columns, too few for a vector of them.
   int64_t row_blocks = 1, panels = 1, k_blocks = 1;        // Of one item.
   int64_t row_tasks = 1, panel_tasks = 1, task_items = 1;  // task_items > 1: whole items.
 };

@@ -4,6 +4,7 @@
 #include <rapt/ops/kernels/gemm_pack.hpp>
 #include <rapt/ops/kernels/gemm_tile.hpp>
 #include <rapt/ops/kernels/simd.hpp>
+#include <rapt/ops/kernels/transpose.hpp>
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
@@ -19,33 +20,7 @@ inline constexpr int dot_rows = 2;
 /// The sums of the lanes of `group` vectors, in a fixed order.
 template <class T>
 inline void sum_groups(const Vec<T>* x, T* out) {
-#if defined(__x86_64__)
-  Vec<T> y[group<T>];
-  transpose_groups(x, y);
-  if constexpr (sizeof(T) == 4) {
-    const Vec<T> s = (y[0] + y[1]) + (y[2] + y[3]);
-#if defined(RAPT_KERNEL_ISA_avx512)
-    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(s), _mm512_extractf32x8_ps(s, 1));
-    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1)));
-#elif defined(RAPT_KERNEL_ISA_avx2)
-    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)));
-#else
-    store(out, s);
-#endif
-  } else {
-    const Vec<T> s = y[0] + y[1];
-#if defined(RAPT_KERNEL_ISA_avx512)
-    const __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(s), _mm512_extractf64x4_pd(s, 1));
-    _mm_storeu_pd(out, _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1)));
-#elif defined(RAPT_KERNEL_ISA_avx2)
-    _mm_storeu_pd(out, _mm_add_pd(_mm256_castpd256_pd128(s), _mm256_extractf128_pd(s, 1)));
-#else
-    store(out, s);
-#endif
-  }
-#else
-  for (int64_t i = 0; i < group<T>; ++i) out[i] = sum_lanes(x[i]);
-#endif
+  reduce_groups<T>(x, out, [](const auto& a, const auto& b) { return a + b; });
 }
 
 /// R rows of A times J columns of B, `columns` of which exist. Rows and columns adjacent in k.
@@ -94,7 +69,8 @@ void dots(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col, T* c,
     for (int64_t j = 0; j < (columns < J ? columns : J); ++j) {
       T x = finish.bias != nullptr ? finish.bias[j] : T(0);
       if (finish.beta != 0) x += finish.beta * to[j];
-      to[j] = finish.alpha * out[j] + x;
+      x = finish.alpha * out[j] + x;
+      to[j] = finish.residual != nullptr ? x + finish.residual[i * c_row + j] : x;
     }
   }
 }
@@ -106,14 +82,18 @@ void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, cons
   const int64_t step = m == 1 ? 8 : 4, blocks = (m + dot_rows - 1) / dot_rows;
   const Parts parts(m, blocks);
   for (int64_t j = 0; j < n; j += step) {
-    const Finish<T> here{finish.alpha, finish.beta, finish.bias ? finish.bias + j : nullptr};
+    Finish<T> here = finish;
+    if (here.bias != nullptr) here.bias += j;
+    if (here.residual != nullptr) here.residual += j;
     const T* const column = b + j * b_col;
     if (m == 1) {
       dots<T, 1, 8>(k, a, a_row, column, b_col, c + j, c_row, n - j, here);
       continue;
     }
+    const T* const residual = here.residual;
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t i = parts.begin(block), rows = parts.begin(block + 1) - i;
+      if (residual != nullptr) here.residual = residual + i * c_row;
       const T* const row = a + i * a_row;
       T* const to = c + i * c_row + j;
       if (rows == 1) dots<T, 1, 4>(k, row, a_row, column, b_col, to, c_row, n - j, here);

@@ -67,7 +67,8 @@ void row_region(int64_t n, int64_t k, const T* a, int64_t a_col, const T* b, int
     for (int64_t q = 0; q < columns; ++q) {
       T x = finish.bias != nullptr ? finish.bias[j + q] : T(0);
       if (finish.beta != 0) x += finish.beta * c[j + q];
-      c[j + q] = finish.alpha * sum[q] + x;
+      x = finish.alpha * sum[q] + x;
+      c[j + q] = finish.residual != nullptr ? x + finish.residual[j + q] : x;
     }
   }
 }

@@ -36,9 +36,6 @@ constexpr int rows_beside(int64_t vectors) {
 }
 inline constexpr int most_vectors = 8;
 
-// Steps of k between two counts of the loop.
-inline constexpr int tile_unroll = 4;
-
 // Rows of B are asked for so many steps before they are used.
 inline constexpr int64_t rows_ahead = 8;
 
@@ -116,184 +113,49 @@ struct Tail {
 };
 #endif
 
-/// What becomes of a tile's sum: C = alpha * sum + beta * C + bias.
+/// What becomes of a tile's sum: C = (alpha * sum + (beta * C + bias)) + residual.
 template <class T>
 struct Finish {
   T alpha, beta;
-  const T* bias;  // Or null.
+  const T* bias = nullptr;      // Or null.
+  const T* residual = nullptr;  // In rows as C's, or null.
 };
 
-/// Vector v of V at p, the last one of which is partial or not.
-template <bool Partial, class T>
-inline Vec<T> get(const T* p, int v, int vectors, const Tail<T>& tail) {
-  return Partial && v == vectors - 1 ? tail.load(p + v * lanes<T>) : load(p + v * lanes<T>);
-}
+/// The last vector of a tile's rows: there as a whole, in part, or in its lower half at the most.
+enum class RowEnd { whole, part, half };
 
 /// How the rows of A that a tile multiplies lie: each adjacent in k, or side by side for each k.
 enum class ARows { rows, columns };
 
 /// Adds k products to each element of an [R, V vectors] tile. `a_step` leads from row to row of A,
-/// or from one k to the next. The last vector has `last` elements, all of them unless `Partial`.
-/// Apart: B comes from far away, row by row.
-template <class T, ARows A, int R, int V, bool Partial, bool Apart>
-void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c, int64_t c_row,
-          int64_t last, const Finish<T>& finish) {
-  constexpr int64_t L = lanes<T>;
-  const Tail<T> tail(last);
-  Vec<T> sum[R][V];
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i) {
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) sum[i][v] = Vec<T>(T(0));
-  }
-  // A pointer for every four rows, as few registers reach four through offsets. The compiler must
-  // not see that they belong together, or it makes up more offsets than it has registers for.
-  constexpr int pointers = A == ARows::rows ? (R + 3) / 4 : 1;
-  const T* from[pointers];
-#pragma GCC unroll 4
-  for (int i = 0; i < pointers; ++i) from[i] = a + i * 4 * a_step;
-  if (k >= 128) {
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) __builtin_prefetch(c + i * c_row + v * L, 1);
-    }
-  }
-  const auto step = [&](int ahead) __attribute__((always_inline)) {
-    // Rows of B that lie apart are no stream that the processor would see by itself.
-#pragma GCC unroll 16
-    for (int v = 0; v < (Apart ? V : 0); ++v) __builtin_prefetch(b + rows_ahead * b_row + v * L);
-    Vec<T> row[V];
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) row[v] = get<Partial>(b, v, V, tail);
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      const Vec<T> x(A == ARows::rows ? from[i / 4][i % 4 * a_step + ahead] : from[0][i]);
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) sum[i][v] = multiply_add(x, row[v], sum[i][v]);
-    }
-    if (A == ARows::columns) from[0] += a_step;
-    b += b_row;
-  };
-  const auto advance = [&](int count) __attribute__((always_inline)) {
-    if (A == ARows::columns) return;
-#pragma GCC unroll 4
-    for (int i = 0; i < pointers; ++i) {
-      from[i] += count;
-      asm("" : "+r"(from[i]));
-    }
-  };
-  int64_t p = 0;
-  for (; p + tile_unroll <= k; p += tile_unroll) {
-#pragma GCC unroll 4
-    for (int q = 0; q < tile_unroll; ++q) step(q);
-    advance(tile_unroll);
-  }
-  for (; p < k; ++p) {
-    step(0);
-    advance(1);
-  }
-  const Vec<T> alpha(finish.alpha);
-  if (finish.beta == 0 && finish.bias == nullptr) {
-    if (finish.alpha != 1) {
-#pragma GCC unroll 16
-      for (int i = 0; i < R; ++i) {
-#pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) sum[i][v] = alpha * sum[i][v];
-      }
-    }
-  } else if (finish.beta == 0) {
-    Vec<T> bias[V];
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) bias[v] = get<Partial>(finish.bias, v, V, tail);
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) sum[i][v] = multiply_add(alpha, sum[i][v], bias[v]);
-    }
-  } else {
-    const Vec<T> beta(finish.beta);
-    Vec<T> bias[V];
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) {
-      bias[v] = finish.bias != nullptr ? get<Partial>(finish.bias, v, V, tail) : Vec<T>(T(0));
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) {
-        const Vec<T> before = get<Partial>(c + i * c_row, v, V, tail);
-        sum[i][v] = multiply_add(alpha, sum[i][v], multiply_add(beta, before, bias[v]));
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i) {
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) {
-      if (Partial && v == V - 1) {
-        tail.store(c + v * L, sum[i][v]);
-      } else {
-        store(c + v * L, sum[i][v]);
-      }
-    }
-    c += c_row;
-  }
-}
-
+/// or from one k to the next. The last vector has `last` elements.
 template <class T>
 using Tile = void (*)(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c,
                       int64_t c_row, int64_t last, const Finish<T>& finish);
 
-// With AVX-512 a mask costs nothing, so that whole vectors are taken for partial ones. Elsewhere B
-// is always asked for ahead: there is time for it.
-#if defined(RAPT_KERNEL_ISA_avx512)
-inline constexpr bool always_masked = true, always_ahead = false;
-#else
-inline constexpr bool always_masked = false, always_ahead = true;
-#endif
-
-template <class T, ARows A, int R, int V, bool Partial, bool Apart>
-constexpr Tile<T> tile_or_null() {
-  if constexpr (V <= tile_vectors(R)) {
-    return tile < T, A, R, V, Partial || always_masked, Apart || always_ahead > ;
-  } else {
-    return nullptr;
-  }
-}
-
 template <class T>
 struct TileTable {
-  Tile<T> of[2][2][tile_rows][most_vectors];  ///< [ARows][Partial][rows - 1][vectors - 1]
+  Tile<T> of[2][3][tile_rows][most_vectors];  ///< [ARows][RowEnd][rows - 1][vectors - 1]
 };
 
-template <class T, bool Apart, ARows A, bool Partial, int R, int V>
-constexpr void fill_tiles(TileTable<T>& table) {
-  table.of[static_cast<int>(A)][Partial][R - 1][V - 1] = tile_or_null<T, A, R, V, Partial, Apart>();
-  if constexpr (V < most_vectors) {
-    fill_tiles<T, Apart, A, Partial, R, V + 1>(table);
-  } else if constexpr (R < tile_rows) {
-    fill_tiles<T, Apart, A, Partial, R + 1, 1>(table);
-  }
-}
-
-template <class T, bool Apart>
-constexpr TileTable<T> make_tiles() {
-  TileTable<T> table{};
-  fill_tiles<T, Apart, ARows::rows, false, 1, 1>(table);
-  fill_tiles<T, Apart, ARows::rows, true, 1, 1>(table);
-  fill_tiles<T, Apart, ARows::columns, false, 1, 1>(table);
-  fill_tiles<T, Apart, ARows::columns, true, 1, 1>(table);
-  return table;
-}
-
-template <class T, bool Apart>
-inline constexpr TileTable<T> tile_table = make_tiles<T, Apart>();
+/// The tiles of tile_of(), made in gemm_tiles.cpp: the second where B comes from far away, row by
+/// row.
+extern const TileTable<float> tile_tables_f32[2];
+extern const TileTable<double> tile_tables_f64[2];
 
 /// The tile for so many rows and vectors, the last of which has `last` elements.
 template <class T, bool Apart = false>
 inline Tile<T> tile_of(ARows a, int64_t rows, int64_t vectors, int64_t last) {
-  return tile_table<T, Apart>.of[static_cast<int>(a)][last != lanes<T>][rows - 1][vectors - 1];
+  const RowEnd end = last == lanes<T>      ? RowEnd::whole
+                     : last * 2 > lanes<T> ? RowEnd::part
+                                           : RowEnd::half;
+  const TileTable<T>* tables;
+  if constexpr (sizeof(T) == 4) {
+    tables = tile_tables_f32;
+  } else {
+    tables = tile_tables_f64;
+  }
+  return tables[Apart].of[static_cast<int>(a)][static_cast<int>(end)][rows - 1][vectors - 1];
 }
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA

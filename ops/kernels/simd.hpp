@@ -40,6 +40,19 @@ using Vec = xsimd::batch<T, Arch>;
 template <class T>
 inline constexpr int64_t lanes = static_cast<int64_t>(Vec<T>::size);
 
+/// Half of a vector with AVX-512, where what is done with half of one can cost half as much;
+/// elsewhere a vector.
+#if defined(RAPT_KERNEL_ISA_avx512)
+template <class T>
+using Short = xsimd::batch<T, xsimd::fma3<xsimd::avx2>>;
+#else
+template <class T>
+using Short = Vec<T>;
+#endif
+
+template <class T>
+inline constexpr int64_t short_lanes = static_cast<int64_t>(Short<T>::size);
+
 template <class T>
 inline Vec<T> load(const T* p) {
   return Vec<T>::load_unaligned(p);
@@ -56,7 +69,7 @@ inline Vec<To> reinterpret(const Vec<From>& v) {
 #if XSIMD_VERSION_MAJOR >= 10
   return xsimd::bitwise_cast<To>(v);
 #else
-  return xsimd::bitwise_cast<Vec<To> >(v);
+  return xsimd::bitwise_cast<Vec<To>>(v);
 #endif
 }
 
@@ -69,6 +82,26 @@ inline T sum_lanes(const Vec<T>& v) {
   return xsimd::hadd(v);
 #endif
 }
+
+#if defined(RAPT_KERNEL_ISA_avx512)
+template <class T>
+inline Short<T> lower_half(const Vec<T>& x) {
+  if constexpr (sizeof(T) == 4) {
+    return Short<T>(_mm512_castps512_ps256(x));
+  } else {
+    return Short<T>(_mm512_castpd512_pd256(x));
+  }
+}
+
+template <class T>
+inline Short<T> upper_half(const Vec<T>& x) {
+  if constexpr (sizeof(T) == 4) {
+    return Short<T>(_mm512_extractf32x8_ps(x, 1));
+  } else {
+    return Short<T>(_mm512_extractf64x4_pd(x, 1));
+  }
+}
+#endif
 
 /// a * b + c, fused where the instruction set can.
 template <class T>

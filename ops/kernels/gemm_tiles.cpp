@@ -1,0 +1,229 @@
+// The register tile of the matrix product, for every number of rows and vectors.
+#include <rapt/ops/kernels/gemm_tile.hpp>
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+namespace {
+
+// Steps of k between two counts of the loop.
+constexpr int tile_unroll = 4;
+
+// The lower half of a vector, in a register of its own: what is done with it costs half.
+#if defined(RAPT_KERNEL_ISA_avx512)
+constexpr bool has_half = true;
+
+template <class T>
+inline Short<T> load_half(const T* p, const Tail<T>& tail) {
+  const auto mask = static_cast<__mmask8>(tail.mask);
+  if constexpr (sizeof(T) == 4) {
+    return Short<T>(_mm256_maskz_loadu_ps(mask, p));
+  } else {
+    return Short<T>(_mm256_maskz_loadu_pd(mask, p));
+  }
+}
+
+template <class T>
+inline void store_half(T* p, const Short<T>& v, const Tail<T>& tail) {
+  const auto mask = static_cast<__mmask8>(tail.mask);
+  if constexpr (sizeof(T) == 4) {
+    _mm256_mask_storeu_ps(p, mask, v);
+  } else {
+    _mm256_mask_storeu_pd(p, mask, v);
+  }
+}
+#else
+constexpr bool has_half = false;
+#endif
+
+/// Vector v of V at p.
+template <RowEnd End, class T>
+inline Vec<T> get(const T* p, int v, int vectors, const Tail<T>& tail) {
+  return End != RowEnd::whole && v == vectors - 1 ? tail.load(p + v * lanes<T>)
+                                                  : load(p + v * lanes<T>);
+}
+
+template <class T, ARows A, int R, int V, RowEnd End, bool Apart>
+void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c, int64_t c_row,
+          int64_t last, const Finish<T>& finish) {
+  constexpr int64_t L = lanes<T>;
+  constexpr bool halved = End == RowEnd::half;
+  constexpr int W = halved ? V - 1 : V;
+  const Tail<T> tail(last);
+  Vec<T> sum[R][V];
+  Short<T> rest[R];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 16
+    for (int v = 0; v < W; ++v) sum[i][v] = Vec<T>(T(0));
+    if constexpr (halved) rest[i] = Short<T>(T(0));
+  }
+  // A pointer for every four rows, as few registers reach four through offsets. The compiler must
+  // not see that they belong together, or it makes up more offsets than it has registers for.
+  constexpr int pointers = A == ARows::rows ? (R + 3) / 4 : 1;
+  const T* from[pointers];
+#pragma GCC unroll 4
+  for (int i = 0; i < pointers; ++i) from[i] = a + i * 4 * a_step;
+  if (k >= 128) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) __builtin_prefetch(c + i * c_row + v * L, 1);
+    }
+  }
+  const auto step = [&](int ahead) __attribute__((always_inline)) {
+    // Rows of B that lie apart are no stream that the processor would see by itself.
+#pragma GCC unroll 16
+    for (int v = 0; v < (Apart ? V : 0); ++v) __builtin_prefetch(b + rows_ahead * b_row + v * L);
+    Vec<T> row[V];
+    Short<T> row_rest;
+#pragma GCC unroll 16
+    for (int v = 0; v < W; ++v) row[v] = get<End>(b, v, V, tail);
+    if constexpr (halved) row_rest = load_half(b + W * L, tail);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vec<T> x(A == ARows::rows ? from[i / 4][i % 4 * a_step + ahead] : from[0][i]);
+#pragma GCC unroll 16
+      for (int v = 0; v < W; ++v) sum[i][v] = multiply_add(x, row[v], sum[i][v]);
+      if constexpr (halved) rest[i] = xsimd::fma(lower_half(x), row_rest, rest[i]);
+    }
+    if (A == ARows::columns) from[0] += a_step;
+    b += b_row;
+  };
+  const auto advance = [&](int count) __attribute__((always_inline)) {
+    if (A == ARows::columns) return;
+#pragma GCC unroll 4
+    for (int i = 0; i < pointers; ++i) {
+      from[i] += count;
+      asm("" : "+r"(from[i]));
+    }
+  };
+  int64_t p = 0;
+  for (; p + tile_unroll <= k; p += tile_unroll) {
+#pragma GCC unroll 4
+    for (int q = 0; q < tile_unroll; ++q) step(q);
+    advance(tile_unroll);
+  }
+  for (; p < k; ++p) {
+    step(0);
+    advance(1);
+  }
+  if (finish.beta != 0) {
+#pragma GCC unroll 16
+    for (int v = 0; v < W; ++v) {
+      const Vec<T> bias = finish.bias != nullptr ? get<End>(finish.bias, v, V, tail) : Vec<T>(T(0));
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) {
+        sum[i][v] = multiply_add(
+            Vec<T>(finish.alpha), sum[i][v],
+            multiply_add(Vec<T>(finish.beta), get<End>(c + i * c_row, v, V, tail), bias));
+      }
+    }
+    if constexpr (halved) {
+      const Short<T> bias =
+          finish.bias != nullptr ? load_half(finish.bias + W * L, tail) : Short<T>(T(0));
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) {
+        rest[i] = xsimd::fma(
+            Short<T>(finish.alpha), rest[i],
+            xsimd::fma(Short<T>(finish.beta), load_half(c + i * c_row + W * L, tail), bias));
+      }
+    }
+  } else if (finish.bias != nullptr) {
+#pragma GCC unroll 16
+    for (int v = 0; v < W; ++v) {
+      const Vec<T> bias = get<End>(finish.bias, v, V, tail);
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) {
+        sum[i][v] = multiply_add(Vec<T>(finish.alpha), sum[i][v], bias);
+      }
+    }
+    if constexpr (halved) {
+      const Short<T> bias = load_half(finish.bias + W * L, tail);
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) rest[i] = xsimd::fma(Short<T>(finish.alpha), rest[i], bias);
+    }
+  } else if (finish.alpha != 1) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 16
+      for (int v = 0; v < W; ++v) sum[i][v] = Vec<T>(finish.alpha) * sum[i][v];
+      if constexpr (halved) rest[i] = Short<T>(finish.alpha) * rest[i];
+    }
+  }
+  if (finish.residual != nullptr) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const T* const residual = finish.residual + i * c_row;
+#pragma GCC unroll 16
+      for (int v = 0; v < W; ++v) sum[i][v] = sum[i][v] + get<End>(residual, v, V, tail);
+      if constexpr (halved) rest[i] = rest[i] + load_half(residual + W * L, tail);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 16
+    for (int v = 0; v < W; ++v) {
+      if (End == RowEnd::part && v == V - 1) {
+        tail.store(c + v * L, sum[i][v]);
+      } else {
+        store(c + v * L, sum[i][v]);
+      }
+    }
+    if constexpr (halved) store_half(c + W * L, rest[i], tail);
+    c += c_row;
+  }
+}
+
+// With AVX-512 a mask costs nothing, so that whole vectors are taken for partial ones. Elsewhere B
+// is always asked for ahead: there is time for it.
+#if defined(RAPT_KERNEL_ISA_avx512)
+constexpr bool always_masked = true, always_ahead = false;
+#else
+constexpr bool always_masked = false, always_ahead = true;
+#endif
+
+template <class T, ARows A, int R, int V, RowEnd End, bool Apart>
+constexpr Tile<T> tile_or_null() {
+  constexpr RowEnd end = End == RowEnd::half && has_half && !Apart ? RowEnd::half
+                         : End != RowEnd::whole || always_masked   ? RowEnd::part
+                                                                   : RowEnd::whole;
+  if constexpr (V <= tile_vectors(R)) {
+    return tile < T, A, R, V, end, Apart || always_ahead > ;
+  } else {
+    return nullptr;
+  }
+}
+
+template <class T, bool Apart, ARows A, RowEnd End, int R, int V>
+constexpr void fill_tiles(TileTable<T>& table) {
+  table.of[static_cast<int>(A)][static_cast<int>(End)][R - 1][V - 1] =
+      tile_or_null<T, A, R, V, End, Apart>();
+  if constexpr (V < most_vectors) {
+    fill_tiles<T, Apart, A, End, R, V + 1>(table);
+  } else if constexpr (R < tile_rows) {
+    fill_tiles<T, Apart, A, End, R + 1, 1>(table);
+  }
+}
+
+template <class T, bool Apart, ARows A>
+constexpr void fill_ends(TileTable<T>& table) {
+  fill_tiles<T, Apart, A, RowEnd::whole, 1, 1>(table);
+  fill_tiles<T, Apart, A, RowEnd::part, 1, 1>(table);
+  fill_tiles<T, Apart, A, RowEnd::half, 1, 1>(table);
+}
+
+template <class T, bool Apart>
+constexpr TileTable<T> make_tiles() {
+  TileTable<T> table{};
+  fill_ends<T, Apart, ARows::rows>(table);
+  fill_ends<T, Apart, ARows::columns>(table);
+  return table;
+}
+
+}  // namespace
+
+extern const TileTable<float> tile_tables_f32[2] = {make_tiles<float, false>(),
+                                                    make_tiles<float, true>()};
+extern const TileTable<double> tile_tables_f64[2] = {make_tiles<double, false>(),
+                                                     make_tiles<double, true>()};
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA
