@@ -249,6 +249,11 @@ struct Op {
   bool strided = false;
   /// Infinities in its outputs have a meaning (a masked score): the guard lets them pass.
   bool makes_infinity = false;
+  /// Elementwise, output 0 is input 0 + input 1.
+  bool sum = false;
+  /// Whether forward, with these attributes, adds one input more than was recorded, the last one,
+  /// laid out as output 0, to output 0: after all else, rounded as a sum of its own would be.
+  bool (*adds)(std::span<const int64_t> words) = nullptr;
   /// Bit i: forward may write output 0 where input i lies, when the shapes agree.
   uint32_t in_place = 0;
   /// Bit i: forward writes to input i, a leaf's memory (an optimizer's update).

@@ -2,6 +2,7 @@
 #include <rapt/framework/arena.hpp>
 #include <rapt/framework/fusion.hpp>
 #include <rapt/framework/plan.hpp>
+#include <rapt/framework/residuals.hpp>
 
 namespace rapt {
 namespace {
@@ -22,6 +23,7 @@ class Planner {
   Plan make() {
     find_needed();
     units_ = options_.fuse ? fuse(graph_, needed_, known_) : single_units(graph_, needed_);
+    if (options_.fuse) merge_residuals(graph_, targets_, known_, units_);
     unit_of_.assign(graph_.nodes.size(), -1);
     for (size_t u = 0; u < units_.size(); ++u) {
       for (const uint32_t node : units_[u]) unit_of_[node] = static_cast<int>(u);
@@ -238,9 +240,9 @@ class Planner {
     std::vector<TensorView> views;
     for (size_t i = 0; i < order_.size() && options_.fuse; ++i) {
       const std::vector<uint32_t>& unit = units_[order_[i]];
-      const Node& last = graph_.nodes[unit.back()];
+      const Node& leader = graph_.nodes[leader_of(graph_, unit)];
       RowStep& step = steps[i];
-      step.rowwise = rowwise_of(*last.op);
+      step.rowwise = rowwise_of(*leader.op);
       if (step.rowwise == nullptr) continue;
       step.reads = reads_of(unit);
       step.writes = writes_of(unit);
@@ -250,7 +252,7 @@ class Planner {
       const std::span<const TensorView> all = views;
       step.extent =
           step.rowwise->extent({all.first(step.reads.size()), all.subspan(step.reads.size()),
-                                graph_.words_of(last), nullptr, nullptr, nullptr});
+                                graph_.words_of(leader), nullptr, nullptr, nullptr});
     }
     chains_ = row_chains(graph_, steps);
   }
@@ -259,17 +261,17 @@ class Planner {
 
   void add_step(const std::vector<uint32_t>& unit) {
     const auto index = static_cast<uint32_t>(plan_.steps.size());
-    const Node& last = graph_.nodes[unit.back()];
+    const Node& leader = graph_.nodes[leader_of(graph_, unit)];
     Plan::Step step{};
-    step.op = last.op;
-    step.node = unit.back();
+    step.op = leader.op;
+    step.node = leader_of(graph_, unit);
     step.nodes = static_cast<uint32_t>(unit.size());
     for (const uint32_t n : unit) {
       step.makes_infinity = step.makes_infinity || graph_.nodes[n].op->makes_infinity;
     }
     step.first_word = static_cast<uint32_t>(plan_.words.size());
-    step.words = last.words;
-    const auto words = graph_.words_of(last);
+    step.words = leader.words;
+    const auto words = graph_.words_of(leader);
     plan_.words.insert(plan_.words.end(), words.begin(), words.end());
 
     const std::vector<uint32_t> reads = reads_of(unit);
@@ -288,17 +290,17 @@ class Planner {
     step.outputs = static_cast<uint32_t>(writes.size());
     for (const uint32_t value : writes) add_view(value);
 
-    if (last.op->pointwise != nullptr) {
-      step.program = last.op->pointwise->compile(group_of(unit, reads, writes));
+    if (leader.op->pointwise != nullptr) {
+      step.program = leader.op->pointwise->compile(group_of(unit, reads, writes));
     }
     const ForwardContext context = dry_context(step);
     if (const Rowwise* rowwise = step.rowwise()) step.rows = rowwise->extent(context);
-    if (last.op->scratch != nullptr) {
-      step.scratch_bytes = (last.op->scratch(context) + 63) / 64 * 64;
+    if (leader.op->scratch != nullptr) {
+      step.scratch_bytes = (leader.op->scratch(context) + 63) / 64 * 64;
       step.scratch = arena_.take(step.scratch_bytes, step.after);
     }
-    step.flops = last.op->flops != nullptr ? last.op->flops(context) : 0;
-    step.bytes = last.op->bytes != nullptr ? last.op->bytes(context) : all_bytes(context);
+    step.flops = leader.op->flops != nullptr ? leader.op->flops(context) : 0;
+    step.bytes = leader.op->bytes != nullptr ? leader.op->bytes(context) : all_bytes(context);
     step.cost =
         step_nanoseconds + step.flops / flops_per_nanosecond + step.bytes / bytes_per_nanosecond;
     plan_.cost += step.cost;
@@ -342,7 +344,7 @@ class Planner {
 
   void place_outputs(Plan::Step& step, const std::vector<uint32_t>& unit,
                      const std::vector<uint32_t>& reads, const std::vector<uint32_t>& writes) {
-    const Op& op = *graph_.nodes[unit.back()].op;
+    const Op& op = *graph_.nodes[leader_of(graph_, unit)].op;
     std::vector<bool> taken(reads.size(), false);
     for (size_t w = 0; w < writes.size(); ++w) {
       const uint32_t value = writes[w];

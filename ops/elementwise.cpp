@@ -99,10 +99,14 @@ const Op tanh_grad_op = pointwise("tanh_grad", Code::tanh_grad, [](GradientConte
 // ---------------------------------------------------------------------------------
 
 // y = a + b
-const Op add_op = pointwise("add", Code::add, [](GradientContext& c) {
-  c.input_grad(0) = c.output_grad();
-  c.input_grad(1) = c.output_grad();
-});
+const Op add_op = [] {
+  Op op = pointwise("add", Code::add, [](GradientContext& c) {
+    c.input_grad(0) = c.output_grad();
+    c.input_grad(1) = c.output_grad();
+  });
+  op.sum = true;
+  return op;
+}();
 
 // y = a - b
 const Op sub_op = pointwise("sub", Code::sub, [](GradientContext& c) {

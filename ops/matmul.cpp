@@ -100,6 +100,7 @@ struct Product {
       result.a += at * outer[i].a;
       result.b += at * outer[i].b;
       result.c += at * outer[i].c;
+      if (result.residual != nullptr) result.residual += at * outer[i].c;
     }
     return result;
   }
@@ -151,6 +152,12 @@ struct Product {
     return axis.b == 0 && (gemm.m == 1 || axis.a == gemm.m * gemm.a_row);
   }
 };
+
+/// An input after the `recorded` ones, which the planner gives to be added.
+template <class T>
+void add_residual(const ForwardContext& c, int recorded, Product<T>& product) {
+  if (c.inputs() > recorded) product.gemm.residual = c.input(recorded).as<const T>();
+}
 
 template <class T>
 void multiply(const ForwardContext& c, const Product<T>& product) {
@@ -207,7 +214,9 @@ Shape product_shape(ShapeContext& c) {
 template <class T>
 void product_forward_of(const ForwardContext& c) {
   const auto [transpose_a, transpose_b] = c.attributes<ProductAttributes>();
-  multiply(c, Product<T>(c.input(0), transpose_a != 0, c.input(1), transpose_b != 0, c.output()));
+  Product<T> product(c.input(0), transpose_a != 0, c.input(1), transpose_b != 0, c.output());
+  add_residual(c, 2, product);
+  multiply(c, product);
 }
 
 void product_forward(const ForwardContext& c) {
@@ -274,7 +283,8 @@ const Op matmul_op{.name = "matmul",
                              c.attributes<ProductAttributes>().transpose_a != 0 && a.rank() > 1;
                          return product_flops(c, a[transposed ? -2 : -1]);
                        },
-                   .strided = true};
+                   .strided = true,
+                   .adds = [](std::span<const int64_t>) { return true; }};
 
 Var product(const Var& a, const Var& b, bool transpose_a, bool transpose_b) {
   return record(matmul_op, {a, b}, ProductAttributes{transpose_a ? 1 : 0, transpose_b ? 1 : 0});
@@ -308,9 +318,11 @@ template <class T>
 void linear_forward_of(const ForwardContext& c) {
   const auto attributes = c.attributes<LinearAttributes>();
   const bool turned = attributes.turned != 0;
-  Product<T> product(c.input(0), false, c.input(turned ? c.inputs() - 1 : 1), !turned, c.output());
+  const int recorded = 2 + (attributes.bias != 0) + turned;
+  Product<T> product(c.input(0), false, c.input(turned ? recorded - 1 : 1), !turned, c.output());
   if (attributes.bias != 0) product.gemm.bias = c.input(2).as<const T>();
   product.gemm.activation = static_cast<Activation>(attributes.activation);
+  add_residual(c, recorded, product);
   multiply(c, product);
 }
 
@@ -378,7 +390,11 @@ const Op linear_op{
           c.output() = activated(y, static_cast<Activation>(attributes.activation));
         },
     .flops = [](const ForwardContext& c) { return product_flops(c, c.input(1).shape[1]); },
-    .strided = true};
+    .strided = true,
+    .adds =
+        [](std::span<const int64_t> words) {
+          return attributes_of<LinearAttributes>(words).activation == 0;
+        }};
 
 template <class T>
 bool copies_weight(int64_t rows, int64_t in, int64_t out) {
