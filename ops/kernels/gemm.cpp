@@ -100,7 +100,7 @@ Form form_of(const Gemm<T>& g) {
   // lines each; later where A, read down its columns, is copied as well.
   constexpr auto size = static_cast<int64_t>(sizeof(T));
   const bool straddles = g.b_row * size % 64 != 0;
-  const bool copy = g.a_col != 1 && !straddles ? g.m >= 256 && g.n * size >= 4000
+  const bool copy = g.a_col != 1 && !straddles ? g.m >= 256 && g.n * size >= 2000
                                                : g.m >= (straddles ? 64 : 128) && g.n * size >= 512;
   return copy ? Form::packed : Form::tiles;
 }
