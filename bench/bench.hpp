@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <rapt/framework/random.hpp>
+#include <rapt/framework/tape.hpp>
 #include <rapt/framework/tensor.hpp>
 #include <stdexcept>
 #include <string>
@@ -58,6 +59,8 @@ struct Workload {
 std::vector<Workload> kernel_workloads();
 /// What the executor costs.
 std::vector<Workload> graph_workloads();
+/// Convolutions and pooling.
+std::vector<Workload> plane_workloads();
 /// Whole training steps.
 std::vector<Workload> model_workloads();
 /// Translation by beam search.
@@ -80,10 +83,19 @@ inline void report(const Settings& settings, const Timing& timing,
   report(settings, settings.threads(), timing, figures);
 }
 
+/// 10^9 of these a second, in the median.
+inline double giga(double amount, const Timing& timing) { return amount / timing.median / 1e9; }
+
+/// Computes the output and the gradients of `inputs` when `seed` flows into the output: all are
+/// asked for, so that the planner leaves no part out.
+std::vector<rapt::Tensor> forward_backward(const rapt::Var& output, const rapt::Tensor& seed,
+                                           std::initializer_list<rapt::Var> inputs);
+
 /// Independent draws from low .. high - 1, int32.
 rapt::Tensor random_ids(rapt::Key key, const rapt::Shape& shape, int64_t low, int64_t high);
 
 /// Throws where floats are not all finite, or all zero: then no work was done.
 void check_computed(const rapt::Tensor& result, const char* what);
+void check_all(const std::vector<rapt::Tensor>& results, const Settings& settings);
 
 }  // namespace bench

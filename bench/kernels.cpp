@@ -7,7 +7,6 @@
 #include <rapt/framework/random.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/attention.hpp>
-#include <rapt/ops/convolution.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/embedding.hpp>
 #include <rapt/ops/grad.hpp>
@@ -29,8 +28,6 @@ namespace {
 using namespace rapt;
 
 const Key key{1};
-
-double giga(double amount, const Timing& timing) { return amount / timing.median / 1e9; }
 
 // ---- products -----------------------------------------------------------------------------------
 
@@ -80,23 +77,6 @@ void gemm(const Settings& s) {
 }
 
 // ---- operators, forward and backward ------------------------------------------------------------
-
-/// Computes the output and the gradients of `inputs` when `seed` flows into the output: all are
-/// asked for, so that the planner leaves no part out.
-std::vector<Tensor> forward_backward(const Var& output, const Tensor& seed,
-                                     std::initializer_list<Var> inputs) {
-  const Var seed_var = as_var(seed);
-  std::vector<Var> wanted = vjp(std::span(&output, 1), std::span(&seed_var, 1), inputs);
-  wanted.push_back(output);
-  Executor::current().run(wanted);
-  std::vector<Tensor> values;
-  for (const Var& var : wanted) values.push_back(var.value());
-  return values;
-}
-
-void check_all(const std::vector<Tensor>& results, const Settings& s) {
-  for (const Tensor& result : results) check_computed(result, s.workload().c_str());
-}
 
 void attention_workload(const Settings& s) {
   const int64_t b = s["b"], h = s["h"], t = s["t"], d = s["d"];
@@ -217,46 +197,6 @@ void embedding_workload(const Settings& s) {
   const auto copied = 8.0 * static_cast<double>(n * cols);
   const auto added = 4.0 * static_cast<double>((n + rows) * cols);
   report(s, timing, {{"gb_per_s", giga(train ? copied + added : copied, timing)}});
-  check_all(results, s);
-}
-
-/// Planes, or with h=0 sequences of w elements; a bias is added and learned.
-void convolution_workload(const Settings& s) {
-  const int64_t b = s["b"], c = s["c"], h = s["h"], w = s["w"], o = s["o"], k = s["k"];
-  const int64_t stride = s["stride"], padding = s["padding"], groups = s["groups"];
-  const bool sequence = h == 0, train = s["train"] != 0;
-  const Tensor x = normal(key.fold(0), sequence ? Shape{b, c, w} : Shape{b, c, h, w});
-  const Parameter weight(
-      normal(key.fold(1), sequence ? Shape{o, c / groups, k} : Shape{o, c / groups, k, k}));
-  const Parameter bias(normal(key.fold(2), {o}));
-  const auto convolve = [&](const Var& input) {
-    return sequence ? conv1d(input, weight, bias,
-                             {.stride = stride, .padding = padding, .groups = groups})
-                    : conv2d(input, weight, bias,
-                             {.stride = stride, .padding = padding, .groups = groups});
-  };
-  Shape shape;
-  {
-    const Tape tape;
-    shape = convolve(as_var(x)).shape();
-  }
-  const Tensor seed = normal(key.fold(3), shape);
-  std::vector<Tensor> results;
-  const Timing timing = repeat(
-      [&] {
-        results.clear();
-        Tape tape;
-        const Var xv = as_var(x), y = convolve(xv);
-        if (train) {
-          results = forward_backward(y, seed, {xv, as_var(weight), as_var(bias)});
-        } else {
-          results = {y.value()};
-        }
-      },
-      s.seconds());
-  const double flops = (train ? 6.0 : 2.0) * static_cast<double>(shape.size()) *
-                       static_cast<double>(c / groups * (sequence ? k : k * k));
-  report(s, timing, {{"gflops", giga(flops, timing)}});
   check_all(results, s);
 }
 
@@ -438,18 +378,6 @@ std::vector<Workload> kernel_workloads() {
         {"train", 1, 0, 1},
         {"score", 0, 0, 3, true, {"none", "alibi", "learned", "softcap"}}},
        attention_workload},
-      {"conv",
-       {{"b", 64},
-        {"c", 32},
-        {"h", 32, 0},
-        {"w", 32},
-        {"o", 64},
-        {"k", 3},
-        {"stride", 1},
-        {"padding", 1, 0},
-        {"groups", 1},
-        {"train", 1, 0, 1}},
-       convolution_workload},
       {"cell", {{"b", 64}, {"hidden", 512}, {"len", 32}, {"train", 1, 0, 1}}, cell_workload},
       {"softmax", rows, softmax_workload},
       {"layernorm", rows, layernorm_workload},

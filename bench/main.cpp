@@ -16,6 +16,7 @@
 #include <cstring>
 #include <optional>
 #include <rapt/framework/executor.hpp>
+#include <rapt/ops/grad.hpp>
 
 #include "bench.hpp"
 
@@ -56,6 +57,7 @@ double peak_rss_mb() {
 std::vector<Workload> workloads() {
   std::vector<Workload> all = kernel_workloads();
   for (Workload& workload : graph_workloads()) all.push_back(std::move(workload));
+  for (Workload& workload : plane_workloads()) all.push_back(std::move(workload));
   for (Workload& workload : model_workloads()) all.push_back(std::move(workload));
   for (Workload& workload : decoding_workloads()) all.push_back(std::move(workload));
   return all;
@@ -167,6 +169,21 @@ void check_computed(const rapt::Tensor& result, const char* what) {
     largest = std::max(largest, std::abs(static_cast<double>(x)));
   }
   if (largest == 0) throw std::runtime_error(fmt::format("{} is all zeros", what));
+}
+
+void check_all(const std::vector<rapt::Tensor>& results, const Settings& settings) {
+  for (const rapt::Tensor& result : results) check_computed(result, settings.workload().c_str());
+}
+
+std::vector<rapt::Tensor> forward_backward(const rapt::Var& output, const rapt::Tensor& seed,
+                                           std::initializer_list<rapt::Var> inputs) {
+  const rapt::Var seed_var = rapt::as_var(seed);
+  std::vector<rapt::Var> wanted = rapt::vjp(std::span(&output, 1), std::span(&seed_var, 1), inputs);
+  wanted.push_back(output);
+  rapt::Executor::current().run(wanted);
+  std::vector<rapt::Tensor> values;
+  for (const rapt::Var& var : wanted) values.push_back(var.value());
+  return values;
 }
 
 }  // namespace bench
