@@ -96,6 +96,36 @@ int64_t extent(int64_t rows, int64_t columns, int64_t row, int64_t column) {
   return rows == 0 || columns == 0 ? 0 : (rows - 1) * row + (columns - 1) * column + 1;
 }
 
+/// A copy of B made beforehand gives the same bits, in c, as one made on the way.
+template <class T>
+void check_packed(Gemm<T> g, const Guarded<T>& c, const Guarded<T>& given, int64_t size) {
+  const auto& kernel = kernels_for<GemmTable, T>();
+  const int64_t count = kernel.packed_size(g);
+  const bool packs = plan_gemm(g).form == GemmPlan::Form::packed;
+  if (g.batch == 1 && g.n > 1) {
+    CHECK((count > 0) == packs);
+  } else {
+    CHECK((count == 0 || packs));
+  }
+  if (count == 0) return;
+  Guarded<T> packed(count), again(size);
+  for (int64_t at = 0; at < size; ++at) again[at] = given[at];
+  for (int64_t part = kernel.pack_parts(g); part-- > 0;) {
+    kernel.pack(g, packed.data(), part, part + 1);
+  }
+  g.b = packed.data();
+  g.b_packed = true;
+  g.b_row = g.b_col = 0;
+  g.c = again.data();
+  Guarded<T> scratch(static_cast<int64_t>(plan_gemm(g).scratch_bytes / sizeof(T)));
+  gemm(g, scratch.data());
+  bool same = true;
+  for (int64_t at = 0; at < size; ++at) {
+    same = same && (again[at] == c[at] || (std::isnan(again[at]) && std::isnan(c[at])));
+  }
+  REQUIRE(same);
+}
+
 template <class T>
 void check(const Case& t) {
   INFO(describe(t));
@@ -180,6 +210,7 @@ void check(const Case& t) {
     }
   }
   REQUIRE(worst <= tolerance);
+  check_packed(g, c, given, c_size + (t.batch - 1) * g.c_batch);
   if (t.activation != Activation::none) return;
 
   // A residual gives the bits of an addition afterwards.

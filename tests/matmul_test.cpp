@@ -240,10 +240,10 @@ TEST_CASE("linear, large, agrees with its reference") {
   CHECK(worst < 5e-6);  // sums of 64 products before a function of slope 1
 }
 
-TEST_CASE("a weight that comes again is turned once") {
-  const auto [rows, turns] = GENERATE(table<int64_t, bool>({{8, false},  // read as it lies
+TEST_CASE("a weight that comes again is packed once") {
+  const auto [rows, packs] = GENERATE(table<int64_t, bool>({{8, false},  // read as it lies
                                                             {40, true},
-                                                            {300, false}}));  // copied in any case
+                                                            {300, true}}));
   const Tensor x = draw({rows, 256}, 1), weight = draw({256, 256}, 2), bias = draw({256}, 3);
   const auto run = [&](bool again, bool with_bias) {
     const Tape tape;
@@ -259,7 +259,7 @@ TEST_CASE("a weight that comes again is turned once") {
     if (again) {
       const std::vector<Var> to = grad(sum(h), {w});
       all.push_back(to[0]);
-      CHECK(steps_named({&h, 1}, "contiguous") == (turns ? 1 : 0));
+      CHECK(steps_named({&h, 1}, "pack") == (packs ? 1 : 0));
       CHECK(steps_named(all, "linear") == 4);
     }
     std::vector<Tensor> values;
@@ -272,12 +272,12 @@ TEST_CASE("a weight that comes again is turned once") {
   }
 }
 
-TEST_CASE("a turned weight has its gradients") {
+TEST_CASE("a packed weight has its gradients") {
   check_gradient(
       [&](std::span<const Var> v) {
         Var h = v[0];
         for (int t = 0; t < 3; ++t) h = linear(h, v[1], v[2], Activation::tanh);
-        CHECK(steps_named({&h, 1}, "contiguous") == 1);
+        CHECK(steps_named({&h, 1}, "pack") == 1);
         return sum(square(h));
       },
       shapes({{40, 8}, {8, 8}, {8}}), {.rtol = 1e-4});

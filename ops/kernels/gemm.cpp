@@ -66,7 +66,7 @@ Gemm<T> simplify(Gemm<T> g) {
     }
   }
   // A column of C with no gaps is as good a row: C' = B' A'.
-  if (g.n == 1 && g.m > 1 && g.c_row == 1 && g.bias == nullptr) {
+  if (g.n == 1 && !g.b_packed && g.m > 1 && g.c_row == 1 && g.bias == nullptr) {
     const T* const a = g.a;
     g.a = g.b;
     g.b = a;
@@ -89,6 +89,7 @@ Gemm<T> simplify(Gemm<T> g) {
 
 template <class T>
 Form form_of(const Gemm<T>& g) {
+  if (g.b_packed) return Form::packed;
   if (g.k == 0) return Form::tiles;
   if (g.a_col == 1 && g.b_row == 1 && g.b_col != 1 && (g.n <= 4 || g.m <= (g.k < 256 ? 4 : 16))) {
     return Form::dots;
@@ -114,6 +115,8 @@ bool packs_a(const Gemm<T>& g, const GemmPlan& plan) {
   return plan.row_blocks > 1 && g.k * g.a_col * size > pack_a_bytes;
 }
 
+constexpr int64_t depth_blocks(int64_t k) { return larger(1, (k + block_depth / 2) / block_depth); }
+
 template <class T>
 GemmPlan plan(const Gemm<T>& given) {
   Gemm<T> g = simplify(given);
@@ -130,9 +133,10 @@ GemmPlan plan(const Gemm<T>& given) {
     // As many vectors as go with the usual rows, then as many rows as go with the vectors.
     const int64_t rows = ceil_div(g.m, ceil_div(g.m, usual_rows)),
                   vectors = ceil_div(g.n, lanes<T>);
-    plan.panels = ceil_div(vectors, tile_vectors(static_cast<int>(rows)));
+    const int beside = g.b_packed ? usual_rows : static_cast<int>(rows);
+    plan.panels = ceil_div(vectors, tile_vectors(beside));
     plan.row_blocks = ceil_div(g.m, rows_beside(ceil_div(vectors, plan.panels)));
-    plan.k_blocks = larger(1, (g.k + block_depth / 2) / block_depth);
+    plan.k_blocks = depth_blocks(g.k);
     plan.pack_a = packs_a(g, plan);
   }
 
@@ -168,7 +172,7 @@ GemmPlan plan(const Gemm<T>& given) {
                                    : g.batch * plan.row_tasks * plan.panel_tasks;
 
   int64_t scratch = packed_rows(g, plan);
-  if (plan.form == Form::packed) {
+  if (plan.form == Form::packed && !g.b_packed) {
     const Parts panels(ceil_div(g.n, lanes<T>), plan.panels);
     const int64_t together = smaller(panels_together<T>(panels), plan.panels);
     scratch += ceil_div(g.k, plan.k_blocks) * panels.begin(together) * lanes<T>;
@@ -177,6 +181,37 @@ GemmPlan plan(const Gemm<T>& given) {
   }
   plan.scratch_bytes = static_cast<size_t>(scratch) * sizeof(T);
   return plan;
+}
+
+// ---- a copy of B for several products -----------------------------------------------------------
+
+/// Its panels are those of products with the usual rows.
+template <class T>
+int64_t pack_parts(const Gemm<T>& g) {
+  return ceil_div(ceil_div(g.n, lanes<T>), tile_vectors(usual_rows));
+}
+
+template <class T>
+int64_t packed_size(const Gemm<T>& given) {
+  const Gemm<T> g = simplify(given);
+  if (g.batch != 1 || g.m <= 0 || g.n <= 1 || g.k <= 0) return 0;
+  if (form_of(g) != Form::packed) return 0;
+  return ceil_div(g.n, lanes<T>) * lanes<T> * g.k;
+}
+
+template <class T>
+void pack(const Gemm<T>& g, T* packed, int64_t first, int64_t last) {
+  constexpr int64_t L = lanes<T>;
+  const Parts panels(ceil_div(g.n, L), pack_parts(g)), depths(g.k, depth_blocks(g.k));
+  const int64_t columns = ceil_div(g.n, L) * L;
+  for (int64_t block = 0; block < depth_blocks(g.k); ++block) {
+    const int64_t p = depths.begin(block), depth = depths.begin(block + 1) - p;
+    for (int64_t q = first; q < last; ++q) {
+      const int64_t j = panels.begin(q) * L, width = panels.begin(q + 1) * L - j;
+      pack_panel(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth, smaller(width, g.n - j),
+                 packed + p * columns + j * depth, width);
+    }
+  }
 }
 
 /// Part of one item, in row blocks and panels.
@@ -225,7 +260,9 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
     for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
       const int64_t p = depths.begin(k_block), depth = depths.begin(k_block + 1) - p;
       const bool final = k_block + 1 == plan.k_blocks;
-      for (int64_t q = panel; pack_b && q < panel_end; ++q) {
+      // In a copy of all of B, blocks of k lie one after the other, each as the panels of one.
+      const T* const packed = g.b_packed ? g.b + p * column(plan.panels) + begin * depth : packed_b;
+      for (int64_t q = panel; pack_b && !g.b_packed && q < panel_end; ++q) {
         const int64_t j = column(q), width = column(q + 1) - j;
         pack_panel(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
                    smaller(width, g.n - j), packed_b + (j - begin) * depth, width);
@@ -249,7 +286,7 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
         for (int64_t q = panel; q < panel_end; ++q) {
           const int64_t j = column(q), width = column(q + 1) - j;
           const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
-          const T* const b = pack_b ? packed_b + (j - begin) * depth : g.b + p * g.b_row + j;
+          const T* const b = pack_b ? packed + (j - begin) * depth : g.b + p * g.b_row + j;
           Finish<T> finish{g.alpha, k_block == 0 ? g.beta : T(1)};
           if (final) finish = finish_at(g, finish.beta, i, j);
           const auto tile = apart ? tile_of<T, true>(a_rows, height, width / L, last)
@@ -367,6 +404,8 @@ void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t firs
 
 }  // namespace
 
-extern const GemmTable table_GemmTable = {{plan<float>, run<float>}, {plan<double>, run<double>}};
+extern const GemmTable table_GemmTable = {
+    {packed_size<float>, pack_parts<float>, pack<float>, plan<float>, run<float>},
+    {packed_size<double>, pack_parts<double>, pack<double>, plan<double>, run<double>}};
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA

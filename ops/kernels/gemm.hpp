@@ -27,6 +27,7 @@ struct Gemm {
   int64_t a_row = 0, a_col = 1;
   const T* b = nullptr;
   int64_t b_row = 0, b_col = 1;
+  bool b_packed = false;  ///< b is what pack() made of B.
   T* c = nullptr;
   int64_t c_row = 0;
   T alpha = 1;
@@ -54,6 +55,12 @@ struct GemmPlan {
 
 template <class T>
 struct GemmKernels {
+  /// Elements of the copy of B that the product makes as it goes, and that several may share: 0
+  /// where it makes none. Otherwise it follows from n and k.
+  int64_t (*packed_size)(const Gemm<T>&);
+  /// The copy is made in so many parts, which follow from n; and these, first .. last - 1 of them.
+  int64_t (*pack_parts)(const Gemm<T>&);
+  void (*pack)(const Gemm<T>&, T* packed, int64_t first, int64_t last);
   /// Reads sizes, strides and whether there is a bias; no element.
   GemmPlan (*plan)(const Gemm<T>&);
   /// Runs tasks first .. last - 1 of the plan's. Neighbours cost less in one call than in several,
