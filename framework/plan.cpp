@@ -7,9 +7,6 @@
 namespace rapt {
 namespace {
 
-/// What is merged into one task at the most: enough that starting it costs little beside it.
-constexpr double task_nanoseconds = 20000;
-
 /// What a core does in a nanosecond, roughly: only the order of magnitude matters.
 constexpr double flops_per_nanosecond = 60;
 constexpr double bytes_per_nanosecond = 8;
@@ -39,7 +36,7 @@ class Planner {
     }
     add_wanted();
     plan_.arena_bytes = arena_.size();
-    make_tasks();
+    make_tasks(plan_);
     return std::move(plan_);
   }
 
@@ -451,36 +448,6 @@ class Planner {
 
   void add_wanted() {
     for (const uint32_t target : targets_) plan_.wanted.emplace_back(target, add_view(target));
-  }
-
-  // ---- tasks ------------------------------------------------------------------------------------
-
-  /// Tasks are runs of neighbouring steps, so that their graph cannot have a cycle.
-  void make_tasks() {
-    std::vector<uint32_t> task_of(plan_.steps.size());
-    double cost = 0;
-    for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
-      const Plan::Step& step = plan_.steps[s];
-      const bool update = step.op->mutates != 0;
-      const bool wall = update && plan_.first_update_task < 0;
-      const bool full = cost + step.cost > task_nanoseconds && step.chain.steps > 0;
-      if (plan_.tasks.empty() || full || wall) {
-        if (wall) plan_.first_update_task = static_cast<int>(plan_.tasks.size());
-        plan_.tasks.push_back({s, 0, {}});
-        cost = 0;
-      }
-      cost += step.cost;
-      ++plan_.tasks.back().steps;
-      task_of[s] = static_cast<uint32_t>(plan_.tasks.size()) - 1;
-      for (const uint32_t other : step.after) {
-        auto& successors = plan_.tasks[task_of[other]].successors;
-        if (task_of[other] == task_of[s]) continue;
-        if (std::find(successors.rbegin(), successors.rend(), task_of[s]) != successors.rend()) {
-          continue;
-        }
-        successors.push_back(task_of[s]);
-      }
-    }
   }
 
   struct Left {

@@ -88,4 +88,7 @@ struct Plan {
 /// computed before are read where they are.
 Plan make_plan(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options);
 
+/// Cuts the steps into tasks: runs of neighbours, so that their graph cannot have a cycle.
+void make_tasks(Plan& plan);
+
 }  // namespace rapt

@@ -1,0 +1,40 @@
+// Cuts a plan's steps into tasks.
+#include <algorithm>
+#include <rapt/framework/plan.hpp>
+
+namespace rapt {
+namespace {
+
+/// What is merged into one task at the most: enough that starting it costs little beside it.
+constexpr double task_nanoseconds = 20000;
+
+}  // namespace
+
+void make_tasks(Plan& plan) {
+  std::vector<uint32_t> task_of(plan.steps.size());
+  double cost = 0;
+  for (uint32_t s = 0; s < plan.steps.size(); ++s) {
+    const Plan::Step& step = plan.steps[s];
+    const bool update = step.op->mutates != 0;
+    const bool wall = update && plan.first_update_task < 0;
+    const bool full = cost + step.cost > task_nanoseconds && step.chain.steps > 0;
+    if (plan.tasks.empty() || full || wall) {
+      if (wall) plan.first_update_task = static_cast<int>(plan.tasks.size());
+      plan.tasks.push_back({s, 0, {}});
+      cost = 0;
+    }
+    cost += step.cost;
+    ++plan.tasks.back().steps;
+    task_of[s] = static_cast<uint32_t>(plan.tasks.size()) - 1;
+    for (const uint32_t other : step.after) {
+      auto& successors = plan.tasks[task_of[other]].successors;
+      if (task_of[other] == task_of[s]) continue;
+      if (std::find(successors.rbegin(), successors.rend(), task_of[s]) != successors.rend()) {
+        continue;
+      }
+      successors.push_back(task_of[s]);
+    }
+  }
+}
+
+}  // namespace rapt
