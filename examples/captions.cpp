@@ -74,7 +74,9 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
   add("--max-words", o.max_words, "longer captions are skipped")->check(positive);
   add("--channels", o.channels, "of the encoder's stages, each halving the picture's sides");
   add("--blocks", o.blocks, "residual blocks of each stage");
-  add("--groups", o.groups, "of channels that are normalised together")->check(positive);
+  add("--groups", o.groups,
+      "of channels that are normalised together, over the picture; 0: each place by itself")
+      ->check(not_negative);
   add("--arch", o.arch, "gru or transformer")->check(CLI::IsMember({"gru", "transformer"}));
   add("--memory", o.memory, "gru: width of the grid's vectors")->check(positive);
   add("--embed", o.embed, "gru: width of the embeddings")->check(positive);

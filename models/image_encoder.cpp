@@ -28,13 +28,27 @@ Var GroupNorm::operator()(const Arg& x) const {
   return reshape(normed, shape) * reshape(weight, {C, 1, 1}) + reshape(bias, {C, 1, 1});
 }
 
+LayerNorm2d::LayerNorm2d(int64_t channels) : weight(full({channels}, 1)), bias(zeros({channels})) {}
+
+Var LayerNorm2d::operator()(const Arg& x) const {
+  const Scope scope(*this, x.where);
+  const Var places = permute(x, {0, 2, 3, 1});  // [B, H, W, C]
+  return permute(layer_norm(places, weight, bias, eps), {0, 3, 1, 2});
+}
+
 NormedConvolution::NormedConvolution(int64_t in, int64_t out, int64_t stride, int64_t groups,
                                      Key key)
-    : convolution(in, out, 3, key, {.stride = stride, .padding = 1}), norm(groups, out) {}
+    : convolution(in, out, 3, key, {.stride = stride, .padding = 1}) {
+  if (groups == 0) {
+    norm = LayerNorm2d(out);
+  } else {
+    norm = GroupNorm(groups, out);
+  }
+}
 
 Var NormedConvolution::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);
-  return norm(convolution(x));
+  return std::visit([y = convolution(x)](const auto& own) { return own(y); }, norm);
 }
 
 ResidualBlock::ResidualBlock(int64_t channels, int64_t groups, Key key)

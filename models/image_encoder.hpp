@@ -4,6 +4,7 @@
 #include <optional>
 #include <rapt/models/convolution.hpp>
 #include <rapt/models/linear.hpp>
+#include <variant>
 #include <vector>
 
 namespace rapt {
@@ -27,19 +28,39 @@ struct GroupNorm {
   }
 };
 
+/// Normalises the channels of each place by themselves, torchvision's LayerNorm2d (Liu et al. 2022,
+/// "A ConvNet for the 2020s"): unlike GroupNorm's, what it makes of a place does not depend on what
+/// else the picture shows.
+struct LayerNorm2d {
+  Parameter weight;  // [C], ones
+  Parameter bias;    // [C], zeros
+  double eps = 1e-6;
+
+  LayerNorm2d() = default;
+  explicit LayerNorm2d(int64_t channels);
+
+  /// x [B, C, H, W] -> the same shape.
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+};
+
 /// A 3 x 3 convolution and its normalisation.
 struct NormedConvolution {
   Conv2d convolution;
-  GroupNorm norm;
+  std::variant<GroupNorm, LayerNorm2d> norm;
 
   NormedConvolution() = default;
+  /// `groups` of channels for GroupNorm; 0: LayerNorm2d.
   NormedConvolution(int64_t in, int64_t out, int64_t stride, int64_t groups, Key key);
 
   /// x [B, in, H, W] -> [B, out, ceil(H / stride), ceil(W / stride)].
   Var operator()(const Arg& x) const;
   void visit(auto&& f) {
     f("convolution", convolution);
-    f("norm", norm);
+    std::visit([&](auto& own) { f("norm", own); }, norm);
   }
 };
 
@@ -66,7 +87,7 @@ struct ImageEncoderOptions {
   };
   /// Each halves height and width, rounding up, and goes on with so many residual blocks.
   std::vector<Stage> stages = {{32}, {64, 1}, {128, 1}};
-  int64_t groups = 8;    // of channels that are normalised together
+  int64_t groups = 8;    // of channels for GroupNorm; 0: LayerNorm2d
   int64_t memory = 256;  // width of the vectors
   double dropout = 0;    // of the vectors
   int64_t words = 0;     // of ImageEncoder::words; 0: none

@@ -27,7 +27,9 @@ CaptionModel small(bool gru) {
   CaptionNetOptions options = GruCaptionerOptions{
       .image = small_image, .vocab = known.size(), .embed = 5, .hidden = 6, .readout = 7};
   if (!gru) {
-    options = TransformerCaptionerOptions{.image = small_image,
+    ImageEncoderOptions image = small_image;
+    image.groups = 0;
+    options = TransformerCaptionerOptions{.image = image,
                                           .decoder = {.vocab = known.size(),
                                                       .width = 8,
                                                       .heads = 2,

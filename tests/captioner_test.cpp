@@ -151,6 +151,28 @@ TEST_CASE("group normalisation, worked by hand") {
   CHECK_THROWS_WITH(GroupNorm(3, 4), Contains("3 groups") && Contains("4 channels"));
 }
 
+TEST_CASE("normalisation of each place, worked by hand") {
+  LayerNorm2d norm(2);
+  norm.weight.set(tensor(std::vector<float>{1, 2}, {2}));
+  norm.bias.set(tensor(std::vector<float>{0, 5}, {2}));
+  // Three places with channels (1, 3), (4, -4) and (9, 9).
+  const Tensor x = tensor(std::vector<float>{1, 4, 9, 3, -4, 9}, {1, 2, 1, 3});
+  const Tape tape;
+  const auto y = norm(x).value().to_vector<float>();
+  const double expected[] = {-1, 1, 0, 7, 3, 5};
+  for (size_t i = 0; i < 6; ++i) CHECK(y[i] == Approx(expected[i]).epsilon(1e-4).margin(1e-6));
+}
+
+TEST_CASE("groups of 0 normalise each place of the encoder's planes") {
+  ImageEncoderOptions options = small_image;
+  options.groups = 0;
+  ImageEncoder places(options, Key{1});
+  CHECK(std::holds_alternative<LayerNorm2d>(places.stages[0].down.norm));
+  CHECK(parameters(places).size() == parameters(ImageEncoder(small_image, Key{1})).size());
+  const Tape tape;
+  CHECK(places(pictures(2)).shape() == Shape{2, 6, 8});
+}
+
 TEST_CASE("an encoder's grid, and pictures of another size") {
   const ImageEncoder encoder(small_image, Key{1});
   CHECK(encoder.grid_height() == 3);
