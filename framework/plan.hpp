@@ -30,7 +30,7 @@ struct Plan {
   struct Step {
     const Op* op;
     std::shared_ptr<const void> program;  // of a fused group
-    uint32_t node;                        // the last of its nodes, for messages
+    uint32_t node;                        // the one that leads, or the last, for messages
     uint32_t nodes;                       // how many nodes it computes
     bool makes_infinity;                  // one of them may, and means it
     uint32_t first_input, inputs;         // in views
@@ -43,6 +43,8 @@ struct Plan {
     RowExtent rows;               // where it works row by row
     RowChain chain;               // of the steps that run along with it
     std::vector<uint32_t> after;  // steps that must have run
+    /// What messages and traces call it.
+    std::string label() const;
     /// How it works row by row, or null.
     const Rowwise* rowwise() const { return rowwise_of(*op); }
   };

@@ -17,12 +17,13 @@ std::string shapes_of(const Plan& plan, uint32_t first, uint32_t count) {
   return text;
 }
 
-std::string label_of(const Plan::Step& step) {
-  if (step.nodes == 1) return std::string(step.op->name);
-  return fmt::format("{} nodes .. {}", step.nodes, step.op->name);
-}
-
 }  // namespace
+
+std::string Plan::Step::label() const {
+  if (nodes == 1) return std::string(op->name);
+  if (op->adds != nullptr) return fmt::format("{} + add", op->name);
+  return fmt::format("{} nodes .. {}", nodes, op->name);
+}
 
 std::string Plan::to_string(const Graph& graph) const {
   std::string text = fmt::format("{} steps in {} tasks, arena {} bytes\n", steps.size(),
@@ -32,7 +33,7 @@ std::string Plan::to_string(const Graph& graph) const {
     const Step& step = steps[s];
     // What runs along with the step before, row by row, is marked.
     fmt::format_to(out, "{:4} {}{:<24} {} -> {}", s, step.chain.steps == 0 ? '+' : ' ',
-                   label_of(step), shapes_of(*this, step.first_input, step.inputs),
+                   step.label(), shapes_of(*this, step.first_input, step.inputs),
                    shapes_of(*this, step.first_output, step.outputs));
     for (uint32_t i = 0; i < step.outputs; ++i) {
       const Source& source = sources[step.first_output + i];
@@ -49,7 +50,7 @@ std::string Plan::to_dot(const Graph& graph) const {
   auto out = std::back_inserter(text);
   for (size_t s = 0; s < steps.size(); ++s) {
     const Step& step = steps[s];
-    fmt::format_to(out, "  s{} [label=\"{}\\n{}\"];\n", s, label_of(step),
+    fmt::format_to(out, "  s{} [label=\"{}\\n{}\"];\n", s, step.label(),
                    shapes_of(*this, step.first_output, step.outputs));
   }
   // Arrows are what flows: makers of what a step reads. Waits for memory are dashed.

@@ -50,8 +50,8 @@ class Merger {
       const uint32_t part = inputs[static_cast<size_t>(i)];
       if (!whole(part, node) || !whole(inputs[static_cast<size_t>(1 - i)], node)) return -1;
       const uint32_t maker = graph_.values[part].node;
-      if (uses_[part] == 1 && adds(maker) && units_[unit_of_[maker]].size() == 1 &&
-          !updated_between(maker, n)) {
+      if (uses_[part] == 1 && adds(maker) && graph_.nodes[maker].outputs == 1 &&
+          units_[unit_of_[maker]].size() == 1 && !updated_between(maker, n)) {
         best = std::max(best, static_cast<int64_t>(maker));
       }
     }

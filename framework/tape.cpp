@@ -460,6 +460,9 @@ Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> wor
                               (i + 1 < args.size() ? ids[i + 1] : 0));
   }
   for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
+  for (size_t i = 0; op.mutates >> i != 0; ++i) {
+    if ((op.mutates >> i & 1) != 0) graph.note(graph.values[ids[i]].base) = 0;
+  }
   return {graph, first_value};
 }
 

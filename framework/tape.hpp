@@ -117,8 +117,8 @@ struct Graph {
   const Tensor* result(uint32_t value) const;
   /// The same value in contiguous memory: itself, or a copy recorded once.
   Var contiguous(const Var& var);
-  /// What an operator notes of a value while it records, 0 until then. There is one note a value:
-  /// linear() keeps its weights' there.
+  /// What an operator notes of a value while it records, 0 until then, and again once an update of
+  /// the value is recorded. There is one note a value: linear() keeps its weights' there.
   uint32_t& note(uint32_t value);
   /// "; at decoder/attention, train.cpp:84".
   std::string place_of(const Node& node) const;

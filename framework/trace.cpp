@@ -72,10 +72,8 @@ void Trace::step(const Plan& plan, const Plan::Step& step, const Graph& graph, i
   const std::lock_guard lock(state_->mutex);
   thread_local int row = -1;
   if (row < 0) row = state_->rows++;
-  state_->events.push_back(
-      {step.nodes == 1 ? std::string(step.op->name)
-                       : fmt::format("{} nodes .. {}", step.nodes, step.op->name),
-       std::move(shapes), graph.place_of(node).substr(2), begin, end, step.flops, step.bytes, row});
+  state_->events.push_back({step.label(), std::move(shapes), graph.place_of(node).substr(2), begin,
+                            end, step.flops, step.bytes, row});
 }
 
 std::string Trace::json() const {

@@ -12,7 +12,8 @@ namespace {
 struct LinearAttributes {
   int64_t activation;
   int64_t bias;    // 1: the third input
-  int64_t packed;  // 1: the last input is packed_weight()'s, which is read in the weight's place
+  int64_t packed;  // 1: the last input recorded is packed_weight()'s, which is read instead of the
+                   // weight
 };
 
 Shape linear_shape(ShapeContext& c) {

@@ -1,4 +1,5 @@
 // Sums that are made by the product that makes one of their parts.
+#include <cmath>
 #include <cstring>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/plan.hpp>
@@ -58,17 +59,20 @@ TEST_CASE("a product that is recorded before an update sees the array before it"
       .mutates = 1};
   Parameter p(tensor<float>({1, 2, 3, 4}, {2, 2}));
   Tape tape;
-  const Var x = as_var(tensor<float>({1, 1}, {1, 2})) * 1.0;
-  const Var product = matmul(x, p);
+  const Var product = matmul(full({2, 2}, 1), p);
   const Var done = record(writing, {p});
-  const Var both = x + product;
+  const Var both = softmax(as_var(p)) + product;
   Executor::current().run({both, done});
-  CHECK(both.value().to_vector<float>() == std::vector<float>{5, 7});
+  const auto y = both.value().to_vector<float>();
+  const double small = 1 / (1 + std::exp(8.0)), more = 1 / (1 + std::exp(-1.0));
+  const double expected[] = {5 - small, 6 + small, 5 - more, 6 + more};
+  for (size_t i = 0; i < 4; ++i) CHECK(y[i] == Approx(expected[i]).epsilon(1e-6));
 }
 
-/// Sums of products of several forms, forward and backward.
+/// Sums of products of several forms, forward and backward, and how many are made in products.
+/// Softmax keeps them from being made with other elementwise work.
 template <class T>
-std::vector<std::vector<T>> results(const ExecutorOptions& options, DType dtype) {
+std::vector<std::vector<T>> results(const ExecutorOptions& options, DType dtype, int& merged) {
   Executor executor(options);
   const Executor::Use use(executor);
   std::vector<std::vector<T>> values;
@@ -76,44 +80,51 @@ std::vector<std::vector<T>> results(const ExecutorOptions& options, DType dtype)
   const auto drawn = [&](const Shape& shape) {
     return as_var(normal(key.fold(++seed), shape, 0, 1, dtype));
   };
+  const auto run = [&](const std::vector<Var>& wanted) {
+    for (const Plan::Step& step : executor.plan(wanted)->steps) {
+      merged += step.op->adds != nullptr && step.nodes == 2 ? 1 : 0;
+    }
+    executor.run(wanted);
+    for (const Var& one : wanted) values.push_back(one.value().template to_vector<T>());
+  };
   // Tiles in several tasks and blocks of k, rows, dot products, columns; odd and even sizes.
-  for (const auto& [m, n, k] : {std::tuple<int64_t, int64_t, int64_t>{130, 70, 600},
+  for (const auto& [m, n, k] : {std::tuple<int64_t, int64_t, int64_t>{300, 170, 600},
                                 {33, 33, 33},
-                                {1, 64, 64},
+                                {1, 640, 640},
                                 {5, 3, 40},
                                 {700, 1, 20},
                                 {3, 90, 300}}) {
     Tape tape;
     const Var x = drawn({m, k}), w = drawn({n, k}), v = drawn({k, n}), b = drawn({n});
-    const Var r = drawn({m, n}) * 1.5;
-    const Var y = r + linear(x, w, b);
-    const Var z = matmul(x, v) + y;
-    const Var t = transpose(matmul(transpose(v), transpose(x))) + z;
-    const std::vector<Var> inputs{x, w, v, b, r};
-    std::vector<Var> wanted = grad(mean(square(t)), inputs);
+    const Var y = softmax(drawn({m, n})) + linear(x, w, b);
+    const Var z = matmul(x, v) + softmax(y);
+    const Var t = linear(x, w) + softmax(z);
+    std::vector<Var> wanted = grad(sum(square(softmax(t))), std::vector<Var>{x, w, v, b});
     for (const Var& other : {y, z, t}) wanted.push_back(other);
-    executor.run(wanted);
-    for (const Var& one : wanted) values.push_back(one.value().template to_vector<T>());
+    run(wanted);
   }
-  // Batches, one of them with axes that one stride does not reach.
+  // Batches, with axes that one stride does not reach.
   Tape tape;
-  const Var q = drawn({3, 17, 2, 24}) * 1.0, keys = drawn({3, 29, 2, 24}) * 1.0;
+  const Var q = drawn({3, 17, 2, 24}), keys = drawn({3, 29, 2, 24});
   const Var scores = matmul(permute(q, {0, 2, 1, 3}), permute(keys, {0, 2, 3, 1}));
-  const Var bias = drawn({3, 2, 17, 29}) * 1.0, sum = bias + scores;
-  std::vector<Var> wanted = grad(mean(square(sum)), std::vector<Var>{q, keys});
-  wanted.push_back(sum);
-  executor.run(wanted);
-  for (const Var& one : wanted) values.push_back(one.value().template to_vector<T>());
+  const Var y = softmax(drawn({3, 2, 17, 29})) + scores;
+  std::vector<Var> wanted = grad(sum(square(softmax(y))), std::vector<Var>{q, keys});
+  wanted.push_back(y);
+  run(wanted);
   return values;
 }
 
 TEMPLATE_TEST_CASE("the same bits in a product as after it, on any number of threads", "", float,
                    double) {
   const DType dtype = sizeof(TestType) == 4 ? DType::float32 : DType::float64;
-  const auto expected = results<TestType>({.threads = 1, .fuse = false}, dtype);
+  int merged = 0;
+  const auto expected = results<TestType>({.threads = 1, .fuse = false}, dtype, merged);
+  CHECK(merged == 0);
   for (const ExecutorOptions& options :
        {ExecutorOptions{.threads = 1}, ExecutorOptions{.threads = 3, .parallel_from = 0}}) {
-    const auto values = results<TestType>(options, dtype);
+    merged = 0;
+    const auto values = results<TestType>(options, dtype, merged);
+    CHECK(merged >= 6 * 5 + 1);  // y, z, t and two sums of x's gradient; the batch
     REQUIRE(values.size() == expected.size());
     for (size_t i = 0; i < values.size(); ++i) {
       INFO("result " << i << ", threads " << options.threads);

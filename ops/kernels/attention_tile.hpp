@@ -11,6 +11,7 @@
 #include <rapt/ops/kernels/random.hpp>
 #include <rapt/ops/kernels/row_loop.hpp>
 #include <rapt/ops/kernels/score_tile.hpp>
+#include <rapt/ops/kernels/transpose.hpp>
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 

@@ -3,6 +3,7 @@
 
 #include <rapt/ops/kernels/gemm_pack.hpp>
 #include <rapt/ops/kernels/simd.hpp>
+#include <rapt/ops/kernels/transpose.hpp>
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 

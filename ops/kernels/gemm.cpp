@@ -149,7 +149,7 @@ GemmPlan plan(const Gemm<T>& given) {
   } else {
     int64_t wanted = 1;
     while (wanted * 2 * task_work <= work && wanted * g.batch < most_tasks) wanted *= 2;
-    // Halves whichever side is longer. Where B is copied, each row of tasks copies it again, and
+    // Halves whichever side is longer. Where B is copied, each row of tasks does so again, and
     // where A has few rows, B is what has to be read: then columns are split first.
     const int64_t shortest = plan.form == Form::packed ? 128 : 2 * tile_rows;
     while (plan.row_tasks * plan.panel_tasks < wanted) {
@@ -194,7 +194,7 @@ int64_t pack_parts(const Gemm<T>& g) {
 template <class T>
 int64_t packed_size(const Gemm<T>& given) {
   const Gemm<T> g = simplify(given);
-  if (g.batch != 1 || g.m <= 0 || g.n <= 1 || g.k <= 0) return 0;
+  if (g.batch != 1 || g.m <= 0 || given.n <= 1 || g.k <= 0) return 0;
   if (form_of(g) != Form::packed) return 0;
   return ceil_div(g.n, lanes<T>) * lanes<T> * g.k;
 }

@@ -61,7 +61,7 @@ struct GemmKernels {
   /// The copy is made in so many parts, which follow from n; and these, first .. last - 1 of them.
   int64_t (*pack_parts)(const Gemm<T>&);
   void (*pack)(const Gemm<T>&, T* packed, int64_t first, int64_t last);
-  /// Reads sizes, strides and whether there is a bias; no element.
+  /// Reads sizes, strides, whether there is a bias and whether B is packed; no element.
   GemmPlan (*plan)(const Gemm<T>&);
   /// Runs tasks first .. last - 1 of the plan's. Neighbours cost less in one call than in several,
   /// as they share what is packed. Calls at the same time need scratch of their own.

@@ -83,7 +83,7 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
       const Vec<T> x(A == ARows::rows ? from[i / 4][i % 4 * a_step + ahead] : from[0][i]);
 #pragma GCC unroll 16
       for (int v = 0; v < W; ++v) sum[i][v] = multiply_add(x, row[v], sum[i][v]);
-      if constexpr (halved) rest[i] = xsimd::fma(lower_half(x), row_rest, rest[i]);
+      if constexpr (halved) rest[i] = multiply_add(lower_half(x), row_rest, rest[i]);
     }
     if (A == ARows::columns) from[0] += a_step;
     b += b_row;
@@ -122,9 +122,9 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
           finish.bias != nullptr ? load_half(finish.bias + W * L, tail) : Short<T>(T(0));
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
-        rest[i] = xsimd::fma(
+        rest[i] = multiply_add(
             Short<T>(finish.alpha), rest[i],
-            xsimd::fma(Short<T>(finish.beta), load_half(c + i * c_row + W * L, tail), bias));
+            multiply_add(Short<T>(finish.beta), load_half(c + i * c_row + W * L, tail), bias));
       }
     }
   } else if (finish.bias != nullptr) {
@@ -139,7 +139,7 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
     if constexpr (halved) {
       const Short<T> bias = load_half(finish.bias + W * L, tail);
 #pragma GCC unroll 16
-      for (int i = 0; i < R; ++i) rest[i] = xsimd::fma(Short<T>(finish.alpha), rest[i], bias);
+      for (int i = 0; i < R; ++i) rest[i] = multiply_add(Short<T>(finish.alpha), rest[i], bias);
     }
   } else if (finish.alpha != 1) {
 #pragma GCC unroll 16

@@ -41,10 +41,11 @@ template <class T>
 inline constexpr int64_t lanes = static_cast<int64_t>(Vec<T>::size);
 
 /// Half of a vector with AVX-512, where what is done with half of one can cost half as much;
-/// elsewhere a vector.
+/// elsewhere a vector. (No other set's vectors have this type: a function that two had in common
+/// could be linked as compiled for the higher one.)
 #if defined(RAPT_KERNEL_ISA_avx512)
 template <class T>
-using Short = xsimd::batch<T, xsimd::fma3<xsimd::avx2>>;
+using Short = xsimd::batch<T, xsimd::avx2>;
 #else
 template <class T>
 using Short = Vec<T>;
@@ -69,7 +70,7 @@ inline Vec<To> reinterpret(const Vec<From>& v) {
 #if XSIMD_VERSION_MAJOR >= 10
   return xsimd::bitwise_cast<To>(v);
 #else
-  return xsimd::bitwise_cast<Vec<To>>(v);
+  return xsimd::bitwise_cast<Vec<To> >(v);
 #endif
 }
 
@@ -151,5 +152,16 @@ inline void store_partial(T* p, const Vec<T>& v, int64_t n) {
   v.store_aligned(buffer);
   for (int64_t i = 0; i < n; ++i) p[i] = buffer[i];
 }
+
+#if defined(RAPT_KERNEL_ISA_avx512)
+template <class T>
+inline Short<T> multiply_add(const Short<T>& a, const Short<T>& b, const Short<T>& c) {
+  if constexpr (sizeof(T) == 4) {
+    return Short<T>(_mm256_fmadd_ps(a, b, c));
+  } else {
+    return Short<T>(_mm256_fmadd_pd(a, b, c));
+  }
+}
+#endif
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA

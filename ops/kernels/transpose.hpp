@@ -78,7 +78,7 @@ inline void transpose_groups(const Short<T>* x, Short<T>* out) {
 }
 
 /// One number from the lanes of each of `group` vectors, put together in a fixed order by
-/// combine(a, b), which takes vectors of any length.
+/// combine(a, b).
 template <class T, class Combine>
 inline void reduce_groups(const Vec<T>* x, T* out, const Combine& combine) {
   constexpr int64_t G = group<T>;
@@ -98,13 +98,12 @@ inline void reduce_groups(const Vec<T>* x, T* out, const Combine& combine) {
 #if defined(RAPT_KERNEL_ISA_baseline)
   all.store_unaligned(out);
 #else
-  using Group = xsimd::batch<T, xsimd::sse2>;
   if constexpr (G == 4) {
-    combine(Group(_mm256_castps256_ps128(all)), Group(_mm256_extractf128_ps(all, 1)))
-        .store_unaligned(out);
+    all = combine(all, Short<T>(_mm256_permute2f128_ps(all, all, 1)));
+    _mm_storeu_ps(out, _mm256_castps256_ps128(all));
   } else {
-    combine(Group(_mm256_castpd256_pd128(all)), Group(_mm256_extractf128_pd(all, 1)))
-        .store_unaligned(out);
+    all = combine(all, Short<T>(_mm256_permute2f128_pd(all, all, 1)));
+    _mm_storeu_pd(out, _mm256_castpd256_pd128(all));
   }
 #endif
 #else
