@@ -443,6 +443,18 @@ TEMPLATE_TEST_CASE("gemm: the order of tasks changes no bit", "[gemm]", float, d
         run_gemm(g, plan, scratch.data(), task, task + 1);
       }
       REQUIRE(std::memcmp(forward.data(), backward.data(), forward.size() * sizeof(TestType)) == 0);
+      // A residual is added in the task that makes the element: all again, without the activation.
+      g.activation = Activation::none;
+      g.c = forward.data();
+      gemm(g, scratch.data());
+      const auto residual = elements(g.c_batch * batch, 3);
+      for (size_t i = 0; i < forward.size(); ++i) forward[i] += residual[i];
+      g.residual = residual.data();
+      g.c = backward.data();
+      for (int64_t task = plan.tasks; task-- > 0;) {
+        run_gemm(g, plan, scratch.data(), task, task + 1);
+      }
+      REQUIRE(std::memcmp(forward.data(), backward.data(), forward.size() * sizeof(TestType)) == 0);
       // Nor does how many are run by one call.
       for (const int64_t step : {2, 3, 5, 7}) {
         std::fill(backward.begin(), backward.end(), std::numeric_limits<TestType>::quiet_NaN());

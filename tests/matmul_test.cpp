@@ -272,6 +272,30 @@ TEST_CASE("a weight that comes again is packed once") {
   }
 }
 
+TEST_CASE("a weight that is packed before an update is packed again after it") {
+  static const Op doubling{.name = "doubling",
+                           .shape = [](ShapeContext& c) { c.output({0}, c.dtype()); },
+                           .forward =
+                               [](const ForwardContext& c) {
+                                 for (int64_t i = 0; i < c.input(0).size(); ++i) {
+                                   c.input(0).as<float>()[i] *= 2;
+                                 }
+                               },
+                           .mutates = 1};
+  const Tensor rows = draw({40, 32}, 1);
+  Parameter weight(draw({32, 32}, 2));
+  const Tape tape;
+  const Var x = as_var(rows);
+  Var before, after;
+  for (int t = 0; t < 3; ++t) before = linear(x, weight);
+  const Var done = record(doubling, {weight});
+  for (int t = 0; t < 3; ++t) after = linear(x, weight);
+  const std::vector<Var> all{before, after, done};
+  CHECK(steps_named(all, "pack") == 2);
+  Executor::current().run(all);
+  CHECK(same_bits(after.value(), Tensor((before * 2.0).value())));
+}
+
 TEST_CASE("a packed weight has its gradients") {
   check_gradient(
       [&](std::span<const Var> v) {
