@@ -1,7 +1,4 @@
 // The matrix product against a plain loop in double precision.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -11,36 +8,19 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "guarded.hpp"
 
 using namespace rapt::kernels;
 
 namespace {
 
-// Elements that end where memory does: a read or write past the last one is a crash.
+// What no one writes is NaN.
 template <class T>
-class Guarded {
+class Guarded : public rapt::test::Guarded<T> {
  public:
-  explicit Guarded(int64_t n, T fill = std::numeric_limits<T>::quiet_NaN()) {
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t bytes = static_cast<size_t>(std::max<int64_t>(n, 1)) * sizeof(T);
-    size_ = (bytes + page - 1) / page * page + page;
-    base_ = static_cast<char*>(
-        mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    REQUIRE(base_ != MAP_FAILED);
-    REQUIRE(mprotect(base_ + size_ - page, page, PROT_NONE) == 0);
-    data_ = reinterpret_cast<T*>(base_ + size_ - page - static_cast<size_t>(n) * sizeof(T));
-    std::fill(data_, data_ + n, fill);
+  explicit Guarded(int64_t n) : rapt::test::Guarded<T>(n) {
+    std::fill(this->data(), this->data() + n, std::numeric_limits<T>::quiet_NaN());
   }
-  Guarded(const Guarded&) = delete;
-  Guarded& operator=(const Guarded&) = delete;
-  ~Guarded() { munmap(base_, size_); }
-  T* data() const { return data_; }
-  T& operator[](int64_t i) const { return data_[i]; }
-
- private:
-  char* base_;
-  size_t size_;
-  T* data_;
 };
 
 // Numbers between -1 and 1 that differ everywhere.

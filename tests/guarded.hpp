@@ -35,8 +35,8 @@ class Guarded {
   Guarded& operator=(const Guarded&) = delete;
   ~Guarded() { munmap(base_, bytes_); }
 
-  T* data() { return data_; }
-  T& operator[](int64_t i) { return data_[i]; }
+  T* data() const { return data_; }
+  T& operator[](int64_t i) const { return data_[i]; }
   int64_t size() const { return size_; }
 
  private:
