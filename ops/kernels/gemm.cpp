@@ -11,10 +11,17 @@ namespace {
 
 using Form = GemmPlan::Form;
 
-// Sums over k are cut into blocks of about this many products, so that a row block of A stays in
-// the L1 cache, and a block of B, this deep and this many bytes wide, in L2.
+// Sums over k are cut into blocks of about this many products.
 constexpr int64_t block_depth = 256;
-constexpr int64_t block_bytes = 2048;
+
+// Whether a panel of B takes at most half of the L1 cache: then it stays there while blocks of A's
+// rows pass by, which wait in L2. With wider panels a row block of A stays in L1, and panels of B
+// pass by: a block of B waits in L2.
+constexpr bool panels_stay =
+    tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
+
+// A block of B is as deep as one of k, and so many bytes wide.
+constexpr int64_t block_bytes = panels_stay ? 4096 : 2048;
 
 // A row block of A that is read down columns, and spreads over more than this, falls out of L1.
 constexpr int64_t pack_a_bytes = 65536;
@@ -26,8 +33,9 @@ constexpr int64_t most_tasks = 32;
 // Columns of a single row go to tasks in such stretches.
 constexpr int64_t row_panel = 128;
 
-// Row blocks of A packed at a time.
-constexpr int64_t packed_blocks = 8;
+// Row blocks of A at a time, and panels of B that are copied at once.
+constexpr int64_t blocks_together = panels_stay ? 16 : 8;
+constexpr int64_t panels_at_once = 4;
 
 // An operand of more than this is taken to lie far away.
 constexpr int64_t near_bytes = 262144;
@@ -43,12 +51,20 @@ int64_t panels_together(const Parts& panels) {
   return larger(1, block_bytes / widest);
 }
 
+constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+/// From a packed row block of A to the next: one cache line more than it has, as blocks are written
+/// side by side and must not all fall on the same few places of the L1 cache.
+constexpr int64_t block_stride(int64_t rows, int64_t depth) { return rows * depth + 16; }
+
 /// Elements of scratch for packed rows of A, whole cache lines.
 template <class T>
 int64_t packed_rows(const Gemm<T>& g, const GemmPlan& plan) {
   if (!plan.pack_a) return 0;
-  const int64_t depth = ceil_div(g.k, plan.k_blocks);
-  return ceil_div(packed_blocks * ceil_div(g.m, plan.row_blocks), lanes<T>) * lanes<T> * depth;
+  const int64_t depth = ceil_div(g.k, plan.k_blocks), height = ceil_div(g.m, plan.row_blocks);
+  if (!panels_stay) return round_up(blocks_together * height, lanes<T>) * depth;
+  return smaller(blocks_together, plan.row_blocks) *
+         block_stride(round_up(height, lanes<T>), depth);
 }
 
 /// The same product with fewer items, or more columns than one, where the strides allow it.
@@ -87,6 +103,30 @@ Gemm<T> simplify(Gemm<T> g) {
   return g;
 }
 
+/// Whether rows of B, read in place, take each other's places in the L1 cache: a panel's are a line
+/// each, and where lines lie a power of two apart, few places are theirs.
+template <class T>
+bool rows_collide(const Gemm<T>& g) {
+  constexpr int64_t line = 64, sets = 64, ways = 8;
+  const int64_t bytes = g.b_row * static_cast<int64_t>(sizeof(T)), apart = bytes / line;
+  if (bytes % line != 0) return false;
+  const int64_t power = smaller(apart & -apart, sets);
+  return smaller(g.k, block_depth) * power > sets * ways;
+}
+
+/// Whether B, whose rows could be read in place, is copied. That pays where many rows of A read it,
+/// and sooner where vectors of its rows straddle two cache lines each or collide.
+template <class T>
+bool copies_b(const Gemm<T>& g) {
+  constexpr auto size = static_cast<int64_t>(sizeof(T));
+  const bool straddles = g.b_row * size % 64 != 0;
+  if (g.n * size < 512) return false;
+  if (panels_stay) return g.m >= (rows_collide(g) ? 30 : straddles ? 64 : 128);
+  // Later where A, read down its columns, is copied as well.
+  if (g.a_col != 1 && !straddles) return g.m >= 256 && g.n * size >= 2000;
+  return g.m >= (straddles ? 64 : 128);
+}
+
 template <class T>
 Form form_of(const Gemm<T>& g) {
   if (g.b_packed) return Form::packed;
@@ -97,22 +137,19 @@ Form form_of(const Gemm<T>& g) {
   if (g.a_col == 1 && g.n <= 4 && g.m >= 16) return Form::dots_packed;
   if (g.b_col != 1) return Form::packed;
   if (g.m == 1) return Form::row;
-  // Copying B pays where many rows read it, and sooner where vectors of its rows straddle two cache
-  // lines each; later where A, read down its columns, is copied as well.
-  constexpr auto size = static_cast<int64_t>(sizeof(T));
-  const bool straddles = g.b_row * size % 64 != 0;
-  const bool copy = g.a_col != 1 && !straddles ? g.m >= 256 && g.n * size >= 2000
-                                               : g.m >= (straddles ? 64 : 128) && g.n * size >= 512;
-  return copy ? Form::packed : Form::tiles;
+  return copies_b(g) ? Form::packed : Form::tiles;
 }
 
 /// Whether rows of A are copied, to lie side by side.
 template <class T>
 bool packs_a(const Gemm<T>& g, const GemmPlan& plan) {
   constexpr auto size = static_cast<int64_t>(sizeof(T));
-  if (g.a_col == 1 || g.m == 1 || g.k == 0) return false;
-  if (g.a_row != 1) return true;
-  return plan.row_blocks > 1 && g.k * g.a_col * size > pack_a_bytes;
+  if (g.m == 1 || g.k == 0) return false;
+  if (g.a_col != 1 && g.a_row != 1) return true;
+  if (panels_stay) {
+    return g.a_col != 1 && plan.panels >= 6 && g.k * g.a_col * size > pack_a_bytes;
+  }
+  return g.a_col != 1 && plan.row_blocks > 1 && g.k * g.a_col * size > pack_a_bytes;
 }
 
 constexpr int64_t depth_blocks(int64_t k) { return larger(1, (k + block_depth / 2) / block_depth); }
@@ -204,13 +241,11 @@ void pack(const Gemm<T>& g, T* packed, int64_t first, int64_t last) {
   constexpr int64_t L = lanes<T>;
   const Parts panels(ceil_div(g.n, L), pack_parts(g)), depths(g.k, depth_blocks(g.k));
   const int64_t columns = ceil_div(g.n, L) * L;
+  const int64_t j = panels.begin(first) * L, end = smaller(panels.begin(last) * L, g.n);
   for (int64_t block = 0; block < depth_blocks(g.k); ++block) {
-    const int64_t p = depths.begin(block), depth = depths.begin(block + 1) - p;
-    for (int64_t q = first; q < last; ++q) {
-      const int64_t j = panels.begin(q) * L, width = panels.begin(q + 1) * L - j;
-      pack_panel(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth, smaller(width, g.n - j),
-                 packed + p * columns + j * depth, width);
-    }
+    const int64_t p = depths.begin(block), depth = depths.size(block);
+    pack_panels(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth, end - j, panels, first,
+                last, packed + p * columns + j * depth);
   }
 }
 
@@ -230,6 +265,7 @@ struct Layout {
         pack_b(plan.form == Form::packed),
         apart(!pack_b && g.k * g.n > near_elements),
         a_rows(!plan.pack_a && g.a_col == 1 ? ARows::rows : ARows::columns) {}
+  int64_t column(int64_t panel) const { return panels.begin(panel) * lanes<T>; }
   Parts rows, panels, depths;
   int64_t group_panels;
   bool pack_b, apart;
@@ -246,54 +282,136 @@ Finish<T> finish_at(const Gemm<T>& g, T beta, int64_t i, int64_t j) {
           g.residual != nullptr ? g.residual + i * g.c_row + j : nullptr};
 }
 
+/// A block of k and panels of B next to each other, in one item of a product.
+template <class T>
+class Block {
+ public:
+  Block(const Gemm<T>& product, const GemmPlan& how, const Layout<T>& shared, int64_t k_block,
+        int64_t panel_first, int64_t panel_last, T* scratch)
+      : g(product),
+        layout(shared),
+        pack_a(how.pack_a),
+        pack_b(shared.pack_b && !product.b_packed),
+        first(k_block == 0),
+        final(k_block + 1 == how.k_blocks),
+        p(shared.depths.begin(k_block)),
+        depth(shared.depths.size(k_block)),
+        panel(panel_first),
+        panel_end(panel_last),
+        begin(shared.column(panel_first)),
+        packed_a(scratch),
+        packed_b(scratch + packed_rows(product, how)),
+        // In a copy of all of B, blocks of k lie one after the other, each as the panels of one.
+        packed(pack_b ? packed_b : g.b + p * shared.column(how.panels) + begin * depth) {}
+
+  /// Panels of B in the outer loop, row blocks of A, some at a time, in the inner one.
+  void run_panels(const Region& region) const {
+    // What only these rows read is not kept.
+    const bool keep = region.row_last - region.row_first > blocks_together;
+    const int64_t padded = round_up(layout.rows.size(0), lanes<T>);
+    const int64_t stride = block_stride(padded, depth);
+    const int64_t a_step = pack_a                         ? padded
+                           : layout.a_rows == ARows::rows ? g.a_row
+                                                          : g.a_col;
+    for (int64_t low = region.row_first; low < region.row_last; low += blocks_together) {
+      const int64_t high = smaller(low + blocks_together, region.row_last);
+      if (pack_a) {
+        pack_row_blocks(g.a + p * g.a_col, g.a_row, g.a_col, g.m, depth, layout.rows, low, high,
+                        packed_a, padded, stride);
+      }
+      int64_t copied = panel;  // The first of the panels that were copied last.
+      for (int64_t q = panel; q < panel_end; ++q) {
+        const bool copies = pack_b && (q - panel) % panels_at_once == 0;
+        if (copies) copied = q;
+        const int64_t dropped = keep || !pack_b ? 0 : offset(copied);
+        if (copies && low == region.row_first) {
+          pack(q, smaller(q + panels_at_once, panel_end), offset(q) - dropped);
+        }
+        const T* const b = at(q) - dropped;
+        for (int64_t block = low; block < high; ++block) {
+          multiply(block, q, pack_a ? packed_a + (block - low) * stride : in_place(block), a_step,
+                   b);
+        }
+      }
+      if (final) activate_rows(low, high);
+    }
+  }
+
+  /// Rows of A in the outer loop, panels of B in the inner one.
+  void run_rows(const Region& region) const {
+    if (pack_b) pack(panel, panel_end, 0);
+    for (int64_t block = region.row_first; block < region.row_last; ++block) {
+      const T* a = in_place(block);
+      int64_t a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
+      if (pack_a) {
+        const Parts& rows = layout.rows;
+        const int64_t low = block - (block - region.row_first) % blocks_together;
+        const int64_t high =
+            rows.begin(smaller(low + blocks_together, region.row_last)) - rows.begin(low);
+        a_step = round_up(high, lanes<T>);
+        if (block == low) {
+          pack_panel(g.a + rows.begin(low) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth, high,
+                     packed_a, a_step);
+        }
+        a = packed_a + (rows.begin(block) - rows.begin(low));
+      }
+      for (int64_t q = panel; q < panel_end; ++q) multiply(block, q, a, a_step, at(q));
+      if (final) activate_rows(block, block + 1);
+    }
+  }
+
+ private:
+  int64_t offset(int64_t q) const { return (layout.column(q) - begin) * depth; }
+  const T* in_place(int64_t block) const {
+    return g.a + layout.rows.begin(block) * g.a_row + p * g.a_col;
+  }
+  /// Where panel q of B lies, if all of those that are copied are kept.
+  const T* at(int64_t q) const {
+    return layout.pack_b ? packed + offset(q) : g.b + p * g.b_row + layout.column(q);
+  }
+  void pack(int64_t q, int64_t q_end, int64_t to) const {
+    const int64_t j = layout.column(q);
+    pack_panels(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
+                smaller(layout.column(q_end), g.n) - j, layout.panels, q, q_end, packed_b + to);
+  }
+  void multiply(int64_t block, int64_t q, const T* a, int64_t a_step, const T* b) const {
+    constexpr int64_t L = lanes<T>;
+    const int64_t i = layout.rows.begin(block), height = layout.rows.begin(block + 1) - i;
+    const int64_t j = layout.column(q), width = layout.column(q + 1) - j;
+    const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
+    Finish<T> finish{g.alpha, first ? g.beta : T(1)};
+    if (final) finish = finish_at(g, finish.beta, i, j);
+    const auto tile = layout.apart ? tile_of<T, true>(layout.a_rows, height, width / L, last)
+                                   : tile_of<T>(layout.a_rows, height, width / L, last);
+    tile(depth, a, a_step, b, layout.pack_b ? width : g.b_row, g.c + i * g.c_row + j, g.c_row, last,
+         finish);
+  }
+  void activate_rows(int64_t low, int64_t high) const {
+    const int64_t i = layout.rows.begin(low), height = layout.rows.begin(high) - i;
+    const int64_t columns = smaller(layout.column(panel_end), g.n) - begin;
+    activate(g.activation, height, columns, g.c + i * g.c_row + begin, g.c_row);
+  }
+
+  const Gemm<T>& g;
+  const Layout<T>& layout;
+  const bool pack_a, pack_b, first, final;
+  const int64_t p, depth, panel, panel_end, begin;
+  T *const packed_a, *const packed_b;
+  const T* const packed;
+};
+
 template <class T>
 void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
                const Region& region, T* scratch) {
-  constexpr int64_t L = lanes<T>;
-  const auto& [rows, panels, depths, group_panels, pack_b, apart, a_rows] = layout;
-  const auto column = [&panels = panels](int64_t panel) { return panels.begin(panel) * L; };
-  T* const packed_a = scratch;
-  T* const packed_b = scratch + packed_rows(g, plan);
-  for (int64_t panel = region.panel_first; panel < region.panel_last; panel += group_panels) {
-    const int64_t panel_end = smaller(panel + group_panels, region.panel_last);
-    const int64_t begin = column(panel), end = smaller(column(panel_end), g.n);
+  const int64_t step = layout.group_panels;
+  for (int64_t panel = region.panel_first; panel < region.panel_last; panel += step) {
     for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
-      const int64_t p = depths.begin(k_block), depth = depths.begin(k_block + 1) - p;
-      const bool final = k_block + 1 == plan.k_blocks;
-      // In a copy of all of B, blocks of k lie one after the other, each as the panels of one.
-      const T* const packed = g.b_packed ? g.b + p * column(plan.panels) + begin * depth : packed_b;
-      for (int64_t q = panel; pack_b && !g.b_packed && q < panel_end; ++q) {
-        const int64_t j = column(q), width = column(q + 1) - j;
-        pack_panel(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
-                   smaller(width, g.n - j), packed_b + (j - begin) * depth, width);
-      }
-      for (int64_t block = region.row_first; block < region.row_last; ++block) {
-        const int64_t i = rows.begin(block), height = rows.begin(block + 1) - i;
-        const T* a = g.a + i * g.a_row + p * g.a_col;
-        int64_t a_step = a_rows == ARows::rows ? g.a_row : g.a_col;
-        if (plan.pack_a) {
-          const int64_t first = block - (block - region.row_first) % packed_blocks;
-          const int64_t high =
-              rows.begin(smaller(first + packed_blocks, region.row_last)) - rows.begin(first);
-          a_step = ceil_div(high, L) * L;
-          if (block == first) {
-            pack_panel(g.a + rows.begin(first) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth,
-                       high, packed_a, a_step);
-          }
-          a = packed_a + (i - rows.begin(first));
-        }
-        T* const c = g.c + i * g.c_row;
-        for (int64_t q = panel; q < panel_end; ++q) {
-          const int64_t j = column(q), width = column(q + 1) - j;
-          const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
-          const T* const b = pack_b ? packed + (j - begin) * depth : g.b + p * g.b_row + j;
-          Finish<T> finish{g.alpha, k_block == 0 ? g.beta : T(1)};
-          if (final) finish = finish_at(g, finish.beta, i, j);
-          const auto tile = apart ? tile_of<T, true>(a_rows, height, width / L, last)
-                                  : tile_of<T>(a_rows, height, width / L, last);
-          tile(depth, a, a_step, b, pack_b ? width : g.b_row, c + j, g.c_row, last, finish);
-        }
-        if (final) activate(g.activation, height, end - begin, c + begin, g.c_row);
+      const Block<T> block(g, plan, layout, k_block, panel,
+                           smaller(panel + step, region.panel_last), scratch);
+      if constexpr (panels_stay) {
+        block.run_panels(region);
+      } else {
+        block.run_rows(region);
       }
     }
   }

@@ -12,6 +12,7 @@ struct Parts {
   Parts(int64_t n, int64_t count)
       : base(count == 1 ? n : n / count), extra(count == 1 ? 0 : n % count) {}
   int64_t begin(int64_t i) const { return i * base + (i < extra ? i : extra); }
+  int64_t size(int64_t i) const { return i < extra ? base + 1 : base; }
   int64_t base, extra;
 };
 
@@ -96,6 +97,79 @@ inline void pack_panel(const T* b, int64_t b_row, int64_t b_col, int64_t k, int6
         out[p * width + j] = b[p * b_row + (j < columns ? j : columns - 1) * b_col];
       }
     }
+  }
+}
+
+/// Panels first .. last - 1 of B, of which `columns` exist from the first one on, each as by
+/// pack_panel, one behind the other. Panels are counted in vectors.
+template <class T>
+inline void pack_panels(const T* b, int64_t b_row, int64_t b_col, int64_t k, int64_t columns,
+                        const Parts& panels, int64_t first, int64_t last, T* out) {
+  constexpr int64_t L = lanes<T>;
+  if (b_col != 1) {
+    for (int64_t q = first; q < last; ++q) {
+      const int64_t j = (panels.begin(q) - panels.begin(first)) * L;
+      const int64_t width = panels.size(q) * L;
+      pack_panel(b + j * b_col, b_row, b_col, k, columns - j < width ? columns - j : width,
+                 out + j * k, width);
+    }
+    return;
+  }
+  // A row of all panels before the next, as rows of B come from far away.
+  const int64_t all = panels.begin(last) - panels.begin(first), whole = columns / L;
+  const Tail<T> tail(whole < all ? columns - whole * L : 1);
+  for (int64_t p = 0; p < k; ++p, b += b_row) {
+    prefetch_row(b + rows_ahead * b_row, columns);
+    const T* from = b;
+    T* to = out;
+    int64_t left = whole;
+    for (int64_t q = first; q < last; ++q) {
+      const int64_t vectors = panels.size(q);
+      T* const row = to + p * vectors * L;
+      const int64_t here = left < vectors ? left : vectors;
+      for (int64_t v = 0; v < here; ++v) store(row + v * L, load(from + v * L));
+      if (here < vectors) store(row + here * L, tail.load(from + here * L));
+      from += vectors * L;
+      to += vectors * L * k;
+      left -= vectors;
+    }
+  }
+}
+
+/// Row blocks first .. last - 1 of A[m, k], each to an array of its own, [k, width], these `stride`
+/// apart.
+template <class T>
+inline void pack_row_blocks(const T* a, int64_t a_row, int64_t a_col, int64_t m, int64_t k,
+                            const Parts& rows, int64_t first, int64_t last, T* out, int64_t width,
+                            int64_t stride) {
+  constexpr int64_t L = lanes<T>;
+  if (a_row != 1) {
+    for (int64_t block = first; block < last; ++block, out += stride) {
+      pack_panel(a + rows.begin(block) * a_row, a_col, a_row, k, rows.size(block), out, width);
+    }
+    return;
+  }
+  // A column of all blocks before the next. The rows behind a block are copied with it where there
+  // are any: nobody reads them.
+  const int64_t begin = rows.begin(first), behind = m - rows.begin(last - 1);
+  const int64_t end = behind < width ? last - 1 : last;
+  const int64_t high = rows.extra < first ? first : rows.extra < end ? rows.extra : end;
+  a += begin;
+  for (int64_t p = 0; p < k; ++p, a += a_col, out += width) {
+    prefetch_row(a + rows_ahead * a_col, rows.begin(last) - begin);
+    const T* from = a;
+    T* to = out;
+    const auto copy = [&](int64_t height) {
+      for (int64_t v = 0; v < width; v += L) store(to + v, load(from + v));
+      from += height;
+      to += stride;
+    };
+    for (int64_t block = first; block < high; ++block) copy(rows.base + 1);
+    for (int64_t block = high; block < end; ++block) copy(rows.base);
+    if (end == last) continue;
+    int64_t v = 0;
+    for (; v + L <= behind; v += L) store(to + v, load(from + v));
+    if (v < behind) store(to + v, Tail<T>(behind - v).load(from + v));
   }
 }
 

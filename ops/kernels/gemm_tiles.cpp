@@ -4,8 +4,18 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// Steps of k between two counts of the loop.
-constexpr int tile_unroll = 4;
+// With 16 registers for vectors, sums stay where they are only in a loop of single steps: across
+// more of them g++ moves sums about, and to memory. There the compiler must make up no offsets
+// beside the pointers either.
+#if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
+constexpr bool few_registers = false;
+#else
+constexpr bool few_registers = true;
+#endif
+
+// Steps of k between two counts of the loop, and rows of A that one pointer reaches.
+constexpr int tile_unroll = few_registers ? 1 : 4;
+constexpr int together = few_registers ? 3 : 4;
 
 // The lower half of a vector, in a register of its own: what is done with it costs half.
 #if defined(RAPT_KERNEL_ISA_avx512)
@@ -56,12 +66,15 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
     for (int v = 0; v < W; ++v) sum[i][v] = Vec<T>(T(0));
     if constexpr (halved) rest[i] = Short<T>(T(0));
   }
-  // A pointer for every four rows, as few registers reach four through offsets. The compiler must
-  // not see that they belong together, or it makes up more offsets than it has registers for.
-  constexpr int pointers = A == ARows::rows ? (R + 3) / 4 : 1;
+  // A pointer for every `together` rows, as few registers reach so many through offsets. The compiler
+  // must not see that they belong together, or it makes up more offsets than it has registers for.
+  constexpr int pointers = A == ARows::rows ? (R + together - 1) / together : 1;
   const T* from[pointers];
 #pragma GCC unroll 4
-  for (int i = 0; i < pointers; ++i) from[i] = a + i * 4 * a_step;
+  for (int i = 0; i < pointers; ++i) {
+    from[i] = a + i * together * a_step;
+    asm("" : "+r"(from[i]));
+  }
   // Rows of C that lie far apart come from far away; long sums hide that they are asked for.
   if (k >= 128 || (k >= 32 && c_row >= 512)) {
 #pragma GCC unroll 16
@@ -81,13 +94,15 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
     if constexpr (halved) row_rest = load_half(b + W * L, tail);
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      const Vec<T> x(A == ARows::rows ? from[i / 4][i % 4 * a_step + ahead] : from[0][i]);
+      const Vec<T> x(A == ARows::rows ? from[i / together][i % together * a_step + ahead]
+                                      : from[0][i]);
 #pragma GCC unroll 16
       for (int v = 0; v < W; ++v) sum[i][v] = multiply_add(x, row[v], sum[i][v]);
       if constexpr (halved) rest[i] = multiply_add(lower_half(x), row_rest, rest[i]);
     }
     if (A == ARows::columns) from[0] += a_step;
     b += b_row;
+    if (few_registers) asm("" : "+r"(b));
   };
   const auto advance = [&](int count) __attribute__((always_inline)) {
     if (A == ARows::columns) return;
@@ -177,7 +192,7 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
 // With AVX-512 a mask costs nothing, so that whole vectors are taken for partial ones. Elsewhere B
 // is always asked for ahead: there is time for it.
 #if defined(RAPT_KERNEL_ISA_avx512)
-constexpr bool always_masked = true, always_ahead = false;
+constexpr bool always_masked = true, always_ahead = true;
 #else
 constexpr bool always_masked = false, always_ahead = true;
 #endif
