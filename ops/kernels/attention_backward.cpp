@@ -16,6 +16,12 @@ constexpr int64_t sums_piece = 4096;
 // Heads are joined into tasks of about so many multiplications.
 constexpr int64_t task_work = 1 << 20;
 
+/// Heads of queries that share keys and values.
+template <class T>
+int64_t heads_together(const Attention<T>& in) {
+  return in.key_heads == 0 ? 0 : in.query_heads / in.key_heads;
+}
+
 template <class T>
 struct Scratch {
   Scratch(const Attention<T>& in, bool bias, void* memory)
@@ -37,6 +43,7 @@ struct Scratch {
     grad_k = carver.take<T>(k * depth_row);
     grad_v = carver.take<T>(k * value_row);
     grad_bias = carver.take<T>(bias ? max_of(q, 1) * keys_row : 0);
+    means = carver.take<T>(in.queries * (bias ? 1 : heads_together(in)));
     score = take_score_memory(in, keys_row, carver);
   }
 
@@ -54,6 +61,7 @@ struct Scratch {
   T* grad_k;     // [tile_keys, depth_row]
   T* grad_v;     // [tile_keys, value_row]
   T* grad_bias;  // [tile_queries, keys_row]
+  T* means;      // [heads together, Tq]: of the weights' gradients, see take_means
   ScoreMemory<T> score;
 };
 
@@ -71,8 +79,7 @@ AttentionPlan plan_backward(const AttentionBackward<T>& a) {
   const int64_t wanted = blocks_of(enough_heads, max_of(heads, 1));
   const int64_t tiles_of_split = max_of(blocks_of(tiles_of_head, wanted), 1);
   plan.blocks = max_of(blocks_of(tiles_of_head, tiles_of_split), 1);
-  const int64_t group = in.key_heads == 0 ? 0 : in.query_heads / in.key_heads;
-  const int64_t work = group * in.queries * in.keys * (3 * in.depth + 2 * in.value_depth);
+  const int64_t work = heads_together(in) * in.queries * in.keys * (3 * in.depth + 2 * in.value_depth);
   plan.task_items = plan.blocks > 1 ? 1 : max_of(1, min_of(heads, task_work / max_of(work, 1)));
   const int64_t sums = in.score == nullptr ? 0 : in.score->sums;
   if (sums > 0) {
@@ -108,24 +115,34 @@ void take_keys(const Attention<T>& in, int64_t b, int64_t key_head, int64_t key,
                   s.keys_row);
 }
 
-/// sum over values of out * grad_out, which is the sum over keys of weight * its gradient.
+/// means[i] of query first + i: the sum over values of out * grad_out, which is the sum over keys of
+/// weight * its gradient.
 template <class T>
-T out_product(const AttentionBackward<T>& a, const TilePlace& place, int64_t query) {
-  const T* out = at(a.out, place.b, place.h, query);
-  const T* grad_out = at(a.grad_out, place.b, place.h, query);
-  Vec<T> sum(T(0));
-  for_each_vector<T>(a.in.value_depth, [&](int64_t j, auto access) {
-    sum = multiply_add(access.get(out + j), access.get(grad_out + j), sum);
-  });
-  return sum_lanes(sum);
+void take_means(const AttentionBackward<T>& a, int64_t b, int64_t h, int64_t first, int64_t queries,
+                T* means) {
+  constexpr int64_t ahead = 4;
+  const int64_t depth = a.in.value_depth;
+  const T* out = at(a.out, b, h, first);
+  const T* grad_out = at(a.grad_out, b, h, first);
+  for (int64_t i = 0; i < queries; ++i, out += a.out.time, grad_out += a.grad_out.time) {
+    if (i + ahead < queries) {
+      prefetch_row(out + ahead * a.out.time, depth);
+      prefetch_row(grad_out + ahead * a.grad_out.time, depth);
+    }
+    Vec<T> sum(T(0));
+    for_each_vector<T>(depth, [&](int64_t j, auto access) {
+      sum = multiply_add(access.get(out + j), access.get(grad_out + j), sum);
+    });
+    means[i] = sum_lanes(sum);
+  }
 }
 
 /// The weights and the scores' gradients of a tile: through the score function, or for the bias as
-/// they are behind it. `seen` gets what each query sees of it; returns what all see, and where that
-/// is nothing, has done nothing.
+/// they are behind it. `means` are its queries'. `seen` gets what each query sees of it; returns what
+/// all see, and where that is nothing, has done nothing.
 template <class T>
 Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
-                    int64_t keys, bool for_bias, const Scratch<T>& s, Range* seen) {
+                    int64_t keys, bool for_bias, const T* means, const Scratch<T>& s, Range* seen) {
   const Attention<T>& in = a.in;
   const Range within = seen_in_tile(in, place, queries, keys, seen);
   if (within.begin >= within.end) return within;
@@ -152,7 +169,7 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
       drop(grads, s.bits, dropout.threshold, seen[i]);
     }
     const Vec<T> shift(lse[i]);
-    const Vec<T> mean(out_product(a, place, place.query + i));
+    const Vec<T> mean(means[i]);
     for (int64_t j = mine.begin; j < mine.end; j += lanes<T>) {
       // weight = softmax(score): d_score = weight (d_weight - sum of weight d_weight)
       const Vec<T> weight = weight_exp2(load(weights + j) - shift);
@@ -169,6 +186,12 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
   return within;
 }
 
+/// Zeros for the gradients of n queries.
+template <class T>
+void clear_heads(const Heads<T>& x, int64_t width, int64_t b, int64_t h, int64_t first, int64_t n) {
+  for (int64_t i = first; i < first + n; ++i) set_all(at(x, b, h, i), width, T(0));
+}
+
 /// Which queries of a tile see each of its keys.
 inline void seen_by(const Range* seen, int64_t queries, int64_t keys, Range* by) {
   int64_t begin = 0, end = 0;
@@ -179,14 +202,19 @@ inline void seen_by(const Range* seen, int64_t queries, int64_t keys, Range* by)
   }
 }
 
-/// Adds one tile's part to the gradients of its queries, keys and values.
+/// Adds one tile's part to the gradients of its queries, keys and values; those of the queries begin
+/// with it if it is the first.
 template <class T>
 void backward_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
-                   int64_t keys, const Heads<T>& grad_q, const Scratch<T>& s) {
+                   int64_t keys, bool first_keys, const T* means, const Heads<T>& grad_q,
+                   const Scratch<T>& s) {
   const Attention<T>& in = a.in;
   Range seen[tile_queries], by[tile_keys];
-  const Range within = gradient_tile(a, place, queries, keys, false, s, seen);
-  if (within.begin >= within.end) return;
+  const Range within = gradient_tile(a, place, queries, keys, false, means, s, seen);
+  if (within.begin >= within.end) {
+    if (first_keys) clear_heads(grad_q, in.depth, place.b, place.h, place.query, queries);
+    return;
+  }
   seen_by(seen, queries, keys, by);
   const int64_t first = within.begin;
   const int64_t count = within.end - first;
@@ -202,7 +230,8 @@ void backward_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_
     T* out = at(grad_q, place.b, place.h, place.query + i);
     const T* part = s.grad_q + i * s.depth_row;
     for_each_vector<T>(in.depth, [&](int64_t j, auto access) {
-      access.put(out + j, multiply_add(load(part + j), scale, access.get(out + j)));
+      const Vec<T> before = first_keys ? Vec<T>(T(0)) : access.get(out + j);
+      access.put(out + j, multiply_add(load(part + j), scale, before));
     });
   }
 }
@@ -220,7 +249,7 @@ void write_rows(const T* from, int64_t from_row, int64_t rows, int64_t width, T 
 /// The gradients of the keys and values of one tile, from all queries of the group.
 template <class T>
 void backward_keys(const AttentionBackward<T>& a, int64_t b, int64_t key_head, int64_t key,
-                   int64_t keys, const Heads<T>& grad_q, const Scratch<T>& s) {
+                   int64_t keys, bool first_keys, const Heads<T>& grad_q, const Scratch<T>& s) {
   const Attention<T>& in = a.in;
   set_all(s.grad_k, keys * s.depth_row, T(0));
   set_all(s.grad_v, keys * s.value_row, T(0));
@@ -230,13 +259,13 @@ void backward_keys(const AttentionBackward<T>& a, int64_t b, int64_t key_head, i
   if (valid > 0 && queries > 0) {
     take_keys(in, b, key_head, key, valid, s);
     copy_rows(at(in.k, b, key_head, key), in.k.time, valid, in.depth, s.keys);
-    const int64_t group = in.query_heads / in.key_heads;
     const int64_t blocks = blocks_of(queries, tile_queries);
-    for (int64_t h = key_head * group; h < (key_head + 1) * group; ++h) {
+    for (int64_t i = 0; i < heads_together(in); ++i) {
       for (int64_t block = 0; block < blocks; ++block) {
         const int64_t query = queries * block / blocks;
-        backward_tile(a, TilePlace{b, h, query, key}, queries * (block + 1) / blocks - query, valid,
-                      grad_q, s);
+        backward_tile(a, TilePlace{b, key_head * heads_together(in) + i, query, key},
+                      queries * (block + 1) / blocks - query, valid, first_keys,
+                      s.means + i * in.queries + query, grad_q, s);
       }
     }
   }
@@ -277,19 +306,23 @@ void run(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspa
   }
   const int64_t items = in.batch * in.key_heads * plan.blocks;
   const int64_t last = min_of(items, (task + 1) * plan.task_items);
-  const int64_t group = in.query_heads / in.key_heads;
+  const int64_t group = heads_together(in);
   const int64_t split_keys = blocks_of(blocks_of(in.keys, tile_keys), plan.blocks) * tile_keys;
   for (int64_t item = task * plan.task_items; item < last; ++item) {
     const int64_t split = item % plan.blocks;
     const int64_t b = item / plan.blocks / in.key_heads;
     const int64_t key_head = item / plan.blocks % in.key_heads;
     const Heads<T> grad_q = split_target(a, plan, workspace, split);
-    for (int64_t h = key_head * group; h < (key_head + 1) * group; ++h) {
-      for (int64_t i = 0; i < in.queries; ++i) set_all(at(grad_q, b, h, i), in.depth, T(0));
+    const int64_t begin = split * split_keys, end = min_of(in.keys, begin + split_keys);
+    // Queries that no tile is about have gradients too: zeros.
+    const int64_t queries = begin < min_of(end, keys_of(in, b)) ? queries_of(in, b) : 0;
+    for (int64_t i = 0; i < group; ++i) {
+      const int64_t h = key_head * group + i;
+      clear_heads(grad_q, in.depth, b, h, queries, in.queries - queries);
+      take_means(a, b, h, 0, queries, s.means + i * in.queries);
     }
-    const int64_t end = min_of(in.keys, (split + 1) * split_keys);
-    for (int64_t key = split * split_keys; key < end; key += tile_keys) {
-      backward_keys(a, b, key_head, key, min_of(end - key, tile_keys), grad_q, s);
+    for (int64_t key = begin; key < end; key += tile_keys) {
+      backward_keys(a, b, key_head, key, min_of(end - key, tile_keys), key == begin, grad_q, s);
     }
   }
 }
@@ -388,7 +421,8 @@ void bias(const AttentionBackward<T>& a, const AttentionPlan&, void* memory, int
         for (int64_t query = queries.begin; query < last_query; query += tile_queries) {
           const TilePlace place{b, h, query, key};
           const int64_t block = min_of(last_query - query, tile_queries);
-          const Range within = gradient_tile(a, place, block, count, true, s, seen);
+          take_means(a, b, h, query, block, s.means);
+          const Range within = gradient_tile(a, place, block, count, true, s.means, s, seen);
           if (within.begin < within.end) add_to_bias(out, place, origin, block, seen, s, total);
         }
       }

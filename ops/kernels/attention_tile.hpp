@@ -252,14 +252,6 @@ inline Range vectors_around(Range r) {
   return {r.begin / lanes<T> * lanes<T>, padded<T>(r.end)};
 }
 
-/// 2^x for weights: 0 where the result would be denormal, as for hidden keys. Making denormal
-/// numbers takes some processors over a hundred cycles.
-template <class T>
-inline Vec<T> weight_exp2(const Vec<T>& x) {
-  const Vec<T> least(T(std::numeric_limits<T>::min_exponent - 1));
-  return xsimd::select(x < least, Vec<T>(T(0)), exp2(xsimd::max(least, x)));
-}
-
 /// Puts -inf into what the whole vectors around `seen` have beyond it: a vector at a time, as the
 /// next to read the row would wait for stores of single elements.
 template <class T>

@@ -95,6 +95,13 @@ inline Vec<float> reduce(const Vec<float>& x, const Vec<float>& n) {
   return multiply_add(n, Vec<float>(2.12194440e-4f), multiply_add(n, Vec<float>(-0.693359375f), x));
 }
 
+// 2^r for -1/2 <= r <= 1/2.
+inline Vec<float> exp2_fraction(const Vec<float>& r) {
+  const Vec<float> p = polynomial(r, 0.693147203f, 0.240226479f, 0.05550332164f, 0.009618438615f,
+                                  0.001339900316f, 0.0001535325041f);
+  return multiply_add(r, p, Vec<float>(1.f));
+}
+
 }  // namespace detail
 
 /// e^x. 1 ulp; denormal results are right.
@@ -118,12 +125,27 @@ inline Vec<T> exp2(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
     const Vec<T> y = at_least(at_most(x, 129.f), -151.f);
     const detail::Rounded n = detail::round_scaled(y, 1.f);
-    const Vec<T> r = y - n.value;
-    const Vec<T> p = polynomial(r, 0.693147203f, 0.240226479f, 0.05550332164f, 0.009618438615f,
-                                0.001339900316f, 0.0001535325041f);
-    return detail::scale(multiply_add(r, p, Vec<T>(1.f)), n);
+    return detail::scale(detail::exp2_fraction(y - n.value), n);
   } else {
     return xsimd::exp2(x);
+  }
+}
+
+/// 2^x for weights, x below 127: 0 where the result would be denormal, as for what is hidden. Making
+/// denormal numbers takes some processors over a hundred cycles. 1 ulp.
+template <class T>
+inline Vec<T> weight_exp2(const Vec<T>& x) {
+  constexpr T least = std::numeric_limits<T>::min_exponent - 1;
+  const Vec<T> y = at_least(x, least);
+  if constexpr (std::is_same_v<T, float>) {
+    // As exp2, but that a normal result is scaled by adding to its exponent.
+    const detail::Rounded n = detail::round_scaled(y, 1.f);
+    const Vec<int32_t> exponent = reinterpret<int32_t>(n.shifted) << 23;
+    const Vec<T> p = detail::exp2_fraction(y - n.value);
+    const Vec<T> scaled = reinterpret<float>(reinterpret<int32_t>(p) + exponent);
+    return xsimd::select(x < Vec<T>(least), Vec<T>(T(0)), scaled);
+  } else {
+    return xsimd::select(x < Vec<T>(least), Vec<T>(T(0)), xsimd::exp2(y));
   }
 }
 
