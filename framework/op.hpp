@@ -69,6 +69,10 @@ class ShapeContext {
   /// Throws Error: the operator's name, the message, the layer path, the user's line.
   [[noreturn]] void fail(std::string_view message) const;
 
+  /// The recording, and the node's number in it: for rules that cost as much as all else.
+  const Graph& graph() const { return graph_; }
+  uint32_t node() const { return node_; }
+
  private:
   Graph& graph_;
   uint32_t node_;

@@ -351,9 +351,8 @@ std::span<const int64_t> ShapeContext::words() const {
 
 void ShapeContext::output(const Shape& shape, DType dtype) {
   const auto id = static_cast<uint32_t>(graph_.values.size());
-  const Shape own = shape;  // `shape` may be an input's, which push_back moves
-  (void)own.size();         // throws where it cannot be counted
-  graph_.values.push_back({.shape = own, .node = node_, .base = id, .layout = 0, .dtype = dtype});
+  (void)shape.size();  // throws where it cannot be counted
+  graph_.values.push_back({.shape = shape, .node = node_, .base = id, .layout = 0, .dtype = dtype});
   ++graph_.nodes[node_].outputs;
 }
 
@@ -437,8 +436,9 @@ Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> wor
                          .words = static_cast<uint32_t>(words.size()),
                          .inputs = static_cast<uint16_t>(args.size()),
                          .outputs = 0});
-  graph.inputs.insert(graph.inputs.end(), ids, ids + args.size());
-  graph.words.insert(graph.words.end(), words.begin(), words.end());
+  // There are but a few of each: to copy ranges would cost more.
+  for (size_t i = 0; i < args.size(); ++i) graph.inputs.push_back(ids[i]);
+  for (const int64_t word : words) graph.words.push_back(word);
   ShapeContext context(graph, node);
   try {
     op.shape(context);

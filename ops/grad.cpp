@@ -159,8 +159,8 @@ class Backward final : public GradientContext {
     }
     if (!any || !needs_any(node)) return;
     // Rules record nodes, which moves the graph's own list of words.
-    const auto words = graph_->words_of(node);
-    words_.assign(words.begin(), words.end());
+    words_.clear();
+    for (const int64_t word : graph_->words_of(node)) words_.push_back(word);
     input_grads_.assign(node.inputs, Var());
     if (node.op->gradient != nullptr) {
       call_rule(node);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <rapt/framework/plan.hpp>
 #include <rapt/framework/recycled.hpp>
+#include <rapt/framework/tape.hpp>
 #include <rapt/ops/pointwise.hpp>
 
 namespace rapt {
@@ -222,17 +223,28 @@ void run(const ForwardContext& c, int64_t begin, int64_t end) {
 }
 
 void broadcast_operands(ShapeContext& c, bool comparison) {
-  Shape shape = c.input(0);
-  for (int i = 1; i < c.inputs(); ++i) {
-    if (c.input(i) != shape && !broadcast(shape, c.input(i), shape)) {
-      c.fail(fmt::format("shapes do not broadcast: {} and {}", to_string(shape),
-                         to_string(c.input(i))));
+  const Graph& graph = c.graph();
+  const auto inputs = graph.inputs_of(graph.nodes[c.node()]);
+  if (inputs.empty()) c.fail("needs an operand");
+  const Value& first = graph.values[inputs[0]];
+  const DType dtype = comparison ? DType::boolean : first.dtype;
+  bool alike = true;
+  for (const uint32_t input : inputs.subspan(1)) {
+    const Value& value = graph.values[input];
+    if (value.dtype != first.dtype) {
+      c.fail(fmt::format("types differ: {} and {}", name(first.dtype), name(value.dtype)));
     }
-    if (c.dtype(i) != c.dtype(0)) {
-      c.fail(fmt::format("types differ: {} and {}", name(c.dtype(0)), name(c.dtype(i))));
-    }
+    alike = alike && value.shape == first.shape;
   }
-  c.output(shape, comparison ? DType::boolean : c.dtype(0));
+  if (alike) return c.output(first.shape, dtype);
+  Shape shape = first.shape;
+  for (const uint32_t input : inputs.subspan(1)) {
+    const Shape& other = graph.values[input].shape;
+    if (broadcast(shape, other, shape)) continue;
+    c.fail(
+        fmt::format("shapes do not broadcast: {} and {}", to_string(shape), to_string(other)));
+  }
+  c.output(shape, dtype);
 }
 
 }  // namespace
