@@ -241,8 +241,7 @@ void broadcast_operands(ShapeContext& c, bool comparison) {
   for (const uint32_t input : inputs.subspan(1)) {
     const Shape& other = graph.values[input].shape;
     if (broadcast(shape, other, shape)) continue;
-    c.fail(
-        fmt::format("shapes do not broadcast: {} and {}", to_string(shape), to_string(other)));
+    c.fail(fmt::format("shapes do not broadcast: {} and {}", to_string(shape), to_string(other)));
   }
   c.output(shape, dtype);
 }

@@ -79,7 +79,8 @@ AttentionPlan plan_backward(const AttentionBackward<T>& a) {
   const int64_t wanted = blocks_of(enough_heads, max_of(heads, 1));
   const int64_t tiles_of_split = max_of(blocks_of(tiles_of_head, wanted), 1);
   plan.blocks = max_of(blocks_of(tiles_of_head, tiles_of_split), 1);
-  const int64_t work = heads_together(in) * in.queries * in.keys * (3 * in.depth + 2 * in.value_depth);
+  const int64_t work =
+      heads_together(in) * in.queries * in.keys * (3 * in.depth + 2 * in.value_depth);
   plan.task_items = plan.blocks > 1 ? 1 : max_of(1, min_of(heads, task_work / max_of(work, 1)));
   const int64_t sums = in.score == nullptr ? 0 : in.score->sums;
   if (sums > 0) {
@@ -115,8 +116,8 @@ void take_keys(const Attention<T>& in, int64_t b, int64_t key_head, int64_t key,
                   s.keys_row);
 }
 
-/// means[i] of query first + i: the sum over values of out * grad_out, which is the sum over keys of
-/// weight * its gradient.
+/// means[i] of query first + i: the sum over values of out * grad_out, which is the sum over keys
+/// of weight * its gradient.
 template <class T>
 void take_means(const AttentionBackward<T>& a, int64_t b, int64_t h, int64_t first, int64_t queries,
                 T* means) {
@@ -138,8 +139,8 @@ void take_means(const AttentionBackward<T>& a, int64_t b, int64_t h, int64_t fir
 }
 
 /// The weights and the scores' gradients of a tile: through the score function, or for the bias as
-/// they are behind it. `means` are its queries'. `seen` gets what each query sees of it; returns what
-/// all see, and where that is nothing, has done nothing.
+/// they are behind it. `means` are its queries'. `seen` gets what each query sees of it; returns
+/// what all see, and where that is nothing, has done nothing.
 template <class T>
 Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
                     int64_t keys, bool for_bias, const T* means, const Scratch<T>& s, Range* seen) {
@@ -202,8 +203,8 @@ inline void seen_by(const Range* seen, int64_t queries, int64_t keys, Range* by)
   }
 }
 
-/// Adds one tile's part to the gradients of its queries, keys and values; those of the queries begin
-/// with it if it is the first.
+/// Adds one tile's part to the gradients of its queries, keys and values; those of the queries
+/// begin with it if it is the first.
 template <class T>
 void backward_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
                    int64_t keys, bool first_keys, const T* means, const Heads<T>& grad_q,

@@ -17,8 +17,7 @@ constexpr int64_t block_depth = 256;
 // Whether a panel of B takes at most half of the L1 cache: then it stays there while blocks of A's
 // rows pass by, which wait in L2. With wider panels a row block of A stays in L1, and panels of B
 // pass by: a block of B waits in L2.
-constexpr bool panels_stay =
-    tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
+constexpr bool panels_stay = tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
 
 // A block of B is as deep as one of k, and so many bytes wide.
 constexpr int64_t block_bytes = panels_stay ? 4096 : 2048;
@@ -310,9 +309,7 @@ class Block {
     const bool keep = region.row_last - region.row_first > blocks_together;
     const int64_t padded = round_up(layout.rows.size(0), lanes<T>);
     const int64_t stride = block_stride(padded, depth);
-    const int64_t a_step = pack_a                         ? padded
-                           : layout.a_rows == ARows::rows ? g.a_row
-                                                          : g.a_col;
+    const int64_t a_step = pack_a ? padded : layout.a_rows == ARows::rows ? g.a_row : g.a_col;
     for (int64_t low = region.row_first; low < region.row_last; low += blocks_together) {
       const int64_t high = smaller(low + blocks_together, region.row_last);
       if (pack_a) {

@@ -28,6 +28,15 @@ constexpr int tile_vectors(int rows) {
 }
 #endif
 
+// With 16 registers for vectors, sums stay where they are only in a loop of single steps: across
+// more of them g++ moves sums about, and to memory. Nor must the compiler make up offsets beside a
+// tile's pointers there.
+#if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
+inline constexpr bool few_registers = false;
+#else
+inline constexpr bool few_registers = true;
+#endif
+
 /// Most rows of a tile with so many vectors.
 constexpr int rows_beside(int64_t vectors) {
   int rows = tile_rows;

@@ -4,15 +4,6 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// With 16 registers for vectors, sums stay where they are only in a loop of single steps: across
-// more of them g++ moves sums about, and to memory. There the compiler must make up no offsets
-// beside the pointers either.
-#if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
-constexpr bool few_registers = false;
-#else
-constexpr bool few_registers = true;
-#endif
-
 // Steps of k between two counts of the loop, and rows of A that one pointer reaches.
 constexpr int tile_unroll = few_registers ? 1 : 4;
 constexpr int together = few_registers ? 3 : 4;
