@@ -183,7 +183,7 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
 // With AVX-512 a mask costs nothing, so that whole vectors are taken for partial ones. Elsewhere B
 // is always asked for ahead: there is time for it.
 #if defined(RAPT_KERNEL_ISA_avx512)
-constexpr bool always_masked = true, always_ahead = true;
+constexpr bool always_masked = true, always_ahead = false;
 #else
 constexpr bool always_masked = false, always_ahead = true;
 #endif
