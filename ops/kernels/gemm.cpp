@@ -34,7 +34,7 @@ constexpr int64_t row_panel = 128;
 
 // Row blocks of A at a time, and panels of B that are copied at once.
 constexpr int64_t blocks_together = panels_stay ? 16 : 8;
-constexpr int64_t panels_at_once = 4;
+constexpr int64_t panels_at_once = panels_stay ? 4 : 1;
 
 // An operand of more than this is taken to lie far away.
 constexpr int64_t near_bytes = 262144;
@@ -240,11 +240,14 @@ void pack(const Gemm<T>& g, T* packed, int64_t first, int64_t last) {
   constexpr int64_t L = lanes<T>;
   const Parts panels(ceil_div(g.n, L), pack_parts(g)), depths(g.k, depth_blocks(g.k));
   const int64_t columns = ceil_div(g.n, L) * L;
-  const int64_t j = panels.begin(first) * L, end = smaller(panels.begin(last) * L, g.n);
   for (int64_t block = 0; block < depth_blocks(g.k); ++block) {
     const int64_t p = depths.begin(block), depth = depths.size(block);
-    pack_panels(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth, end - j, panels, first,
-                last, packed + p * columns + j * depth);
+    for (int64_t q = first; q < last; q += panels_at_once) {
+      const int64_t q_end = smaller(q + panels_at_once, last), j = panels.begin(q) * L;
+      pack_panels(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
+                  smaller(panels.begin(q_end) * L, g.n) - j, panels, q, q_end,
+                  packed + p * columns + j * depth);
+    }
   }
 }
 
@@ -336,7 +339,9 @@ class Block {
 
   /// Rows of A in the outer loop, panels of B in the inner one.
   void run_rows(const Region& region) const {
-    if (pack_b) pack(panel, panel_end, 0);
+    for (int64_t q = panel; pack_b && q < panel_end; q += panels_at_once) {
+      pack(q, smaller(q + panels_at_once, panel_end), offset(q));
+    }
     for (int64_t block = region.row_first; block < region.row_last; ++block) {
       const T* a = in_place(block);
       int64_t a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
