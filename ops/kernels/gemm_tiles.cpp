@@ -57,14 +57,15 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
     for (int v = 0; v < W; ++v) sum[i][v] = Vec<T>(T(0));
     if constexpr (halved) rest[i] = Short<T>(T(0));
   }
-  // A pointer for every `together` rows, as few registers reach so many through offsets. The compiler
-  // must not see that they belong together, or it makes up more offsets than it has registers for.
+  // A pointer for every `together` rows, as few registers reach so many through offsets. The
+  // compiler must not see that they belong together, or it makes up more offsets than it has
+  // registers for.
   constexpr int pointers = A == ARows::rows ? (R + together - 1) / together : 1;
   const T* from[pointers];
 #pragma GCC unroll 4
   for (int i = 0; i < pointers; ++i) {
     from[i] = a + i * together * a_step;
-    asm("" : "+r"(from[i]));
+    if (few_registers) asm("" : "+r"(from[i]));
   }
   // Rows of C that lie far apart come from far away; long sums hide that they are asked for.
   if (k >= 128 || (k >= 32 && c_row >= 512)) {
