@@ -352,6 +352,7 @@ std::span<const int64_t> ShapeContext::words() const {
 void ShapeContext::output(const Shape& shape, DType dtype) {
   const auto id = static_cast<uint32_t>(graph_.values.size());
   (void)shape.size();  // throws where it cannot be counted
+  // `shape` may be an input's: the new value is made before push_back moves the others.
   graph_.values.push_back({.shape = shape, .node = node_, .base = id, .layout = 0, .dtype = dtype});
   ++graph_.nodes[node_].outputs;
 }

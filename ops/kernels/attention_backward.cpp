@@ -416,14 +416,15 @@ void bias(const AttentionBackward<T>& a, const AttentionPlan&, void* memory, int
     const int64_t length = keys_of(in, b);
     const int64_t last_query = min_of(queries.end, queries_of(in, b));
     for (int64_t h = heads.begin; h < heads.end; ++h) {
+      take_means(a, b, h, queries.begin, last_query - queries.begin, s.means);
       for (int64_t key = keys.begin; key < min_of(keys.end, length); key += tile_keys) {
         const int64_t count = min_of(min_of(keys.end, length) - key, tile_keys);
         take_keys(in, b, h / (in.query_heads / in.key_heads), key, count, s);
         for (int64_t query = queries.begin; query < last_query; query += tile_queries) {
           const TilePlace place{b, h, query, key};
           const int64_t block = min_of(last_query - query, tile_queries);
-          take_means(a, b, h, query, block, s.means);
-          const Range within = gradient_tile(a, place, block, count, true, s.means, s, seen);
+          const T* means = s.means + (query - queries.begin);
+          const Range within = gradient_tile(a, place, block, count, true, means, s, seen);
           if (within.begin < within.end) add_to_bias(out, place, origin, block, seen, s, total);
         }
       }
