@@ -1,26 +1,14 @@
-// Matrix products: how one is cut up, and the loops over its blocks.
+// Matrix products: how one is cut up, and the ways to run its parts.
 #include <rapt/ops/kernels/gemm.hpp>
 #include <rapt/ops/kernels/gemm_activation.hpp>
+#include <rapt/ops/kernels/gemm_block.hpp>
 #include <rapt/ops/kernels/gemm_dots.hpp>
-#include <rapt/ops/kernels/gemm_pack.hpp>
 #include <rapt/ops/kernels/gemm_row.hpp>
-#include <rapt/ops/kernels/gemm_tile.hpp>
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
 using Form = GemmPlan::Form;
-
-// Sums over k are cut into blocks of about this many products.
-constexpr int64_t block_depth = 256;
-
-// Whether a panel of B takes at most half of the L1 cache: then it stays there while blocks of A's
-// rows pass by, which wait in L2. With wider panels a row block of A stays in L1, and panels of B
-// pass by: a block of B waits in L2.
-constexpr bool panels_stay = tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
-
-// A block of B is as deep as one of k, and so many bytes wide.
-constexpr int64_t block_bytes = panels_stay ? 4096 : 2048;
 
 // A row block of A that is read down columns, and spreads over more than this, falls out of L1.
 constexpr int64_t pack_a_bytes = 65536;
@@ -31,40 +19,6 @@ constexpr int64_t most_tasks = 32;
 
 // Columns of a single row go to tasks in such stretches.
 constexpr int64_t row_panel = 128;
-
-// Row blocks of A at a time, and panels of B that are copied at once.
-constexpr int64_t blocks_together = panels_stay ? 16 : 8;
-constexpr int64_t panels_at_once = panels_stay ? 4 : 1;
-
-// An operand of more than this is taken to lie far away.
-constexpr int64_t near_bytes = 262144;
-
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/// Panels that make up a block of B.
-template <class T>
-int64_t panels_together(const Parts& panels) {
-  const int64_t widest = (panels.base + (panels.extra != 0)) * static_cast<int64_t>(sizeof(Vec<T>));
-  return larger(1, block_bytes / widest);
-}
-
-constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
-/// From a packed row block of A to the next: one cache line more than it has, as blocks are written
-/// side by side and must not all fall on the same few places of the L1 cache.
-constexpr int64_t block_stride(int64_t rows, int64_t depth) { return rows * depth + 16; }
-
-/// Elements of scratch for packed rows of A, whole cache lines.
-template <class T>
-int64_t packed_rows(const Gemm<T>& g, const GemmPlan& plan) {
-  if (!plan.pack_a) return 0;
-  const int64_t depth = ceil_div(g.k, plan.k_blocks), height = ceil_div(g.m, plan.row_blocks);
-  if (!panels_stay) return round_up(blocks_together * height, lanes<T>) * depth;
-  return smaller(blocks_together, plan.row_blocks) *
-         block_stride(round_up(height, lanes<T>), depth);
-}
 
 /// The same product with fewer items, or more columns than one, where the strides allow it.
 template <class T>
@@ -250,157 +204,6 @@ void pack(const Gemm<T>& g, T* packed, int64_t first, int64_t last) {
     }
   }
 }
-
-/// Part of one item, in row blocks and panels.
-struct Region {
-  int64_t row_first, row_last, panel_first, panel_last;
-};
-
-/// What the items of a batch have in common.
-template <class T>
-struct Layout {
-  Layout(const Gemm<T>& g, const GemmPlan& plan)
-      : rows(g.m, plan.row_blocks),
-        panels(ceil_div(g.n, lanes<T>), plan.panels),
-        depths(g.k, plan.k_blocks),
-        group_panels(plan.panels == 1 ? 1 : panels_together<T>(panels)),
-        pack_b(plan.form == Form::packed),
-        apart(!pack_b && g.k * g.n > near_elements),
-        a_rows(!plan.pack_a && g.a_col == 1 ? ARows::rows : ARows::columns) {}
-  int64_t column(int64_t panel) const { return panels.begin(panel) * lanes<T>; }
-  Parts rows, panels, depths;
-  int64_t group_panels;
-  bool pack_b, apart;
-  ARows a_rows;  // A single row is both; a copy lies side by side.
-
- private:
-  static constexpr int64_t near_elements = near_bytes / static_cast<int64_t>(sizeof(T));
-};
-
-/// What becomes of sums at row i and column j of C.
-template <class T>
-Finish<T> finish_at(const Gemm<T>& g, T beta, int64_t i, int64_t j) {
-  return {g.alpha, beta, g.bias != nullptr ? g.bias + j : nullptr,
-          g.residual != nullptr ? g.residual + i * g.c_row + j : nullptr};
-}
-
-/// A block of k and panels of B next to each other, in one item of a product.
-template <class T>
-class Block {
- public:
-  Block(const Gemm<T>& product, const GemmPlan& how, const Layout<T>& shared, int64_t k_block,
-        int64_t panel_first, int64_t panel_last, T* scratch)
-      : g(product),
-        layout(shared),
-        pack_a(how.pack_a),
-        pack_b(shared.pack_b && !product.b_packed),
-        first(k_block == 0),
-        final(k_block + 1 == how.k_blocks),
-        p(shared.depths.begin(k_block)),
-        depth(shared.depths.size(k_block)),
-        panel(panel_first),
-        panel_end(panel_last),
-        begin(shared.column(panel_first)),
-        packed_a(scratch),
-        packed_b(scratch + packed_rows(product, how)),
-        // In a copy of all of B, blocks of k lie one after the other, each as the panels of one.
-        packed(pack_b ? packed_b : g.b + p * shared.column(how.panels) + begin * depth) {}
-
-  /// Panels of B in the outer loop, row blocks of A, some at a time, in the inner one.
-  void run_panels(const Region& region) const {
-    // What only these rows read is not kept.
-    const bool keep = region.row_last - region.row_first > blocks_together;
-    const int64_t padded = round_up(layout.rows.size(0), lanes<T>);
-    const int64_t stride = block_stride(padded, depth);
-    const int64_t a_step = pack_a ? padded : layout.a_rows == ARows::rows ? g.a_row : g.a_col;
-    for (int64_t low = region.row_first; low < region.row_last; low += blocks_together) {
-      const int64_t high = smaller(low + blocks_together, region.row_last);
-      if (pack_a) {
-        pack_row_blocks(g.a + p * g.a_col, g.a_row, g.a_col, g.m, depth, layout.rows, low, high,
-                        packed_a, padded, stride);
-      }
-      int64_t copied = panel;  // The first of the panels that were copied last.
-      for (int64_t q = panel; q < panel_end; ++q) {
-        const bool copies = pack_b && (q - panel) % panels_at_once == 0;
-        if (copies) copied = q;
-        const int64_t dropped = keep || !pack_b ? 0 : offset(copied);
-        if (copies && low == region.row_first) {
-          pack(q, smaller(q + panels_at_once, panel_end), offset(q) - dropped);
-        }
-        const T* const b = at(q) - dropped;
-        for (int64_t block = low; block < high; ++block) {
-          multiply(block, q, pack_a ? packed_a + (block - low) * stride : in_place(block), a_step,
-                   b);
-        }
-      }
-      if (final) activate_rows(low, high);
-    }
-  }
-
-  /// Rows of A in the outer loop, panels of B in the inner one.
-  void run_rows(const Region& region) const {
-    for (int64_t q = panel; pack_b && q < panel_end; q += panels_at_once) {
-      pack(q, smaller(q + panels_at_once, panel_end), offset(q));
-    }
-    for (int64_t block = region.row_first; block < region.row_last; ++block) {
-      const T* a = in_place(block);
-      int64_t a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
-      if (pack_a) {
-        const Parts& rows = layout.rows;
-        const int64_t low = block - (block - region.row_first) % blocks_together;
-        const int64_t high =
-            rows.begin(smaller(low + blocks_together, region.row_last)) - rows.begin(low);
-        a_step = round_up(high, lanes<T>);
-        if (block == low) {
-          pack_panel(g.a + rows.begin(low) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth, high,
-                     packed_a, a_step);
-        }
-        a = packed_a + (rows.begin(block) - rows.begin(low));
-      }
-      for (int64_t q = panel; q < panel_end; ++q) multiply(block, q, a, a_step, at(q));
-      if (final) activate_rows(block, block + 1);
-    }
-  }
-
- private:
-  int64_t offset(int64_t q) const { return (layout.column(q) - begin) * depth; }
-  const T* in_place(int64_t block) const {
-    return g.a + layout.rows.begin(block) * g.a_row + p * g.a_col;
-  }
-  /// Where panel q of B lies, if all of those that are copied are kept.
-  const T* at(int64_t q) const {
-    return layout.pack_b ? packed + offset(q) : g.b + p * g.b_row + layout.column(q);
-  }
-  void pack(int64_t q, int64_t q_end, int64_t to) const {
-    const int64_t j = layout.column(q);
-    pack_panels(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
-                smaller(layout.column(q_end), g.n) - j, layout.panels, q, q_end, packed_b + to);
-  }
-  void multiply(int64_t block, int64_t q, const T* a, int64_t a_step, const T* b) const {
-    constexpr int64_t L = lanes<T>;
-    const int64_t i = layout.rows.begin(block), height = layout.rows.begin(block + 1) - i;
-    const int64_t j = layout.column(q), width = layout.column(q + 1) - j;
-    const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
-    Finish<T> finish{g.alpha, first ? g.beta : T(1)};
-    if (final) finish = finish_at(g, finish.beta, i, j);
-    const auto tile = layout.apart ? tile_of<T, true>(layout.a_rows, height, width / L, last)
-                                   : tile_of<T>(layout.a_rows, height, width / L, last);
-    tile(depth, a, a_step, b, layout.pack_b ? width : g.b_row, g.c + i * g.c_row + j, g.c_row, last,
-         finish);
-  }
-  void activate_rows(int64_t low, int64_t high) const {
-    const int64_t i = layout.rows.begin(low), height = layout.rows.begin(high) - i;
-    const int64_t columns = smaller(layout.column(panel_end), g.n) - begin;
-    activate(g.activation, height, columns, g.c + i * g.c_row + begin, g.c_row);
-  }
-
-  const Gemm<T>& g;
-  const Layout<T>& layout;
-  const bool pack_a, pack_b, first, final;
-  const int64_t p, depth, panel, panel_end, begin;
-  T *const packed_a, *const packed_b;
-  const T* const packed;
-};
 
 template <class T>
 void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,

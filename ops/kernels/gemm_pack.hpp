@@ -106,7 +106,7 @@ template <class T>
 inline void pack_panels(const T* b, int64_t b_row, int64_t b_col, int64_t k, int64_t columns,
                         const Parts& panels, int64_t first, int64_t last, T* out) {
   constexpr int64_t L = lanes<T>;
-  if (b_col != 1) {
+  if (b_col != 1 || last - first == 1) {
     for (int64_t q = first; q < last; ++q) {
       const int64_t j = (panels.begin(q) - panels.begin(first)) * L;
       const int64_t width = panels.size(q) * L;
