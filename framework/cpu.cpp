@@ -51,4 +51,13 @@ Isa active_isa() {
   return isa;
 }
 
+bool prefers_streaming_stores() {
+#if defined(__x86_64__)
+  static const bool amd = __builtin_cpu_is("amd");
+  return amd;
+#else
+  return false;
+#endif
+}
+
 }  // namespace rapt

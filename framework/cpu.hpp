@@ -19,4 +19,9 @@ Isa detected_isa();
 /// that this processor lacks.
 Isa active_isa();
 
+/// Whether large results are better written past the caches: so on AMD's processors, where one
+/// core's streaming stores are as fast as others and spare the memory the fetching of what is
+/// overwritten. On Intel's they are slower.
+bool prefers_streaming_stores();
+
 }  // namespace rapt

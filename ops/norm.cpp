@@ -105,7 +105,8 @@ kernels::NormBackward<T> norm_backward(const ForwardContext& c) {
           .dgamma = c.output(1).as<T>(),
           .dbeta = centred ? c.output(2).as<T>() : nullptr,
           .rows = rows_of(shape),
-          .width = shape[-1]};
+          .width = shape[-1],
+          .streaming = write_past_caches(c.output(0))};
 }
 
 RowExtent norm_grad_extent(const ForwardContext& c) {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <rapt/framework/cpu.hpp>
 #include <rapt/ops/row_split.hpp>
 
 namespace rapt {
@@ -10,6 +11,11 @@ RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs) {
           .range = range_of(shape[-1]),
           .inputs = inputs,
           .outputs = outputs};
+}
+
+bool write_past_caches(const TensorView& out) {
+  constexpr int64_t large = int64_t{1} << 22;  // several times what a core has for itself
+  return out.size() * size_of(out.dtype) >= large && prefers_streaming_stores();
 }
 
 std::string position_in(const Shape& shape, int64_t index) {

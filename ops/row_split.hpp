@@ -42,6 +42,9 @@ RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs);
 /// "position [1, 2]": where element `index` of an array lies, for messages.
 std::string position_in(const Shape& shape, int64_t index);
 
+/// Whether a kernel should write `out` past the caches, as nobody will find it there anyway.
+bool write_past_caches(const TensorView& out);
+
 /// How many items of `width` elements are some 20 microseconds of work.
 inline int64_t range_of(int64_t width) {
   constexpr int64_t elements = int64_t{1} << 15;

@@ -75,7 +75,8 @@ void backward_rows(const ForwardContext& c, int64_t begin, int64_t end) {
                                                 .dy = c.input(1).as<const T>(),
                                                 .dx = c.output().as<T>(),
                                                 .width = shape[-1],
-                                                .mask = row_mask(c, 2, shape)};
+                                                .mask = row_mask(c, 2, shape),
+                                                .streaming = write_past_caches(c.output())};
     const auto& kernel = row_kernels<T>();
     (logarithm ? kernel.log_softmax_backward : kernel.softmax_backward)(arguments, begin, end);
   });

@@ -2,7 +2,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -285,6 +287,46 @@ TEMPLATE_TEST_CASE("layer_norm and rms_norm, forward and backward", "[rows]", fl
         }
       }
     }
+  }
+}
+
+TEMPLATE_TEST_CASE("gradients written past the caches have the same bits", "[rows]", float,
+                   double) {
+  using T = TestType;
+  constexpr size_t count = 37, guard = 64 / sizeof(T);
+  // Aligned rows of whole vectors, rows with a rest, and rows that begin off a vector.
+  for (const auto& [n, offset] :
+       {std::pair<size_t, size_t>{64, 0}, {80, 0}, {72, 0}, {65, 0}, {3, 0}, {64, 1}}) {
+    INFO("rows of " << n << ", off by " << offset);
+    const size_t size = count * n;
+    const auto x = random_values<T>(size, 1), dy = random_values<T>(size, 2),
+               gamma = random_values<T>(n, 3);
+    std::vector<T> y(size), mean(count), rstd(count), partial(size_t(norm_blocks(count)) * 2 * n);
+    rows<T>().softmax({x.data(), y.data(), int64_t(n)}, 0, count);
+    std::vector<T> normed(size);
+    rows<T>().layer_norm(
+        {x.data(), normed.data(), nullptr, nullptr, mean.data(), rstd.data(), int64_t(n), T(1e-5)},
+        0, count);
+    T* const memory =
+        static_cast<T*>(std::aligned_alloc(64, (2 * guard + size) * sizeof(T) / 64 * 64 + 64));
+    T* const dx = memory + guard + offset;
+    const auto gradients = [&](bool norm, bool streaming) {
+      std::fill_n(memory, 2 * guard + size, T(7));
+      if (norm) {
+        NormBackward<T> b{x.data(),    dy.data(),      dx,      gamma.data(), mean.data(),
+                          rstd.data(), partial.data(), nullptr, nullptr,      count,
+                          int64_t(n)};
+        b.streaming = streaming;
+        rows<T>().layer_norm_backward(b, 0, norm_blocks(count));
+      } else {
+        SoftmaxBackward<T> b{y.data(), dy.data(), dx, int64_t(n), T(0.5)};
+        b.streaming = streaming;
+        rows<T>().softmax_backward(b, 0, count);
+      }
+      return std::vector<T>(memory, memory + 2 * guard + size);  // with what stands around dx
+    };
+    for (const bool norm : {false, true}) CHECK(gradients(norm, true) == gradients(norm, false));
+    std::free(memory);
   }
 }
 

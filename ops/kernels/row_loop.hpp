@@ -2,6 +2,7 @@
 #pragma once
 
 #include <rapt/ops/kernels/simd.hpp>
+#include <type_traits>
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
@@ -29,6 +30,24 @@ struct Last {
     store_partial(p, v, n);
   }
 };
+
+/// Whether rows of n elements from p on can be written past the caches, whole vectors of them.
+template <class T>
+inline bool can_stream(const T* p, int64_t n) {
+  return (reinterpret_cast<uintptr_t>(p) | static_cast<uintptr_t>(n) * sizeof(T)) %
+             sizeof(Vec<T>) ==
+         0;
+}
+
+/// Writes a vector through `access`, past the caches where `streaming`; then can_stream() holds.
+template <bool streaming, class T, class Access>
+[[gnu::always_inline]] inline void put(const Access& access, T* p, const Vec<T>& v) {
+  if constexpr (streaming && std::is_same_v<Access, Whole>) {
+    store_streaming(p, v);
+  } else {
+    access.put(p, v);
+  }
+}
 
 /// Calls body(j, access) for each vector of a row of n elements.
 template <class T, class Body>

@@ -132,11 +132,11 @@ void softmax(const SoftmaxForward<T>& s, int64_t begin, int64_t end) {
   }
 }
 
-template <class T>
-void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
+template <class T, bool streaming>
+void softmax_backward_rows(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
   const int64_t n = s.width;
   const Vec<T> scale(s.scale);
-  const Ahead<T> ahead(n), two_ahead(2 * n);
+  const Ahead<T> ahead(n), two_ahead(2 * n), four_ahead(4 * n);
   // y is 0 under the mask, whatever came from above.
   const auto product = [](const T* y, const T* dy, auto access) RAPT_INLINE_BODY {
     const Vec<T> v = access.get(y);
@@ -157,11 +157,26 @@ void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
     const int64_t next = r + 1 < end ? n : 0;
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
       two_ahead(y + j, slot);
-      two_ahead(dy + j, slot);
-      ahead(dx + j, slot);
+      if constexpr (streaming) {
+        four_ahead(dy + j, slot);
+      } else {
+        two_ahead(dy + j, slot);
+        ahead(dx + j, slot);
+      }
       total.of[slot] += product(y + next + j, dy + next + j, access);
-      access.put(dx + j, (product(y + j, dy + j, access) - access.get(y + j) * sum) * scale);
+      put<streaming>(access, dx + j,
+                     (product(y + j, dy + j, access) - access.get(y + j) * sum) * scale);
     });
+  }
+  if constexpr (streaming) streaming_done();
+}
+
+template <class T>
+void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
+  if (s.streaming && s.dx != s.dy && can_stream(s.dx, s.width)) {
+    softmax_backward_rows<T, true>(s, begin, end);
+  } else {
+    softmax_backward_rows<T, false>(s, begin, end);
   }
 }
 
@@ -208,7 +223,7 @@ void log_softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t en
 template <class T, bool centred>
 void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
   const int64_t n = s.width;
-  const Ahead<T> ahead(n);
+  const Ahead<T> two_ahead(2 * n);
   for (int64_t r = begin; r < end; ++r) {
     const T* x = s.x + r * n;
     T* y = s.y + r * n;
@@ -223,7 +238,7 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
     const Vec<T> centre(mean);
     Accumulators<T> squares(0);
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-      ahead(x + j, slot);
+      two_ahead(x + j, slot);
       const Vec<T> d = get(access, x + j, mean) - centre;
       squares.of[slot] = multiply_add(d, d, squares.of[slot]);
     });
@@ -233,7 +248,7 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
     const T* gamma = s.gamma;
     const T* beta = centred ? s.beta : nullptr;
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-      ahead(y + j, slot);
+      two_ahead(y + j, slot);
       Vec<T> v = (access.get(x + j) - centre) * factor;
       if (gamma != nullptr) v = v * access.get(gamma + j);
       if (beta != nullptr) v = v + access.get(beta + j);
@@ -244,7 +259,7 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
 
 // y = xhat * gamma + beta, xhat = (x - mean) * rstd. With h = dy * gamma:
 // dx = rstd * (h - mean(h) - xhat * mean(h * xhat)), dgamma = sum(dy * xhat), dbeta = sum(dy).
-template <class T, bool centred>
+template <class T, bool centred, bool streaming>
 void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta) {
   const int64_t n = s.width;
   const T* x = s.x + r * n;
@@ -252,17 +267,21 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
   const T* gamma = s.gamma;
   const Vec<T> centre(centred ? s.mean[r] : T(0));
   const Vec<T> rstd(s.rstd[r]);
+  // Sums of products are written out: how a compiler fuses them differs from copy to copy.
+  const auto weight_at = [gamma](const auto& access, int64_t j) RAPT_INLINE_BODY {
+    return gamma != nullptr ? access.get(gamma + j) : Vec<T>(1);
+  };
   Accumulators<T> sum_h(0);
   Accumulators<T> sum_hx(0);
-  const Ahead<T> ahead(n);
+  const Ahead<T> two_ahead(2 * n);
   over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-    ahead(x + j, slot);
-    ahead(dy + j, slot);
+    two_ahead(x + j, slot);
+    two_ahead(dy + j, slot);
     const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
     const Vec<T> g = access.get(dy + j);
-    const Vec<T> h = gamma != nullptr ? g * access.get(gamma + j) : g;
-    if constexpr (centred) sum_h.of[slot] += h;
-    sum_hx.of[slot] = multiply_add(h, xhat, sum_hx.of[slot]);
+    const Vec<T> weight = weight_at(access, j);
+    if constexpr (centred) sum_h.of[slot] = multiply_add(g, weight, sum_h.of[slot]);
+    sum_hx.of[slot] = multiply_add(g * weight, xhat, sum_hx.of[slot]);
     if (dgamma != nullptr) {
       access.put(dgamma + j, multiply_add(g, xhat, access.get(dgamma + j)));
       if constexpr (centred) access.put(dbeta + j, access.get(dbeta + j) + g);
@@ -270,27 +289,35 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
   });
   if (s.dx == nullptr) return;
   T* dx = s.dx + r * n;
-  const Vec<T> mean_h(sum_h.sum() / T(n));
-  const Vec<T> mean_hx(sum_hx.sum() / T(n));
+  const Vec<T> minus_mean_h(-sum_h.sum() / T(n));
+  const Vec<T> minus_mean_hx(-sum_hx.sum() / T(n));
   over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-    ahead(dx + j, slot);
+    if constexpr (!streaming) two_ahead(dx + j, slot);
     const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
     const Vec<T> g = access.get(dy + j);
-    const Vec<T> h = gamma != nullptr ? g * access.get(gamma + j) : g;
-    access.put(dx + j, (h - mean_h - xhat * mean_hx) * rstd);
+    const Vec<T> rest = multiply_add(g, weight_at(access, j), minus_mean_h);
+    put<streaming>(access, dx + j, multiply_add(xhat, minus_mean_hx, rest) * rstd);
   });
 }
 
 template <class T, bool centred>
 void norm_backward(const NormBackward<T>& s, int64_t block_begin, int64_t block_end) {
   const int64_t block = norm_block_rows(s.rows);
+  const bool streaming = s.streaming && s.dx != s.dy && can_stream(s.dx, s.width);
   for (int64_t b = block_begin; b < block_end; ++b) {
     T* dgamma = s.partial != nullptr ? s.partial + b * 2 * s.width : nullptr;
     T* dbeta = s.partial != nullptr ? dgamma + s.width : nullptr;
     for (int64_t j = 0; dgamma != nullptr && j < 2 * s.width; ++j) dgamma[j] = T(0);
     const int64_t last = (b + 1) * block < s.rows ? (b + 1) * block : s.rows;
-    for (int64_t r = b * block; r < last; ++r) norm_backward_row<T, centred>(s, r, dgamma, dbeta);
+    for (int64_t r = b * block; r < last; ++r) {
+      if (streaming) {
+        norm_backward_row<T, centred, true>(s, r, dgamma, dbeta);
+      } else {
+        norm_backward_row<T, centred, false>(s, r, dgamma, dbeta);
+      }
+    }
   }
+  if (streaming) streaming_done();
 }
 
 template <class T>

@@ -41,6 +41,7 @@ struct SoftmaxBackward {
   int64_t width;
   T scale = T(1);
   RowMask mask = {};
+  bool streaming = false;  // dx may be written past the caches
 };
 
 /// y = (x - mean) * rstd * gamma + beta with rstd = 1 / sqrt(variance + epsilon), the variance of
@@ -73,6 +74,7 @@ struct NormBackward {
   T* dgamma;   // [width] or null
   T* dbeta;    // [width] or null; not used by RMS
   int64_t rows, width;
+  bool streaming = false;  // dx may be written past the caches
 };
 
 /// Rows in one block of NormBackward, and the number of blocks (256 at most). Always inlined, as

@@ -74,6 +74,27 @@ inline Vec<To> reinterpret(const Vec<From>& v) {
 #endif
 }
 
+/// Writes to p, which is aligned to a vector, past the caches: the line is not fetched first. Call
+/// streaming_done() before others may read it.
+template <class T>
+inline void store_streaming(T* p, const Vec<T>& v) {
+#if defined(RAPT_KERNEL_ISA_avx512)
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), reinterpret<int32_t>(v));
+#elif defined(RAPT_KERNEL_ISA_avx2)
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), reinterpret<int32_t>(v));
+#elif defined(__x86_64__)
+  _mm_stream_si128(reinterpret_cast<__m128i*>(p), reinterpret<int32_t>(v));
+#else
+  store(p, v);
+#endif
+}
+
+inline void streaming_done() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
 /// The sum of a vector's lanes, in a fixed order.
 template <class T>
 inline T sum_lanes(const Vec<T>& v) {
