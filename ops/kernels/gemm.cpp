@@ -75,8 +75,6 @@ bool copies_b(const Gemm<T>& g) {
   const bool straddles = g.b_row * size % 64 != 0;
   if (g.n * size < 512) return false;
   if (panels_stay) return g.m >= (rows_collide(g) ? 30 : straddles ? 64 : 128);
-  // Later where A, read down its columns, is copied as well.
-  if (g.a_col != 1 && !straddles) return g.m >= 256 && g.n * size >= 2000;
   return g.m >= (straddles ? 64 : 128);
 }
 
@@ -84,9 +82,9 @@ template <class T>
 Form form_of(const Gemm<T>& g) {
   if (g.b_packed) return Form::packed;
   if (g.k == 0) return Form::tiles;
-  if (g.a_col == 1 && g.b_row == 1 && g.b_col != 1 && (g.n <= 4 || g.m <= (g.k < 256 ? 4 : 16))) {
-    return Form::dots;
-  }
+  // Dot products add up lanes at the end, a copy of B turns it first: few rows, or long sums.
+  const int64_t few = g.k >= 256 ? 16 : 4;
+  if (g.a_col == 1 && g.b_row == 1 && g.b_col != 1 && (g.n <= 4 || g.m <= few)) return Form::dots;
   if (g.a_col == 1 && g.n <= 4 && g.m >= 16) return Form::dots_packed;
   if (g.b_col != 1) return Form::packed;
   if (g.m == 1) return Form::row;

@@ -77,6 +77,39 @@ inline void transpose_groups(const Short<T>* x, Short<T>* out) {
   }
 }
 
+#if defined(RAPT_KERNEL_ISA_avx512)
+/// Steps of a strip.
+inline constexpr int64_t strip_steps = 8;
+
+/// The next steps of 16 columns of floats, each adjacent from from(j) on, to rows that are `width`
+/// apart. A load of half a vector takes the place of two of a group: loads are what this waits for.
+template <class From>
+inline void transpose_strip(const From& from, float* out, int64_t width) {
+  // Groups of a vector are: steps 0 to 3 and 4 to 7 of four columns, then those of four more.
+  __m512 y[2][4];
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    __m512 x[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) {
+      x[r] = _mm512_mask_broadcast_f32x8(_mm512_castps256_ps512(_mm256_loadu_ps(from(8 * h + r))),
+                                         0xff00, _mm256_loadu_ps(from(8 * h + 4 + r)));
+    }
+    const __m512 t0 = _mm512_unpacklo_ps(x[0], x[2]), t1 = _mm512_unpacklo_ps(x[1], x[3]);
+    const __m512 t2 = _mm512_unpackhi_ps(x[0], x[2]), t3 = _mm512_unpackhi_ps(x[1], x[3]);
+    y[h][0] = _mm512_unpacklo_ps(t0, t1);
+    y[h][1] = _mm512_unpackhi_ps(t0, t1);
+    y[h][2] = _mm512_unpacklo_ps(t2, t3);
+    y[h][3] = _mm512_unpackhi_ps(t2, t3);
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < 4; ++r) {
+    _mm512_storeu_ps(out + r * width, _mm512_shuffle_f32x4(y[0][r], y[1][r], 0x88));
+    _mm512_storeu_ps(out + (r + 4) * width, _mm512_shuffle_f32x4(y[0][r], y[1][r], 0xdd));
+  }
+}
+#endif
+
 /// One number from the lanes of each of `group` vectors, put together in a fixed order by
 /// combine(a, b).
 template <class T, class Combine>
