@@ -197,15 +197,13 @@ class Backward final : public GradientContext {
   /// The rule's gradient in the input's shape: what broadcasting had spread is summed back.
   Var fit(const Node& node, const Var& gradient, int i) const {
     const Value& value = graph_->values[input_id(i)];
-    const Shape target = value.shape;
-    const Shape given = gradient.shape();
-    if (gradient.dtype() == value.dtype) {
-      if (given == target) return gradient;
-      Shape both;
-      if (broadcast(given, target, both)) {
-        const Var summed = both == given ? gradient : broadcast_to(gradient, both);
-        return sum_to(summed, target);
-      }
+    const Value& has = gradient.graph().values[gradient.id()];
+    if (has.dtype == value.dtype && has.shape == value.shape) return gradient;  // as nearly all
+    const Shape target = value.shape, given = has.shape;  // the lists move when more is recorded
+    Shape both;
+    if (has.dtype == value.dtype && broadcast(given, target, both)) {
+      const Var summed = both == given ? gradient : broadcast_to(gradient, both);
+      return sum_to(summed, target);
     }
     throw Error(fmt::format("{}: its gradient rule gives {} {} for input {}, which is {} {}{}",
                             node.op->name, name(gradient.dtype()), to_string(given), i,
