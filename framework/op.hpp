@@ -4,6 +4,7 @@
 // a reference composition. The library's operators and a user's own are the same kind of record.
 #pragma once
 
+#include <concepts>
 #include <cstring>
 #include <rapt/framework/function_ref.hpp>
 #include <rapt/framework/shape.hpp>
@@ -268,6 +269,13 @@ struct Op {
 /// tape, and returns its first output. Throws Error where the shape rule refuses the inputs, or
 /// where they are on different tapes.
 Var record(const Op& op, std::span<const Arg> inputs, std::span<const int64_t> words = {});
+/// The same, of inputs where they lie.
+Var record(const Op& op, std::span<const Arg* const> inputs, std::span<const int64_t> words);
+template <std::same_as<Arg>... Args>
+requires(sizeof...(Args) > 0) Var record(const Op& op, const Args&... inputs) {
+  const Arg* const list[] = {&inputs...};
+  return record(op, std::span<const Arg* const>(list), {});
+}
 inline Var record(const Op& op, std::initializer_list<Arg> inputs) {
   return record(op, std::span(inputs.begin(), inputs.size()));
 }

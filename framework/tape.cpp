@@ -314,18 +314,21 @@ Var Arg::on(Graph& graph, DType number_type) const {
 }
 
 /// The graph that an operator with these operands is recorded in.
-static Graph& graph_of(std::span<const Arg> args) {
-  for (const Arg& arg : args) {
-    if (Graph* graph = arg.graph()) return *graph;
+static Graph& graph_of(std::span<const Arg* const> args) {
+  for (const Arg* arg : args) {
+    if (Graph* graph = arg->graph()) return *graph;
   }
   if (current_graph == nullptr) {
     throw Error(fmt::format("there is no tape to record on: Tape tape; comes first; at {}",
-                            args.empty() ? "?" : to_string(args.front().where)));
+                            args.empty() ? "?" : to_string(args.front()->where)));
   }
   return *current_graph;
 }
 
-Var as_var(const Arg& arg) { return arg.on(graph_of(std::span(&arg, 1)), arg.dtype()); }
+Var as_var(const Arg& arg) {
+  const Arg* const operand = &arg;
+  return arg.on(graph_of(std::span(&operand, 1)), arg.dtype());
+}
 
 // ---- recording ----------------------------------------------------------------------------------
 
@@ -392,21 +395,35 @@ static void check(const Op& op) {
                           op.shape ? "forward function" : "shape rule"));
 }
 
+/// Lists of so many entries need no memory of their own.
+static constexpr size_t few = 8;
+
 Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> words) {
+  const Arg* few_operands[few];
+  Recycled<const Arg*> many_operands;
+  const Arg** operands = few_operands;
+  if (args.size() > few) {
+    many_operands.resize(args.size());
+    operands = many_operands.data();
+  }
+  for (size_t i = 0; i < args.size(); ++i) operands[i] = &args[i];
+  return record(op, std::span<const Arg* const>(operands, args.size()), words);
+}
+
+Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64_t> words) {
   Graph& graph = graph_of(args);
   check(op);
   if (args.size() > most_inputs) {
     throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op.name, args.size(),
-                            most_inputs, to_string(args.front().where)));
+                            most_inputs, to_string(args.front()->where)));
   }
   DType number_type = DType::float32;
-  for (const Arg& arg : args) {
-    if (arg.is_number()) continue;
-    number_type = arg.dtype();
+  for (const Arg* arg : args) {
+    if (arg->is_number()) continue;
+    number_type = arg->dtype();
     break;
   }
   // Leaves and contiguous copies are recorded first: a node's own entries lie together.
-  constexpr size_t few = 8;
   uint32_t few_ids[few];
   Recycled<uint32_t> many_ids;
   uint32_t* ids = few_ids;
@@ -415,7 +432,7 @@ Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> wor
     ids = many_ids.data();
   }
   for (size_t i = 0; i < args.size(); ++i) {
-    Var var = args[i].on(graph, number_type);
+    Var var = args[i]->on(graph, number_type);
     if (!op.strided && op.copy == nullptr) var = graph.contiguous(var);
     ids[i] = var.id();
   }
@@ -429,7 +446,7 @@ Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> wor
   graph.nodes.push_back({.op = &op,
                          .where = scope != nullptr ? scope->where()
                                   : args.empty()   ? SourceLocation()
-                                                   : args.front().where,
+                                                   : args.front()->where,
                          .scope = scope != nullptr ? scope->index_in(graph) : 0,
                          .first_value = first_value,
                          .first_input = first_input,

@@ -317,44 +317,44 @@ const Op cast_op = [] {
 
 }  // namespace
 
-Var add(const Arg& a, const Arg& b) { return record(add_op, {a, b}); }
-Var sub(const Arg& a, const Arg& b) { return record(sub_op, {a, b}); }
-Var mul(const Arg& a, const Arg& b) { return record(mul_op, {a, b}); }
-Var div(const Arg& a, const Arg& b) { return record(div_op, {a, b}); }
-Var pow(const Arg& a, const Arg& b) { return record(pow_op, {a, b}); }
-Var minimum(const Arg& a, const Arg& b) { return record(minimum_op, {a, b}); }
-Var maximum(const Arg& a, const Arg& b) { return record(maximum_op, {a, b}); }
-Var neg(const Arg& x) { return record(neg_op, {x}); }
-Var abs(const Arg& x) { return record(abs_op, {x}); }
-Var exp(const Arg& x) { return record(exp_op, {x}); }
-Var expm1(const Arg& x) { return record(expm1_op, {x}); }
-Var log(const Arg& x) { return record(log_op, {x}); }
-Var log1p(const Arg& x) { return record(log1p_op, {x}); }
-Var sqrt(const Arg& x) { return record(sqrt_op, {x}); }
-Var rsqrt(const Arg& x) { return record(rsqrt_op, {x}); }
-Var reciprocal(const Arg& x) { return record(reciprocal_op, {x}); }
-Var square(const Arg& x) { return record(square_op, {x}); }
-Var sin(const Arg& x) { return record(sin_op, {x}); }
-Var cos(const Arg& x) { return record(cos_op, {x}); }
-Var tanh(const Arg& x) { return record(tanh_op, {x}); }
-Var erf(const Arg& x) { return record(erf_op, {x}); }
-Var sigmoid(const Arg& x) { return record(sigmoid_op, {x}); }
-Var relu(const Arg& x) { return record(relu_op, {x}); }
-Var gelu(const Arg& x) { return record(gelu_op, {x}); }
-Var silu(const Arg& x) { return record(silu_op, {x}); }
-Var softplus(const Arg& x) { return record(softplus_op, {x}); }
-Var sign(const Arg& x) { return record(sign_op, {x}); }
-Var floor(const Arg& x) { return record(floor_op, {x}); }
-Var ceil(const Arg& x) { return record(ceil_op, {x}); }
-Var equal(const Arg& a, const Arg& b) { return record(equal_op, {a, b}); }
-Var not_equal(const Arg& a, const Arg& b) { return record(not_equal_op, {a, b}); }
-Var less(const Arg& a, const Arg& b) { return record(less_op, {a, b}); }
-Var less_equal(const Arg& a, const Arg& b) { return record(less_equal_op, {a, b}); }
-Var greater(const Arg& a, const Arg& b) { return record(greater_op, {a, b}); }
-Var greater_equal(const Arg& a, const Arg& b) { return record(greater_equal_op, {a, b}); }
-Var logical_and(const Arg& a, const Arg& b) { return record(logical_and_op, {a, b}); }
-Var logical_or(const Arg& a, const Arg& b) { return record(logical_or_op, {a, b}); }
-Var logical_not(const Arg& x) { return record(logical_not_op, {x}); }
+Var add(const Arg& a, const Arg& b) { return record(add_op, a, b); }
+Var sub(const Arg& a, const Arg& b) { return record(sub_op, a, b); }
+Var mul(const Arg& a, const Arg& b) { return record(mul_op, a, b); }
+Var div(const Arg& a, const Arg& b) { return record(div_op, a, b); }
+Var pow(const Arg& a, const Arg& b) { return record(pow_op, a, b); }
+Var minimum(const Arg& a, const Arg& b) { return record(minimum_op, a, b); }
+Var maximum(const Arg& a, const Arg& b) { return record(maximum_op, a, b); }
+Var neg(const Arg& x) { return record(neg_op, x); }
+Var abs(const Arg& x) { return record(abs_op, x); }
+Var exp(const Arg& x) { return record(exp_op, x); }
+Var expm1(const Arg& x) { return record(expm1_op, x); }
+Var log(const Arg& x) { return record(log_op, x); }
+Var log1p(const Arg& x) { return record(log1p_op, x); }
+Var sqrt(const Arg& x) { return record(sqrt_op, x); }
+Var rsqrt(const Arg& x) { return record(rsqrt_op, x); }
+Var reciprocal(const Arg& x) { return record(reciprocal_op, x); }
+Var square(const Arg& x) { return record(square_op, x); }
+Var sin(const Arg& x) { return record(sin_op, x); }
+Var cos(const Arg& x) { return record(cos_op, x); }
+Var tanh(const Arg& x) { return record(tanh_op, x); }
+Var erf(const Arg& x) { return record(erf_op, x); }
+Var sigmoid(const Arg& x) { return record(sigmoid_op, x); }
+Var relu(const Arg& x) { return record(relu_op, x); }
+Var gelu(const Arg& x) { return record(gelu_op, x); }
+Var silu(const Arg& x) { return record(silu_op, x); }
+Var softplus(const Arg& x) { return record(softplus_op, x); }
+Var sign(const Arg& x) { return record(sign_op, x); }
+Var floor(const Arg& x) { return record(floor_op, x); }
+Var ceil(const Arg& x) { return record(ceil_op, x); }
+Var equal(const Arg& a, const Arg& b) { return record(equal_op, a, b); }
+Var not_equal(const Arg& a, const Arg& b) { return record(not_equal_op, a, b); }
+Var less(const Arg& a, const Arg& b) { return record(less_op, a, b); }
+Var less_equal(const Arg& a, const Arg& b) { return record(less_equal_op, a, b); }
+Var greater(const Arg& a, const Arg& b) { return record(greater_op, a, b); }
+Var greater_equal(const Arg& a, const Arg& b) { return record(greater_equal_op, a, b); }
+Var logical_and(const Arg& a, const Arg& b) { return record(logical_and_op, a, b); }
+Var logical_or(const Arg& a, const Arg& b) { return record(logical_or_op, a, b); }
+Var logical_not(const Arg& x) { return record(logical_not_op, x); }
 
 Var where(const Arg& condition, const Arg& a, const Arg& b) {
   // A plain number goes by the other choice's type, not by the condition's.
