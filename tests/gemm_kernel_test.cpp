@@ -318,7 +318,7 @@ TEMPLATE_TEST_CASE("gemm: alpha, beta, bias and activations", "[gemm]", float, d
 TEMPLATE_TEST_CASE("gemm: last columns that fill half of a vector, or less", "[gemm]", float,
                    double) {
   for (const int64_t m : {8, 9, 50, 100}) {
-    for (const int64_t n : {5, 9, 10, 17, 18, 19, 20, 36, 100}) {
+    for (const int64_t n : {5, 9, 10, 17, 18, 19, 20, 33, 36, 100, 129}) {
       for (const int64_t k : {64, 71, 300}) {
         for (const int kind : {0, 1, 2, 3}) {
           Case t{.m = m,

@@ -3,6 +3,7 @@
 #include <rapt/ops/kernels/gemm_activation.hpp>
 #include <rapt/ops/kernels/gemm_block.hpp>
 #include <rapt/ops/kernels/gemm_dots.hpp>
+#include <rapt/ops/kernels/gemm_rest.hpp>
 #include <rapt/ops/kernels/gemm_row.hpp>
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -105,9 +106,9 @@ bool packs_a(const Gemm<T>& g, const GemmPlan& plan) {
 
 constexpr int64_t depth_blocks(int64_t k) { return larger(1, (k + block_depth / 2) / block_depth); }
 
+/// The plan of a simplified product, all columns alike.
 template <class T>
-GemmPlan plan(const Gemm<T>& given) {
-  Gemm<T> g = simplify(given);
+GemmPlan plan_evenly(const Gemm<T>& g) {
   GemmPlan plan;
   if (g.m <= 0 || g.n <= 0 || g.batch <= 0) return plan;
   plan.form = form_of(g);
@@ -169,6 +170,25 @@ GemmPlan plan(const Gemm<T>& given) {
   }
   plan.scratch_bytes = static_cast<size_t>(scratch) * sizeof(T);
   return plan;
+}
+
+template <class T>
+GemmPlan plan(const Gemm<T>& given) {
+  const Gemm<T> g = simplify(given);
+  if (const int64_t rest = rest_columns(g)) {
+    Gemm<T> others = g;
+    others.n -= rest;
+    GemmPlan plan = plan_evenly(others);
+    // Dot products have bits of their own, but a copy of B for several products must not show.
+    const bool same = g.a_col != 1 || plan.form != Form::packed;
+    if (same && plan.row_tasks * plan.panel_tasks == 1) {
+      plan.rest = rest;
+      const auto scratch = static_cast<size_t>(rest_scratch(g, rest)) * sizeof(T);
+      if (scratch > plan.scratch_bytes) plan.scratch_bytes = scratch;  // One after the other.
+      return plan;
+    }
+  }
+  return plan_evenly(g);
 }
 
 // ---- a copy of B for several products -----------------------------------------------------------
@@ -279,17 +299,24 @@ void run_row(const Gemm<T>& g, const Region& region) {
   activate(g.activation, 1, columns, g.c + j, g.c_row);
 }
 
+/// One item of a batch, as a product.
 template <class T>
-void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
-  if (first >= last) return;  // The plan of an empty product says nothing else.
-  Gemm<T> g = simplify(given);
+Gemm<T> item_of(const Gemm<T>& g, int64_t item) {
+  Gemm<T> one = g;
+  one.a += item * g.a_batch;
+  one.b += item * g.b_batch;
+  one.c += item * g.c_batch;
+  if (one.residual != nullptr) one.residual += item * g.c_batch;
+  return one;
+}
+
+/// What plan_evenly() has planned.
+template <class T>
+void run_evenly(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t first,
+                int64_t last) {
   const Layout<T> layout(g, plan);
   const auto run_item = [&](int64_t item, const Region& region) {
-    Gemm<T> one = g;
-    one.a += item * g.a_batch;
-    one.b += item * g.b_batch;
-    one.c += item * g.c_batch;
-    if (one.residual != nullptr) one.residual += item * g.c_batch;
+    const Gemm<T> one = item_of(g, item);
     if (plan.form == Form::dots || plan.form == Form::dots_packed) {
       run_dots(one, plan, region, static_cast<T*>(scratch));
     } else if (plan.form == Form::row) {
@@ -321,6 +348,19 @@ void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t firs
                              panels.begin(panel + wide)});
     first += high * wide;
   }
+}
+
+template <class T>
+void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
+  if (first >= last) return;  // The plan of an empty product says nothing else.
+  Gemm<T> g = simplify(given);
+  if (plan.rest == 0) return run_evenly(g, plan, scratch, first, last);
+  const int64_t end = smaller(last * plan.task_items, g.batch);
+  for (int64_t item = first * plan.task_items; item < end; ++item) {
+    run_rest(item_of(g, item), plan.rest, static_cast<T*>(scratch));
+  }
+  g.n -= plan.rest;
+  run_evenly(g, plan, scratch, first, last);
 }
 
 }  // namespace

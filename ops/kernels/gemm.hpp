@@ -49,6 +49,7 @@ struct GemmPlan {
   /// single row times B in place.
   enum class Form : int8_t { tiles, packed, dots, dots_packed, row } form = Form::tiles;
   bool pack_a = false;
+  int64_t rest = 0;  // Last columns that are done by themselves, and have no part in what follows.
   int64_t row_blocks = 1, panels = 1, k_blocks = 1;        // Of one item.
   int64_t row_tasks = 1, panel_tasks = 1, task_items = 1;  // task_items > 1: whole items.
 };

@@ -30,7 +30,7 @@ inline constexpr bool quick_sums = sizeof(T) == 4;
 
 /// The sums of the lanes of 16 vectors, in a fixed order. Shuffles are what they wait for: this
 /// takes half as many as four calls of sum_groups().
-inline Vec<float> sum_sixteen(const Vec<float> (*x)[4]) {
+inline Vec<float> sum_sixteen(const Vec<float>* x) {
   // Within each 16 bytes, then over these: of four vectors, the sums of all lie side by side.
   Vec<float> t[4];
 #pragma GCC unroll 4
@@ -38,7 +38,7 @@ inline Vec<float> sum_sixteen(const Vec<float> (*x)[4]) {
     const auto both = [](const __m512& a, const __m512& b) {
       return _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
     };
-    const __m512d a = both(x[i][0], x[i][1]), b = both(x[i][2], x[i][3]);
+    const __m512d a = both(x[4 * i], x[4 * i + 1]), b = both(x[4 * i + 2], x[4 * i + 3]);
     t[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
                          _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
   }
@@ -57,7 +57,7 @@ inline constexpr bool quick_sums = false;
 template <class T, int R, int J>
 inline void sum_tile(const Vec<T> (*x)[J], T* out) {
 #if defined(RAPT_KERNEL_ISA_avx512)
-  if constexpr (quick_sums<T> && R == 4 && J == 4) return store(out, sum_sixteen(x));
+  if constexpr (quick_sums<T> && R * J == 16) return store(out, sum_sixteen(x[0]));
 #endif
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i) {
@@ -126,10 +126,18 @@ void dots(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col, T* c,
   }
 }
 
-/// C[m, n] for any m and n, in steps of 4 columns (8 for a single row).
+/// C[m, n] for any m and n, in steps of 4 columns (8 for a single row; a single column in steps of
+/// 16 rows, where sums are quick).
 template <class T>
 void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
-                int64_t b_col, T* c, int64_t c_row, const Finish<T>& finish) {
+                int64_t b_col, T* c, int64_t c_row, Finish<T> finish) {
+  if constexpr (quick_sums<T>) {
+    for (; n == 1 && m >= 16; m -= 16, a += 16 * a_row, c += 16 * c_row) {
+      dots<T, 16, 1>(k, a, a_row, b, b_col, c, c_row, 1, finish);
+      if (finish.residual != nullptr) finish.residual += 16 * c_row;
+    }
+    if (m == 0) return;
+  }
   const int64_t step = m == 1 ? 8 : 4, blocks = (m + dot_rows - 1) / dot_rows;
   const Parts parts(m, blocks);
   for (int64_t j = 0; j < n; j += step) {
