@@ -354,12 +354,13 @@ template <class T>
 void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
   if (first >= last) return;  // The plan of an empty product says nothing else.
   Gemm<T> g = simplify(given);
-  if (plan.rest == 0) return run_evenly(g, plan, scratch, first, last);
-  const int64_t end = smaller(last * plan.task_items, g.batch);
-  for (int64_t item = first * plan.task_items; item < end; ++item) {
-    run_rest(item_of(g, item), plan.rest, static_cast<T*>(scratch));
+  if constexpr (quick_sums<T>) {
+    const int64_t end = smaller(last * plan.task_items, g.batch);
+    for (int64_t item = first * plan.task_items; plan.rest > 0 && item < end; ++item) {
+      run_rest(item_of(g, item), plan.rest, static_cast<T*>(scratch));
+    }
+    g.n -= plan.rest;
   }
-  g.n -= plan.rest;
   run_evenly(g, plan, scratch, first, last);
 }
 
