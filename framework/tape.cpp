@@ -395,19 +395,31 @@ static void check(const Op& op) {
                           op.shape ? "forward function" : "shape rule"));
 }
 
-/// Lists of so many entries need no memory of their own.
-static constexpr size_t few = 8;
+/// A list of one call, which takes memory of its own only where it is long.
+template <class T>
+class ShortList {
+ public:
+  explicit ShortList(size_t size) : size_(size) {
+    if (size > few) many_.resize(size);
+    entries_ = size > few ? many_.data() : few_;
+  }
+  ShortList(const ShortList&) = delete;
+  ShortList& operator=(const ShortList&) = delete;
+  T& operator[](size_t i) { return entries_[i]; }
+  std::span<const T> all() const { return {entries_, size_}; }
+
+ private:
+  static constexpr size_t few = 8;
+  T few_[few];
+  Recycled<T> many_;
+  T* entries_;
+  size_t size_;
+};
 
 Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> words) {
-  const Arg* few_operands[few];
-  Recycled<const Arg*> many_operands;
-  const Arg** operands = few_operands;
-  if (args.size() > few) {
-    many_operands.resize(args.size());
-    operands = many_operands.data();
-  }
+  ShortList<const Arg*> operands(args.size());
   for (size_t i = 0; i < args.size(); ++i) operands[i] = &args[i];
-  return record(op, std::span<const Arg* const>(operands, args.size()), words);
+  return record(op, operands.all(), words);
 }
 
 Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64_t> words) {
@@ -424,13 +436,7 @@ Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64
     break;
   }
   // Leaves and contiguous copies are recorded first: a node's own entries lie together.
-  uint32_t few_ids[few];
-  Recycled<uint32_t> many_ids;
-  uint32_t* ids = few_ids;
-  if (args.size() > few) {
-    many_ids.resize(args.size());
-    ids = many_ids.data();
-  }
+  ShortList<uint32_t> ids(args.size());
   for (size_t i = 0; i < args.size(); ++i) {
     Var var = args[i]->on(graph, number_type);
     if (!op.strided && op.copy == nullptr) var = graph.contiguous(var);
