@@ -29,7 +29,6 @@ int64_t rest_scratch(const Gemm<T>& g, int64_t rest) {
 
 /// a * b + c, rounded once.
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 /// The last `rest` columns of one item. Where A is read down its columns each sum has the bits that
 /// the tiles of the other columns would give it.
