@@ -21,7 +21,7 @@ Isa active_isa();
 
 /// Whether large results are better written past the caches: so on AMD's processors, where one
 /// core's streaming stores are as fast as others and spare the memory the fetching of what is
-/// overwritten. On Intel's they are slower.
+/// overwritten. On an Intel Xeon a pass over rows was slower with them.
 bool prefers_streaming_stores();
 
 }  // namespace rapt

@@ -71,12 +71,13 @@ template <bool logarithm>
 void backward_rows(const ForwardContext& c, int64_t begin, int64_t end) {
   by_float_type(c.output().dtype, [&]<class T>() {
     const Shape& shape = c.output().shape;
-    const kernels::SoftmaxBackward<T> arguments{.y = c.input(0).as<const T>(),
-                                                .dy = c.input(1).as<const T>(),
-                                                .dx = c.output().as<T>(),
-                                                .width = shape[-1],
-                                                .mask = row_mask(c, 2, shape),
-                                                .streaming = write_past_caches(c.output())};
+    const kernels::SoftmaxBackward<T> arguments{
+        .y = c.input(0).as<const T>(),
+        .dy = c.input(1).as<const T>(),
+        .dx = c.output().as<T>(),
+        .width = shape[-1],
+        .mask = row_mask(c, 2, shape),
+        .streaming = !logarithm && write_past_caches(c.output())};
     const auto& kernel = row_kernels<T>();
     (logarithm ? kernel.log_softmax_backward : kernel.softmax_backward)(arguments, begin, end);
   });

@@ -132,6 +132,12 @@ void softmax(const SoftmaxForward<T>& s, int64_t begin, int64_t end) {
   }
 }
 
+/// Whether dx goes past the caches: not where it overwrites dy, which has just been fetched.
+template <class Backward>
+bool streams(const Backward& s) {
+  return s.streaming && s.dx != s.dy && can_stream(s.dx, s.width);
+}
+
 template <class T, bool streaming>
 void softmax_backward_rows(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
   const int64_t n = s.width;
@@ -151,7 +157,7 @@ void softmax_backward_rows(const SoftmaxBackward<T>& s, int64_t begin, int64_t e
       over_row<T>(n, [&](int64_t j, auto access, int slot)
                          RAPT_INLINE_BODY { total.of[slot] += product(y + j, dy + j, access); });
     }
-    const Vec<T> sum(total.sum());
+    const Vec<T> minus_sum(-total.sum());
     total = Accumulators<T>(0);
     // The next row's sum is found meanwhile: waiting for it would leave the memory idle.
     const int64_t next = r + 1 < end ? n : 0;
@@ -164,8 +170,10 @@ void softmax_backward_rows(const SoftmaxBackward<T>& s, int64_t begin, int64_t e
         ahead(dx + j, slot);
       }
       total.of[slot] += product(y + next + j, dy + next + j, access);
-      put<streaming>(access, dx + j,
-                     (product(y + j, dy + j, access) - access.get(y + j) * sum) * scale);
+      // Fused by hand, as in norm_backward_row().
+      put<streaming>(
+          access, dx + j,
+          multiply_add(access.get(y + j), minus_sum, product(y + j, dy + j, access)) * scale);
     });
   }
   if constexpr (streaming) streaming_done();
@@ -173,7 +181,7 @@ void softmax_backward_rows(const SoftmaxBackward<T>& s, int64_t begin, int64_t e
 
 template <class T>
 void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
-  if (s.streaming && s.dx != s.dy && can_stream(s.dx, s.width)) {
+  if (streams(s)) {
     softmax_backward_rows<T, true>(s, begin, end);
   } else {
     softmax_backward_rows<T, false>(s, begin, end);
@@ -303,7 +311,7 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
 template <class T, bool centred>
 void norm_backward(const NormBackward<T>& s, int64_t block_begin, int64_t block_end) {
   const int64_t block = norm_block_rows(s.rows);
-  const bool streaming = s.streaming && s.dx != s.dy && can_stream(s.dx, s.width);
+  const bool streaming = streams(s);
   for (int64_t b = block_begin; b < block_end; ++b) {
     T* dgamma = s.partial != nullptr ? s.partial + b * 2 * s.width : nullptr;
     T* dbeta = s.partial != nullptr ? dgamma + s.width : nullptr;

@@ -41,7 +41,7 @@ struct SoftmaxBackward {
   int64_t width;
   T scale = T(1);
   RowMask mask = {};
-  bool streaming = false;  // dx may be written past the caches
+  bool streaming = false;  // dx may be written past the caches; for softmax alone
 };
 
 /// y = (x - mean) * rstd * gamma + beta with rstd = 1 / sqrt(variance + epsilon), the variance of
