@@ -149,11 +149,11 @@ void multiply(const ForwardContext& c, const Product<T>& product) {
   const GemmPlan plan = kernel.plan(g);
   const int64_t tasks = plan.tasks * product.repeats;
   if (tasks == 0) return;
-  const int64_t group = kernels::tasks_in_a_call(g, plan, product.repeats, loop_threads());
-  c.parallel((tasks + group - 1) / group, [&](int64_t part) {
+  const int64_t calls = kernels::calls_for(g, plan, product.repeats, loop_threads());
+  c.parallel(calls, [&](int64_t call) {
     void* scratch = worker_scratch(static_cast<int64_t>(plan.scratch_bytes));
-    const int64_t end = std::min(tasks, (part + 1) * group);
-    for (int64_t task = part * group; task < end;) {
+    const int64_t end = tasks * (call + 1) / calls;
+    for (int64_t task = tasks * call / calls; task < end;) {
       const int64_t repeat = task / plan.tasks;
       const int64_t first = task % plan.tasks;
       const int64_t last = std::min(plan.tasks, first + end - task);

@@ -156,6 +156,8 @@ GemmPlan plan_evenly(const Gemm<T>& g) {
         plan.row_tasks *= 2;
       }
     }
+    // One panel more in some tasks than in others would be waited for.
+    if (plan.panels < 2 * plan.panel_tasks) plan.panel_tasks = plan.panels;
   }
   plan.tasks = plan.task_items > 1 ? ceil_div(g.batch, plan.task_items)
                                    : g.batch * plan.row_tasks * plan.panel_tasks;

@@ -86,19 +86,19 @@ void run_gemm(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t fir
   kernels_for<GemmTable, T>().run(g, plan, scratch, first, last);
 }
 
-/// How many of a plan's tasks go to one call of run(), where `threads` share the product, done
-/// `repeats` times on other operands: neighbours share what is packed. One thread makes one call,
-/// several make two each, of some 15 microseconds of arithmetic at least.
+/// To how many calls of run() a plan's tasks go, where `threads` share the product, done `repeats`
+/// times on other operands: neighbours share what is packed. One thread makes one call, several make
+/// two each, of some 15 microseconds of arithmetic at least.
 template <class T>
-int64_t tasks_in_a_call(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats, int threads) {
-  const int64_t all = plan.tasks * repeats;
-  if (threads <= 1) return all;
+int64_t calls_for(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats, int threads) {
+  if (threads <= 1) return 1;
   constexpr double least = 1 << 20;
   const double operations = 2.0 * static_cast<double>(g.m) * static_cast<double>(g.n) *
                             static_cast<double>(g.k * g.batch) / static_cast<double>(plan.tasks);
-  const auto low = static_cast<int64_t>(least / (operations + 1)) + 1;
-  const int64_t even = (all + 2 * threads - 1) / (2 * threads);
-  return even < low ? low : even;
+  const int64_t all = plan.tasks * repeats;
+  const auto together = static_cast<int64_t>(least / (operations + 1)) + 1;
+  const int64_t most = (all + together - 1) / together;
+  return most < 2 * threads ? most : 2 * threads;
 }
 
 /// All of it in the calling thread. `scratch` has plan_gemm(g).scratch_bytes.

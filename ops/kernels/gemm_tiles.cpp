@@ -4,9 +4,8 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// Steps of k between two counts of the loop, and rows of A that one pointer reaches.
+// Steps of k between two counts of the loop.
 constexpr int tile_unroll = few_registers ? 1 : 4;
-constexpr int together = few_registers ? 3 : 4;
 
 // The lower half of a vector, in a register of its own: what is done with it costs half.
 #if defined(RAPT_KERNEL_ISA_avx512)
@@ -57,15 +56,16 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
     for (int v = 0; v < W; ++v) sum[i][v] = Vec<T>(T(0));
     if constexpr (halved) rest[i] = Short<T>(T(0));
   }
-  // A pointer for every `together` rows, as few registers reach so many through offsets. The
-  // compiler must not see that they belong together, or it makes up more offsets than it has
-  // registers for.
+  // A pointer for every `together` rows, as few registers reach so many through offsets: one register
+  // 3, three 7. The compiler must not see that they belong together, or it makes up more offsets
+  // than it has registers for.
+  constexpr int together = R > 6 ? 7 : 3, in_turn = R > 6 ? 4 : 3;
   constexpr int pointers = A == ARows::rows ? (R + together - 1) / together : 1;
   const T* from[pointers];
-#pragma GCC unroll 4
+#pragma GCC unroll 2
   for (int i = 0; i < pointers; ++i) {
     from[i] = a + i * together * a_step;
-    if (few_registers) asm("" : "+r"(from[i]));
+    asm("" : "+r"(from[i]));
   }
   // Rows of C that lie far apart come from far away; long sums hide that they are asked for.
   if (k >= 128 || (k >= 32 && c_row >= 512)) {
@@ -75,7 +75,7 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
       for (int v = 0; v < V; ++v) __builtin_prefetch(c + i * c_row + v * L, 1);
     }
   }
-  const auto step = [&](int ahead) __attribute__((always_inline)) {
+  const auto step = [&]() __attribute__((always_inline)) {
     // Rows of B that lie apart are no stream that the processor would see by itself.
 #pragma GCC unroll 16
     for (int v = 0; v < (Apart ? V : 0); ++v) __builtin_prefetch(b + rows_ahead * b_row + v * L);
@@ -86,34 +86,42 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
     if constexpr (halved) row_rest = load_half(b + W * L, tail);
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      const Vec<T> x(A == ARows::rows ? from[i / together][i % together * a_step + ahead]
-                                      : from[0][i]);
+      const Vec<T> x(A == ARows::rows ? from[i / together][i % together * a_step] : from[0][i]);
 #pragma GCC unroll 16
       for (int v = 0; v < W; ++v) sum[i][v] = multiply_add(x, row[v], sum[i][v]);
       if constexpr (halved) rest[i] = multiply_add(lower_half(x), row_rest, rest[i]);
     }
-    if (A == ARows::columns) from[0] += a_step;
+    // Pointers move on in every step, unseen: else offsets for the steps would take registers.
     b += b_row;
-    if (few_registers) asm("" : "+r"(b));
-  };
-  const auto advance = [&](int count) __attribute__((always_inline)) {
-    if (A == ARows::columns) return;
-#pragma GCC unroll 4
+    asm("" : "+r"(b));
+#pragma GCC unroll 2
     for (int i = 0; i < pointers; ++i) {
-      from[i] += count;
+      from[i] += A == ARows::rows ? 1 : a_step;
       asm("" : "+r"(from[i]));
     }
   };
+  // The rows of A below are next. Where another core made them they are far away, so they are asked
+  // for, of each `in_turn` rows another one in turn. (Narrow tiles load enough as it is.)
+  const int64_t below = R * a_step, below_end = below + in_turn * a_step;
+  int64_t next = below;
   int64_t p = 0;
   for (; p + tile_unroll <= k; p += tile_unroll) {
+    if constexpr (A == ARows::rows && V > 1 && !few_registers) {
+#pragma GCC unroll 2
+      for (int i = 0; i < pointers; ++i) {
+#pragma GCC unroll 2
+        for (int row = 0; row < together; row += in_turn) {
+          __builtin_prefetch(from[i] + next + row * a_step);
+        }
+      }
+      next += a_step;
+      if (next == below_end) next = below;
+      asm("" : "+r"(next));
+    }
 #pragma GCC unroll 4
-    for (int q = 0; q < tile_unroll; ++q) step(q);
-    advance(tile_unroll);
+    for (int q = 0; q < tile_unroll; ++q) step();
   }
-  for (; p < k; ++p) {
-    step(0);
-    advance(1);
-  }
+  for (; p < k; ++p) step();
   if (finish.beta != 0) {
 #pragma GCC unroll 16
     for (int v = 0; v < W; ++v) {
