@@ -87,8 +87,8 @@ void run_gemm(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t fir
 }
 
 /// To how many calls of run() a plan's tasks go, where `threads` share the product, done `repeats`
-/// times on other operands: neighbours share what is packed. One thread makes one call, several make
-/// two each, of some 15 microseconds of arithmetic at least.
+/// times on other operands: neighbours share what is packed. One thread makes one call, several
+/// make two each, of some 15 microseconds of arithmetic at least.
 template <class T>
 int64_t calls_for(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats, int threads) {
   if (threads <= 1) return 1;

@@ -56,9 +56,9 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
     for (int v = 0; v < W; ++v) sum[i][v] = Vec<T>(T(0));
     if constexpr (halved) rest[i] = Short<T>(T(0));
   }
-  // A pointer for every `together` rows, as few registers reach so many through offsets: one register
-  // 3, three 7. The compiler must not see that they belong together, or it makes up more offsets
-  // than it has registers for.
+  // A pointer for every `together` rows, as few registers reach so many through offsets: one
+  // register 3, three 7. The compiler must not see that they belong together, or it makes up more
+  // offsets than it has registers for.
   constexpr int together = R > 6 ? 7 : 3, in_turn = R > 6 ? 4 : 3;
   constexpr int pointers = A == ARows::rows ? (R + together - 1) / together : 1;
   const T* from[pointers];
