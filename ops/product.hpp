@@ -56,6 +56,8 @@ struct Product {
   int outer_axes = 0;
   int64_t repeats = 1;
 
+  explicit Product(const Gemm<T>& one) : gemm(one) {}
+
   Product(const TensorView& a, bool transpose_a, const TensorView& b, bool transpose_b,
           const TensorView& c) {
     const Matrix left = matrix_of(a.shape, a.strides, transpose_a, true);

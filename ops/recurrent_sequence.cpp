@@ -6,6 +6,7 @@
 #include <rapt/framework/recycled.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/matmul.hpp>
+#include <rapt/ops/product.hpp>
 #include <rapt/ops/recurrent.hpp>
 #include <rapt/ops/recurrent_formulas.hpp>
 #include <rapt/ops/recurrent_split.hpp>
@@ -116,9 +117,6 @@ Var states_before(const Var& states, const Var& initial, bool reverse) {
                  : concat({first, slice(states, 0, 0, -1)}, 0);
 }
 
-/// [T, B, n] as [T B, n].
-Var as_rows(const Var& x) { return reshape(x, {x.size(0) * x.size(1), x.size(2)}); }
-
 /// Checks gates_x [T, B, parts H], `states` arrays [B, H], weight, bias and lengths.
 void check_sequence(const ShapeContext& c, int64_t parts, int states) {
   const Shape &gates = c.input(0), &h = c.input(1);
@@ -174,7 +172,7 @@ void gru_sequence_backward(const ForwardContext& c) {
       recurrent_kernels<T>().gru_backward(step, begin, end);
     });
     through_gates.a = step.grad_gates_h.data;
-    recurrent::product(c, through_gates);
+    multiply(c, Product<T>(through_gates));
   }
 }
 
@@ -245,7 +243,7 @@ void gru_sequence_forward(const ForwardContext& c) {
         .saved = rows<T>(c.output(1), t),
         .active = active_at(c, t)};
     into_gates.a = step.h.data;
-    recurrent::product(c, into_gates);
+    multiply(c, Product<T>(into_gates));
     over_ranges(c, B, gates_width * H, [&](int64_t begin, int64_t end) {
       recurrent_kernels<T>().gru_forward(step, begin, end);
     });
@@ -345,7 +343,7 @@ void lstm_sequence_backward(const ForwardContext& c) {
       recurrent_kernels<T>().lstm_backward(step, begin, end);
     });
     through_gates.a = step.grad_gates.data;
-    recurrent::product(c, through_gates);
+    multiply(c, Product<T>(through_gates));
   }
 }
 
@@ -411,7 +409,7 @@ void lstm_sequence_forward(const ForwardContext& c) {
         .saved = rows<T>(c.output(2), t),
         .active = active_at(c, t)};
     into_gates.a = step.h.data;
-    recurrent::product(c, into_gates);
+    multiply(c, Product<T>(into_gates));
     over_ranges(c, B, gates_width * H, [&](int64_t begin, int64_t end) {
       recurrent_kernels<T>().lstm_forward(step, begin, end);
     });
