@@ -1,0 +1,201 @@
+// Each pointwise instruction against the same formula in plain double arithmetic.
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "catch.hpp"
+#include "pointwise_builder.hpp"
+
+using namespace rapt::test;
+
+namespace {
+
+const double inf = std::numeric_limits<double>::infinity();
+const double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+double phi(double x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0)); }
+double cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+double sigm(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
+
+double reference(Code code, double a, double b, double c) {
+  switch (code) {
+    case Code::copy:
+      return a;
+    case Code::add:
+      return a + b;
+    case Code::sub:
+      return a - b;
+    case Code::mul:
+      return a * b;
+    case Code::div:
+      return a / b;
+    case Code::pow:
+      return std::pow(a, b);
+    case Code::minimum:
+      return std::isnan(a) || std::isnan(b) ? not_a_number : std::min(a, b);
+    case Code::maximum:
+      return std::isnan(a) || std::isnan(b) ? not_a_number : std::max(a, b);
+    case Code::neg:
+      return -a;
+    case Code::abs:
+      return std::fabs(a);
+    case Code::exp:
+      return std::exp(a);
+    case Code::exp2:
+      return std::exp2(a);
+    case Code::expm1:
+      return std::expm1(a);
+    case Code::log:
+      return std::log(a);
+    case Code::log1p:
+      return std::log1p(a);
+    case Code::sqrt:
+      return std::sqrt(a);
+    case Code::rsqrt:
+      return 1 / std::sqrt(a);
+    case Code::sin:
+      return std::sin(a);
+    case Code::cos:
+      return std::cos(a);
+    case Code::tanh:
+      return std::tanh(a);
+    case Code::erf:
+      return std::erf(a);
+    case Code::sigmoid:
+      return sigm(a);
+    case Code::relu:
+      return std::isnan(a) ? not_a_number : std::max(a, 0.0);
+    case Code::gelu:
+      return a == -inf ? 0 : a * cdf(a);
+    case Code::silu:
+      return a == -inf ? 0 : a * sigm(a);
+    case Code::softplus:
+      return std::max(a, 0.0) + std::log1p(std::exp(-std::fabs(a)));
+    case Code::square:
+      return a * a;
+    case Code::reciprocal:
+      return 1 / a;
+    case Code::sign:
+      return std::isnan(a) ? not_a_number : double((a > 0) - (a < 0));
+    case Code::floor:
+      return std::floor(a);
+    case Code::ceil:
+      return std::ceil(a);
+    case Code::truncate:
+      return std::trunc(a);
+    case Code::narrow:
+      return static_cast<float>(a);
+    case Code::multiply_add:
+      return a * b + c;
+    case Code::where:
+      return a != 0 ? b : c;
+    case Code::clamp:
+      return std::isnan(a) ? not_a_number : std::min(std::max(a, b), c);
+    case Code::equal:
+      return a == b;
+    case Code::not_equal:
+      return a != b;
+    case Code::less:
+      return a < b;
+    case Code::less_equal:
+      return a <= b;
+    case Code::greater:
+      return a > b;
+    case Code::greater_equal:
+      return a >= b;
+    case Code::logical_and:
+      return a != 0 && b != 0;
+    case Code::logical_or:
+      return a != 0 || b != 0;
+    case Code::logical_not:
+      return a == 0;
+    case Code::relu_grad:
+      return a <= 0 ? 0 : b;
+    case Code::gelu_grad:
+      return std::isinf(a) ? (a > 0 ? b : 0) : b * (cdf(a) + a * phi(a));
+    case Code::silu_grad:
+      return std::isinf(a) ? (a > 0 ? b : 0) : b * sigm(a) * (1 + a * (1 - sigm(a)));
+    case Code::softplus_grad:
+      return b * sigm(a);
+    case Code::sigmoid_grad:
+      return b * a * (1 - a);
+    case Code::tanh_grad:
+      return b * (1 - a * a);
+    case Code::dropout:
+      break;
+  }
+  FAIL("a code without a reference");
+  return 0;
+}
+
+std::vector<double> interesting() {
+  std::vector<double> v{0.0, -0.0, 1,    -1,    0.5,   -0.5, 2,     -3,  10,   -10,
+                        80,  -80,  1e-3, -1e-3, 1e-30, 1e30, -1e30, inf, -inf, not_a_number};
+  std::mt19937 random(3);
+  std::normal_distribution<double> normal(0, 2);
+  while (v.size() < 61) v.push_back(double(float(normal(random))));
+  return v;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("every instruction agrees with its formula", "[pointwise]", float, double) {
+  using T = TestType;
+  const std::vector<double> values = interesting();
+  // All pairs of values; the third operand runs at yet another pace.
+  std::vector<T> a, b, c;
+  for (double x : values) {
+    for (double y : values) {
+      a.push_back(T(x));
+      b.push_back(T(y));
+      c.push_back(T(values[(a.size() * 7) % values.size()]));
+    }
+  }
+  for (int i = 0; i < code_count; ++i) {
+    const Code code = Code(i);
+    if (code == Code::dropout) continue;
+    std::vector<T> y(a.size());
+    Builder({int64_t(a.size())})
+        .in(type_of<T>, 0)
+        .in(type_of<T>, 1)
+        .in(type_of<T>, 2)
+        .op(code, 3, 0, 1, 2)
+        .out(type_of<T>, 3)
+        .template run<T>({a.data(), b.data(), c.data()}, {y.data()});
+    // The functions' own errors are bounded by the tests of math.hpp; differences against 1 and
+    // products in the formulas of derivatives add a few roundings, relative to the operands.
+    const double epsilon = double(std::numeric_limits<T>::epsilon());
+    const double tiny = double(std::numeric_limits<T>::min());
+    double worst = 0;
+    for (size_t k = 0; k < y.size(); ++k) {
+      const double want = double(T(reference(code, double(a[k]), double(b[k]), double(c[k]))));
+      const double got = double(y[k]);
+      // inf * 0 of a vanishing derivative has no one answer, and y of sigmoid and tanh is small.
+      if (code >= Code::relu_grad && !std::isfinite(double(b[k]))) continue;
+      if (code >= Code::sigmoid_grad && std::fabs(double(a[k])) > 10) continue;
+      if (std::isnan(want) || std::isinf(want) || std::isinf(got)) {
+        INFO("code " << i << " of " << a[k] << ", " << b[k] << ", " << c[k]);
+        if (std::isnan(want)) {
+          CHECK(std::isnan(got));
+        } else {
+          CHECK(got == want);
+        }
+        continue;
+      }
+      double scale = std::max(std::fabs(want), 4 * tiny / epsilon);
+      if (code >= Code::gelu_grad) scale = std::max(scale, std::fabs(double(b[k])));
+      // Rounding x before squaring it costs the tail of e^(-x^2/2) that much.
+      if (code == Code::gelu) scale *= 1 + double(a[k]) * double(a[k]) / 8;
+      if (code == Code::multiply_add) scale = std::max(scale, std::fabs(double(c[k])));
+      worst = std::max(worst, std::fabs(got - want) / scale);
+      if (!(std::fabs(got - want) <= 16 * epsilon * scale)) {
+        INFO("code " << i << " of " << a[k] << ", " << b[k] << ", " << c[k] << " gave " << got
+                     << " for " << want);
+        CHECK(false);
+        break;
+      }
+    }
+    INFO("code " << i);
+    CHECK(worst <= 16 * epsilon);
+  }
+}
