@@ -40,3 +40,34 @@ TEST_CASE("gemm: a few columns beside whole vectors are done by themselves", "[g
     CHECK(plan_gemm(g).rest == 0);
   }
 }
+
+TEST_CASE("gemm: tasks have the same number of panels, or many", "[gemm]") {
+  Gemm<float> g;
+  g.m = 768;
+  g.k = 128;
+  for (g.n = 16; g.n <= 1024; g.n += 16) {
+    for (const bool transposed : {false, true}) {
+      g.a_row = g.k;
+      g.c_row = g.n;
+      g.b_row = transposed ? 1 : g.n;
+      g.b_col = transposed ? g.k : 1;
+      const GemmPlan plan = plan_gemm(g);
+      INFO("n " << g.n << ": " << plan.panels << " panels for " << plan.panel_tasks << " tasks");
+      CHECK((plan.panel_tasks == plan.panels || 2 * plan.panel_tasks <= plan.panels));
+    }
+  }
+}
+
+TEST_CASE("gemm: threads that share a product get two calls each, of enough work", "[gemm]") {
+  Gemm<float> g;
+  g.m = g.n = g.k = g.a_row = g.b_row = g.c_row = 1024;
+  const GemmPlan plan = plan_gemm(g);
+  CHECK(calls_for(g, plan, 1, 1) == 1);
+  CHECK(calls_for(g, plan, 1, 2) == 4);
+  CHECK(calls_for(g, plan, 1, 3) == 6);
+  CHECK(calls_for(g, plan, 1, 1000) == plan.tasks);
+  CHECK(calls_for(g, plan, 3, 1000) == 3 * plan.tasks);
+  g.m = g.n = g.k = g.a_row = g.b_row = g.c_row = 16;
+  CHECK(calls_for(g, plan_gemm(g), 1, 2) == 1);
+  CHECK(calls_for(g, plan_gemm(g), 100, 2) == 1);  // 0.8 million operations in all
+}
