@@ -4,15 +4,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <vector>
 
 #include "catch.hpp"
 
 namespace rapt::test {
 
-/// An array that ends right before a page nobody may touch; uniform in +-spread, or all 77.
+/// An array that ends right before a page nobody may touch; uniform in +-spread, or all 77, or
+/// as given.
 template <class T>
 class Guarded {
  public:
@@ -31,6 +34,9 @@ class Guarded {
     for (int64_t i = 0; i < n; ++i)
       data_[i] = static_cast<T>(spread > 0 ? uniform(generator) : 77.0);
   }
+  explicit Guarded(const std::vector<T>& values) : Guarded(static_cast<int64_t>(values.size())) {
+    std::copy(values.begin(), values.end(), data_);
+  }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
   ~Guarded() { munmap(base_, bytes_); }
@@ -38,6 +44,7 @@ class Guarded {
   T* data() const { return data_; }
   T& operator[](int64_t i) const { return data_[i]; }
   int64_t size() const { return size_; }
+  std::vector<T> values() const { return {data_, data_ + size_}; }
 
  private:
   char* base_ = nullptr;

@@ -1,7 +1,4 @@
 // Softmax, normalisation and cross-entropy of rows against plain formulas in double.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -12,38 +9,12 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "guarded.hpp"
 
 using namespace rapt::kernels;
+using rapt::test::Guarded;
 
 namespace {
-
-// An array that ends where memory does: reading or writing past it is a crash.
-template <class T>
-class Guarded {
- public:
-  explicit Guarded(const std::vector<T>& v) : size_(v.size()) {
-    const size_t page = size_t(sysconf(_SC_PAGESIZE));
-    const size_t bytes = size_ * sizeof(T);
-    mapped_ = (bytes + page - 1) / page * page + page;
-    base_ = static_cast<char*>(
-        mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    REQUIRE(base_ != MAP_FAILED);
-    REQUIRE(mprotect(base_ + mapped_ - page, page, PROT_NONE) == 0);
-    data_ = reinterpret_cast<T*>(base_ + mapped_ - page - bytes);
-    if (size_ > 0) std::memcpy(data_, v.data(), bytes);
-  }
-  explicit Guarded(size_t n) : Guarded(std::vector<T>(n)) {}
-  Guarded(const Guarded&) = delete;
-  ~Guarded() { munmap(base_, mapped_); }
-  T* data() { return data_; }
-  T& operator[](size_t i) { return data_[i]; }
-  std::vector<T> values() const { return {data_, data_ + size_}; }
-
- private:
-  size_t size_, mapped_;
-  char* base_;
-  T* data_;
-};
 
 template <class T>
 const RowFunctions<T>& rows() {
