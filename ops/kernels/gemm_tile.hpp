@@ -29,8 +29,7 @@ constexpr int tile_vectors(int rows) {
 #endif
 
 // With 16 registers for vectors, sums stay where they are only in a loop of single steps: across
-// more of them g++ moves sums about, and to memory. Nor must the compiler make up offsets beside a
-// tile's pointers there.
+// more of them g++ moves sums about, and to memory.
 #if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
 inline constexpr bool few_registers = false;
 #else
