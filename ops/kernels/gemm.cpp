@@ -165,8 +165,9 @@ GemmPlan plan_evenly(const Gemm<T>& g) {
   int64_t scratch = packed_rows(g, plan);
   if (plan.form == Form::packed && !g.b_packed) {
     const Parts panels(ceil_div(g.n, lanes<T>), plan.panels);
-    const int64_t together = smaller(panels_together<T>(panels), plan.panels);
-    scratch += ceil_div(g.k, plan.k_blocks) * panels.begin(together) * lanes<T>;
+    const int64_t depths = depths_together(plan);
+    const int64_t together = smaller(panels_together<T>(panels, depths), plan.panels);
+    scratch += depths * ceil_div(g.k, plan.k_blocks) * panels.begin(together) * lanes<T>;
   } else if (plan.form == Form::dots_packed) {
     scratch += g.n * g.k;
   }
@@ -228,15 +229,23 @@ void pack(const Gemm<T>& g, T* packed, int64_t first, int64_t last) {
 template <class T>
 void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
                const Region& region, T* scratch) {
-  const int64_t step = layout.group_panels;
+  const int64_t step = layout.group_panels, deep = layout.group_depths;
   for (int64_t panel = region.panel_first; panel < region.panel_last; panel += step) {
-    for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
-      const Block<T> block(g, plan, layout, k_block, panel,
-                           smaller(panel + step, region.panel_last), scratch);
+    const int64_t end = smaller(panel + step, region.panel_last);
+    for (int64_t k_block = 0; k_block < plan.k_blocks; k_block += deep) {
+      const Block<T> block(g, plan, layout, k_block, panel, end, scratch);
       if constexpr (panels_stay) {
         block.run_panels(region);
       } else {
-        block.run_rows(region);
+        const bool two = k_block + 1 < smaller(k_block + deep, plan.k_blocks);
+        const Block<T> below(g, plan, layout, two ? k_block + 1 : k_block, panel, end,
+                             block.behind());
+        block.prepare();
+        if (two) below.prepare();
+        for (int64_t row = region.row_first; row < region.row_last; ++row) {
+          block.run_row(region, row);
+          if (two) below.run_row(region, row);
+        }
       }
     }
   }

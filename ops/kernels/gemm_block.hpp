@@ -17,12 +17,14 @@ inline constexpr int64_t block_depth = 256;
 inline constexpr bool panels_stay =
     tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
 
-// A block of B is as deep as one of k, and so many bytes wide.
+// A block of B is as deep as one of k, and so many bytes wide. Two that lie one behind the other
+// are narrower, and taken together: the rows of C that the first has made are still in L1 then.
 inline constexpr int64_t block_bytes = panels_stay ? 4096 : 2048;
+inline constexpr int64_t deep_bytes = 512;
 
 // Row blocks of A at a time, and panels of B that are copied at once.
 inline constexpr int64_t blocks_together = panels_stay ? 16 : 8;
-inline constexpr int64_t panels_at_once = panels_stay ? 4 : 1;
+inline constexpr int64_t panels_at_once = panels_stay ? 4 : 2;
 
 // An operand of more than this is taken to lie far away.
 inline constexpr int64_t near_bytes = 262144;
@@ -33,9 +35,15 @@ constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /// Panels that make up a block of B.
 template <class T>
-inline int64_t panels_together(const Parts& panels) {
+inline int64_t panels_together(const Parts& panels, int64_t depths) {
   const int64_t widest = (panels.base + (panels.extra != 0)) * static_cast<int64_t>(sizeof(Vec<T>));
-  return larger(1, block_bytes / widest);
+  return larger(1, (depths > 1 ? deep_bytes : block_bytes) / widest);
+}
+
+/// Blocks of k that are taken together. Not where A is copied, once for each block of B: there are
+/// more of these then.
+inline int64_t depths_together(const GemmPlan& plan) {
+  return panels_stay || plan.pack_a || plan.k_blocks == 1 ? 1 : 2;
 }
 
 constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -66,13 +74,14 @@ struct Layout {
       : rows(g.m, plan.row_blocks),
         panels(ceil_div(g.n, lanes<T>), plan.panels),
         depths(g.k, plan.k_blocks),
-        group_panels(plan.panels == 1 ? 1 : panels_together<T>(panels)),
+        group_depths(depths_together(plan)),
+        group_panels(plan.panels == 1 ? 1 : panels_together<T>(panels, group_depths)),
         pack_b(plan.form == GemmPlan::Form::packed),
         apart(!pack_b && g.k * g.n > near_elements),
         a_rows(!plan.pack_a && g.a_col == 1 ? ARows::rows : ARows::columns) {}
   int64_t column(int64_t panel) const { return panels.begin(panel) * lanes<T>; }
   Parts rows, panels, depths;
-  int64_t group_panels;
+  int64_t group_depths, group_panels;
   bool pack_b, apart;
   ARows a_rows;  // A single row is both; a copy lies side by side.
 
@@ -138,29 +147,33 @@ class Block {
     }
   }
 
-  /// Rows of A in the outer loop, panels of B in the inner one.
-  void run_rows(const Region& region) const {
+  /// Copies this block of B, if it is to be copied.
+  void prepare() const {
     for (int64_t q = panel; pack_b && q < panel_end; q += panels_at_once) {
       pack(q, smaller(q + panels_at_once, panel_end), offset(q));
     }
-    for (int64_t block = region.row_first; block < region.row_last; ++block) {
-      const T* a = in_place(block);
-      int64_t a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
-      if (pack_a) {
-        const Parts& rows = layout.rows;
-        const int64_t low = block - (block - region.row_first) % blocks_together;
-        const int64_t high =
-            rows.begin(smaller(low + blocks_together, region.row_last)) - rows.begin(low);
-        a_step = round_up(high, lanes<T>);
-        if (block == low) {
-          pack_panel(g.a + rows.begin(low) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth, high,
-                     packed_a, a_step);
-        }
-        a = packed_a + (rows.begin(block) - rows.begin(low));
+  }
+  /// Where a block that is taken together with this one has its scratch.
+  T* behind() const { return packed_b + (pack_b ? offset(panel_end) : 0); }
+
+  /// One row block of A, the next one in the region, times all panels of B.
+  void run_row(const Region& region, int64_t block) const {
+    const T* a = in_place(block);
+    int64_t a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
+    if (pack_a) {
+      const Parts& rows = layout.rows;
+      const int64_t low = block - (block - region.row_first) % blocks_together;
+      const int64_t high =
+          rows.begin(smaller(low + blocks_together, region.row_last)) - rows.begin(low);
+      a_step = round_up(high, lanes<T>);
+      if (block == low) {
+        pack_panel(g.a + rows.begin(low) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth, high,
+                   packed_a, a_step);
       }
-      for (int64_t q = panel; q < panel_end; ++q) multiply(block, q, a, a_step, at(q));
-      if (final) activate_rows(block, block + 1);
+      a = packed_a + (rows.begin(block) - rows.begin(low));
     }
+    for (int64_t q = panel; q < panel_end; ++q) multiply(block, q, a, a_step, at(q));
+    if (final) activate_rows(block, block + 1);
   }
 
  private:

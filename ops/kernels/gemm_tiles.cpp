@@ -67,12 +67,20 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
     from[i] = a + i * together * a_step;
     asm("" : "+r"(from[i]));
   }
-  // Rows of C that lie far apart come from far away; long sums hide that they are asked for.
-  if (k >= 128 || (k >= 32 && c_row >= 512)) {
+  // Rows of C that lie far apart come from far away; long sums hide that they are asked for. All at
+  // once they would be waited for by what is read of B, but a pointer to the next of them takes a
+  // register.
+  const bool far = k >= 128 || (k >= 32 && c_row >= 512);
+  const auto ask_for = [](const T* row) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) __builtin_prefetch(row + v * L, 1);
+  };
+  const T* asked = c;
+  const T* const asked_end = far && !few_registers ? c + R * c_row : c;
+  if constexpr (few_registers) {
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) __builtin_prefetch(c + i * c_row + v * L, 1);
+      if (far) ask_for(c + i * c_row);
     }
   }
   const auto step = [&]() __attribute__((always_inline)) {
@@ -107,6 +115,10 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
   int64_t next = below;
   int64_t p = 0;
   for (; p + tile_unroll <= k; p += tile_unroll) {
+    if (!few_registers && asked != asked_end) {
+      ask_for(asked);
+      asked += c_row;
+    }
     if constexpr (A == ARows::rows && V > 1 && !few_registers) {
 #pragma GCC unroll 2
       for (int i = 0; i < pointers; ++i) {
