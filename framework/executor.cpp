@@ -103,8 +103,9 @@ class Run {
     for (uint32_t t = begin; t < end; ++t) {
       if (waiting_[t].load(std::memory_order_relaxed) == 0) ready.push_back(t);
     }
-    for (const uint32_t t : ready) group_.run([this, t] { follow(t); });
-    group_.wait();
+    if (!workers_) workers_.emplace();
+    for (const uint32_t t : ready) workers_->group.run([this, t] { follow(t); });
+    workers_->group.wait();
   }
 
  private:
@@ -121,7 +122,7 @@ class Run {
         if (next == none) {
           next = successor;
         } else {
-          group_.run([this, successor] { follow(successor); });
+          workers_->group.run([this, successor] { follow(successor); });
         }
       }
       t = next;
@@ -243,9 +244,12 @@ class Run {
   uint32_t end_ = 0;
   Recycled<std::atomic<uint32_t>> waiting_;
   mutable std::atomic<bool> failed_{false};
-  // Isolated: a host whose own tasks were cancelled must not cancel ours in silence.
-  tbb::task_group_context context_{tbb::task_group_context::isolated};
-  tbb::task_group group_{context_};
+  struct Workers {
+    // Isolated: a host whose own tasks were cancelled must not cancel ours in silence.
+    tbb::task_group_context context{tbb::task_group_context::isolated};
+    tbb::task_group group{context};
+  };
+  std::optional<Workers> workers_;  // where there are tasks side by side
 };
 
 }  // namespace
