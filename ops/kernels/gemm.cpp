@@ -236,15 +236,18 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
       const Block<T> block(g, plan, layout, k_block, panel, end, scratch);
       if constexpr (panels_stay) {
         block.run_panels(region);
-      } else {
-        const bool two = k_block + 1 < smaller(k_block + deep, plan.k_blocks);
-        const Block<T> below(g, plan, layout, two ? k_block + 1 : k_block, panel, end,
-                             block.behind());
+      } else if (deep == 1 || k_block + 1 == plan.k_blocks) {
         block.prepare();
-        if (two) below.prepare();
         for (int64_t row = region.row_first; row < region.row_last; ++row) {
           block.run_row(region, row);
-          if (two) below.run_row(region, row);
+        }
+      } else {
+        const Block<T> below(g, plan, layout, k_block + 1, panel, end, block.behind());
+        block.prepare();
+        below.prepare();
+        for (int64_t row = region.row_first; row < region.row_last; ++row) {
+          block.run_row(region, row);
+          below.run_row(region, row);
         }
       }
     }
