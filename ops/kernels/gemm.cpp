@@ -237,15 +237,26 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
       if constexpr (panels_stay) {
         block.run_panels(region);
       } else if (deep == 1 || k_block + 1 == plan.k_blocks) {
-        block.prepare();
-        for (int64_t row = region.row_first; row < region.row_last; ++row) {
-          block.run_row(region, row);
+        int64_t row = region.row_first;
+        if (block.copies(region)) {
+          block.run_copying(region);
+          ++row;
+        } else {
+          block.prepare();
         }
+        for (; row < region.row_last; ++row) block.run_row(region, row);
       } else {
         const Block<T> below(g, plan, layout, k_block + 1, panel, end, block.behind());
-        block.prepare();
-        below.prepare();
-        for (int64_t row = region.row_first; row < region.row_last; ++row) {
+        int64_t row = region.row_first;
+        if (block.copies(region)) {
+          block.run_copying(region);
+          below.run_copying(region);
+          ++row;
+        } else {
+          block.prepare();
+          below.prepare();
+        }
+        for (; row < region.row_last; ++row) {
           block.run_row(region, row);
           below.run_row(region, row);
         }

@@ -159,21 +159,30 @@ class Block {
   /// One row block of A, the next one in the region, times all panels of B. Small products feel
   /// where this is a call.
   [[gnu::always_inline]] void run_row(const Region& region, int64_t block) const {
-    const T* a = in_place(block);
-    int64_t a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
-    if (pack_a) {
-      const Parts& rows = layout.rows;
-      const int64_t low = block - (block - region.row_first) % blocks_together;
-      const int64_t high =
-          rows.begin(smaller(low + blocks_together, region.row_last)) - rows.begin(low);
-      a_step = round_up(high, lanes<T>);
-      if (block == low) {
-        pack_panel(g.a + rows.begin(low) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth, high,
-                   packed_a, a_step);
-      }
-      a = packed_a + (rows.begin(block) - rows.begin(low));
-    }
+    int64_t a_step;
+    const T* const a = rows_of(region, block, a_step);
     for (int64_t q = panel; q < panel_end; ++q) multiply(block, q, a, a_step, at(q));
+    if (final) activate_rows(block, block + 1);
+  }
+
+  /// Whether the region's first row block can copy B as it goes, in place of prepare().
+  bool copies(const Region& region) const {
+    const int64_t height = layout.rows.size(region.row_first);
+    return pack_b && g.b_col == 1 && height >= least_copying_rows && height <= usual_rows;
+  }
+  /// The region's first row block and what prepare() does: memory and arithmetic side by side.
+  [[gnu::noinline]] void run_copying(const Region& region) const {
+    int64_t a_step;
+    const int64_t block = region.row_first;
+    const T* const a = rows_of(region, block, a_step);
+    for (int64_t q = panel; q < panel_end; ++q) {
+      if (layout.panels.size(q) == copying_vectors) {
+        multiply_copying(block, q, a, a_step);
+      } else {
+        pack(q, q + 1, offset(q));
+        multiply(block, q, a, a_step, at(q));
+      }
+    }
     if (final) activate_rows(block, block + 1);
   }
 
@@ -190,6 +199,32 @@ class Block {
     const int64_t j = layout.column(q);
     pack_panels(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
                 smaller(layout.column(q_end), g.n) - j, layout.panels, q, q_end, packed_b + to);
+  }
+  /// A row block of A where the tiles read it.
+  [[gnu::always_inline]] const T* rows_of(const Region& region, int64_t block,
+                                          int64_t& a_step) const {
+    a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
+    if (!pack_a) return in_place(block);
+    const Parts& rows = layout.rows;
+    const int64_t low = block - (block - region.row_first) % blocks_together;
+    const int64_t high =
+        rows.begin(smaller(low + blocks_together, region.row_last)) - rows.begin(low);
+    a_step = round_up(high, lanes<T>);
+    if (block == low) {
+      pack_panel(g.a + rows.begin(low) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth, high,
+                 packed_a, a_step);
+    }
+    return packed_a + (rows.begin(block) - rows.begin(low));
+  }
+  void multiply_copying(int64_t block, int64_t q, const T* a, int64_t a_step) const {
+    constexpr int64_t L = lanes<T>, width = copying_vectors * L;
+    const int64_t i = layout.rows.begin(block), j = layout.column(q);
+    const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
+    Finish<T> finish{g.alpha, first ? g.beta : T(1)};
+    if (final) finish = finish_at(g, finish.beta, i, j);
+    copying_tile_of<T>(layout.a_rows, layout.rows.size(block))(
+        depth, a, a_step, g.b + p * g.b_row + j, g.b_row, g.c + i * g.c_row + j, g.c_row, last,
+        finish, packed_b + offset(q));
   }
   void multiply(int64_t block, int64_t q, const T* a, int64_t a_step, const T* b) const {
     constexpr int64_t L = lanes<T>;

@@ -151,6 +151,34 @@ struct TileTable {
 extern const TileTable<float> tile_tables_f32[2];
 extern const TileTable<double> tile_tables_f64[2];
 
+/// A tile of copying_vectors vectors that writes the rows of B, which come from far away, to `copy`
+/// as it reads them, one behind the other.
+template <class T>
+using CopyingTile = void (*)(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c,
+                             int64_t c_row, int64_t last, const Finish<T>& finish, T* copy);
+inline constexpr int copying_vectors = tile_vectors(usual_rows);
+inline constexpr int least_copying_rows = usual_rows - 2;
+
+template <class T>
+struct CopyingTiles {
+  CopyingTile<T> of[2][usual_rows - least_copying_rows + 1];  ///< [ARows][rows - the least]
+};
+
+/// With AVX-512 only.
+extern const CopyingTiles<float> copying_tiles_f32;
+extern const CopyingTiles<double> copying_tiles_f64;
+
+template <class T>
+inline CopyingTile<T> copying_tile_of(ARows a, int64_t rows) {
+  const CopyingTiles<T>* tiles;
+  if constexpr (sizeof(T) == 4) {
+    tiles = &copying_tiles_f32;
+  } else {
+    tiles = &copying_tiles_f64;
+  }
+  return tiles->of[static_cast<int>(a)][rows - least_copying_rows];
+}
+
 /// The tile for so many rows and vectors, the last of which has `last` elements.
 template <class T, bool Apart = false>
 inline Tile<T> tile_of(ARows a, int64_t rows, int64_t vectors, int64_t last) {

@@ -41,9 +41,11 @@ inline Vec<T> get(const T* p, int v, int vectors, const Tail<T>& tail) {
                                                   : load(p + v * lanes<T>);
 }
 
-template <class T, ARows A, int R, int V, RowEnd End, bool Apart>
-void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c, int64_t c_row,
-          int64_t last, const Finish<T>& finish) {
+/// With Copy, rows of B are written to `copy` as they pass by.
+template <class T, ARows A, int R, int V, RowEnd End, bool Apart, bool Copy>
+[[gnu::always_inline]] inline void multiply_tile(int64_t k, const T* a, int64_t a_step, const T* b,
+                                                 int64_t b_row, T* c, int64_t c_row, int64_t last,
+                                                 const Finish<T>& finish, T* copy) {
   constexpr int64_t L = lanes<T>;
   constexpr bool halved = End == RowEnd::half;
   constexpr int W = halved ? V - 1 : V;
@@ -92,6 +94,11 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
 #pragma GCC unroll 16
     for (int v = 0; v < W; ++v) row[v] = get<End>(b, v, V, tail);
     if constexpr (halved) row_rest = load_half(b + W * L, tail);
+    if constexpr (Copy) {
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) store(copy + v * L, row[v]);
+      copy += V * L;
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
       const Vec<T> x(A == ARows::rows ? from[i / together][i % together * a_step] : from[0][i]);
@@ -202,6 +209,20 @@ void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c
   }
 }
 
+template <class T, ARows A, int R, int V, RowEnd End, bool Apart>
+void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c, int64_t c_row,
+          int64_t last, const Finish<T>& finish) {
+  multiply_tile<T, A, R, V, End, Apart, false>(k, a, a_step, b, b_row, c, c_row, last, finish,
+                                               nullptr);
+}
+
+template <class T, ARows A, int R>
+void copying_tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c,
+                  int64_t c_row, int64_t last, const Finish<T>& finish, T* copy) {
+  multiply_tile<T, A, R, copying_vectors, RowEnd::part, true, true>(k, a, a_step, b, b_row, c,
+                                                                    c_row, last, finish, copy);
+}
+
 // With AVX-512 a mask costs nothing, so that whole vectors are taken for partial ones. Elsewhere B
 // is always asked for ahead: there is time for it.
 #if defined(RAPT_KERNEL_ISA_avx512)
@@ -248,11 +269,24 @@ constexpr TileTable<T> make_tiles() {
   return table;
 }
 
+template <class T>
+constexpr CopyingTiles<T> make_copying_tiles() {
+  return {{{copying_tile<T, ARows::rows, 4>, copying_tile<T, ARows::rows, 5>,
+            copying_tile<T, ARows::rows, 6>},
+           {copying_tile<T, ARows::columns, 4>, copying_tile<T, ARows::columns, 5>,
+            copying_tile<T, ARows::columns, 6>}}};
+}
+
 }  // namespace
 
 extern const TileTable<float> tile_tables_f32[2] = {make_tiles<float, false>(),
                                                     make_tiles<float, true>()};
 extern const TileTable<double> tile_tables_f64[2] = {make_tiles<double, false>(),
                                                      make_tiles<double, true>()};
+
+#if defined(RAPT_KERNEL_ISA_avx512)
+extern const CopyingTiles<float> copying_tiles_f32 = make_copying_tiles<float>();
+extern const CopyingTiles<double> copying_tiles_f64 = make_copying_tiles<double>();
+#endif
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA
