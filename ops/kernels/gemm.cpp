@@ -226,6 +226,19 @@ void pack(const Gemm<T>& g, T* packed, int64_t first, int64_t last) {
   }
 }
 
+/// Rows of A in the outer loop, in the inner one the panels of B in one block of k, or in two.
+template <class... Blocks>
+void run_rows(const Region& region, const Blocks&... blocks) {
+  int64_t row = region.row_first;
+  if ((blocks.copies(region) && ...)) {
+    (blocks.run_copying(region), ...);
+    ++row;
+  } else {
+    (blocks.prepare(), ...);
+  }
+  for (; row < region.row_last; ++row) (blocks.run_row(region, row), ...);
+}
+
 template <class T>
 void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
                const Region& region, T* scratch) {
@@ -237,29 +250,9 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
       if constexpr (panels_stay) {
         block.run_panels(region);
       } else if (deep == 1 || k_block + 1 == plan.k_blocks) {
-        int64_t row = region.row_first;
-        if (block.copies(region)) {
-          block.run_copying(region);
-          ++row;
-        } else {
-          block.prepare();
-        }
-        for (; row < region.row_last; ++row) block.run_row(region, row);
+        run_rows(region, block);
       } else {
-        const Block<T> below(g, plan, layout, k_block + 1, panel, end, block.behind());
-        int64_t row = region.row_first;
-        if (block.copies(region)) {
-          block.run_copying(region);
-          below.run_copying(region);
-          ++row;
-        } else {
-          block.prepare();
-          below.prepare();
-        }
-        for (; row < region.row_last; ++row) {
-          block.run_row(region, row);
-          below.run_row(region, row);
-        }
+        run_rows(region, block, Block<T>(g, plan, layout, k_block + 1, panel, end, block.behind()));
       }
     }
   }

@@ -271,10 +271,11 @@ constexpr TileTable<T> make_tiles() {
 
 template <class T>
 constexpr CopyingTiles<T> make_copying_tiles() {
-  return {{{copying_tile<T, ARows::rows, 4>, copying_tile<T, ARows::rows, 5>,
-            copying_tile<T, ARows::rows, 6>},
-           {copying_tile<T, ARows::columns, 4>, copying_tile<T, ARows::columns, 5>,
-            copying_tile<T, ARows::columns, 6>}}};
+  constexpr int least = least_copying_rows;
+  return {{{copying_tile<T, ARows::rows, least>, copying_tile<T, ARows::rows, least + 1>,
+            copying_tile<T, ARows::rows, least + 2>},
+           {copying_tile<T, ARows::columns, least>, copying_tile<T, ARows::columns, least + 1>,
+            copying_tile<T, ARows::columns, least + 2>}}};
 }
 
 }  // namespace
