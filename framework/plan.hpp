@@ -79,6 +79,7 @@ struct Plan {
   int first_update_task = -1;
   int64_t arena_bytes = 0;
   double cost = 0;
+  std::vector<uint32_t> traced;  // by step, of those that ran: which of the trace's texts, plus 1
 
   /// One line a step: operator, shapes, where its output lies, the line that recorded it.
   std::string to_string(const Graph& graph) const;

@@ -8,20 +8,35 @@
 #include <mutex>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/trace.hpp>
+#include <unordered_map>
 
 namespace rapt {
 
 struct Trace::State {
+  struct Text {
+    std::string name, shapes;
+  };
   struct Event {
-    std::string name, shapes, place;
+    uint32_t text, scope;
+    SourceLocation where;
     int64_t begin, end;
     double flops, bytes;
     int row;
   };
 
+  uint32_t number_of(const std::string& scope) {
+    const auto [known, added] =
+        scope_numbers.try_emplace(scope, static_cast<uint32_t>(scopes.size()));
+    if (added) scopes.push_back(scope);
+    return known->second;
+  }
+
   std::string path;
   int64_t start = now();
   mutable std::mutex mutex;
+  std::vector<Text> texts;
+  std::vector<std::string> scopes;  // layer paths
+  std::unordered_map<std::string, uint32_t> scope_numbers;
   std::vector<Event> events;
   int rows = 0;
 };
@@ -35,6 +50,19 @@ std::string escaped(std::string_view text) {
     if (static_cast<unsigned char>(c) >= ' ') result += c;
   }
   return result;
+}
+
+std::string shapes_of(const Plan& plan, const Plan::Step& step) {
+  std::string shapes;
+  auto out = std::back_inserter(shapes);
+  for (uint32_t i = 0; i < step.inputs; ++i) {
+    fmt::format_to(out, "{} ", to_string(plan.views[step.first_input + i].shape));
+  }
+  fmt::format_to(out, "->");
+  for (uint32_t i = 0; i < step.outputs; ++i) {
+    fmt::format_to(out, " {}", to_string(plan.views[step.first_output + i].shape));
+  }
+  return shapes;
 }
 
 }  // namespace
@@ -57,23 +85,21 @@ int64_t Trace::now() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-void Trace::step(const Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin,
+void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin,
                  int64_t end) {
   const Node& node = graph.nodes[step.node];
-  std::string shapes;
-  auto out = std::back_inserter(shapes);
-  for (uint32_t i = 0; i < step.inputs; ++i) {
-    fmt::format_to(out, "{} ", to_string(plan.views[step.first_input + i].shape));
-  }
-  fmt::format_to(out, "->");
-  for (uint32_t i = 0; i < step.outputs; ++i) {
-    fmt::format_to(out, " {}", to_string(plan.views[step.first_output + i].shape));
-  }
+  const std::string none;
   const std::lock_guard lock(state_->mutex);
+  plan.traced.resize(plan.steps.size(), 0);
+  uint32_t& text = plan.traced[static_cast<size_t>(&step - plan.steps.data())];
+  if (text == 0) {
+    state_->texts.push_back({step.label(), shapes_of(plan, step)});
+    text = static_cast<uint32_t>(state_->texts.size());
+  }
+  const uint32_t scope = state_->number_of(node.scope == 0 ? none : graph.scopes[node.scope - 1]);
   thread_local int row = -1;
   if (row < 0) row = state_->rows++;
-  state_->events.push_back({step.label(), std::move(shapes), graph.place_of(node).substr(2), begin,
-                            end, step.flops, step.bytes, row});
+  state_->events.push_back({text - 1, scope, node.where, begin, end, step.flops, step.bytes, row});
 }
 
 std::string Trace::json() const {
@@ -88,12 +114,16 @@ std::string Trace::json() const {
   }
   for (const State::Event& e : state_->events) {
     const auto nanoseconds = static_cast<double>(std::max<int64_t>(e.end - e.begin, 1));
+    const State::Text& step = state_->texts[e.text];
+    const std::string& scope = state_->scopes[e.scope];
+    const std::string place = to_string(e.where);
     fmt::format_to(out,
                    "{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
                    "\"name\":\"{}\",\"args\":{{\"shapes\":\"{}\",\"at\":\"{}\","
                    "\"gflop_per_s\":{:.2f},\"gb_per_s\":{:.2f}}}}},\n",
                    e.row, static_cast<double>(e.begin - state_->start) / 1e3, nanoseconds / 1e3,
-                   escaped(e.name), escaped(e.shapes), escaped(e.place), e.flops / nanoseconds,
+                   escaped(step.name), escaped(step.shapes),
+                   escaped(scope.empty() ? place : scope + ", " + place), e.flops / nanoseconds,
                    e.bytes / nanoseconds);
   }
   if (text.ends_with(",\n")) text.resize(text.size() - 2);

@@ -25,9 +25,9 @@ class Trace {
 
   /// Nanoseconds of a steady clock.
   static int64_t now();
-  /// That a step of a plan ran on this thread from `begin` to `end`.
-  void step(const Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin,
-            int64_t end);
+  /// That a step of a plan ran on this thread from `begin` to `end`. Texts are made once a plan and
+  /// put together at the end, so that what runs is not held up.
+  void step(Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin, int64_t end);
   /// What was recorded so far, as JSON.
   std::string json() const;
 

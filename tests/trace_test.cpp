@@ -38,5 +38,36 @@ TEST_CASE("every step is there, with its worker, shapes and rates") {
   CHECK(steps == executor.counters().steps);
 }
 
+struct TwoLayers {
+  Linear first{20, 8, Key{2}}, second{20, 8, Key{3}};
+  void visit(auto&& f) {
+    f("first", first);
+    f("second", second);
+  }
+};
+
+TEST_CASE("recordings that share a plan have places of their own") {
+  Executor executor({.threads = 1});
+  const Executor::Use use(executor);
+  TwoLayers model;
+  (void)parameters(model);  // names them
+  const Tensor x = uniform(Key{1}, {30, 20});
+  const auto run = [&](const Linear& layer) {
+    const Tape tape;
+    (void)layer(x).value();
+  };
+  run(model.first);
+  run(model.second);
+  REQUIRE(executor.counters().plans_made == 1);
+  const auto events = nlohmann::json::parse(Trace::current()->json())["traceEvents"];
+  std::vector<std::string> places;
+  for (const auto& event : events) {
+    if (event["ph"] == "X" && event["name"] == "linear") places.push_back(event["args"]["at"]);
+  }
+  REQUIRE(places.size() == 2);
+  CHECK(places[0].starts_with("first, "));
+  CHECK(places[1].starts_with("second, "));
+}
+
 }  // namespace
 }  // namespace rapt
