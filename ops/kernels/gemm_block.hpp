@@ -177,7 +177,7 @@ class Block {
     const T* const a = rows_of(region, block, a_step);
     for (int64_t q = panel; q < panel_end; ++q) {
       if (layout.panels.size(q) == copying_vectors) {
-        multiply_copying(block, q, a, a_step);
+        multiply<true>(block, q, a, a_step, g.b + p * g.b_row + layout.column(q));
       } else {
         pack(q, q + 1, offset(q));
         multiply(block, q, a, a_step, at(q));
@@ -216,16 +216,8 @@ class Block {
     }
     return packed_a + (rows.begin(block) - rows.begin(low));
   }
-  void multiply_copying(int64_t block, int64_t q, const T* a, int64_t a_step) const {
-    constexpr int64_t L = lanes<T>, width = copying_vectors * L;
-    const int64_t i = layout.rows.begin(block), j = layout.column(q);
-    const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
-    Finish<T> finish{g.alpha, first ? g.beta : T(1)};
-    if (final) finish = finish_at(g, finish.beta, i, j);
-    copying_tile_of<T>(layout.a_rows, layout.rows.size(block))(
-        depth, a, a_step, g.b + p * g.b_row + j, g.b_row, g.c + i * g.c_row + j, g.c_row, last,
-        finish, packed_b + offset(q));
-  }
+  /// A row block times a panel of B; with Copying the panel lies in place, and is copied.
+  template <bool Copying = false>
   void multiply(int64_t block, int64_t q, const T* a, int64_t a_step, const T* b) const {
     constexpr int64_t L = lanes<T>;
     const int64_t i = layout.rows.begin(block), height = layout.rows.size(block);
@@ -233,10 +225,15 @@ class Block {
     const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
     Finish<T> finish{g.alpha, first ? g.beta : T(1)};
     if (final) finish = finish_at(g, finish.beta, i, j);
-    const auto tile = layout.apart ? tile_of<T, true>(layout.a_rows, height, width / L, last)
-                                   : tile_of<T>(layout.a_rows, height, width / L, last);
-    tile(depth, a, a_step, b, layout.pack_b ? width : g.b_row, g.c + i * g.c_row + j, g.c_row, last,
-         finish);
+    T* const c = g.c + i * g.c_row + j;
+    if constexpr (Copying) {
+      copying_tile_of<T>(layout.a_rows, height)(depth, a, a_step, b, g.b_row, c, g.c_row, last,
+                                                finish, packed_b + offset(q));
+    } else {
+      const auto tile = layout.apart ? tile_of<T, true>(layout.a_rows, height, width / L, last)
+                                     : tile_of<T>(layout.a_rows, height, width / L, last);
+      tile(depth, a, a_step, b, layout.pack_b ? width : g.b_row, c, g.c_row, last, finish);
+    }
   }
   void activate_rows(int64_t low, int64_t high) const {
     const int64_t i = layout.rows.begin(low), height = layout.rows.begin(high) - i;
