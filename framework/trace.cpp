@@ -8,7 +8,7 @@
 #include <mutex>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/trace.hpp>
-#include <unordered_map>
+#include <unordered_set>
 
 namespace rapt {
 
@@ -17,26 +17,19 @@ struct Trace::State {
     std::string name, shapes;
   };
   struct Event {
-    uint32_t text, scope;
+    uint32_t text;
+    const std::string* scope;  // in `scopes`
     SourceLocation where;
     int64_t begin, end;
     double flops, bytes;
     int row;
   };
 
-  uint32_t number_of(const std::string& scope) {
-    const auto [known, added] =
-        scope_numbers.try_emplace(scope, static_cast<uint32_t>(scopes.size()));
-    if (added) scopes.push_back(scope);
-    return known->second;
-  }
-
   std::string path;
   int64_t start = now();
   mutable std::mutex mutex;
   std::vector<Text> texts;
-  std::vector<std::string> scopes;  // layer paths
-  std::unordered_map<std::string, uint32_t> scope_numbers;
+  std::unordered_set<std::string> scopes;  // layer paths
   std::vector<Event> events;
   int rows = 0;
 };
@@ -96,10 +89,11 @@ void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, int64_t
     state_->texts.push_back({step.label(), shapes_of(plan, step)});
     text = static_cast<uint32_t>(state_->texts.size());
   }
-  const uint32_t scope = state_->number_of(node.scope == 0 ? none : graph.scopes[node.scope - 1]);
+  const std::string& scope = node.scope == 0 ? none : graph.scopes[node.scope - 1];
   thread_local int row = -1;
   if (row < 0) row = state_->rows++;
-  state_->events.push_back({text - 1, scope, node.where, begin, end, step.flops, step.bytes, row});
+  state_->events.push_back({text - 1, &*state_->scopes.insert(scope).first, node.where, begin, end,
+                            step.flops, step.bytes, row});
 }
 
 std::string Trace::json() const {
@@ -115,7 +109,6 @@ std::string Trace::json() const {
   for (const State::Event& e : state_->events) {
     const auto nanoseconds = static_cast<double>(std::max<int64_t>(e.end - e.begin, 1));
     const State::Text& step = state_->texts[e.text];
-    const std::string& scope = state_->scopes[e.scope];
     const std::string place = to_string(e.where);
     fmt::format_to(out,
                    "{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
@@ -123,8 +116,8 @@ std::string Trace::json() const {
                    "\"gflop_per_s\":{:.2f},\"gb_per_s\":{:.2f}}}}},\n",
                    e.row, static_cast<double>(e.begin - state_->start) / 1e3, nanoseconds / 1e3,
                    escaped(step.name), escaped(step.shapes),
-                   escaped(scope.empty() ? place : scope + ", " + place), e.flops / nanoseconds,
-                   e.bytes / nanoseconds);
+                   escaped(e.scope->empty() ? place : *e.scope + ", " + place),
+                   e.flops / nanoseconds, e.bytes / nanoseconds);
   }
   if (text.ends_with(",\n")) text.resize(text.size() - 2);
   return text + "\n]}\n";

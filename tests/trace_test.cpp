@@ -9,9 +9,15 @@
 namespace rapt {
 namespace {
 
-TEST_CASE("every step is there, with its worker, shapes and rates") {
-  // Read once, at the first run of this program: set before it.
+/// The program's trace. Whether there is one is asked once, at the first run: to be called before.
+const Trace& trace() {
   REQUIRE(setenv("RAPT_TRACE", "/dev/null", 1) == 0);
+  REQUIRE(Trace::current() != nullptr);
+  return *Trace::current();
+}
+
+TEST_CASE("every step is there, with its worker, shapes and rates") {
+  const Trace& all = trace();
   Executor executor({.threads = 2});
   const Executor::Use use(executor);
   {
@@ -19,8 +25,7 @@ TEST_CASE("every step is there, with its worker, shapes and rates") {
     const Var x = as_var(uniform(Key{1}, {300, 200}));
     (void)sum(tanh(matmul(x, transpose(x)) * 0.1) + 1).value();
   }
-  REQUIRE(Trace::current() != nullptr);
-  const auto events = nlohmann::json::parse(Trace::current()->json())["traceEvents"];
+  const auto events = nlohmann::json::parse(all.json())["traceEvents"];
   int steps = 0;
   bool product = false;
   for (const auto& event : events) {
@@ -47,6 +52,7 @@ struct TwoLayers {
 };
 
 TEST_CASE("recordings that share a plan have places of their own") {
+  const Trace& all = trace();
   Executor executor({.threads = 1});
   const Executor::Use use(executor);
   TwoLayers model;
@@ -59,7 +65,7 @@ TEST_CASE("recordings that share a plan have places of their own") {
   run(model.first);
   run(model.second);
   REQUIRE(executor.counters().plans_made == 1);
-  const auto events = nlohmann::json::parse(Trace::current()->json())["traceEvents"];
+  const auto events = nlohmann::json::parse(all.json())["traceEvents"];
   std::vector<std::string> places;
   for (const auto& event : events) {
     if (event["ph"] == "X" && event["name"] == "linear") places.push_back(event["args"]["at"]);
