@@ -152,6 +152,9 @@ void multiply(const ForwardContext& c, const Product<T>& product) {
   const int64_t tasks = plan.tasks * product.repeats;
   if (tasks == 0) return;
   const int64_t calls = kernels::calls_for(g, plan, product.repeats, loop_threads());
+  if (calls == 1 && product.repeats == 1) {  // Of small ones there are many.
+    return kernel.run(g, plan, worker_scratch(static_cast<int64_t>(plan.scratch_bytes)), 0, tasks);
+  }
   c.parallel(calls, [&](int64_t call) {
     void* scratch = worker_scratch(static_cast<int64_t>(plan.scratch_bytes));
     const int64_t end = tasks * (call + 1) / calls;

@@ -21,6 +21,12 @@ constexpr int64_t most_tasks = 32;
 // Columns of a single row go to tasks in such stretches.
 constexpr int64_t row_panel = 128;
 
+/// Whether simplify() leaves the product as it is.
+template <class T>
+bool is_simple(const Gemm<T>& g) {
+  return (g.batch <= 1 || g.b_batch != 0) && g.n > 1 && g.k > 0;
+}
+
 /// The same product with fewer items, or more columns than one, where the strides allow it.
 template <class T>
 Gemm<T> simplify(Gemm<T> g) {
@@ -176,8 +182,7 @@ GemmPlan plan_evenly(const Gemm<T>& g) {
 }
 
 template <class T>
-GemmPlan plan(const Gemm<T>& given) {
-  const Gemm<T> g = simplify(given);
+GemmPlan plan_simple(const Gemm<T>& g) {
   if (const int64_t rest = rest_columns(g)) {
     Gemm<T> others = g;
     others.n -= rest;
@@ -192,6 +197,11 @@ GemmPlan plan(const Gemm<T>& given) {
     }
   }
   return plan_evenly(g);
+}
+
+template <class T>
+GemmPlan plan(const Gemm<T>& g) {
+  return is_simple(g) ? plan_simple(g) : plan_simple(simplify(g));
 }
 
 // ---- a copy of B for several products -----------------------------------------------------------
@@ -317,15 +327,28 @@ void run_row(const Gemm<T>& g, const Region& region) {
   activate(g.activation, 1, columns, g.c + j, g.c_row);
 }
 
-/// One item of a batch, as a product.
-template <class T>
-Gemm<T> item_of(const Gemm<T>& g, int64_t item) {
+/// body(one item of a batch, as a product). Small products feel what copying the first would cost.
+template <class T, class Body>
+void with_item(const Gemm<T>& g, int64_t item, const Body& body) {
+  if (item == 0) return body(g);
   Gemm<T> one = g;
   one.a += item * g.a_batch;
   one.b += item * g.b_batch;
   one.c += item * g.c_batch;
   if (one.residual != nullptr) one.residual += item * g.c_batch;
-  return one;
+  body(one);
+}
+
+template <class T>
+void run_region(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
+                const Region& region, T* scratch) {
+  if (plan.form == Form::dots || plan.form == Form::dots_packed) {
+    run_dots(g, plan, region, scratch);
+  } else if (plan.form == Form::row) {
+    run_row(g, region);
+  } else {
+    run_tiles(g, plan, layout, region, scratch);
+  }
 }
 
 /// What plan_evenly() has planned.
@@ -334,14 +357,9 @@ void run_evenly(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t f
                 int64_t last) {
   const Layout<T> layout(g, plan);
   const auto run_item = [&](int64_t item, const Region& region) {
-    const Gemm<T> one = item_of(g, item);
-    if (plan.form == Form::dots || plan.form == Form::dots_packed) {
-      run_dots(one, plan, region, static_cast<T*>(scratch));
-    } else if (plan.form == Form::row) {
-      run_row(one, region);
-    } else {
-      run_tiles(one, plan, layout, region, static_cast<T*>(scratch));
-    }
+    with_item(g, item, [&](const Gemm<T>& one) {
+      run_region(one, plan, layout, region, static_cast<T*>(scratch));
+    });
   };
   const int64_t parts = plan.row_tasks * plan.panel_tasks;
   if (parts == 1) {
@@ -369,17 +387,28 @@ void run_evenly(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t f
 }
 
 template <class T>
-void run(const Gemm<T>& given, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
-  if (first >= last) return;  // The plan of an empty product says nothing else.
-  Gemm<T> g = simplify(given);
+void run_simple(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t first,
+                int64_t last) {
   if constexpr (quick_sums<T>) {
-    const int64_t end = smaller(last * plan.task_items, g.batch);
-    for (int64_t item = first * plan.task_items; plan.rest > 0 && item < end; ++item) {
-      run_rest(item_of(g, item), plan.rest, static_cast<T*>(scratch));
+    if (plan.rest > 0) {
+      const int64_t end = smaller(last * plan.task_items, g.batch);
+      for (int64_t item = first * plan.task_items; item < end; ++item) {
+        with_item(g, item,
+                  [&](const Gemm<T>& one) { run_rest(one, plan.rest, static_cast<T*>(scratch)); });
+      }
+      Gemm<T> others = g;
+      others.n -= plan.rest;
+      return run_evenly(others, plan, scratch, first, last);
     }
-    g.n -= plan.rest;
   }
   run_evenly(g, plan, scratch, first, last);
+}
+
+template <class T>
+void run(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
+  if (first >= last) return;  // The plan of an empty product says nothing else.
+  if (is_simple(g)) return run_simple(g, plan, scratch, first, last);
+  run_simple(simplify(g), plan, scratch, first, last);
 }
 
 }  // namespace
