@@ -3,6 +3,7 @@
 #include <rapt/framework/fusion.hpp>
 #include <rapt/framework/plan.hpp>
 #include <rapt/framework/residuals.hpp>
+#include <rapt/framework/unit_order.hpp>
 
 namespace rapt {
 namespace {
@@ -25,14 +26,14 @@ class Planner {
     for (size_t u = 0; u < units_.size(); ++u) {
       for (const uint32_t node : units_[u]) unit_of_[node] = static_cast<int>(u);
     }
-    order_units();
+    order_ = order_units(graph_, known_, units_, unit_of_);
     count_uses();
     place_results();
     find_chains();
-    for (size_t i = 0; i < order_.size(); ++i) {
-      add_step(units_[order_[i]]);
+    for (size_t i = 0; i < order_.units.size(); ++i) {
+      add_step(units_[order_.units[i]]);
       plan_.steps.back().chain = chains_[i];
-      if (i + 1 == order_.size() || chains_[i + 1].steps > 0) free_what_is_left();
+      if (i + 1 == order_.units.size() || chains_[i + 1].steps > 0) free_what_is_left();
     }
     add_wanted();
     plan_.arena_bytes = arena_.size();
@@ -60,94 +61,6 @@ class Planner {
 
   /// Whether this plan has to compute the value (or what it is a view of).
   bool is_computed(uint32_t value) const { return computed(graph_, known_, value); }
-
-  // ---- order ------------------------------------------------------------------------------------
-
-  /// Tape order, but that a fused group runs where its last member stands, or earlier where
-  /// something asks for it; and that an update runs after all that read the old value.
-  void order_units() {
-    for (const auto& unit : units_) {
-      for (const uint32_t n : unit) {
-        const Node& node = graph_.nodes[n];
-        for (int i = 0; i < node.inputs; ++i) {
-          if ((node.op->mutates >> i & 1) != 0) updates_.emplace_back(base_of(node, i), n);
-        }
-      }
-    }
-    before_.resize(units_.size());
-    if (!updates_.empty()) order_updates();
-
-    state_.assign(units_.size(), 0);
-    std::vector<uint32_t> by_last(units_.size());
-    for (uint32_t u = 0; u < by_last.size(); ++u) by_last[u] = u;
-    std::sort(by_last.begin(), by_last.end(), [&](uint32_t a, uint32_t b) {
-      const bool late_a = is_update(a), late_b = is_update(b);
-      if (late_a != late_b) return late_b;
-      return units_[a].back() < units_[b].back();
-    });
-    for (const uint32_t unit : by_last) emit(unit);
-  }
-
-  bool is_update(uint32_t unit) const {
-    return graph_.nodes[units_[unit].front()].op->mutates != 0;
-  }
-
-  uint32_t base_of(const Node& node, int input) const {
-    return graph_.values[graph_.inputs[node.first_input + static_cast<uint32_t>(input)]].base;
-  }
-
-  void order_updates() {
-    for (size_t u = 0; u < units_.size(); ++u) {
-      for (const uint32_t n : units_[u]) {
-        const Node& node = graph_.nodes[n];
-        for (int i = 0; i < node.inputs; ++i) {
-          const uint32_t base = base_of(node, i);
-          for (const auto& [leaf, updater] : updates_) {
-            if (leaf != base || updater == n) continue;
-            const auto update_unit = static_cast<uint32_t>(unit_of_[updater]);
-            if (n < updater) {
-              before_[update_unit].push_back(static_cast<uint32_t>(u));
-            } else {
-              before_[u].push_back(update_unit);
-            }
-          }
-        }
-      }
-    }
-  }
-
-  /// Puts everything that the unit needs into the order, then the unit. With a stack of its own:
-  /// a chain may be as long as the tape.
-  void emit(uint32_t root) {
-    std::vector<uint32_t> stack{root};
-    while (!stack.empty()) {
-      const uint32_t unit = stack.back();
-      if (state_[unit] == 2) {
-        stack.pop_back();
-        continue;
-      }
-      const size_t height = stack.size();
-      if (state_[unit] == 0) {
-        state_[unit] = 1;
-        for (const uint32_t n : units_[unit]) {
-          for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
-            if (!is_computed(input)) continue;
-            const auto producer =
-                static_cast<uint32_t>(unit_of_[graph_.values[graph_.values[input].base].node]);
-            if (producer != unit && state_[producer] == 0) stack.push_back(producer);
-          }
-        }
-        for (const uint32_t other : before_[unit]) {
-          if (state_[other] == 0) stack.push_back(other);
-        }
-      }
-      if (stack.size() == height) {
-        state_[unit] = 2;
-        order_.push_back(unit);
-        stack.pop_back();
-      }
-    }
-  }
 
   // ---- memory -----------------------------------------------------------------------------------
 
@@ -233,10 +146,10 @@ class Planner {
   // ---- rows -------------------------------------------------------------------------------------
 
   void find_chains() {
-    std::vector<RowStep> steps(order_.size());
+    std::vector<RowStep> steps(order_.units.size());
     std::vector<TensorView> views;
-    for (size_t i = 0; i < order_.size() && options_.fuse; ++i) {
-      const std::vector<uint32_t>& unit = units_[order_[i]];
+    for (size_t i = 0; i < steps.size() && options_.fuse; ++i) {
+      const std::vector<uint32_t>& unit = units_[order_.units[i]];
       const Node& leader = graph_.nodes[leader_of(graph_, unit)];
       RowStep& step = steps[i];
       step.rowwise = rowwise_of(*leader.op);
@@ -279,7 +192,7 @@ class Planner {
       add_view(value);
       depend_on_maker(step, value);
     }
-    for (const uint32_t other : before_[static_cast<size_t>(unit_of_[unit.front()])]) {
+    for (const uint32_t other : order_.before[static_cast<size_t>(unit_of_[unit.front()])]) {
       step.after.push_back(step_of_unit(other));
     }
     place_outputs(step, unit, reads, writes);
@@ -470,13 +383,11 @@ class Planner {
   std::vector<bool> known_, needed_;
   std::vector<std::vector<uint32_t>> units_;  // nodes, ascending
   std::vector<int> unit_of_;
-  std::vector<std::pair<uint32_t, uint32_t>> updates_;  // leaf value, updating node
-  std::vector<std::vector<uint32_t>> before_;           // units that an update waits for
-  std::vector<uint8_t> state_;
-  std::vector<uint32_t> order_, step_of_unit_;
+  UnitOrder order_;
+  std::vector<uint32_t> step_of_unit_;
   std::vector<int> uses_;
   std::vector<Placement> place_;
-  std::vector<RowChain> chains_;  // as order_
+  std::vector<RowChain> chains_;  // as order_.units
   std::vector<Left> left_;
   std::vector<std::pair<std::vector<uint32_t>, uint32_t>> left_reads_;
 };
