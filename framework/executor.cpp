@@ -22,7 +22,11 @@ thread_local Executor* current_executor = nullptr;
 
 /// Whether an array of a float type holds a NaN or an infinity: both have all exponent bits set,
 /// and of a NaN some bits below them. With `infinity` an infinity passes.
-bool has_nonfinite(const TensorView& view, bool infinity) {
+bool has_nonfinite(const TensorView& x, bool infinity) {
+  const bool dense = is_contiguous(x.shape, x.strides);
+  const Tensor copy =
+      dense ? Tensor() : Tensor(nullptr, x.data, x.dtype, x.shape, x.strides).clone();
+  const TensorView view{dense ? x.data : copy.bytes(), x.dtype, x.shape};
   const auto any = [&](auto exponent) {
     using Bits = decltype(exponent);
     constexpr Bits magnitude = std::numeric_limits<Bits>::max() >> 1;

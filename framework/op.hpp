@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <cstring>
+#include <optional>
 #include <rapt/framework/function_ref.hpp>
 #include <rapt/framework/shape.hpp>
 #include <rapt/framework/var.hpp>
@@ -29,6 +30,12 @@ struct TensorView {
     return static_cast<T*>(data);
   }
   int64_t size() const { return shape.size(); }
+};
+
+/// Where an array lies in the memory of another, in elements.
+struct Layout {
+  Strides strides;
+  int64_t offset;
 };
 
 /// Attributes are structs whose members all have eight bytes (int64_t, double, arrays of these),
@@ -261,6 +268,12 @@ struct Op {
   bool (*adds)(std::span<const int64_t> words) = nullptr;
   /// Bit i: forward may write output 0 where input i lies, when the shapes agree.
   uint32_t in_place = 0;
+  /// Bit i: forward writes output i through its strides, of which the last is 1.
+  uint32_t strided_outputs = 0;
+  /// Where input i lies in output 0, of an operator that does nothing but put its inputs together,
+  /// or nothing. Called with shapes and strides, without data. An input whose maker has written it
+  /// right there is not copied by forward.
+  std::optional<Layout> (*place)(const ForwardContext& c, int i) = nullptr;
   /// Bit i: forward writes to input i, a leaf's memory (an optimizer's update).
   uint32_t mutates = 0;
 };

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <rapt/framework/arena.hpp>
 #include <rapt/framework/fusion.hpp>
+#include <rapt/framework/pieces.hpp>
 #include <rapt/framework/plan.hpp>
 #include <rapt/framework/residuals.hpp>
 #include <rapt/framework/unit_order.hpp>
@@ -29,6 +30,8 @@ class Planner {
     order_ = order_units(graph_, known_, units_, unit_of_);
     count_uses();
     place_results();
+    pieces_ = options_.fuse ? find_pieces(graph_, targets_, known_, uses_, units_)
+                            : std::vector<Piece>(graph_.values.size());
     find_chains();
     for (size_t i = 0; i < order_.units.size(); ++i) {
       add_step(units_[order_.units[i]]);
@@ -113,6 +116,8 @@ class Planner {
       const Tensor& tensor = *graph_.result(value);
       return {nullptr, v.dtype, v.shape, tensor.strides()};
     }
+    const Piece& piece = pieces_[v.base];
+    if (piece.whole != Piece::none) return {nullptr, v.dtype, v.shape, piece.layout.strides};
     return {nullptr, v.dtype, v.shape, graph_.strides_of(v)};
   }
 
@@ -124,6 +129,11 @@ class Planner {
     if (known_[v.base]) return {Place::known, v.base, offset};
     if (graph_.nodes[graph_.values[v.base].node].op == nullptr) {
       return {Place::leaf, v.base, offset};
+    }
+    if (const Piece& piece = pieces_[v.base]; piece.whole != Piece::none) {
+      Plan::Source source = source_of(piece.whole);
+      source.offset += piece.layout.offset * size_of(v.dtype);
+      return source;
     }
     const Placement& placed = place_[v.base];
     if (placed.result >= 0) {
@@ -211,6 +221,11 @@ class Planner {
     }
     step.flops = leader.op->flops != nullptr ? leader.op->flops(context) : 0;
     step.bytes = leader.op->bytes != nullptr ? leader.op->bytes(context) : all_bytes(context);
+    for (const uint32_t value : reads) {
+      const Value& v = graph_.values[value];
+      if (pieces_[v.base].whole == Piece::none) continue;
+      step.bytes -= 2 * static_cast<double>(v.shape.size() * size_of(v.dtype));
+    }
     step.cost =
         step_nanoseconds + step.flops / flops_per_nanosecond + step.bytes / bytes_per_nanosecond;
     plan_.cost += step.cost;
@@ -258,7 +273,13 @@ class Planner {
     std::vector<bool> taken(reads.size(), false);
     for (size_t w = 0; w < writes.size(); ++w) {
       const uint32_t value = writes[w];
-      if (place_[value].result >= 0) continue;
+      const uint32_t whole = pieces_[value].whole;
+      if (whole != Piece::none) {
+        place_whole(step, whole);
+        place_[value].given_away = true;  // It is freed with the whole.
+        continue;
+      }
+      if (place_[value].result >= 0 || place_[value].early) continue;
       int donor = -1;
       const bool may = op.pointwise != nullptr || w == 0;
       for (size_t r = 0; may && r < reads.size() && donor < 0; ++r) {
@@ -276,6 +297,17 @@ class Planner {
         place_[value].offset = arena_.take(bytes_of(value), step.after);
       }
     }
+  }
+
+  /// Memory for what has a piece that this step writes.
+  void place_whole(Plan::Step& step, uint32_t whole) {
+    Placement& placed = place_[whole];
+    if (placed.result >= 0) return;
+    if (!placed.early) {
+      placed.early = true;
+      placed.offset = arena_.take(bytes_of(whole), placed.before);
+    }
+    step.after.insert(step.after.end(), placed.before.begin(), placed.before.end());
   }
 
   /// Whether reads[r] is a whole buffer of the arena that nobody reads after this step.
@@ -372,7 +404,9 @@ class Planner {
     int64_t offset = 0;
     int result = -1;  // index in plan_.results
     bool given_away = false;
+    bool early = false;  // Placed when its first piece was.
     std::vector<uint32_t> readers;
+    std::vector<uint32_t> before;  // Steps that used the memory of what is placed early.
   };
 
   const Graph& graph_;
@@ -387,6 +421,7 @@ class Planner {
   std::vector<uint32_t> step_of_unit_;
   std::vector<int> uses_;
   std::vector<Placement> place_;
+  std::vector<Piece> pieces_;
   std::vector<RowChain> chains_;  // as order_.units
   std::vector<Left> left_;
   std::vector<std::pair<std::vector<uint32_t>, uint32_t>> left_reads_;

@@ -60,11 +60,6 @@ struct Value {
   DType dtype;
 };
 
-struct Layout {
-  Strides strides;
-  int64_t offset;  // in elements
-};
-
 /// What a leaf stands for: a tensor, a parameter, or a few bytes kept in place.
 struct Leaf {
   Tensor tensor;

@@ -156,7 +156,8 @@ const Op attention_grad_op{
           return attention_flops(c,
                                  (bias ? 4 : 3) * depth_of(c, 0) + (bias ? 3 : 2) * depth_of(c, 2));
         },
-    .strided = true};
+    .strided = true,
+    .strided_outputs = 0b111};
 
 /// Records the backward operator behind attention_op, and hands out its outputs.
 void attention_gradient(GradientContext& c) {

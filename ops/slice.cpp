@@ -27,14 +27,17 @@ Place place_of(std::span<const int64_t> words, int rank, int piece) {
   return {words[at], words[at + 1], words[at + 2]};
 }
 
-TensorView view_at(const TensorView& whole, const Shape& piece, const Place& place) {
+Layout layout_at(const TensorView& whole, const Place& place) {
   const auto axis = static_cast<size_t>(place.axis);
-  TensorView view = whole;
-  view.shape = piece;
-  view.data =
-      static_cast<char*>(whole.data) + place.start * whole.strides[axis] * size_of(whole.dtype);
-  view.strides[axis] *= place.step;
-  return view;
+  Layout layout{whole.strides, place.start * whole.strides[axis]};
+  layout.strides[axis] *= place.step;
+  return layout;
+}
+
+TensorView view_at(const TensorView& whole, const Shape& piece, const Place& place) {
+  const Layout layout = layout_at(whole, place);
+  return {static_cast<char*>(whole.data) + layout.offset * size_of(whole.dtype), whole.dtype, piece,
+          layout.strides};
 }
 
 // ---- the gradient of slices ---------------------------------------------------------------------
@@ -89,7 +92,11 @@ const Op unslice_op{
             c.input_grad(i) = slice(c.output_grad(), static_cast<int>(axis), start, end, step);
           }
         },
-    .strided = true};
+    .strided = true,
+    .place = [](const ForwardContext& c, int i) -> std::optional<Layout> {
+      if (cover_of(c) != Cover::tiles) return {};
+      return layout_at(c.output(), place_of(c.words(), c.output().shape.rank(), i));
+    }};
 
 // ---- slice --------------------------------------------------------------------------------------
 

@@ -95,14 +95,18 @@ void accumulate(const ForwardContext& c, const TensorView& from, const TensorVie
 void copy_inputs(const ForwardContext& c, FunctionRef<TensorView(int)> place) {
   int64_t largest = 0, all = 0;
   for (int i = 0; i < c.inputs(); ++i) {
+    if (c.input(i).data == place(i).data) continue;
     const int64_t size = c.input(i).shape.size();
     largest = std::max(largest, size);
     all += size;
   }
   if (largest > elements_per_task) {
-    for (int i = 0; i < c.inputs(); ++i) copy(c, c.input(i), place(i));
+    for (int i = 0; i < c.inputs(); ++i) {
+      if (const TensorView to = place(i); to.data != c.input(i).data) copy(c, c.input(i), to);
+    }
     return;
   }
+  if (all == 0) return;
   // Small pieces: several to a task.
   const auto run = kernels::kernels<kernels::CopyKernels>().run;
   const auto count = static_cast<int64_t>(c.inputs());
@@ -113,6 +117,7 @@ void copy_inputs(const ForwardContext& c, FunctionRef<TensorView(int)> place) {
     for (int64_t i = task * step; i < end; ++i) {
       const TensorView& from = c.input(static_cast<int>(i));
       const TensorView to = place(static_cast<int>(i));
+      if (to.data == from.data) continue;
       const kernels::CopyPlan plan = plan_of(from, to);
       for (int64_t k = 0; k < plan.tasks; ++k) run(plan, from.data, to.data, k);
     }

@@ -22,7 +22,8 @@ Var dense_rows(const Var& x);
 void copy(const ForwardContext& c, const TensorView& from, const TensorView& to);
 /// to += from, of the same shape and type, in parallel.
 void accumulate(const ForwardContext& c, const TensorView& from, const TensorView& to);
-/// Input i is copied to to[i], for all i, in parallel. The places must not overlap.
+/// Input i is copied to place(i), for all i, in parallel, unless it lies there already. The places
+/// must not overlap.
 void copy_inputs(const ForwardContext& c, FunctionRef<TensorView(int)> place);
 /// Zeros for a contiguous array.
 void fill_zeros(const ForwardContext& c, const TensorView& to);
