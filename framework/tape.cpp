@@ -113,7 +113,7 @@ void Graph::clear() {
   ++generation;
 }
 
-Var Graph::leaf(Leaf leaf, const Shape& shape, DType dtype, SourceLocation where) {
+Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
   const auto node = static_cast<uint32_t>(nodes.size());
   const auto value = static_cast<uint32_t>(values.size());
   nodes.push_back({.op = nullptr,
@@ -126,7 +126,8 @@ Var Graph::leaf(Leaf leaf, const Shape& shape, DType dtype, SourceLocation where
                    .inputs = 0,
                    .outputs = 1});
   values.push_back({.shape = shape, .node = node, .base = value, .layout = 0, .dtype = dtype});
-  leaves.push_back(std::move(leaf));
+  static const Leaf empty;
+  leaves.push_back(empty);  // g++ would clear a new one by an instruction that is slow to begin
   structure.push_back(static_cast<uint64_t>(dtype) << 32 | static_cast<uint64_t>(shape.rank()));
   for (const int64_t dim : shape) structure.push_back(static_cast<uint64_t>(dim));
   return {*this, value};
@@ -135,20 +136,22 @@ Var Graph::leaf(Leaf leaf, const Shape& shape, DType dtype, SourceLocation where
 Var Graph::constant(const Tensor& tensor, SourceLocation where) {
   if (!tensor)
     throw Error(fmt::format("an empty tensor was used; at {}", to_string(users_line(where))));
-  const Tensor dense = tensor.is_contiguous() ? tensor : tensor.clone();
-  return leaf({.tensor = dense, .parameter = nullptr}, dense.shape(), dense.dtype(), where);
+  if (!tensor.is_contiguous()) return constant(tensor.clone(), where);
+  const Var var = leaf(tensor.shape(), tensor.dtype(), where);
+  leaves.back().tensor = tensor;
+  return var;
 }
 
 Var Graph::constant(double number, DType dtype, SourceLocation where) {
-  Leaf scalar;
+  std::array<int64_t, 2> bits{};
   switch (dtype) {
     case DType::float32: {
       const auto value = static_cast<float>(number);
-      std::memcpy(scalar.inline_value.data(), &value, sizeof value);
+      std::memcpy(bits.data(), &value, sizeof value);
       break;
     }
     case DType::float64:
-      std::memcpy(scalar.inline_value.data(), &number, sizeof number);
+      std::memcpy(bits.data(), &number, sizeof number);
       break;
     case DType::int32: {
       if (number != std::floor(number) || std::abs(number) > 2147483647) {
@@ -156,14 +159,16 @@ Var Graph::constant(double number, DType dtype, SourceLocation where) {
                                 number, to_string(where)));
       }
       const auto value = static_cast<int32_t>(number);
-      std::memcpy(scalar.inline_value.data(), &value, sizeof value);
+      std::memcpy(bits.data(), &value, sizeof value);
       break;
     }
     case DType::boolean:
-      scalar.inline_value[0] = number != 0 ? 1 : 0;
+      bits[0] = number != 0 ? 1 : 0;
       break;
   }
-  return leaf(std::move(scalar), {}, dtype, where);
+  const Var var = leaf({}, dtype, where);
+  leaves.back().inline_value = bits;
+  return var;
 }
 
 Var Graph::parameter(const std::shared_ptr<ParameterState>& parameter, SourceLocation where) {
@@ -175,8 +180,9 @@ Var Graph::parameter(const std::shared_ptr<ParameterState>& parameter, SourceLoc
   for (const auto& [known, value] : parameter_leaves_) {
     if (known == state) return {*this, value};
   }
-  const Var var = leaf({.tensor = {}, .parameter = parameter, .version = state->version},
-                       state->value.shape(), state->value.dtype(), where);
+  const Var var = leaf(state->value.shape(), state->value.dtype(), where);
+  leaves.back().parameter = parameter;
+  leaves.back().version = state->version;
   parameter_leaves_.emplace_back(state, var.id());
   return var;
 }
@@ -188,10 +194,10 @@ Var Graph::key(SourceLocation where) {
                     " at {}",
                     to_string(where)));
   }
-  Leaf leaf_of_key;
+  const Var var = leaf({4}, DType::int32, where);
   const Key key = training->key.fold(static_cast<uint64_t>(streams++));
-  leaf_of_key.inline_value = {static_cast<int64_t>(key.seed), static_cast<int64_t>(key.path)};
-  return leaf(std::move(leaf_of_key), {4}, DType::int32, where);
+  leaves.back().inline_value = {static_cast<int64_t>(key.seed), static_cast<int64_t>(key.path)};
+  return var;
 }
 
 const Tensor* Graph::result(uint32_t value) const {
@@ -226,8 +232,6 @@ uint32_t& Graph::note(uint32_t value) {
 }
 
 // ---- Var and Arg --------------------------------------------------------------------------------
-
-Var::Var(Graph& graph, uint32_t id) : graph_(&graph), id_(id), generation_(graph.generation) {}
 
 Graph& Var::graph() const {
   if (graph_ == nullptr) throw Error("a Var that holds nothing was used");
@@ -313,8 +317,7 @@ Var Arg::on(Graph& graph, DType number_type) const {
   }
 }
 
-/// The graph that an operator with these operands is recorded in.
-static Graph& graph_of(std::span<const Arg* const> args) {
+static Graph& find_graph(std::span<const Arg* const> args) {
   for (const Arg* arg : args) {
     if (Graph* graph = arg->graph()) return *graph;
   }
@@ -323,6 +326,13 @@ static Graph& graph_of(std::span<const Arg* const> args) {
                             args.empty() ? "?" : to_string(args.front()->where)));
   }
   return *current_graph;
+}
+
+/// The graph that an operator with these operands is recorded in.
+static inline Graph& graph_of(std::span<const Arg* const> args) {
+  const Var* const first = args.empty() ? nullptr : args.front()->var();
+  const bool current = first != nullptr && current_graph != nullptr && current_graph->holds(*first);
+  return current ? *current_graph : find_graph(args);
 }
 
 Var as_var(const Arg& arg) {
@@ -422,6 +432,14 @@ Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> wor
   return record(op, operands.all(), words);
 }
 
+/// The type of the first operand that is no number.
+static DType type_for_numbers(std::span<const Arg* const> args) {
+  for (const Arg* arg : args) {
+    if (!arg->is_number()) return arg->dtype();
+  }
+  return DType::float32;
+}
+
 Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64_t> words) {
   Graph& graph = graph_of(args);
   check(op);
@@ -429,18 +447,14 @@ Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64
     throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op.name, args.size(),
                             most_inputs, to_string(args.front()->where)));
   }
-  DType number_type = DType::float32;
-  for (const Arg* arg : args) {
-    if (arg->is_number()) continue;
-    number_type = arg->dtype();
-    break;
-  }
   // Leaves and contiguous copies are recorded first: a node's own entries lie together.
   ShortList<uint32_t> ids(args.size());
   for (size_t i = 0; i < args.size(); ++i) {
-    Var var = args[i]->on(graph, number_type);
-    if (!op.strided && op.copy == nullptr) var = graph.contiguous(var);
-    ids[i] = var.id();
+    const Var* const known = args[i]->var();
+    const uint32_t id = known != nullptr && graph.holds(*known)
+                            ? known->id()
+                            : args[i]->on(graph, type_for_numbers(args)).id();
+    ids[i] = op.strided || op.copy != nullptr ? id : graph.contiguous({graph, id}).id();
   }
 
   const auto node = static_cast<uint32_t>(graph.nodes.size());

@@ -89,7 +89,6 @@ struct Graph {
 
   static Graph* current();
 
-  Var leaf(Leaf leaf, const Shape& shape, DType dtype, SourceLocation where);
   Var constant(const Tensor& tensor, SourceLocation where);
   Var constant(double number, DType dtype, SourceLocation where);
   Var parameter(const std::shared_ptr<ParameterState>& parameter, SourceLocation where);
@@ -97,6 +96,8 @@ struct Graph {
   /// does not make a new plan. Throws Error where the tape is not for training.
   Var key(SourceLocation where);
 
+  /// Whether the Var is recorded in this graph, and its tape has not ended.
+  bool holds(const Var& var) const { return var.graph_ == this && var.generation_ == generation; }
   std::span<const uint32_t> inputs_of(const Node& node) const {
     return {inputs.data() + node.first_input, node.inputs};
   }
@@ -121,9 +122,15 @@ struct Graph {
   void clear();
 
  private:
+  /// A leaf without content, which is to be put into leaves.back().
+  Var leaf(const Shape& shape, DType dtype, SourceLocation where);
+
   std::vector<std::pair<const ParameterState*, uint32_t>> parameter_leaves_;
   std::vector<std::pair<uint32_t, uint32_t>> copies_;
   std::vector<uint32_t> notes_;  // of the first values
 };
+
+inline Var::Var(Graph& graph, uint32_t id)
+    : graph_(&graph), id_(id), generation_(graph.generation) {}
 
 }  // namespace rapt

@@ -45,6 +45,8 @@ class Var {
   }
 
  private:
+  friend struct Graph;
+
   Graph* graph_ = nullptr;
   uint32_t id_ = 0;
   uint32_t generation_ = 0;
@@ -68,6 +70,8 @@ class Arg {
   bool is_number() const { return kind_ == Kind::number; }
   /// Whether it is a Var that holds nothing: an operand that is left out.
   bool is_empty() const { return kind_ == Kind::var && !var_; }
+  /// The Var; null for the other kinds.
+  const Var* var() const { return kind_ == Kind::var ? &var_ : nullptr; }
   /// The graph of the Var; none for the other kinds. Throws Error for an empty Var.
   Graph* graph() const;
   /// The element type; float32 for a number.
