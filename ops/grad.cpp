@@ -55,8 +55,11 @@ class Backward final : public GradientContext {
     }
     for (size_t i = 0; i < wrt.size(); ++i) {
       const Var& var = wrt[i];
-      grads[i] = var.id() < heads_.size() ? total_of(var.id()) : Var();
-      if (grads[i]) continue;
+      const uint32_t total = var.id() < heads_.size() ? total_of(var.id()) : none;
+      if (total != none) {
+        grads[i] = {*graph_, total};
+        continue;
+      }
       grads[i] = filled(*graph_, 0, var.shape(), var.dtype(),
                         graph_->nodes[graph_->values[var.id()].node].where);
     }
@@ -64,20 +67,20 @@ class Backward final : public GradientContext {
 
   // ---- what a rule sees -------------------------------------------------------------------------
 
-  Var input(int i) const override { return {*graph_, input_id(i)}; }
+  Var input(int i) const override { return {*graph_, operand(i).id}; }
   Var output(int i) const override {
     return {*graph_, graph_->nodes[node_].first_value + static_cast<uint32_t>(i)};
   }
-  int inputs() const override { return graph_->nodes[node_].inputs; }
-  bool needs(int i) const override { return depends_on_wrt(input_id(i)); }
+  int inputs() const override { return static_cast<int>(operands_.size()); }
+  bool needs(int i) const override { return operand(i).needed; }
   bool has_output_grad(int i) const override {
     check_index(i, static_cast<int>(output_grads_.size()));
-    return static_cast<bool>(output_grads_[static_cast<size_t>(i)]);
+    return output_grads_[static_cast<size_t>(i)] != none;
   }
   Var output_grad(int i) const override {
     check_index(i, static_cast<int>(output_grads_.size()));
-    const Var known = output_grads_[static_cast<size_t>(i)];
-    if (known) return known;
+    const uint32_t known = output_grads_[static_cast<size_t>(i)];
+    if (known != none) return {*graph_, known};
     const Var value = output(i);
     return filled(*graph_, 0, value.shape(), value.dtype(), graph_->nodes[node_].where);
   }
@@ -93,9 +96,13 @@ class Backward final : public GradientContext {
     throw Error(fmt::format("its gradient rule asks for number {} of {}", i, count));
   }
 
-  uint32_t input_id(int i) const {
+  struct Operand {
+    uint32_t id;
+    bool needed;  // Whether anybody asked for its gradient.
+  };
+  const Operand& operand(int i) const {
     check_index(i, inputs());
-    return graph_->inputs[graph_->nodes[node_].first_input + static_cast<uint32_t>(i)];
+    return operands_[static_cast<size_t>(i)];
   }
 
   uint32_t first_value_of(uint32_t node) const {
@@ -144,20 +151,28 @@ class Backward final : public GradientContext {
                               to_string(output.shape()), name(seed.dtype()),
                               to_string(seed.shape())));
     }
-    if (depends_on_wrt(output.id())) arrive(output.id(), seed);
+    if (&seed.graph() != graph_) throw Error("vjp: the output and its seed are on different tapes");
+    if (depends_on_wrt(output.id())) arrive(output.id(), seed.id());
   }
 
   void visit(uint32_t n) {
     node_ = n;
     const Node node = graph_->nodes[n];
-    output_grads_.assign(node.outputs, Var());
+    output_grads_.clear();
     const Scope scope(*graph_, node);
     bool any = false;
     for (uint32_t i = 0; i < node.outputs; ++i) {
-      output_grads_[i] = total_of(node.first_value + i);
-      any = any || output_grads_[i];
+      output_grads_.push_back(total_of(node.first_value + i));
+      any = any || output_grads_.back() != none;
     }
-    if (!any || !needs_any(node)) return;
+    if (!any) return;
+    bool needed = false;
+    operands_.clear();
+    for (const uint32_t id : graph_->inputs_of(node)) {
+      operands_.push_back({id, depends_on_wrt(id)});
+      needed = needed || operands_.back().needed;
+    }
+    if (!needed) return;
     // Rules record nodes, which moves the graph's own list of words.
     words_.clear();
     for (const int64_t word : graph_->words_of(node)) words_.push_back(word);
@@ -170,9 +185,10 @@ class Backward final : public GradientContext {
       throw Error(
           fmt::format("grad: {} has no gradient rule{}", node.op->name, graph_->place_of(node)));
     }
-    for (int i = 0; i < node.inputs; ++i) {
-      const Var& gradient = input_grads_[static_cast<size_t>(i)];
-      if (gradient && needs(i)) arrive(input_id(i), fit(node, gradient, i));
+    for (size_t i = 0; i < operands_.size(); ++i) {
+      const Var& gradient = input_grads_[i];
+      const auto [id, wanted] = operands_[i];
+      if (gradient && wanted) arrive(id, fit(node, gradient, static_cast<int>(i)));
     }
   }
 
@@ -187,23 +203,20 @@ class Backward final : public GradientContext {
     }
   }
 
-  bool needs_any(const Node& node) const {
-    for (int i = 0; i < node.inputs; ++i) {
-      if (needs(i)) return true;
-    }
-    return false;
-  }
-
   /// The rule's gradient in the input's shape: what broadcasting had spread is summed back.
-  Var fit(const Node& node, const Var& gradient, int i) const {
-    const Value& value = graph_->values[input_id(i)];
-    const Value& has = gradient.graph().values[gradient.id()];
-    if (has.dtype == value.dtype && has.shape == value.shape) return gradient;  // as nearly all
+  uint32_t fit(const Node& node, const Var& gradient, int i) const {
+    if (!graph_->holds(gradient)) {
+      throw Error(fmt::format("{}: its gradient rule gives a value of another tape for input {}{}",
+                              node.op->name, i, graph_->place_of(node)));
+    }
+    const Value& value = graph_->values[operand(i).id];
+    const Value& has = graph_->values[gradient.id()];
+    if (has.dtype == value.dtype && has.shape == value.shape) return gradient.id();  // nearly all
     const Shape target = value.shape, given = has.shape;  // the lists move when more is recorded
     Shape both;
     if (has.dtype == value.dtype && broadcast(given, target, both)) {
       const Var summed = both == given ? gradient : broadcast_to(gradient, both);
-      return sum_to(summed, target);
+      return sum_to(summed, target).id();
     }
     throw Error(fmt::format("{}: its gradient rule gives {} {} for input {}, which is {} {}{}",
                             node.op->name, name(gradient.dtype()), to_string(given), i,
@@ -225,8 +238,9 @@ class Backward final : public GradientContext {
     std::vector<Var> outputs(node.outputs);
     ReferenceContext reference(own, outputs, words_);
     node.op->reference(reference);
-    std::vector<Var> seeds = output_grads_;
+    std::vector<Var> seeds(outputs.size());
     for (size_t i = 0; i < outputs.size(); ++i) {
+      if (output_grads_[i] != none) seeds[i] = {*graph_, output_grads_[i]};
       if (outputs[i]) continue;
       if (seeds[i]) {
         throw Error(fmt::format("grad: the reference of {} leaves out output {}{}", node.op->name,
@@ -240,24 +254,26 @@ class Backward final : public GradientContext {
     }
   }
 
-  void arrive(uint32_t value, const Var& gradient) {
+  void arrive(uint32_t value, uint32_t gradient) {
     parts_.push_back({gradient, heads_[value]});
     heads_[value] = static_cast<uint32_t>(parts_.size()) - 1;
   }
 
-  /// The sum of what has flowed to a value; empty where nothing has.
-  Var total_of(uint32_t value) {
+  /// The sum of what has flowed to a value; none where nothing has.
+  uint32_t total_of(uint32_t value) {
     const uint32_t head = heads_[value];
     if (head == 0 || parts_[head].next == 0) return parts_[head].gradient;
     Recycled<Var> parts;
-    for (uint32_t p = head; p != 0; p = parts_[p].next) parts.push_back(parts_[p].gradient);
+    for (uint32_t p = head; p != 0; p = parts_[p].next) {
+      parts.push_back({*graph_, parts_[p].gradient});
+    }
     std::reverse(parts.begin(), parts.end());  // in the order of their arrival
     merge(parts, is_unslice, merge_unslices);
     merge(parts, is_weight_product, merge_weight_products);
     Var sum = parts.front();
     for (size_t i = 1; i < parts.size(); ++i) sum = sum + parts[i];
-    parts_[head] = {sum, 0};
-    return sum;
+    parts_[head] = {sum.id(), 0};
+    return sum.id();
   }
 
   /// Puts one node in the place of several contributions of a kind: the pieces of a sliced array
@@ -276,14 +292,18 @@ class Backward final : public GradientContext {
   Graph* graph_ = nullptr;
   uint32_t first_node_ = 0, last_node_ = 0, node_ = 0;
   std::vector<uint8_t> depends_;  // by node, from first_node_
-  // Gradients that have arrived, a list for each value.
+  // Gradients that have arrived, a list for each value. Their numbers in the graph: Vars, which are
+  // written in parts and copied whole, would be waited for.
+  static constexpr uint32_t none = ~0u;
   struct Part {
-    Var gradient;
-    uint32_t next;
+    uint32_t gradient = none;
+    uint32_t next = 0;
   };
   std::vector<Part> parts_;
-  std::vector<uint32_t> heads_;  // by value: the latest part; 0: none
-  std::vector<Var> output_grads_, input_grads_;
+  std::vector<uint32_t> heads_;    // by value: the latest part; 0: none
+  std::vector<Operand> operands_;  // of the node being visited
+  std::vector<uint32_t> output_grads_;
+  std::vector<Var> input_grads_;
   std::vector<int64_t> words_;
 };
 

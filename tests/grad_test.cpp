@@ -52,6 +52,23 @@ TEST_CASE("no nodes are recorded for what nobody asks for") {
   CHECK(for_w < tape.size() - before - for_w);
 }
 
+Var from_elsewhere;
+const Op strange{.name = "strange",
+                 .shape = [](ShapeContext& c) { return c.input(0); },
+                 .forward = [](const ForwardContext&) {},
+                 .gradient = [](GradientContext& c) { c.input_grad(0) = from_elsewhere; }};
+
+TEST_CASE("gradients from another tape are refused") {
+  Tape outer;
+  from_elsewhere = as_var(1.0);
+  Tape inner;
+  const Var x = as_var(2.0), y = x * x;
+  CHECK_THROWS_WITH(vjp(std::span(&y, 1), std::span(&from_elsewhere, 1), std::span(&x, 1)),
+                    Contains("the output and its seed are on different tapes"));
+  CHECK_THROWS_WITH(grad(record(strange, {x}), {x}),
+                    Contains("strange: its gradient rule gives a value of another tape"));
+}
+
 TEST_CASE("a loss has to be one float value") {
   Tape tape;
   const Var x = as_var(full({2}, 1));
