@@ -76,8 +76,10 @@ struct Product {
     add_leading_axes(a, b, c);
   }
 
-  /// One repetition's batch of products.
-  Gemm<T> item(int64_t repeat) const {
+  /// body(one repetition's batch of products). Small ones feel what a copy would cost.
+  template <class Body>
+  void with_item(int64_t repeat, const Body& body) const {
+    if (outer_axes == 0) return body(gemm);
     Gemm<T> result = gemm;
     for (int i = 0; i < outer_axes; ++i) {
       const int64_t at = repeat % outer[i].size;
@@ -87,7 +89,7 @@ struct Product {
       result.c += at * outer[i].c;
       if (result.residual != nullptr) result.residual += at * outer[i].c;
     }
-    return result;
+    body(result);
   }
 
  private:
@@ -152,9 +154,6 @@ void multiply(const ForwardContext& c, const Product<T>& product) {
   const int64_t tasks = plan.tasks * product.repeats;
   if (tasks == 0) return;
   const int64_t calls = kernels::calls_for(g, plan, product.repeats, loop_threads());
-  if (calls == 1 && product.repeats == 1) {  // Of small ones there are many.
-    return kernel.run(g, plan, worker_scratch(static_cast<int64_t>(plan.scratch_bytes)), 0, tasks);
-  }
   c.parallel(calls, [&](int64_t call) {
     void* scratch = worker_scratch(static_cast<int64_t>(plan.scratch_bytes));
     const int64_t end = tasks * (call + 1) / calls;
@@ -162,7 +161,8 @@ void multiply(const ForwardContext& c, const Product<T>& product) {
       const int64_t repeat = task / plan.tasks;
       const int64_t first = task % plan.tasks;
       const int64_t last = std::min(plan.tasks, first + end - task);
-      kernel.run(product.item(repeat), plan, scratch, first, last);
+      product.with_item(repeat,
+                        [&](const Gemm<T>& one) { kernel.run(one, plan, scratch, first, last); });
       task += last - first;
     }
   });
