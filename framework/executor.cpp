@@ -22,16 +22,14 @@ thread_local Executor* current_executor = nullptr;
 
 /// Whether an array of a float type holds a NaN or an infinity: both have all exponent bits set,
 /// and of a NaN some bits below them. With `infinity` an infinity passes.
-bool has_nonfinite(const TensorView& x, bool infinity) {
-  const bool dense = is_contiguous(x.shape, x.strides);
-  const Tensor copy =
-      dense ? Tensor() : Tensor(nullptr, x.data, x.dtype, x.shape, x.strides).clone();
-  const TensorView view{dense ? x.data : copy.bytes(), x.dtype, x.shape};
+bool has_nonfinite(const TensorView& view, bool infinity) {
+  Tensor array(nullptr, view.data, view.dtype, view.shape, view.strides);
+  if (!array.is_contiguous()) array = array.clone();
   const auto any = [&](auto exponent) {
     using Bits = decltype(exponent);
     constexpr Bits magnitude = std::numeric_limits<Bits>::max() >> 1;
     const Bits limit = infinity ? exponent : exponent - 1;  // the largest magnitude that passes
-    const auto* bits = view.as<const Bits>();
+    const auto* bits = static_cast<const Bits*>(array.bytes());
     const int64_t n = view.size();
     Bits found = 0;
     for (int64_t i = 0; i < n; ++i) found |= (bits[i] & magnitude) > limit ? Bits{1} : Bits{0};
