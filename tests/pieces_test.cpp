@@ -82,12 +82,8 @@ TEST_CASE("pieces that cover an array are written to it") {
   const Var halves = gradient_of(5, 10);
   CHECK(in_place({halves}) == 2);                // a result's memory
   CHECK(in_place({sum(softmax(halves))}) == 2);  // the arena's
-  for (const auto& row : {0, 1, 2}) {
-    const auto values = halves.value().to_vector<float>();
-    for (int i = 0; i < 10; ++i) {
-      CHECK(values[static_cast<size_t>(row * 10 + i)] == (i < 5 ? 1.0f : 2.0f));
-    }
-  }
+  const auto values = halves.value().to_vector<float>();
+  for (size_t i = 0; i < values.size(); ++i) CHECK(values[i] == (i % 10 < 5 ? 1.0f : 2.0f));
   CHECK(in_place({gradient_of(4, 9)}) == 0);  // they overlap
   // Every other column: the last stride is no 1.
   const Var combed = sum(record(twins_op, {slice(x, 1, 0, 10, 2), slice(x, 1, 1, 10, 2)}));
@@ -110,7 +106,7 @@ TEST_CASE("a piece that is wanted, or read elsewhere, has memory of its own") {
   for (size_t i = 0; i < whole.size(); ++i) CHECK(whole[i] == (i % 10 < 5 ? 1.0f : 2.0f));
 }
 
-TEST_CASE("the guard sees all of a piece, and nothing beside it") {
+TEST_CASE("the guard sees all of a piece") {
   Executor executor({.guard = true});
   const Executor::Use use(executor);
   for (const bool bad : {false, true}) {
