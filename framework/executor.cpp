@@ -169,8 +169,8 @@ class Run {
     const ForwardContext context = context_of(step, loop);
     try {
       if (const Rowwise* rowwise = step.rowwise()) {
-        const int64_t all = step.rows.count, block = step.rows.block;
-        const int64_t range = (step.rows.range + block - 1) / block * block;
+        const int64_t all = step.rows.count;
+        const int64_t range = even_range(all, step.rows.range, step.rows.block);
         loop((all + range - 1) / range,
              [&](int64_t i) { rowwise->rows(context, i * range, std::min(all, (i + 1) * range)); });
         if (rowwise->finish != nullptr) rowwise->finish(context);
@@ -186,12 +186,23 @@ class Run {
     if (guard_) check(step, context);
   }
 
+  /// About `range`, in whole blocks, so that each thread that shares them gets as many.
+  static int64_t even_range(int64_t all, int64_t range, int64_t block) {
+    const int64_t threads = loop_threads();
+    int64_t ranges = (all + range - 1) / range;
+    if (ranges > 1) ranges = (ranges + threads - 1) / threads * threads;
+    const int64_t blocks = (all + block - 1) / block;
+    return std::max<int64_t>(1, (blocks + ranges - 1) / std::max<int64_t>(1, ranges)) * block;
+  }
+
   /// All steps on some rows, then on the next. Rowwise operators do not throw.
   void run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop) {
     Recycled<ForwardContext> contexts;
     contexts.reserve(steps.size());
     for (const Plan::Step& step : steps) contexts.push_back(context_of(step, loop));
-    const int64_t all = steps[0].rows.count * steps[0].rows.width, range = steps[0].chain.elements;
+    const RowChain& chain = steps[0].chain;
+    const int64_t all = steps[0].rows.count * steps[0].rows.width;
+    const int64_t range = even_range(all, chain.elements, chain.unit);
     loop((all + range - 1) / range, [&](int64_t i) {
       const int64_t begin = i * range, end = std::min(all, begin + range);
       for (size_t s = 0; s < steps.size(); ++s) {

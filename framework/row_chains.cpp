@@ -27,7 +27,9 @@ class Chains {
       if (steps_[first].rowwise != nullptr && fits(steps_[first].extent)) {
         while (end < steps_.size() && end - first < most_steps && extends(end)) ++end;
       }
-      chains[first] = {end - first, end - first > 1 ? std::max(unit_, range_ / unit_ * unit_) : 0};
+      if (const uint32_t steps = end - first; steps > 1) {
+        chains[first] = {steps, std::max(unit_, range_ / unit_ * unit_), unit_};
+      }
       for (uint32_t s = first + 1; s < end; ++s) chains[s].steps = 0;
       first = end;
     }

@@ -21,6 +21,7 @@ struct RowStep {
 struct RowChain {
   uint32_t steps = 1;    // of the chain that begins here; 0: within one
   int64_t elements = 0;  // of a range
+  int64_t unit = 1;      // of which ranges are multiples
 };
 
 /// For each of the steps, which are in the order of execution, the chain that begins there. The
