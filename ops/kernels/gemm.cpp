@@ -373,16 +373,22 @@ void run_evenly(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t f
     return;
   }
   const Parts rows(plan.row_blocks, plan.row_tasks), panels(plan.panels, plan.panel_tasks);
-  // Rows vary fastest. Columns of tasks that are asked for as a whole become one region.
+  // Panels vary fastest, so that a thread gets whole rows, as it does of what comes before and
+  // behind; where A is copied, rows do, so that it is copied once. Of tasks that are asked for
+  // together, what makes up a rectangle becomes one region.
+  const auto inner = plan.pack_a ? plan.row_tasks : plan.panel_tasks, outer = parts / inner;
   while (first < last) {
-    const int64_t row = first % plan.row_tasks, panel = first / plan.row_tasks % plan.panel_tasks;
-    int64_t high = smaller(last - first, plan.row_tasks - row), wide = 1;
-    if (high == plan.row_tasks) {
-      wide = smaller((last - first) / plan.row_tasks, plan.panel_tasks - panel);
+    const int64_t at = first % inner, line = first / inner % outer;
+    const int64_t along = smaller(last - first, inner - at);
+    const int64_t lines = along == inner ? smaller((last - first) / inner, outer - line) : 1;
+    if (plan.pack_a) {
+      run_item(first / parts, {rows.begin(at), rows.begin(at + along), panels.begin(line),
+                               panels.begin(line + lines)});
+    } else {
+      run_item(first / parts, {rows.begin(line), rows.begin(line + lines), panels.begin(at),
+                               panels.begin(at + along)});
     }
-    run_item(first / parts, {rows.begin(row), rows.begin(row + high), panels.begin(panel),
-                             panels.begin(panel + wide)});
-    first += high * wide;
+    first += along * lines;
   }
 }
 
