@@ -9,8 +9,8 @@
 namespace rapt {
 namespace {
 
-/// Elements of one partial sum.
-constexpr int64_t chunk = 16384;
+/// Elements of one partial sum, and how many of these are worth a task.
+constexpr int64_t chunk = 16384, chunks_together = 4;
 
 int64_t chunks_of(const TensorView& view) { return (view.size() + chunk - 1) / chunk; }
 
@@ -29,6 +29,17 @@ double chunk_sum(const TensorView& view, int64_t index) {
              : table.f64.sum_of_squares(view.as<const double>(), begin, end);
 }
 
+/// Chunks [begin, end) of all arrays, one behind the other.
+void sum_chunks(const ForwardContext& c, int64_t begin, int64_t end, double* sums) {
+  int64_t first = 0;  // of an array
+  for (int array = 0; begin < end; ++array) {
+    const TensorView& view = c.input(array);
+    const int64_t next = first + chunks_of(view);
+    for (; begin < std::min(next, end); ++begin) sums[begin] = chunk_sum(view, begin - first);
+    first = next;
+  }
+}
+
 const Op global_norm_op{.name = "global_norm",
                         .shape =
                             [](ShapeContext& c) {
@@ -41,12 +52,10 @@ const Op global_norm_op{.name = "global_norm",
                             [](const ForwardContext& c) {
                               auto* sums = static_cast<double*>(c.scratch());
                               const int64_t n = chunks_of_all(c);
-                              c.parallel(n, [&](int64_t i) {
-                                int64_t index = i;
-                                int array = 0;
-                                for (; index >= chunks_of(c.input(array)); ++array)
-                                  index -= chunks_of(c.input(array));
-                                sums[i] = chunk_sum(c.input(array), index);
+                              const int64_t tasks = (n + chunks_together - 1) / chunks_together;
+                              c.parallel(tasks, [&](int64_t task) {
+                                const int64_t begin = task * chunks_together;
+                                sum_chunks(c, begin, std::min(n, begin + chunks_together), sums);
                               });
                               double total = 0;
                               for (int64_t i = 0; i < n; ++i) total += sums[i];
