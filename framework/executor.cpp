@@ -79,6 +79,9 @@ class BlockPool {
   std::vector<Block> blocks_;
 };
 
+/// What a plan's memory may grow by where its steps run side by side.
+constexpr int64_t spare_bytes = int64_t{1} << 24;
+
 /// The loops of a step of less work than this, in nanoseconds, are not shared out.
 constexpr double loop_from = 8000;
 
@@ -291,9 +294,19 @@ struct Executor::State {
   std::vector<uint32_t> targets;
   bool running = false;
 
+  int workers() const {
+    return options.callers_arena ? tbb::this_task_arena::max_concurrency()
+                                 : arena.max_concurrency();
+  }
+
+  PlanOptions plan_options() const {
+    return {.fuse = options.fuse, .spare_bytes = workers() > 1 ? spare_bytes : 0};
+  }
+
   std::shared_ptr<Plan> plan_for(const Graph& graph, const PlanOptions& plan_options) {
     key.assign(graph.structure.begin(), graph.structure.end());
-    key.push_back(targets.size() << 1 | static_cast<uint64_t>(plan_options.fuse));
+    key.push_back(targets.size() << 2 | static_cast<uint64_t>(plan_options.fuse) << 1 |
+                  static_cast<uint64_t>(plan_options.spare_bytes > 0));
     for (const uint32_t target : targets) key.push_back(target);
     for (const auto& [value, tensor] : graph.results) key.push_back(value);
     if (std::shared_ptr<Plan> known = plans.find(key)) {
@@ -359,12 +372,10 @@ struct Executor::State {
   }
 
   void execute(Plan& plan, const Graph& graph, bool guard) {
-    const int workers =
-        options.callers_arena ? tbb::this_task_arena::max_concurrency() : arena.max_concurrency();
-    const bool side_by_side = plan.cost > options.parallel_from && workers > 1;
-    Run run(plan, graph, guard, side_by_side ? workers : 1);
+    const int threads = plan.cost > options.parallel_from ? workers() : 1;
+    Run run(plan, graph, guard, threads);
     run.arena = memory.get();
-    if (!side_by_side) return run.serial();
+    if (threads == 1) return run.serial();
     const auto all_tasks = [&] {
       const auto all = static_cast<uint32_t>(plan.tasks.size());
       if (plan.first_update_task < 0) return run.parallel(0, all);
@@ -417,7 +428,7 @@ std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
   if (targets.empty()) throw Error("plan: there is nothing to compute");
   const Graph& graph = targets.front().graph();
   collect(targets, graph, state_->targets);
-  return state_->plan_for(graph, {.fuse = state_->options.fuse});
+  return state_->plan_for(graph, state_->plan_options());
 }
 
 /// Copies of what is wanted and already there: leaves, and views of known values. Their memory is
@@ -449,7 +460,7 @@ void Executor::run(std::span<const Var> targets) {
     ~Running() { flag = false; }
   } running(state.running);
   const bool guard = state.options.guard;
-  const std::shared_ptr<Plan> plan = state.plan_for(graph, {.fuse = state.options.fuse});
+  const std::shared_ptr<Plan> plan = state.plan_for(graph, state.plan_options());
   const Recycled<Tensor> results = state.bind(*plan, graph);
   auto known = copies_of_known(*plan);
   try {

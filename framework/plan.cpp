@@ -5,6 +5,7 @@
 #include <rapt/framework/plan.hpp>
 #include <rapt/framework/residuals.hpp>
 #include <rapt/framework/unit_order.hpp>
+#include <rapt/framework/waits.hpp>
 
 namespace rapt {
 namespace {
@@ -17,7 +18,7 @@ constexpr double step_nanoseconds = 30;
 class Planner {
  public:
   Planner(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options)
-      : graph_(graph), targets_(targets), options_(options) {}
+      : graph_(graph), targets_(targets), options_(options), arena_(options.spare_bytes) {}
 
   Plan make() {
     find_needed();
@@ -205,6 +206,7 @@ class Planner {
     for (const uint32_t other : order_.before[static_cast<size_t>(unit_of_[unit.front()])]) {
       step.after.push_back(step_of_unit(other));
     }
+    if (options_.spare_bytes > 0) waits_.follow(plan_.steps, step.after);
     place_outputs(step, unit, reads, writes);
     step.first_output = static_cast<uint32_t>(plan_.views.size());
     step.outputs = static_cast<uint32_t>(writes.size());
@@ -217,7 +219,7 @@ class Planner {
     if (const Rowwise* rowwise = step.rowwise()) step.rows = rowwise->extent(context);
     if (leader.op->scratch != nullptr) {
       step.scratch_bytes = (leader.op->scratch(context) + 63) / 64 * 64;
-      step.scratch = arena_.take(step.scratch_bytes, step.after);
+      step.scratch = take(step.scratch_bytes, step.after);
     }
     step.flops = leader.op->flops != nullptr ? leader.op->flops(context) : 0;
     step.bytes = leader.op->bytes != nullptr ? leader.op->bytes(context) : all_bytes(context);
@@ -285,6 +287,7 @@ class Planner {
       for (size_t r = 0; may && r < reads.size() && donor < 0; ++r) {
         if (op.pointwise == nullptr && (r >= 32 || (op.in_place >> r & 1) == 0)) continue;
         if (!taken[r] && can_take_over(reads, r, value)) donor = static_cast<int>(r);
+        if (donor >= 0 && is_worth_other_memory(reads[r])) donor = -1;
       }
       if (donor >= 0) {
         const uint32_t base = reads[static_cast<size_t>(donor)];
@@ -294,7 +297,7 @@ class Planner {
         const auto& readers = place_[base].readers;
         step.after.insert(step.after.end(), readers.begin(), readers.end());
       } else {
-        place_[value].offset = arena_.take(bytes_of(value), step.after);
+        place_[value].offset = take(bytes_of(value), step.after);
       }
     }
   }
@@ -305,7 +308,7 @@ class Planner {
     if (placed.result >= 0) return;
     if (!placed.early) {
       placed.early = true;
-      placed.offset = arena_.take(bytes_of(whole), placed.before);
+      placed.offset = take(bytes_of(whole), placed.before);
     }
     step.after.insert(step.after.end(), placed.before.begin(), placed.before.end());
   }
@@ -324,6 +327,20 @@ class Planner {
       if (is_computed(read) && graph_.values[read].base == value) ++here;
     }
     return here == 1 && uses_[value] == 1;
+  }
+
+  /// Whether a step that took over this memory would wait for readers, and need not.
+  bool is_worth_other_memory(uint32_t value) const {
+    if (options_.spare_bytes == 0 || arena_.spare() < bytes_of(value)) return false;
+    const auto& readers = place_[value].readers;
+    return !std::all_of(readers.begin(), readers.end(),
+                        [&](uint32_t step) { return waits_.has_run(step); });
+  }
+
+  /// Memory for the step that waits_ follows.
+  int64_t take(int64_t bytes, std::vector<uint32_t>& after) {
+    return arena_.take(
+        bytes, [&](uint32_t step) { return waits_.has_run(step); }, after);
   }
 
   /// Frees what the last step, or chain of steps, was the last to use. Within a chain nothing is
@@ -414,6 +431,7 @@ class Planner {
   PlanOptions options_;
   Plan plan_;
   ArenaLayout arena_;
+  Waits waits_;
   std::vector<bool> known_, needed_;
   std::vector<std::vector<uint32_t>> units_;  // nodes, ascending
   std::vector<int> unit_of_;

@@ -23,6 +23,8 @@ struct FusedGroup {
 struct PlanOptions {
   /// Gathers chains of elementwise nodes into one step.
   bool fuse = true;
+  /// By how much memory may grow so that fewer steps wait for others to be done with theirs.
+  int64_t spare_bytes = 0;
 };
 
 /// Plain data, good for every recording of the same structure.

@@ -155,18 +155,49 @@ TEST_CASE("an equal hash is no hit unless every word agrees") {
 TEST_CASE("the arena gives freed memory out again and says whom to wait for") {
   ArenaLayout arena;
   std::vector<uint32_t> after;
-  const int64_t a = arena.take(128, after), b = arena.take(64, after);
+  const auto nothing = [](uint32_t) { return false; };
+  const int64_t a = arena.take(128, nothing, after), b = arena.take(64, nothing, after);
   CHECK(after.empty());
   CHECK(arena.size() == 192);
   arena.give(a, 128, {7});
-  const int64_t c = arena.take(64, after);
+  const int64_t c = arena.take(64, nothing, after);
   CHECK(c == a);
   CHECK(after == std::vector<uint32_t>{7});
   after.clear();
   arena.give(b, 64, {9});
-  CHECK(arena.take(128, after) == a + 64);  // the rest of a and all of b, side by side
+  CHECK(arena.take(128, nothing, after) == a + 64);  // the rest of a and all of b, side by side
   CHECK(after == std::vector<uint32_t>{7, 9});
   CHECK(arena.size() == 192);
+}
+
+TEST_CASE("an arena with memory to spare grows in place of making a step wait") {
+  ArenaLayout arena(100);
+  std::vector<uint32_t> after;
+  const auto first = [](uint32_t step) { return step == 1; };
+  const int64_t a = arena.take(64, first, after), b = arena.take(64, first, after);
+  arena.give(a, 64, {1});
+  arena.give(b, 64, {2});
+  CHECK(arena.take(64, first, after) == a);  // its user has run
+  CHECK(after == std::vector<uint32_t>{1});
+  after.clear();
+  CHECK(arena.take(64, first, after) == 128);
+  CHECK(after.empty());
+  CHECK(arena.spare() == 36);
+  CHECK(arena.take(64, first, after) == b);  // nothing is left to spare
+  CHECK(after == std::vector<uint32_t>{2});
+  CHECK(arena.size() == 192);
+  // At the end it grows by as much as another would have needed less.
+  after.clear();
+  arena.give(128, 64, {2});
+  CHECK(arena.take(96, first, after) == 128);
+  CHECK(after == std::vector<uint32_t>{2});
+  ArenaLayout other(64);
+  const int64_t c = other.take(64, first, after);
+  after.clear();
+  other.give(c, 64, {2});
+  CHECK(other.take(96, first, after) == 64);
+  CHECK(after.empty());
+  CHECK(other.spare() == 0);
 }
 
 TEST_CASE("a plan prints its steps and draws them") {
