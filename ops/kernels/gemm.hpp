@@ -87,8 +87,9 @@ void run_gemm(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t fir
 }
 
 /// To how many calls of run() a plan's tasks go, where `threads` share the product, done `repeats`
-/// times on other operands: neighbours share what is packed. One thread makes one call, several
-/// make two each, of some 15 microseconds of arithmetic at least.
+/// times on other operands: neighbours share what is packed. One or two threads make one
+/// call each; of more, one that is late would keep many waiting, so they make two. A call has some
+/// 15 microseconds of arithmetic at least.
 template <class T>
 int64_t calls_for(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats, int threads) {
   if (threads <= 1) return 1;
@@ -98,7 +99,8 @@ int64_t calls_for(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats, int t
   const int64_t all = plan.tasks * repeats;
   const auto together = static_cast<int64_t>(least / (operations + 1)) + 1;
   const int64_t most = (all + together - 1) / together;
-  return most < 2 * threads ? most : 2 * threads;
+  const int64_t wanted = threads > 2 ? 2 * threads : threads;
+  return most < wanted ? most : wanted;
 }
 
 /// All of it in the calling thread. `scratch` has plan_gemm(g).scratch_bytes.
