@@ -286,6 +286,7 @@ struct Executor::State {
   PlanCache plans;
   std::optional<tbb::global_control> more_workers;
   tbb::task_arena arena;
+  const int own_workers = arena.max_concurrency();
   ExecutorCounters counters;
   BlockPool blocks;
   std::shared_ptr<std::byte> memory;
@@ -295,8 +296,7 @@ struct Executor::State {
   bool running = false;
 
   int workers() const {
-    return options.callers_arena ? tbb::this_task_arena::max_concurrency()
-                                 : arena.max_concurrency();
+    return options.callers_arena ? tbb::this_task_arena::max_concurrency() : own_workers;
   }
 
   PlanOptions plan_options() const {
