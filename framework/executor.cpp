@@ -146,7 +146,10 @@ class Run {
     const uint32_t count = guard_ ? 1 : steps->chain.steps;
     double cost = 0;
     for (uint32_t i = 0; i < count; ++i) cost += steps[i].cost;
-    const bool shared = threads_ > 1 && cost > loop_from;
+    // What has time is left to one thread, whom the others will not wait for: undivided it takes
+    // less, and what it reads comes from fewer.
+    const bool urgent = steps->slack < cost * threads_;
+    const bool shared = threads_ > 1 && cost > loop_from && urgent;
     const LoopThreads threads(shared ? threads_ : 1);
     const ForwardContext::ParallelFor loop = shared ? &parallel_for : &serial_for;
     const int64_t begin = trace_ != nullptr ? Trace::now() : 0;

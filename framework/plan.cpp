@@ -41,6 +41,7 @@ class Planner {
     }
     add_wanted();
     plan_.arena_bytes = arena_.size();
+    find_slack(plan_);
     make_tasks(plan_);
     return std::move(plan_);
   }

@@ -42,6 +42,7 @@ struct Plan {
     int64_t scratch_bytes;
     double flops, bytes;          // what it computes and touches
     double cost;                  // nanoseconds on one core, roughly
+    double slack;                 // by how much it may be late before all that follows is
     RowExtent rows;               // where it works row by row
     RowChain chain;               // of the steps that run along with it
     std::vector<uint32_t> after;  // steps that must have run
@@ -92,6 +93,9 @@ struct Plan {
 /// Plans the computation of the targets, values of one graph. Values that are leaves or were
 /// computed before are read where they are.
 Plan make_plan(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options);
+
+/// Says of each step how late it may be.
+void find_slack(Plan& plan);
 
 /// Cuts the steps into tasks: runs of neighbours, so that their graph cannot have a cycle.
 void make_tasks(Plan& plan);

@@ -10,6 +10,23 @@ constexpr double task_nanoseconds = 20000;
 
 }  // namespace
 
+void find_slack(Plan& plan) {
+  // Of each step: how long the longest way to it takes, and from its beginning to the end.
+  std::vector<double> before(plan.steps.size()), from(plan.steps.size());
+  double all = 0;
+  for (size_t s = 0; s < plan.steps.size(); ++s) {
+    for (const uint32_t other : plan.steps[s].after) {
+      before[s] = std::max(before[s], before[other] + plan.steps[other].cost);
+    }
+  }
+  for (size_t s = plan.steps.size(); s-- > 0;) {
+    from[s] += plan.steps[s].cost;
+    for (const uint32_t other : plan.steps[s].after) from[other] = std::max(from[other], from[s]);
+    all = std::max(all, before[s] + from[s]);
+  }
+  for (size_t s = 0; s < plan.steps.size(); ++s) plan.steps[s].slack = all - before[s] - from[s];
+}
+
 void make_tasks(Plan& plan) {
   std::vector<uint32_t> task_of(plan.steps.size());
   double cost = 0;

@@ -2,9 +2,11 @@
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <rapt/framework/parallel.hpp>
 #include <rapt/rapt.hpp>
 #include <thread>
 
@@ -228,6 +230,67 @@ TEST_CASE("an operator's forward must not ask for values of its own executor") {
   Tape tape;
   CHECK_THROWS_WITH(record(asking, {as_var(zeros({2}))}).value(),
                     Contains("already running a plan"));
+}
+
+TEST_CASE("each thread gets as many ranges of rows") {
+  static std::atomic<int> ranges, rows, apart;
+  static const Rowwise counting{
+      .extent =
+          [](const ForwardContext& c) {
+            const Shape& shape = c.output().shape;
+            return RowExtent{.count = shape[0], .width = shape[1], .block = 10, .range = 250};
+          },
+      .rows =
+          [](const ForwardContext&, int64_t begin, int64_t end) {
+            ++ranges;
+            rows += static_cast<int>(end - begin);
+            apart += static_cast<int>(begin % 10);
+          }};
+  static const Op op{.name = "counting",
+                     .shape = [](ShapeContext& c) { return c.input(0); },
+                     .rowwise = &counting};
+  for (const auto& [threads, height, wanted] :
+       {std::tuple{1, 748, 3}, {2, 748, 4}, {2, 200, 1}, {3, 748, 3}, {4, 760, 4}, {2, 0, 0}}) {
+    Executor executor({.threads = threads});
+    const Executor::Use use(executor);
+    ranges = rows = apart = 0;
+    Tape tape;
+    const Var y = record(op, {as_var(zeros({height, 512}))});
+    executor.run({y});
+    INFO(threads << " threads, " << height << " rows");
+    CHECK(ranges == wanted);
+    CHECK(rows == height);
+    CHECK(apart == 0);  // from where a block begins
+  }
+}
+
+TEST_CASE("threads share the steps that others wait for") {
+  // Each says how many threads share it.
+  static constexpr auto shape = [](ShapeContext& c) { c.output({}, DType::float64); };
+  static constexpr auto forward = [](const ForwardContext& c) {
+    *c.output().as<double>() = loop_threads();
+  };
+  static const Op lengthy{
+      .name = "lengthy", .shape = shape, .forward = forward, .flops = [](const ForwardContext&) {
+        return 1e8;
+      }};
+  static const Op brief{
+      .name = "brief", .shape = shape, .forward = forward, .flops = [](const ForwardContext&) {
+        return 1e7;
+      }};
+  for (const int threads : {1, 2}) {
+    Executor executor({.threads = threads});
+    const Executor::Use use(executor);
+    Tape tape;
+    const Var x = as_var(zeros({1}));
+    const Var slow = record(lengthy, {x}), quick = record(brief, {x});
+    executor.run({slow, quick});
+    CHECK(slow.item() == threads);
+    CHECK(quick.item() == 1);  // has time until the other is done
+    const Var alone = record(brief, {x});
+    executor.run({alone});
+    CHECK(alone.item() == threads);
+  }
 }
 
 TEST_CASE("memory of a result is used again only when nobody holds it") {

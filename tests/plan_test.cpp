@@ -1,6 +1,7 @@
 // Plans: what is computed, in which memory, in how many steps, and how plans are found again.
 #include <rapt/framework/arena.hpp>
 #include <rapt/framework/plan_cache.hpp>
+#include <rapt/framework/waits.hpp>
 #include <rapt/rapt.hpp>
 
 #include "catch.hpp"
@@ -198,6 +199,55 @@ TEST_CASE("an arena with memory to spare grows in place of making a step wait") 
   CHECK(other.take(96, first, after) == 64);
   CHECK(after.empty());
   CHECK(other.spare() == 0);
+}
+
+TEST_CASE("what has run before a step follows from whom it waits for") {
+  std::vector<Plan::Step> steps(4);
+  steps[1].after = {0};
+  steps[3].after = {1};
+  Waits waits;
+  waits.follow(steps, {3});
+  CHECK(waits.has_run(0));
+  CHECK(waits.has_run(1));
+  CHECK_FALSE(waits.has_run(2));
+  CHECK(waits.has_run(3));
+  steps.resize(2000);
+  waits.follow(steps, {1999});
+  CHECK_FALSE(waits.has_run(1998));
+  CHECK(waits.has_run(2));  // too far back to be looked at
+}
+
+TEST_CASE("a step may be as late as the longest way through it is short") {
+  Plan plan;
+  plan.steps.resize(4);
+  const double costs[] = {10, 5, 1, 2};
+  for (size_t s = 0; s < 4; ++s) plan.steps[s].cost = costs[s];
+  plan.steps[1].after = {0};
+  plan.steps[2].after = {0};
+  plan.steps[3].after = {1};
+  find_slack(plan);
+  const double wanted[] = {0, 0, 6, 0};
+  for (size_t s = 0; s < 4; ++s) CHECK(plan.steps[s].slack == wanted[s]);
+}
+
+TEST_CASE("side by side, a step takes memory of its own before it waits for another's reader") {
+  for (const int threads : {1, 2}) {
+    Executor executor({.threads = threads});
+    Tape tape;
+    const Var x = softmax(as_var(zeros({64, 64})));
+    const Var product = matmul(x, x);
+    const Var y = exp(x);  // could lie where x does
+    const auto plan = plan_of(executor, {sum(product), sum(y)});
+    const auto step_named = [&](std::string_view name) {
+      const auto found = std::find_if(plan->steps.begin(), plan->steps.end(),
+                                      [&](const auto& step) { return step.op->name == name; });
+      REQUIRE(found != plan->steps.end());
+      return static_cast<uint32_t>(found - plan->steps.begin());
+    };
+    const std::vector<uint32_t>& after = plan->steps[step_named("exp")].after;
+    const bool waits = std::find(after.begin(), after.end(), step_named("matmul")) != after.end();
+    CHECK(waits == (threads == 1));
+  }
 }
 
 TEST_CASE("a plan prints its steps and draws them") {
