@@ -8,6 +8,7 @@
 #include <atomic>
 #include <limits>
 #include <optional>
+#include <rapt/framework/block_pool.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/parallel.hpp>
@@ -39,45 +40,6 @@ bool has_nonfinite(const TensorView& view, bool infinity) {
   if (view.dtype == DType::float64) return any(uint64_t{0x7ff0000000000000});
   return false;
 }
-
-/// Memory for results, used again once nobody holds it any more: a training loop touches the same
-/// pages in every step instead of fresh ones.
-class BlockPool {
- public:
-  std::shared_ptr<std::byte> take(int64_t bytes) {
-    for (const Block& block : blocks_) {
-      if (block.bytes != bytes || block.memory.use_count() != 1) continue;
-      std::atomic_thread_fence(std::memory_order_acquire);  // the last holder has let go of it
-      return block.memory;
-    }
-    if (idle_bytes() > most_idle_bytes || blocks_.size() > most_blocks) drop_idle();
-    blocks_.push_back({bytes, allocate(bytes)});
-    return blocks_.back().memory;
-  }
-
- private:
-  static constexpr int64_t most_idle_bytes = int64_t{1} << 26;
-  static constexpr size_t most_blocks = 256;
-
-  struct Block {
-    int64_t bytes;
-    std::shared_ptr<std::byte> memory;
-  };
-
-  int64_t idle_bytes() const {
-    int64_t idle = 0;
-    for (const Block& block : blocks_) idle += block.memory.use_count() == 1 ? block.bytes : 0;
-    return idle;
-  }
-
-  void drop_idle() {
-    std::erase_if(blocks_, [](const Block& block) { return block.memory.use_count() == 1; });
-    // What is left is in somebody's hands; it needs no place here once it cannot come back soon.
-    if (blocks_.size() > most_blocks) blocks_.clear();
-  }
-
-  std::vector<Block> blocks_;
-};
 
 /// What a plan's memory may grow by where its steps run side by side.
 constexpr int64_t spare_bytes = int64_t{1} << 24;
@@ -144,11 +106,14 @@ class Run {
   /// The step, and those that are chained to it.
   void execute(const Plan::Step* steps) {
     const uint32_t count = guard_ ? 1 : steps->chain.steps;
-    double cost = 0;
-    for (uint32_t i = 0; i < count; ++i) cost += steps[i].cost;
+    double cost = 0, slack = steps->slack;
+    for (uint32_t i = 0; i < count; ++i) {
+      cost += steps[i].cost;
+      slack = std::min(slack, steps[i].slack);
+    }
     // What has time is left to one thread, whom the others will not wait for: undivided it takes
     // less, and what it reads comes from fewer.
-    const bool urgent = steps->slack < cost * threads_;
+    const bool urgent = slack < cost * threads_;
     const bool shared = threads_ > 1 && cost > loop_from && urgent;
     const LoopThreads threads(shared ? threads_ : 1);
     const ForwardContext::ParallelFor loop = shared ? &parallel_for : &serial_for;
