@@ -1,6 +1,10 @@
 // How a matrix product is cut up.
+#include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <rapt/framework/cpu.hpp>
 #include <rapt/ops/kernels/gemm.hpp>
+#include <vector>
 
 #include "catch.hpp"
 
@@ -56,6 +60,34 @@ TEST_CASE("gemm: tasks have the same number of panels, or many", "[gemm]") {
       CHECK((plan.panel_tasks == plan.panels || 2 * plan.panel_tasks <= plan.panels));
     }
   }
+}
+
+TEST_CASE("gemm: half of the tasks are whole rows", "[gemm]") {
+  Gemm<float> g;
+  g.m = 1024;
+  g.n = g.k = g.a_row = g.b_row = g.c_row = 256;
+  const std::vector<float> a(static_cast<size_t>(g.m * g.k), 1.f), b(a.begin(), a.begin() + 65536);
+  std::vector<float> c(static_cast<size_t>(g.m * g.n), -1.f);
+  g.a = a.data();
+  g.b = b.data();
+  g.c = c.data();
+  const GemmPlan plan = plan_gemm(g);
+  REQUIRE(plan.row_tasks > 1);
+  REQUIRE(plan.panel_tasks > 1);
+  std::vector<std::max_align_t> scratch(plan.scratch_bytes / sizeof(std::max_align_t) + 8);
+  void* memory = scratch.data();
+  size_t room = scratch.size() * sizeof(std::max_align_t);
+  memory = std::align(64, plan.scratch_bytes, memory, room);
+  run_gemm(g, plan, memory, 0, plan.tasks / 2);
+  int64_t written = 0;
+  for (int64_t i = 0; i < g.m; ++i) {
+    const auto row = c.begin() + i * g.n;
+    const auto there = std::count(row, row + g.n, 256.f);
+    CHECK((there == 0 || there == g.n));
+    written += there == g.n ? 1 : 0;
+  }
+  CHECK(written > g.m / 4);
+  CHECK(written < g.m * 3 / 4);
 }
 
 TEST_CASE("gemm: of threads that share a product each gets a call or two, of enough work",
