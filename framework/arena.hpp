@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <rapt/framework/function_ref.hpp>
+#include <span>
 #include <vector>
 
 namespace rapt {
 
-/// Gives out offsets of an arena that grows as it must. A region remembers which steps used it
-/// last: whoever takes it next has to wait for them, also when steps run side by side.
+/// Gives out offsets of an arena that grows as it must. A freed region remembers which steps used
+/// it last: whoever takes it next has to wait for them, also when steps run side by side.
 class ArenaLayout {
  public:
   /// Whether a step has run before the taker begins, whatever the taker gets.
@@ -20,26 +21,43 @@ class ArenaLayout {
   /// An offset for `bytes`. Appends the steps that the taker has to wait for to `after`.
   int64_t take(int64_t bytes, HasRun has_run, std::vector<uint32_t>& after);
   /// Frees a region that the steps `users` were the last to use.
-  void give(int64_t offset, int64_t bytes, std::vector<uint32_t> users);
+  void give(int64_t offset, int64_t bytes, std::span<const uint32_t> users);
   int64_t size() const { return size_; }
   int64_t spare() const { return spare_; }
 
  private:
-  struct Free {
+  static constexpr uint32_t none = ~0u;
+
+  /// Neighbours stay apart, each with its own users.
+  struct Region {
     int64_t offset, bytes;
-    std::vector<uint32_t> users;
+    uint32_t first_user, users;  // in users_
+    uint32_t previous, next;     // of its run
   };
-  /// Neighbouring free regions [begin, end), or none.
+  /// Free regions side by side, in a list.
   struct Run {
-    size_t begin, end;
+    int64_t offset, bytes;
+    uint32_t first, last;
+  };
+  /// Where a taker's memory begins: at a region of a run, or at the arena's end.
+  struct Place {
+    size_t run;
+    uint32_t region;
     int64_t offset;
   };
-  using Filter = FunctionRef<bool(const Free&)>;
-  Run best_fit(int64_t bytes, Filter allowed) const;
-  Run run_at_end(Filter allowed) const;
-  int64_t cut(const Run& run, int64_t bytes, std::vector<uint32_t>& after);
 
-  std::vector<Free> free_;  // by offset; neighbours stay apart, each with its own users
+  bool is_idle(uint32_t region, HasRun has_run) const;
+  Place best_fit(int64_t bytes) const;
+  Place best_idle_fit(int64_t bytes, HasRun has_run) const;
+  Place end() const;
+  Place idle_end(HasRun has_run) const;
+  int64_t cut(const Place& place, int64_t bytes, std::vector<uint32_t>& after);
+  uint32_t new_region(const Region& region);
+
+  std::vector<Run> runs_;  // by offset; no two touch
+  std::vector<Region> regions_;
+  std::vector<uint32_t> unused_;  // of regions_
+  std::vector<uint32_t> users_;
   int64_t size_ = 0;
   int64_t spare_;
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <limits>
 #include <optional>
 #include <rapt/framework/block_pool.hpp>
@@ -13,7 +14,9 @@
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/parallel.hpp>
 #include <rapt/framework/plan_cache.hpp>
+#include <rapt/framework/plan_check.hpp>
 #include <rapt/framework/recycled.hpp>
+#include <rapt/framework/reference.hpp>
 #include <rapt/framework/trace.hpp>
 
 namespace rapt {
@@ -47,11 +50,21 @@ constexpr int64_t spare_bytes = int64_t{1} << 24;
 /// The loops of a step of less work than this, in nanoseconds, are not shared out.
 constexpr double loop_from = 8000;
 
+/// A plan, and what its nodes and values are on the tape that it is to run for.
+struct Planned {
+  std::shared_ptr<Plan> plan;
+  std::span<const uint32_t> nodes, values;
+};
+
 /// One run of a plan over one graph.
 class Run {
  public:
-  Run(Plan& plan, const Graph& graph, bool guard, int threads)
-      : plan_(plan), graph_(graph), guard_(guard), threads_(threads) {}
+  Run(const Planned& planned, const Graph& graph, bool guard, int threads)
+      : plan_(*planned.plan),
+        nodes_(planned.nodes),
+        graph_(graph),
+        guard_(guard),
+        threads_(threads) {}
 
   void serial() { run_steps(0, static_cast<uint32_t>(plan_.steps.size())); }
 
@@ -131,7 +144,8 @@ class Run {
     for (uint32_t i = 0; i < count; ++i) {
       const double from = past;
       past = count == 1 ? 1 : past + steps[i].bytes / bytes;
-      trace_->step(plan_, steps[i], graph_, begin + static_cast<int64_t>(from * time),
+      trace_->step(plan_, steps[i], graph_, node_of(steps[i]),
+                   begin + static_cast<int64_t>(from * time),
                    begin + static_cast<int64_t>(past * time));
     }
   }
@@ -151,8 +165,8 @@ class Run {
     } catch (const std::exception& error) {
       // Steps that this one would have fed must not run on what it left.
       failed_.store(true, std::memory_order_relaxed);
-      throw Error(fmt::format("{}: {}{}", step.op->name, error.what(),
-                              graph_.place_of(graph_.nodes[step.node])));
+      throw Error(
+          fmt::format("{}: {}{}", step.op->name, error.what(), graph_.place_of(node_of(step))));
     }
     if (guard_) check(step, context);
   }
@@ -186,6 +200,8 @@ class Run {
     }
   }
 
+  const Node& node_of(const Plan::Step& step) const { return graph_.nodes[nodes_[step.node]]; }
+
   ForwardContext context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const {
     return {{plan_.views.data() + step.first_input, step.inputs},
             {plan_.views.data() + step.first_output, step.outputs},
@@ -201,7 +217,7 @@ class Run {
       failed_.store(true, std::memory_order_relaxed);
       throw NonFinite(
           fmt::format("{}: the result {} holds a NaN or an infinity{}", step.op->name,
-                      to_string(context.output(i).shape), graph_.place_of(graph_.nodes[step.node])),
+                      to_string(context.output(i).shape), graph_.place_of(node_of(step))),
           step.nodes);
     }
   }
@@ -221,6 +237,7 @@ class Run {
 
  private:
   Plan& plan_;
+  std::span<const uint32_t> nodes_;
   const Graph& graph_;
   bool guard_;
   int threads_;
@@ -235,6 +252,12 @@ class Run {
   };
   std::optional<Workers> workers_;  // where there are tasks side by side
 };
+
+/// An update has written to parameters: what was recorded of them before is out of date.
+void note_update(const Graph& graph, uint32_t value) {
+  const Leaf& leaf = graph.leaves[graph.nodes[graph.values[value].node].first_word];
+  if (leaf.parameter) ++leaf.parameter->version;
+}
 
 }  // namespace
 
@@ -259,8 +282,10 @@ struct Executor::State {
   BlockPool blocks;
   std::shared_ptr<std::byte> memory;
   int64_t memory_bytes = 0;
+  Extractor extractor;
   std::vector<uint64_t> key;
   std::vector<uint32_t> targets;
+  std::vector<uint32_t> nodes, values;  // of the excerpt that runs
   bool running = false;
 
   int workers() const {
@@ -271,77 +296,92 @@ struct Executor::State {
     return {.fuse = options.fuse, .spare_bytes = workers() > 1 ? spare_bytes : 0};
   }
 
-  std::shared_ptr<Plan> plan_for(const Graph& graph, const PlanOptions& plan_options) {
-    key.assign(graph.structure.begin(), graph.structure.end());
-    key.push_back(targets.size() << 2 | static_cast<uint64_t>(plan_options.fuse) << 1 |
-                  static_cast<uint64_t>(plan_options.spare_bytes > 0));
-    for (const uint32_t target : targets) key.push_back(target);
-    for (const auto& [value, tensor] : graph.results) key.push_back(value);
-    if (std::shared_ptr<Plan> known = plans.find(key)) {
-      ++counters.plans_reused;
-      return known;
+  /// A plan for the targets. A tape of which nothing was computed is known by its structure, and so
+  /// are the numbers of its nodes. Of another one, only what is still to be computed counts.
+  Planned plan_for(const Graph& graph, PlanOptions plan_options) {
+    const bool fresh = graph.results.empty();
+    const Excerpt* excerpt = nullptr;
+    key.clear();
+    if (fresh) {
+      key.assign(graph.structure.begin(), graph.structure.end());
+      for (const uint32_t target : targets) key.push_back(target);
+    } else {
+      excerpt = &extractor.extract(graph, targets);
+      plan_options.keep = graph.runs > 0 && !excerpt->updates;
+      excerpt->append_key(key);
     }
-    auto made = std::make_shared<Plan>(make_plan(graph, targets, plan_options));
-    ++counters.plans_made;
-    plans.add(key, made);
-    return made;
+    key.push_back(targets.size() << 4 | static_cast<uint64_t>(fresh) << 3 |
+                  static_cast<uint64_t>(plan_options.keep) << 2 |
+                  static_cast<uint64_t>(plan_options.fuse) << 1 |
+                  static_cast<uint64_t>(plan_options.spare_bytes > 0));
+    std::shared_ptr<Plan> plan = plans.find(key);
+    if (plan != nullptr) {
+      ++counters.plans_reused;
+    } else {
+      if (excerpt == nullptr) excerpt = &extractor.extract(graph, targets);
+      plan = make_plan(*excerpt, plan_options);
+      if (options.check_plans) check_plan(*excerpt, *plan);
+      ++counters.plans_made;
+      plans.add(key, plan);
+    }
+    if (fresh) return {plan, plan->nodes, plan->values};
+    nodes.clear();
+    values.clear();
+    for (const Excerpt::Node& node : excerpt->nodes) nodes.push_back(node.id);
+    for (const Excerpt::Value& value : excerpt->values) values.push_back(value.id);
+    return {plan, nodes, values};
   }
 
-  Recycled<Tensor> bind(Plan& plan, const Graph& graph) {
+  /// The memory of one run.
+  struct Bound {
+    Recycled<Tensor> results;
+    std::shared_ptr<std::byte> kept;
+  };
+
+  Bound bind(const Planned& planned, const Graph& graph) {
+    Plan& plan = *planned.plan;
     if (plan.arena_bytes > memory_bytes) {
+      memory_bytes = 0;
       memory.reset();  // the old block first, so that both need not fit
       memory = allocate(plan.arena_bytes);
       memory_bytes = plan.arena_bytes;
     }
-    Recycled<Tensor> results;
-    results.reserve(plan.results.size());
+    Bound bound;
+    if (plan.kept_bytes > 0) bound.kept = blocks.take(plan.kept_bytes);
+    bound.results.reserve(plan.results.size());
     for (const Plan::Result& result : plan.results) {
       std::shared_ptr<std::byte> block = blocks.take(result.shape.size() * size_of(result.dtype));
       std::byte* const data = block.get();
-      results.emplace_back(std::move(block), data, result.dtype, result.shape,
-                           contiguous_strides(result.shape));
+      bound.results.emplace_back(std::move(block), data, result.dtype, result.shape,
+                                 contiguous_strides(result.shape));
     }
     for (size_t i = 0; i < plan.views.size(); ++i) {
       const Plan::Source& source = plan.sources[i];
-      std::byte* base = nullptr;
-      switch (source.place) {
-        case Plan::Place::arena:
-          base = memory.get();
-          break;
-        case Plan::Place::leaf:
-          base = leaf_data(graph, source.index);
-          break;
-        case Plan::Place::known:
-          base = static_cast<std::byte*>(graph.result(source.index)->bytes());
-          break;
-        case Plan::Place::result:
-          base = static_cast<std::byte*>(results[source.index].bytes());
-          break;
-      }
-      plan.views[i].data = base + source.offset;
+      plan.views[i].data = base_of(source, planned, graph, bound) + source.offset;
     }
-    return results;
+    return bound;
   }
 
-  static std::byte* leaf_data(const Graph& graph, uint32_t value) {
-    const Node& node = graph.nodes[graph.values[value].node];
-    const Leaf& leaf = graph.leaves[node.first_word];
-    if (leaf.parameter) {
-      if (leaf.parameter->version != leaf.version) {
-        throw Error(fmt::format(
-            "the parameter '{}' has changed since it was recorded: ask for its values before the"
-            " update, or with it (step(loss, {{value}})), or on a new Tape{}",
-            leaf.parameter->name, graph.place_of(node)));
-      }
-      return static_cast<std::byte*>(leaf.parameter->value.bytes());
+  std::byte* base_of(const Plan::Source& source, const Planned& planned, const Graph& graph,
+                     const Bound& bound) const {
+    switch (source.place) {
+      case Plan::Place::arena:
+        return memory.get();
+      case Plan::Place::leaf:
+        return graph.leaf_data(planned.values[source.index]);
+      case Plan::Place::known:
+        return static_cast<std::byte*>(graph.result(planned.values[source.index])->bytes());
+      case Plan::Place::kept:
+        return bound.kept.get();
+      default:
+        return static_cast<std::byte*>(bound.results[source.index].bytes());
     }
-    if (leaf.tensor) return static_cast<std::byte*>(leaf.tensor.bytes());
-    return reinterpret_cast<std::byte*>(const_cast<int64_t*>(leaf.inline_value.data()));
   }
 
-  void execute(Plan& plan, const Graph& graph, bool guard) {
+  void execute(const Planned& planned, const Graph& graph, bool guard) {
+    const Plan& plan = *planned.plan;
     const int threads = plan.cost > options.parallel_from ? workers() : 1;
-    Run run(plan, graph, guard, threads);
+    Run run(planned, graph, guard, threads);
     run.arena = memory.get();
     if (threads == 1) return run.serial();
     const auto all_tasks = [&] {
@@ -355,15 +395,42 @@ struct Executor::State {
     arena.execute(all_tasks);
   }
 
+  void run_reference(Graph& graph) {
+    std::vector<Tensor> results = reference_run(graph, targets);
+    const Excerpt& excerpt = extractor.extract(graph, targets);
+    graph.reserve_results(targets.size());
+    ++graph.runs;
+    ++counters.runs;
+    for (const Excerpt::Node& node : excerpt.nodes) {
+      for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
+        if ((node.op->mutates >> i & 1) == 0) continue;
+        note_update(graph, excerpt.values[excerpt.values[excerpt.inputs_of(node)[i]].base].id);
+      }
+    }
+    for (size_t i = 0; i < results.size(); ++i) graph.add_result(targets[i], std::move(results[i]));
+  }
+
   /// After a fused step went wrong: runs every node by itself, to name the one that did it.
   void find_nonfinite(const Graph& graph) {
-    const std::shared_ptr<Plan> plan = plan_for(graph, {.fuse = false});
-    bind(*plan, graph);
-    Run run(*plan, graph, true, 1);
+    const Planned planned = plan_for(graph, {.fuse = false});
+    const Bound bound = bind(planned, graph);
+    Run run(planned, graph, true, 1);
     run.arena = memory.get();
     run.serial();
   }
 };
+
+bool ExecutorOptions::checks_plans_by_default() {
+#ifdef NDEBUG
+  static const bool asked = [] {
+    const char* text = std::getenv("RAPT_CHECK_PLANS");
+    return text != nullptr && std::string_view(text) == "1";
+  }();
+  return asked;
+#else
+  return true;
+#endif
+}
 
 Executor::Executor(const ExecutorOptions& options) : state_(std::make_unique<State>(options)) {}
 Executor::~Executor() = default;
@@ -396,19 +463,19 @@ std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
   if (targets.empty()) throw Error("plan: there is nothing to compute");
   const Graph& graph = targets.front().graph();
   collect(targets, graph, state_->targets);
-  return state_->plan_for(graph, state_->plan_options());
+  return state_->plan_for(graph, state_->plan_options()).plan;
 }
 
 /// Copies of what is wanted and already there: leaves, and views of known values. Their memory is
 /// not ours to give away, and an update may be about to write to it.
-static Recycled<std::pair<uint32_t, Tensor>> copies_of_known(const Plan& plan) {
-  Recycled<std::pair<uint32_t, Tensor>> copies;
+static Recycled<Tensor> copies_of_known(const Plan& plan) {
+  Recycled<Tensor> copies;
   for (const auto& [value, view] : plan.wanted) {
     if (plan.sources[view].place == Plan::Place::result) continue;
     const TensorView& v = plan.views[view];
     Tensor copy(v.shape, v.dtype);
     copy.copy_from(Tensor(nullptr, v.data, v.dtype, v.shape, v.strides));
-    copies.emplace_back(value, std::move(copy));
+    copies.push_back(std::move(copy));
   }
   return copies;
 }
@@ -427,36 +494,44 @@ void Executor::run(std::span<const Var> targets) {
     explicit Running(bool& f) : flag(f) { flag = true; }
     ~Running() { flag = false; }
   } running(state.running);
+  if (state.options.reference) return state.run_reference(graph);
   const bool guard = state.options.guard;
-  const std::shared_ptr<Plan> plan = state.plan_for(graph, state.plan_options());
-  const Recycled<Tensor> results = state.bind(*plan, graph);
-  auto known = copies_of_known(*plan);
+  const Planned planned = state.plan_for(graph, state.plan_options());
+  const Plan& plan = *planned.plan;
+  const State::Bound bound = state.bind(planned, graph);
+  Recycled<Tensor> copies = copies_of_known(plan);
+  // After the updates have run, nothing may fail.
+  graph.reserve_results(plan.wanted.size() + plan.kept.size() + plan.results.size());
   try {
-    state.execute(*plan, graph, guard);
+    state.execute(planned, graph, guard);
   } catch (const Run::NonFinite& error) {
     if (error.nodes > 1) state.find_nonfinite(graph);
     throw;
   }
+  ++graph.runs;
   ++state.counters.runs;
-  state.counters.steps += static_cast<int64_t>(plan->steps.size());
-  // An update has written to parameters: what was recorded of them before is out of date.
-  for (const Plan::Step& step : plan->steps) {
-    if (step.op->mutates == 0) continue;
-    const Node& node = graph.nodes[step.node];
-    for (int i = 0; i < node.inputs; ++i) {
-      if ((step.op->mutates >> i & 1) == 0) continue;
-      const uint32_t value = graph.inputs_of(node)[static_cast<size_t>(i)];
-      const Leaf& leaf = graph.leaves[graph.nodes[graph.values[value].node].first_word];
-      if (leaf.parameter) ++leaf.parameter->version;
+  state.counters.steps += static_cast<int64_t>(plan.steps.size());
+  for (const uint32_t leaf : plan.updated) note_update(graph, planned.values[leaf]);
+  size_t copy = 0;
+  for (const auto& [value, view] : plan.wanted) {
+    const uint32_t id = planned.values[value];
+    const Plan::Source& source = plan.sources[view];
+    if (source.place != Plan::Place::result) {
+      graph.add_result(id, std::move(copies[copy++]));
+      continue;
     }
+    const TensorView& v = plan.views[view];
+    graph.add_result(
+        id, Tensor(bound.results[source.index].memory(), v.data, v.dtype, v.shape, v.strides));
   }
-  for (auto& [value, tensor] : known) graph.results.emplace_back(value, std::move(tensor));
-  for (const auto& [value, view] : plan->wanted) {
-    const Plan::Source& source = plan->sources[view];
-    if (source.place != Plan::Place::result) continue;
-    const TensorView& v = plan->views[view];
-    graph.results.emplace_back(
-        value, Tensor(results[source.index].memory(), v.data, v.dtype, v.shape, v.strides));
+  for (size_t i = 0; i < plan.results.size(); ++i) {
+    graph.add_result(planned.values[plan.results[i].value], bound.results[i]);
+  }
+  for (const Plan::Kept& kept : plan.kept) {
+    const uint32_t id = planned.values[kept.value];
+    const Value& value = graph.values[id];
+    graph.add_result(id, Tensor(bound.kept, bound.kept.get() + kept.offset, value.dtype,
+                                value.shape, contiguous_strides(value.shape)));
   }
 }
 

@@ -4,136 +4,274 @@
 namespace rapt {
 namespace {
 
-constexpr size_t most_members = 256;
+constexpr uint32_t most_members = 256;
 constexpr size_t most_operands = 32;
-/// How far the search for a cycle looks before it gives up and leaves a node alone.
-constexpr int most_visited = 512;
+/// How many groups the search for a cycle looks at before it gives up and leaves a node alone.
+constexpr size_t most_visited = 512;
 
-class Fuser {
+/// Some of the paths between nodes, found in constant time: those that follow, from each node, its
+/// operand that is deepest in the graph. They are a forest, and a node's descendants in it are a
+/// range.
+class Paths {
  public:
-  Fuser(const Graph& graph, const std::vector<bool>& needed, const std::vector<bool>& known)
-      : graph_(graph),
-        needed_(needed),
-        known_(known),
-        group_of_(graph.nodes.size(), -1),
-        visited_(graph.nodes.size(), 0) {}
+  explicit Paths(const Excerpt& excerpt) {
+    const size_t n = excerpt.nodes.size();
+    std::vector<uint32_t> depth(n, 0), parent(n, Excerpt::none);
+    for (uint32_t i = 0; i < n; ++i) {
+      for (const uint32_t input : excerpt.inputs_of(excerpt.nodes[i])) {
+        const uint32_t maker = excerpt.values[input].node;
+        if (maker == Excerpt::none || depth[maker] < depth[i]) continue;
+        depth[i] = depth[maker] + 1;
+        parent[i] = maker;
+      }
+    }
+    begin_.resize(n);
+    size_.assign(n, 1);
+    for (size_t i = n; i-- > 0;) {
+      if (parent[i] != Excerpt::none) size_[parent[i]] += size_[i];
+    }
+    std::vector<uint32_t> next(n);
+    uint32_t next_root = 0;
+    for (size_t i = 0; i < n; ++i) {
+      uint32_t& place = parent[i] == Excerpt::none ? next_root : next[parent[i]];
+      begin_[i] = place;
+      place += size_[i];
+      next[i] = begin_[i] + 1;
+    }
+  }
 
-  std::vector<std::vector<uint32_t>> units() {
-    for (uint32_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (!needed_[n]) continue;
-      group_of_[n] = static_cast<int>(groups_.size());
-      groups_.push_back({n});
-      highest_.push_back(n);
-      if (graph_.nodes[n].op->mutates != 0) updates_.push_back(n);
-      if (graph_.nodes[n].op->pointwise != nullptr) join(n);
-    }
-    std::vector<std::vector<uint32_t>> result;
-    for (auto& group : groups_) {
-      if (group.empty()) continue;
-      std::sort(group.begin(), group.end());
-      result.push_back(std::move(group));
-    }
-    return result;
+  /// Whether such a path leads from the one to the other. If not, another may.
+  bool leads(uint32_t from, uint32_t to) const { return begin_[to] - begin_[from] < size_[from]; }
+
+ private:
+  std::vector<uint32_t> begin_, size_;
+};
+
+/// Groups in an order in which each comes behind those that it needs, which can be changed. A group
+/// has a label, and the order is that of the labels.
+class GroupOrder {
+ public:
+  explicit GroupOrder(size_t groups) {
+    labels_.reserve(groups);
+    links_.reserve(groups);
+  }
+
+  bool before(uint32_t a, uint32_t b) const { return labels_[a] < labels_[b]; }
+
+  /// Adds the next group, number 0, 1 ..., at the end.
+  void append() {
+    const auto group = static_cast<uint32_t>(labels_.size());
+    labels_.push_back(last_ == none ? gap : labels_[last_] + gap);
+    links_.push_back({last_, none});
+    if (last_ != none) links_[last_].next = group;
+    last_ = group;
+  }
+
+  void remove(uint32_t group) {
+    const Link link = links_[group];
+    if (link.previous != none) links_[link.previous].next = link.next;
+    (link.next == none ? last_ : links_[link.next].previous) = link.previous;
+  }
+
+  /// Moves a group right before another one.
+  void move_before(uint32_t group, uint32_t other) {
+    remove(group);
+    const uint32_t previous = links_[other].previous;
+    links_[group] = {previous, other};
+    links_[other].previous = group;
+    if (previous != none) links_[previous].next = group;
+    const uint64_t from = previous == none ? 0 : labels_[previous];
+    const uint64_t room = labels_[other] - from;
+    // Near its predecessor: others will be put behind it.
+    labels_[group] = from + std::max<uint64_t>(1, room / 1024);
+    if (room < 2) number();
   }
 
  private:
+  static constexpr uint32_t none = ~0u;
+  static constexpr uint64_t gap = uint64_t{1} << 32;
+
+  void number() {
+    uint64_t label = 0;
+    uint32_t first = last_;
+    while (links_[first].previous != none) first = links_[first].previous;
+    for (uint32_t g = first; g != none; g = links_[g].next) labels_[g] = label += gap;
+  }
+
+  struct Link {
+    uint32_t previous, next;
+  };
+  std::vector<uint64_t> labels_;
+  std::vector<Link> links_;
+  uint32_t last_ = none;
+};
+
+class Fuser {
+ public:
+  explicit Fuser(const Excerpt& excerpt)
+      : excerpt_(excerpt),
+        paths_(excerpt),
+        order_(excerpt.nodes.size()),
+        visited_(excerpt.nodes.size(), 0) {
+    groups_.reserve(excerpt.nodes.size());
+  }
+
+  std::vector<uint32_t> groups() {
+    const auto count = static_cast<uint32_t>(excerpt_.nodes.size());
+    for (uint32_t n = 0; n < count; ++n) {
+      const Excerpt::Node& node = excerpt_.nodes[n];
+      groups_.push_back({.parent = n, .lowest = n, .highest = n, .first_operand = 0});
+      order_.append();
+      add_operands(n);
+      if (node.op->mutates != 0) updates_.push_back(n);
+      if (node.op->pointwise != nullptr) join(n);
+    }
+    std::vector<uint32_t> numbers(count);
+    for (uint32_t n = 0; n < count; ++n) numbers[n] = find(n);
+    return numbers;
+  }
+
+ private:
+  /// A group is known by one of its nodes, where these data are up to date.
+  struct Group {
+    uint32_t parent;  // another node of the group; itself where it stands for the group
+    uint32_t lowest, highest;
+    uint32_t members = 1;
+    uint32_t first_operand;  // in operands_: the distinct values that come from outside
+    uint32_t operands = 0;
+  };
+
+  uint32_t find(uint32_t n) {
+    while (groups_[n].parent != n) {
+      groups_[n].parent = groups_[groups_[n].parent].parent;
+      n = groups_[n].parent;
+    }
+    return n;
+  }
+
+  std::span<const uint32_t> operands_of(const Group& group) const {
+    return {operands_.data() + group.first_operand, group.operands};
+  }
+
+  void add_operands(uint32_t n) {
+    Group& group = groups_[n];
+    group.first_operand = static_cast<uint32_t>(operands_.size());
+    const auto inputs = excerpt_.inputs_of(excerpt_.nodes[n]);
+    const bool distinct = excerpt_.nodes[n].op->pointwise != nullptr;
+    for (const uint32_t input : inputs) {
+      const auto first = operands_.begin() + group.first_operand;
+      if (distinct && std::find(first, operands_.end(), input) != operands_.end()) continue;
+      operands_.push_back(input);
+    }
+    group.operands = static_cast<uint32_t>(operands_.size()) - group.first_operand;
+  }
+
   /// Merges the new node's group with those of its operands, one after the other.
   void join(uint32_t n) {
-    for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
-      if (!computed(graph_, known_, input)) continue;
-      const Value& v = graph_.values[input];
-      if (v.base != input || v.layout != 0) continue;
-      const uint32_t maker = v.node;
-      if (group_of_[maker] == group_of_[n] || !alike(maker, n)) continue;
-      if (mergeable(group_of_[maker], group_of_[n])) merge(group_of_[maker], group_of_[n]);
+    for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+      const Excerpt::Value& v = excerpt_.values[input];
+      if (!v.whole || excerpt_.nodes[v.node].op->pointwise == nullptr) continue;
+      const uint32_t a = find(v.node), b = find(n);
+      if (a == b || !alike(v.node, n)) continue;
+      // The operand's group comes before ours, and both can be one where nothing between needs it.
+      if (mergeable(a, b, v.node)) merge(a, b);
     }
   }
 
   bool alike(uint32_t a, uint32_t b) const {
-    const Node& x = graph_.nodes[a];
-    const Node& y = graph_.nodes[b];
-    return x.op->pointwise == y.op->pointwise && is_wide(graph_, x) == is_wide(graph_, y) &&
-           graph_.values[x.first_value].shape == graph_.values[y.first_value].shape;
+    const Excerpt::Node &x = excerpt_.nodes[a], &y = excerpt_.nodes[b];
+    const Graph& graph = *excerpt_.graph;
+    return x.op->pointwise == y.op->pointwise &&
+           excerpt_.recorded(x.first_value).shape == excerpt_.recorded(y.first_value).shape &&
+           is_wide(graph, excerpt_.recorded(x)) == is_wide(graph, excerpt_.recorded(y));
   }
 
-  void merge(int into, int from) {
-    auto& target = groups_[static_cast<size_t>(into)];
-    for (const uint32_t n : groups_[static_cast<size_t>(from)]) {
-      group_of_[n] = into;
-      target.push_back(n);
-    }
-    groups_[static_cast<size_t>(from)].clear();
-    uint32_t& highest = highest_[static_cast<size_t>(into)];
-    highest = std::max(highest, highest_[static_cast<size_t>(from)]);
+  /// Takes `from` into `into`, whose common operands mergeable() has put into merged_, and what
+  /// `from` needs of what lies between them into between_.
+  void merge(uint32_t into, uint32_t from) {
+    Group &a = groups_[into], &b = groups_[from];
+    b.parent = into;
+    a.members += b.members;
+    a.lowest = std::min(a.lowest, b.lowest);
+    a.highest = std::max(a.highest, b.highest);
+    a.first_operand = static_cast<uint32_t>(operands_.size());
+    a.operands = static_cast<uint32_t>(merged_.size());
+    operands_.insert(operands_.end(), merged_.begin(), merged_.end());
+    const auto in_order = [&](uint32_t x, uint32_t y) { return order_.before(x, y); };
+    std::sort(between_.begin(), between_.end(), in_order);
+    for (const uint32_t group : between_) order_.move_before(group, into);
+    order_.remove(from);
   }
 
   /// Whether the two groups can be one step: small enough, and no path leaves them and comes back.
-  bool mergeable(int a, int b) {
-    const auto& first = groups_[static_cast<size_t>(a)];
-    const auto& second = groups_[static_cast<size_t>(b)];
-    if (first.size() + second.size() > most_members) return false;
+  /// `maker` is the node of `a` that feeds `b`.
+  bool mergeable(uint32_t a, uint32_t b, uint32_t maker) {
+    const Group &first = groups_[a], &second = groups_[b];
+    if (first.members + second.members > most_members) return false;
+    const uint32_t lowest = std::min(first.lowest, second.lowest);
     // What was recorded before an update and what was after see different values.
-    const uint32_t highest =
-        std::max(highest_[static_cast<size_t>(a)], highest_[static_cast<size_t>(b)]);
-    const uint32_t lowest = std::min(*std::min_element(first.begin(), first.end()),
-                                     *std::min_element(second.begin(), second.end()));
-    for (const uint32_t update : updates_) {
-      if (lowest < update && update < highest) return false;
-    }
-    ++round_;
-    int budget = most_visited;
-    std::vector<uint32_t> operands;  // distinct values that come from outside
-    std::vector<uint32_t> stack;
-    const auto inside = [&](uint32_t n) { return group_of_[n] == a || group_of_[n] == b; };
-    const auto push_inputs_of = [&](uint32_t n, bool member) {
-      for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
-        const Value& v = graph_.values[input];
-        const uint32_t maker = graph_.values[v.base].node;
-        const bool is_computed = computed(graph_, known_, input);
-        if (member && !(is_computed && inside(maker)) &&
-            std::find(operands.begin(), operands.end(), input) == operands.end()) {
-          operands.push_back(input);
-        }
-        if (!is_computed) continue;
-        if (inside(maker)) {
-          // Inside the group a member's value is passed on in a register; a view of it, or a path
-          // through others, would have to come back from memory.
-          if (!member || v.base != input || v.layout != 0) return false;
+    const auto update = std::upper_bound(updates_.begin(), updates_.end(), lowest);
+    if (update != updates_.end() && *update < std::max(first.highest, second.highest)) return false;
+
+    merged_.clear();
+    for (const Group* group : {&first, &second}) {
+      for (const uint32_t operand : operands_of(*group)) {
+        const Excerpt::Value& v = excerpt_.values[operand];
+        const uint32_t g = v.node == Excerpt::none ? v.node : find(v.node);
+        if (v.node != Excerpt::none && (g == a || g == b)) {
+          // Inside the group a value is passed on in a register: a view of it would have to come
+          // back from memory.
+          if (!v.whole) return false;
           continue;
         }
-        // What ended before our first node began cannot lead back to us.
-        const uint32_t latest = highest_[static_cast<size_t>(group_of_[maker])];
-        if (latest > lowest && visited_[maker] != round_) stack.push_back(maker);
-      }
-      return true;
-    };
-    for (const auto* group : {&first, &second}) {
-      for (const uint32_t n : *group) {
-        if (!push_inputs_of(n, true)) return false;
+        if (std::find(merged_.begin(), merged_.end(), operand) != merged_.end()) continue;
+        if (merged_.size() == most_operands) return false;
+        merged_.push_back(operand);
       }
     }
-    if (operands.size() > most_operands) return false;
-    while (!stack.empty()) {
-      const uint32_t n = stack.back();
-      stack.pop_back();
-      if (visited_[n] == round_) continue;
-      // A group is one step: reaching one member reaches all of them.
-      for (const uint32_t member : groups_[static_cast<size_t>(group_of_[n])]) {
-        visited_[member] = round_;
-        if (--budget < 0 || !push_inputs_of(member, false)) return false;
-      }
-    }
-    return true;
+    return !comes_back(a, b, maker);
   }
 
-  const Graph& graph_;
-  const std::vector<bool>& needed_;
-  const std::vector<bool>& known_;
-  std::vector<int> group_of_;
-  std::vector<std::vector<uint32_t>> groups_;
-  std::vector<uint32_t> highest_;  // the last node of each group
-  std::vector<uint32_t> updates_;  // nodes that write to leaves
-  std::vector<uint32_t> visited_;
+  /// Whether a path leads from group `a` through others to `b`, whose operands are in merged_ with
+  /// those of `a`. All that it passes lies between them in the order. Else between_ is what `b`
+  /// needs of what lies there.
+  bool comes_back(uint32_t a, uint32_t b, uint32_t maker) {
+    between_.clear();
+    ++round_;
+    const auto visit = [&](uint32_t node) {
+      const uint32_t group = find(node);
+      if (group == b || visited_[group] == round_ || order_.before(group, a)) return;
+      visited_[group] = round_;
+      between_.push_back(group);
+    };
+    for (const uint32_t operand : operands_of(groups_[b])) {
+      const uint32_t node = excerpt_.values[operand].node;
+      if (node == Excerpt::none || find(node) == a) continue;
+      // Mostly the way is short: from the forward pass through the loss and back.
+      if (paths_.leads(maker, node) || paths_.leads(groups_[a].highest, node)) return true;
+      visit(node);
+    }
+    for (size_t i = 0; i < between_.size(); ++i) {
+      if (between_.size() > most_visited) return true;
+      // A group is one step: who needs one member needs what all of them need.
+      for (const uint32_t operand : operands_of(groups_[between_[i]])) {
+        const uint32_t node = excerpt_.values[operand].node;
+        if (node == Excerpt::none) continue;
+        if (find(node) == a) return true;
+        visit(node);
+      }
+    }
+    return false;
+  }
+
+  const Excerpt& excerpt_;
+  const Paths paths_;
+  GroupOrder order_;
+  std::vector<Group> groups_;       // by node
+  std::vector<uint32_t> operands_;  // of groups, and of groups that were merged
+  std::vector<uint32_t> updates_;   // nodes that write to leaves
+  std::vector<uint32_t> visited_;   // by group
+  std::vector<uint32_t> merged_, between_;
   uint32_t round_ = 0;
 };
 
@@ -152,18 +290,6 @@ bool is_wide(const Graph& graph, const Node& node) {
          (!keyed && std::any_of(inputs.begin() + 1, inputs.end(), wide));
 }
 
-std::vector<std::vector<uint32_t>> fuse(const Graph& graph, const std::vector<bool>& needed,
-                                        const std::vector<bool>& known) {
-  return Fuser(graph, needed, known).units();
-}
-
-std::vector<std::vector<uint32_t>> single_units(const Graph& graph,
-                                                const std::vector<bool>& needed) {
-  std::vector<std::vector<uint32_t>> units;
-  for (uint32_t n = 0; n < graph.nodes.size(); ++n) {
-    if (needed[n]) units.push_back({n});
-  }
-  return units;
-}
+std::vector<uint32_t> fuse(const Excerpt& excerpt) { return Fuser(excerpt).groups(); }
 
 }  // namespace rapt

@@ -6,6 +6,7 @@
 #include <rapt/framework/residuals.hpp>
 #include <rapt/framework/unit_order.hpp>
 #include <rapt/framework/waits.hpp>
+#include <unordered_map>
 
 namespace rapt {
 namespace {
@@ -17,142 +18,174 @@ constexpr double step_nanoseconds = 30;
 
 class Planner {
  public:
-  Planner(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options)
-      : graph_(graph), targets_(targets), options_(options), arena_(options.spare_bytes) {}
+  Planner(const Excerpt& excerpt, const PlanOptions& options)
+      : excerpt_(excerpt),
+        options_(options),
+        fuse_(options.fuse && !options.keep),
+        arena_(options.spare_bytes) {}
 
-  Plan make() {
-    find_needed();
-    units_ = options_.fuse ? fuse(graph_, needed_, known_) : single_units(graph_, needed_);
-    if (options_.fuse) merge_residuals(graph_, targets_, known_, units_);
-    unit_of_.assign(graph_.nodes.size(), -1);
-    for (size_t u = 0; u < units_.size(); ++u) {
-      for (const uint32_t node : units_[u]) unit_of_[node] = static_cast<int>(u);
-    }
-    order_ = order_units(graph_, known_, units_, unit_of_);
-    count_uses();
+  std::shared_ptr<Plan> make() {
+    note_numbers();
+    find_units();
+    order_ = order_units(excerpt_, units_);
+    find_reads();
+    place_.assign(excerpt_.values.size(), Placement{});
     place_results();
-    pieces_ = options_.fuse ? find_pieces(graph_, targets_, known_, uses_, units_)
-                            : std::vector<Piece>(graph_.values.size());
+    find_writes();
+    if (fuse_) pieces_ = find_pieces(excerpt_, uses_, units_);
     find_chains();
+    reserve();
     for (size_t i = 0; i < order_.units.size(); ++i) {
-      add_step(units_[order_.units[i]]);
-      plan_.steps.back().chain = chains_[i];
+      add_step(order_.units[i]);
+      plan_->steps.back().chain = chains_[i];
       if (i + 1 == order_.units.size() || chains_[i + 1].steps > 0) free_what_is_left();
     }
-    add_wanted();
-    plan_.arena_bytes = arena_.size();
-    find_slack(plan_);
-    make_tasks(plan_);
+    for (const uint32_t target : excerpt_.targets) {
+      plan_->wanted.emplace_back(target, add_view(target));
+    }
+    plan_->arena_bytes = arena_.size();
+    find_slack(*plan_);
+    make_tasks(*plan_);
     return std::move(plan_);
   }
 
  private:
-  // ---- what is needed ---------------------------------------------------------------------------
+  using Unit = std::span<const uint32_t>;
 
-  void find_needed() {
-    known_.assign(graph_.values.size(), false);
-    for (const auto& [value, tensor] : graph_.results) known_[value] = true;
-    needed_.assign(graph_.nodes.size(), false);
-    for (const uint32_t target : targets_) need(target);
-    for (size_t n = graph_.nodes.size(); n-- > 0;) {
-      if (!needed_[n]) continue;
-      for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) need(input);
+  void note_numbers() {
+    plan_->nodes.reserve(excerpt_.nodes.size());
+    for (const Excerpt::Node& node : excerpt_.nodes) plan_->nodes.push_back(node.id);
+    plan_->values.reserve(excerpt_.values.size());
+    for (const Excerpt::Value& value : excerpt_.values) plan_->values.push_back(value.id);
+  }
+
+  void find_units() {
+    const auto count = static_cast<uint32_t>(excerpt_.nodes.size());
+    if (fuse_) {
+      units_.assign(fuse(excerpt_), count);
+      merge_residuals(excerpt_, units_);
+      return;
+    }
+    std::vector<uint32_t> each(count);
+    for (uint32_t n = 0; n < count; ++n) each[n] = n;
+    units_.assign(each, count);
+  }
+
+  bool is_pointwise(Unit unit) const {
+    return excerpt_.nodes[unit.front()].op->pointwise != nullptr;
+  }
+
+  // ---- what units read and write ----------------------------------------------------------------
+
+  /// A list of values for each unit.
+  struct Lists {
+    std::vector<uint32_t> values;
+    std::vector<uint32_t> first = {0};
+
+    std::span<const uint32_t> operator[](uint32_t unit) const {
+      return {values.data() + first[unit], first[unit + 1] - first[unit]};
+    }
+    void close() { first.push_back(static_cast<uint32_t>(values.size())); }
+  };
+
+  /// What each unit reads from memory, and how often each base is read: when the last unit has
+  /// read it, its memory is free.
+  void find_reads() {
+    uses_.assign(excerpt_.values.size(), 0);
+    reads_.values.reserve(excerpt_.inputs.size());
+    std::vector<uint32_t> seen_by(excerpt_.values.size(), Excerpt::none);
+    for (uint32_t u = 0; u < units_.size(); ++u) {
+      const Unit unit = units_[u];
+      // A single node keeps its operands as they are, also one that comes twice.
+      const bool distinct = is_pointwise(unit);
+      for (const uint32_t n : unit) {
+        for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+          const uint32_t maker = excerpt_.values[input].node;
+          if (maker != Excerpt::none && units_.unit_of[maker] == u) continue;  // in a register
+          if (distinct && seen_by[input] == u) continue;
+          seen_by[input] = u;
+          reads_.values.push_back(input);
+          if (maker != Excerpt::none) ++uses_[excerpt_.values[input].base];
+        }
+      }
+      reads_.close();
     }
   }
 
-  void need(uint32_t value) {
-    if (is_computed(value)) needed_[graph_.values[graph_.values[value].base].node] = true;
+  /// What each unit writes to memory. Of several nodes: what others read, and what is wanted.
+  void find_writes() {
+    for (uint32_t u = 0; u < units_.size(); ++u) {
+      const Unit unit = units_[u];
+      for (const uint32_t n : unit) {
+        const Excerpt::Node& node = excerpt_.nodes[n];
+        for (uint32_t value = node.first_value; value < node.first_value + node.outputs; ++value) {
+          if (unit.size() > 1 && uses_[value] == 0 && place_[value].result < 0) continue;
+          writes_.values.push_back(value);
+        }
+      }
+      writes_.close();
+    }
   }
-
-  /// Whether this plan has to compute the value (or what it is a view of).
-  bool is_computed(uint32_t value) const { return computed(graph_, known_, value); }
 
   // ---- memory -----------------------------------------------------------------------------------
 
-  /// How often each base is read by units: when the last one has run, its memory is free.
-  void count_uses() {
-    uses_.assign(graph_.values.size(), 0);
-    for (const auto& unit : units_) {
-      for (const uint32_t value : reads_of(unit)) {
-        if (is_computed(value)) ++uses_[graph_.values[value].base];
-      }
-    }
-  }
-
-  /// The values that a unit reads from memory, each once.
-  std::vector<uint32_t> reads_of(const std::vector<uint32_t>& unit) const {
-    std::vector<uint32_t> reads;
-    for (const uint32_t n : unit) {
-      for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
-        const bool inside = unit.size() > 1 && is_computed(input) &&
-                            unit_of_[graph_.values[input].node] == unit_of_[unit.front()];
-        if (inside) continue;
-        // A single node keeps its operands as they are, also one that comes twice.
-        if (is_pointwise(unit) && std::find(reads.begin(), reads.end(), input) != reads.end()) {
-          continue;
-        }
-        reads.push_back(input);
-      }
-    }
-    return reads;
-  }
-
-  bool is_pointwise(const std::vector<uint32_t>& unit) const {
-    return graph_.nodes[unit.front()].op->pointwise != nullptr;
-  }
-
   void place_results() {
-    place_.assign(graph_.values.size(), Placement{});
-    for (const uint32_t target : targets_) {
-      if (!is_computed(target)) continue;
-      const uint32_t base = graph_.values[target].base;
+    for (const uint32_t target : excerpt_.targets) {
+      if (!excerpt_.computed(target)) continue;
+      const uint32_t base = excerpt_.values[target].base;
       if (place_[base].result >= 0) continue;
-      place_[base].result = static_cast<int>(plan_.results.size());
-      plan_.results.push_back({base, graph_.values[base].dtype, graph_.values[base].shape});
+      place_[base].result = static_cast<int>(plan_->results.size());
+      const Value& v = excerpt_.recorded(base);
+      plan_->results.push_back({base, v.dtype, v.shape});
     }
+    if (!options_.keep) return;
+    for (uint32_t v = 0; v < excerpt_.values.size(); ++v) {
+      if (!excerpt_.values[v].whole || place_[v].result >= 0) continue;
+      place_[v].kept = true;
+      place_[v].offset = plan_->kept_bytes;
+      plan_->kept.push_back({v, plan_->kept_bytes});
+      plan_->kept_bytes += excerpt_.bytes_of(v);
+    }
+  }
+
+  /// Whether the value has memory of its own, outside of the arena.
+  bool is_apart(uint32_t value) const { return place_[value].result >= 0 || place_[value].kept; }
+
+  const Piece* piece(uint32_t base) const {
+    return pieces_.empty() || pieces_[base].whole == Excerpt::none ? nullptr : &pieces_[base];
   }
 
   TensorView view_of(uint32_t value) const {
-    const Value& v = graph_.values[value];
-    if (known_[value]) {
-      const Tensor& tensor = *graph_.result(value);
-      return {nullptr, v.dtype, v.shape, tensor.strides()};
-    }
-    const Piece& piece = pieces_[v.base];
-    if (piece.whole != Piece::none) return {nullptr, v.dtype, v.shape, piece.layout.strides};
-    return {nullptr, v.dtype, v.shape, graph_.strides_of(v)};
+    TensorView view = excerpt_.view_of(value);
+    if (const Piece* p = piece(excerpt_.values[value].base)) view.strides = p->layout.strides;
+    return view;
   }
 
   Plan::Source source_of(uint32_t value) const {
     using Place = Plan::Place;
-    const Value& v = graph_.values[value];
-    if (known_[value]) return {Place::known, value, 0};
-    const int64_t offset = graph_.offset_of(v) * size_of(v.dtype);
-    if (known_[v.base]) return {Place::known, v.base, offset};
-    if (graph_.nodes[graph_.values[v.base].node].op == nullptr) {
-      return {Place::leaf, v.base, offset};
-    }
-    if (const Piece& piece = pieces_[v.base]; piece.whole != Piece::none) {
-      Plan::Source source = source_of(piece.whole);
-      source.offset += piece.layout.offset * size_of(v.dtype);
+    const Excerpt::Value& v = excerpt_.values[value];
+    const Value& recorded = excerpt_.recorded(value);
+    const bool view = v.base != value;
+    const int64_t offset = view ? excerpt_.graph->offset_of(recorded) * size_of(recorded.dtype) : 0;
+    if (v.kind == Excerpt::Kind::known) return {Place::known, v.base, offset};
+    if (v.kind == Excerpt::Kind::leaf) return {Place::leaf, v.base, offset};
+    if (const Piece* p = piece(v.base)) {
+      Plan::Source source = source_of(p->whole);
+      source.offset += p->layout.offset * size_of(recorded.dtype);
       return source;
     }
     const Placement& placed = place_[v.base];
     if (placed.result >= 0) {
       return {Place::result, static_cast<uint32_t>(placed.result), offset};
     }
-    return {Place::arena, 0, placed.offset + offset};
+    return {placed.kept ? Place::kept : Place::arena, 0, placed.offset + offset};
   }
 
   uint32_t add_view(uint32_t value) {
-    plan_.views.push_back(view_of(value));
-    plan_.sources.push_back(source_of(value));
-    return static_cast<uint32_t>(plan_.views.size()) - 1;
-  }
-
-  int64_t bytes_of(uint32_t value) const {
-    const Value& v = graph_.values[value];
-    return (v.shape.size() * size_of(v.dtype) + 63) / 64 * 64;
+    plan_->views.push_back(view_of(value));
+    plan_->sources.push_back(source_of(value));
+    plan_->view_values.push_back(value);
+    return static_cast<uint32_t>(plan_->views.size()) - 1;
   }
 
   // ---- rows -------------------------------------------------------------------------------------
@@ -160,243 +193,256 @@ class Planner {
   void find_chains() {
     std::vector<RowStep> steps(order_.units.size());
     std::vector<TensorView> views;
-    for (size_t i = 0; i < steps.size() && options_.fuse; ++i) {
-      const std::vector<uint32_t>& unit = units_[order_.units[i]];
-      const Node& leader = graph_.nodes[leader_of(graph_, unit)];
+    for (size_t i = 0; i < steps.size() && fuse_; ++i) {
+      const uint32_t unit = order_.units[i];
+      const Excerpt::Node& leader = excerpt_.nodes[units_.leader(excerpt_, unit)];
       RowStep& step = steps[i];
       step.rowwise = rowwise_of(*leader.op);
       if (step.rowwise == nullptr) continue;
-      step.reads = reads_of(unit);
-      step.writes = writes_of(unit);
+      step.reads = reads_[unit];
+      step.writes = writes_[unit];
       views.clear();
       for (const uint32_t value : step.reads) views.push_back(view_of(value));
       for (const uint32_t value : step.writes) views.push_back(view_of(value));
       const std::span<const TensorView> all = views;
       step.extent =
           step.rowwise->extent({all.first(step.reads.size()), all.subspan(step.reads.size()),
-                                graph_.words_of(leader), nullptr, nullptr, nullptr});
+                                excerpt_.words_of(leader), nullptr, nullptr, nullptr});
     }
-    chains_ = row_chains(graph_, steps);
+    chains_ = row_chains(excerpt_, steps);
   }
 
   // ---- steps ------------------------------------------------------------------------------------
 
-  void add_step(const std::vector<uint32_t>& unit) {
-    const auto index = static_cast<uint32_t>(plan_.steps.size());
-    const Node& leader = graph_.nodes[leader_of(graph_, unit)];
-    Plan::Step step{};
-    step.op = leader.op;
-    step.node = leader_of(graph_, unit);
-    step.nodes = static_cast<uint32_t>(unit.size());
-    for (const uint32_t n : unit) {
-      step.makes_infinity = step.makes_infinity || graph_.nodes[n].op->makes_infinity;
-    }
-    step.first_word = static_cast<uint32_t>(plan_.words.size());
-    step.words = leader.words;
-    const auto words = graph_.words_of(leader);
-    plan_.words.insert(plan_.words.end(), words.begin(), words.end());
+  void reserve() {
+    plan_->steps.reserve(units_.size());
+    plan_->step_nodes.reserve(excerpt_.nodes.size());
+    const size_t views = reads_.values.size() + writes_.values.size() + excerpt_.targets.size();
+    plan_->views.reserve(views);
+    plan_->sources.reserve(views);
+    plan_->view_values.reserve(views);
+    step_of_unit_.assign(units_.size(), 0);
+  }
 
-    const std::vector<uint32_t> reads = reads_of(unit);
-    std::vector<uint32_t> writes = writes_of(unit);
-    step.first_input = static_cast<uint32_t>(plan_.views.size());
+  void add_step(uint32_t u) {
+    const auto index = static_cast<uint32_t>(plan_->steps.size());
+    const Unit unit = units_[u];
+    const uint32_t leader_node = units_.leader(excerpt_, u);
+    const Excerpt::Node& leader = excerpt_.nodes[leader_node];
+    const std::span<const uint32_t> reads = reads_[u], writes = writes_[u];
+    Plan::Step& step = plan_->steps.emplace_back();
+    step.op = leader.op;
+    step.node = leader_node;
+    step.first_node = static_cast<uint32_t>(plan_->step_nodes.size());
+    step.nodes = static_cast<uint32_t>(unit.size());
+    plan_->step_nodes.insert(plan_->step_nodes.end(), unit.begin(), unit.end());
+    for (const uint32_t n : unit) {
+      step.makes_infinity = step.makes_infinity || excerpt_.nodes[n].op->makes_infinity;
+    }
+    const auto words = excerpt_.words_of(leader);
+    step.first_word = static_cast<uint32_t>(plan_->words.size());
+    step.words = static_cast<uint32_t>(words.size());
+    plan_->words.insert(plan_->words.end(), words.begin(), words.end());
+
+    after_.clear();
+    step.first_input = static_cast<uint32_t>(plan_->views.size());
     step.inputs = static_cast<uint32_t>(reads.size());
     for (const uint32_t value : reads) {
       add_view(value);
-      depend_on_maker(step, value);
+      const uint32_t maker = excerpt_.values[value].node;
+      if (maker != Excerpt::none) after_.push_back(step_of_unit_[units_.unit_of[maker]]);
     }
-    for (const uint32_t other : order_.before[static_cast<size_t>(unit_of_[unit.front()])]) {
-      step.after.push_back(step_of_unit(other));
+    for (const auto& [later, earlier] : order_.before_of(u)) {
+      after_.push_back(step_of_unit_[earlier]);
     }
-    if (options_.spare_bytes > 0) waits_.follow(plan_.steps, step.after);
-    place_outputs(step, unit, reads, writes);
-    step.first_output = static_cast<uint32_t>(plan_.views.size());
+    if (options_.spare_bytes > 0) waits_.follow(after_);
+    place_outputs(leader, reads, writes);
+    step.first_output = static_cast<uint32_t>(plan_->views.size());
     step.outputs = static_cast<uint32_t>(writes.size());
     for (const uint32_t value : writes) add_view(value);
 
     if (leader.op->pointwise != nullptr) {
-      step.program = leader.op->pointwise->compile(group_of(unit, reads, writes));
+      step.program = leader.op->pointwise->compile(group_of(unit, step));
     }
     const ForwardContext context = dry_context(step);
     if (const Rowwise* rowwise = step.rowwise()) step.rows = rowwise->extent(context);
     if (leader.op->scratch != nullptr) {
       step.scratch_bytes = (leader.op->scratch(context) + 63) / 64 * 64;
-      step.scratch = take(step.scratch_bytes, step.after);
+      step.scratch = take(step.scratch_bytes);
     }
-    step.flops = leader.op->flops != nullptr ? leader.op->flops(context) : 0;
-    step.bytes = leader.op->bytes != nullptr ? leader.op->bytes(context) : all_bytes(context);
+    estimate(step, context, reads);
+
+    left_units_.emplace_back(u, index);
+    for (const uint32_t value : writes) {
+      // An output that nobody reads: a saved statistic, say.
+      if (uses_[value] == 0 && !is_apart(value)) {
+        left_.push_back({place_[value].offset, excerpt_.bytes_of(value), index});
+      }
+    }
+    if (step.scratch_bytes > 0) left_.push_back({step.scratch, step.scratch_bytes, index});
+    for (uint32_t i = 0; i < leader.inputs && i < 32 && leader.op->mutates >> i != 0; ++i) {
+      if ((leader.op->mutates >> i & 1) == 0) continue;
+      plan_->updated.push_back(excerpt_.values[excerpt_.inputs_of(leader)[i]].base);
+    }
+    std::sort(after_.begin(), after_.end());
+    after_.erase(std::unique(after_.begin(), after_.end()), after_.end());
+    step.after = plan_->lists.add(after_);
+    if (options_.spare_bytes > 0) waits_.add(after_);
+    step_of_unit_[u] = index;
+  }
+
+  void estimate(Plan::Step& step, const ForwardContext& context, std::span<const uint32_t> reads) {
+    step.flops = step.op->flops != nullptr ? step.op->flops(context) : 0;
+    step.bytes = step.op->bytes != nullptr ? step.op->bytes(context) : all_bytes(context);
     for (const uint32_t value : reads) {
-      const Value& v = graph_.values[value];
-      if (pieces_[v.base].whole == Piece::none) continue;
+      if (piece(excerpt_.values[value].base) == nullptr) continue;
+      const Value& v = excerpt_.recorded(value);
       step.bytes -= 2 * static_cast<double>(v.shape.size() * size_of(v.dtype));
     }
     step.cost =
         step_nanoseconds + step.flops / flops_per_nanosecond + step.bytes / bytes_per_nanosecond;
-    plan_.cost += step.cost;
-
-    left_reads_.emplace_back(reads, index);
-    for (const uint32_t value : writes) {
-      // An output that nobody reads: a saved statistic, say.
-      if (uses_[value] == 0 && place_[value].result < 0) {
-        left_.push_back({place_[value].offset, bytes_of(value), index});
-      }
-    }
-    if (step.scratch_bytes > 0) left_.push_back({step.scratch, step.scratch_bytes, index});
-    std::sort(step.after.begin(), step.after.end());
-    step.after.erase(std::unique(step.after.begin(), step.after.end()), step.after.end());
-    step_of_unit_.resize(units_.size(), 0);
-    step_of_unit_[static_cast<size_t>(unit_of_[unit.front()])] = index;
-    plan_.steps.push_back(std::move(step));
+    plan_->cost += step.cost;
   }
 
-  uint32_t step_of_unit(uint32_t unit) const { return step_of_unit_[unit]; }
-
-  void depend_on_maker(Plan::Step& step, uint32_t value) const {
-    if (!is_computed(value)) return;
-    const uint32_t maker = graph_.values[graph_.values[value].base].node;
-    step.after.push_back(step_of_unit(static_cast<uint32_t>(unit_of_[maker])));
-  }
-
-  /// The values that a unit writes to memory. Of a fused group: those that others read.
-  std::vector<uint32_t> writes_of(const std::vector<uint32_t>& unit) const {
-    std::vector<uint32_t> writes;
-    for (const uint32_t n : unit) {
-      const Node& node = graph_.nodes[n];
-      for (uint32_t i = 0; i < node.outputs; ++i) {
-        const uint32_t value = node.first_value + i;
-        if (unit.size() > 1 && uses_[value] == 0 && place_[value].result < 0) continue;
-        writes.push_back(value);
-      }
-    }
-    return writes;
-  }
-
-  void place_outputs(Plan::Step& step, const std::vector<uint32_t>& unit,
-                     const std::vector<uint32_t>& reads, const std::vector<uint32_t>& writes) {
-    const Op& op = *graph_.nodes[leader_of(graph_, unit)].op;
-    std::vector<bool> taken(reads.size(), false);
+  void place_outputs(const Excerpt::Node& leader, std::span<const uint32_t> reads,
+                     std::span<const uint32_t> writes) {
+    const Op& op = *leader.op;
+    taken_.assign(reads.size(), false);
     for (size_t w = 0; w < writes.size(); ++w) {
       const uint32_t value = writes[w];
-      const uint32_t whole = pieces_[value].whole;
-      if (whole != Piece::none) {
-        place_whole(step, whole);
+      if (const Piece* p = piece(value)) {
+        place_whole(p->whole);
         place_[value].given_away = true;  // It is freed with the whole.
         continue;
       }
-      if (place_[value].result >= 0 || place_[value].early) continue;
+      if (is_apart(value) || place_[value].early) continue;
       int donor = -1;
       const bool may = op.pointwise != nullptr || w == 0;
       for (size_t r = 0; may && r < reads.size() && donor < 0; ++r) {
         if (op.pointwise == nullptr && (r >= 32 || (op.in_place >> r & 1) == 0)) continue;
-        if (!taken[r] && can_take_over(reads, r, value)) donor = static_cast<int>(r);
+        if (!taken_[r] && can_take_over(reads, r, value)) donor = static_cast<int>(r);
         if (donor >= 0 && is_worth_other_memory(reads[r])) donor = -1;
       }
       if (donor >= 0) {
         const uint32_t base = reads[static_cast<size_t>(donor)];
-        taken[static_cast<size_t>(donor)] = true;
+        taken_[static_cast<size_t>(donor)] = true;
         place_[value].offset = place_[base].offset;
         place_[base].given_away = true;
-        const auto& readers = place_[base].readers;
-        step.after.insert(step.after.end(), readers.begin(), readers.end());
+        for_readers(base, [&](uint32_t reader) { after_.push_back(reader); });
       } else {
-        place_[value].offset = take(bytes_of(value), step.after);
+        place_[value].offset = take(excerpt_.bytes_of(value));
       }
     }
   }
 
   /// Memory for what has a piece that this step writes.
-  void place_whole(Plan::Step& step, uint32_t whole) {
+  void place_whole(uint32_t whole) {
     Placement& placed = place_[whole];
-    if (placed.result >= 0) return;
+    if (is_apart(whole)) return;
+    std::vector<uint32_t>& before = before_whole_[whole];
     if (!placed.early) {
       placed.early = true;
-      placed.offset = take(bytes_of(whole), placed.before);
+      const size_t others = after_.size();
+      placed.offset = take(excerpt_.bytes_of(whole));
+      before.assign(after_.begin() + static_cast<std::ptrdiff_t>(others), after_.end());
+      return;
     }
-    step.after.insert(step.after.end(), placed.before.begin(), placed.before.end());
+    after_.insert(after_.end(), before.begin(), before.end());
   }
 
   /// Whether reads[r] is a whole buffer of the arena that nobody reads after this step.
-  bool can_take_over(const std::vector<uint32_t>& reads, size_t r, uint32_t output) const {
+  bool can_take_over(std::span<const uint32_t> reads, size_t r, uint32_t output) const {
     const uint32_t value = reads[r];
-    const Value& v = graph_.values[value];
-    const Value& o = graph_.values[output];
-    if (!is_computed(value) || v.base != value || v.layout != 0 || v.dtype != o.dtype ||
-        v.shape != o.shape || place_[value].result >= 0) {
-      return false;
-    }
-    int here = 0;
-    for (const uint32_t read : reads) {
-      if (is_computed(read) && graph_.values[read].base == value) ++here;
-    }
-    return here == 1 && uses_[value] == 1;
+    if (!excerpt_.values[value].whole || uses_[value] != 1 || is_apart(value)) return false;
+    const Value &v = excerpt_.recorded(value), &o = excerpt_.recorded(output);
+    if (v.dtype != o.dtype || v.shape != o.shape) return false;
+    const auto here = [&](uint32_t read) { return excerpt_.values[read].base == value; };
+    return std::count_if(reads.begin(), reads.end(), here) == 1;
   }
 
   /// Whether a step that took over this memory would wait for readers, and need not.
   bool is_worth_other_memory(uint32_t value) const {
-    if (options_.spare_bytes == 0 || arena_.spare() < bytes_of(value)) return false;
-    const auto& readers = place_[value].readers;
-    return !std::all_of(readers.begin(), readers.end(),
-                        [&](uint32_t step) { return waits_.has_run(step); });
+    if (options_.spare_bytes == 0 || arena_.spare() < excerpt_.bytes_of(value)) return false;
+    bool waits = false;
+    for_readers(value, [&](uint32_t step) { waits = waits || !waits_.has_run(step); });
+    return waits;
   }
 
   /// Memory for the step that waits_ follows.
-  int64_t take(int64_t bytes, std::vector<uint32_t>& after) {
+  int64_t take(int64_t bytes) {
     return arena_.take(
-        bytes, [&](uint32_t step) { return waits_.has_run(step); }, after);
+        bytes, [&](uint32_t step) { return waits_.has_run(step); }, after_);
   }
 
   /// Frees what the last step, or chain of steps, was the last to use. Within a chain nothing is
   /// free: its steps run side by side.
   void free_what_is_left() {
-    for (const auto& [reads, index] : left_reads_) release(reads, index);
-    for (const Left& left : left_) arena_.give(left.offset, left.bytes, {left.step});
-    left_reads_.clear();
+    for (const auto& [unit, index] : left_units_) release(reads_[unit], index);
+    for (const Left& left : left_) arena_.give(left.offset, left.bytes, {&left.step, 1});
+    left_units_.clear();
     left_.clear();
   }
 
-  void release(const std::vector<uint32_t>& reads, uint32_t index) {
+  void release(std::span<const uint32_t> reads, uint32_t index) {
     for (const uint32_t value : reads) {
-      if (!is_computed(value)) continue;
-      const uint32_t base = graph_.values[value].base;
+      if (!excerpt_.computed(value)) continue;
+      const uint32_t base = excerpt_.values[value].base;
       Placement& placed = place_[base];
-      placed.readers.push_back(index);
-      if (--uses_[base] > 0 || placed.result >= 0 || placed.given_away) continue;
-      arena_.give(placed.offset, bytes_of(base), std::move(placed.readers));
+      readers_.push_back({index, placed.reader});
+      placed.reader = static_cast<uint32_t>(readers_.size()) - 1;
+      if (--uses_[base] > 0 || is_apart(base) || placed.given_away) continue;
+      users_.clear();
+      for_readers(base, [&](uint32_t reader) { users_.push_back(reader); });
+      arena_.give(placed.offset, excerpt_.bytes_of(base), users_);
     }
   }
 
-  FusedGroup group_of(const std::vector<uint32_t>& unit, const std::vector<uint32_t>& reads,
-                      const std::vector<uint32_t>& writes) const {
-    FusedGroup group;
-    group.wide = is_wide(graph_, graph_.nodes[unit.front()]);
-    for (const uint32_t n : unit) {
-      const Node& node = graph_.nodes[n];
-      FusedGroup::Member member{
-          node.op, graph_.words_of(node), {}, graph_.values[node.first_value].dtype};
-      for (const uint32_t input : graph_.inputs_of(node)) {
+  template <class F>
+  void for_readers(uint32_t base, const F& f) const {
+    for (uint32_t r = place_[base].reader; r != Excerpt::none; r = readers_[r].next) {
+      f(readers_[r].step);
+    }
+  }
+
+  /// The group as the family of its operators compiles it.
+  const FusedGroup& group_of(Unit unit, const Plan::Step& step) {
+    FusedGroup& group = group_;
+    group.wide = is_wide(*excerpt_.graph, excerpt_.recorded(excerpt_.nodes[unit.front()]));
+    group.members.resize(unit.size());
+    const std::span<const uint32_t> values = plan_->view_values;
+    const auto reads = values.subspan(step.first_input, step.inputs);
+    const auto writes = values.subspan(step.first_output, step.outputs);
+    for (size_t m = 0; m < unit.size(); ++m) {
+      const Excerpt::Node& node = excerpt_.nodes[unit[m]];
+      FusedGroup::Member& member = group.members[m];
+      member.op = node.op;
+      member.words = excerpt_.words_of(node);
+      member.dtype = excerpt_.recorded(node.first_value).dtype;
+      member.inputs.clear();
+      for (const uint32_t input : excerpt_.inputs_of(node)) {
         const auto read = std::find(reads.begin(), reads.end(), input);
-        if (read != reads.end()) {
-          member.inputs.push_back(-1 - static_cast<int>(read - reads.begin()));
-        } else {
-          const auto maker = std::lower_bound(unit.begin(), unit.end(), graph_.values[input].node);
-          member.inputs.push_back(static_cast<int>(maker - unit.begin()));
-        }
+        member.inputs.push_back(read != reads.end() ? -1 - static_cast<int>(read - reads.begin())
+                                                    : member_of(unit, input));
       }
-      group.members.push_back(std::move(member));
     }
-    for (const uint32_t value : reads) group.operands.push_back(view_of(value));
-    for (const uint32_t value : writes) {
-      group.outputs.push_back(view_of(value));
-      const auto maker =
-          std::lower_bound(unit.begin(), unit.end(), graph_.values[value].node) - unit.begin();
-      group.output_members.push_back(static_cast<int>(maker));
-    }
+    const auto views = plan_->views.begin();
+    group.operands.assign(views + step.first_input, views + step.first_input + step.inputs);
+    group.outputs.assign(views + step.first_output, views + step.first_output + step.outputs);
+    group.output_members.clear();
+    for (const uint32_t value : writes) group.output_members.push_back(member_of(unit, value));
     return group;
   }
 
+  /// Which of a unit's nodes makes the value.
+  int member_of(Unit unit, uint32_t value) const {
+    const auto maker = std::lower_bound(unit.begin(), unit.end(), excerpt_.values[value].node);
+    return static_cast<int>(maker - unit.begin());
+  }
+
   ForwardContext dry_context(const Plan::Step& step) const {
-    return {{plan_.views.data() + step.first_input, step.inputs},
-            {plan_.views.data() + step.first_output, step.outputs},
-            {plan_.words.data() + step.first_word, step.words},
+    return {{plan_->views.data() + step.first_input, step.inputs},
+            {plan_->views.data() + step.first_output, step.outputs},
+            {plan_->words.data() + step.first_word, step.words},
             nullptr,
             nullptr,
             step.program.get()};
@@ -409,10 +455,7 @@ class Planner {
     return static_cast<double>(bytes);
   }
 
-  void add_wanted() {
-    for (const uint32_t target : targets_) plan_.wanted.emplace_back(target, add_view(target));
-  }
-
+  /// Memory of the arena that a step was the only one to use.
   struct Left {
     int64_t offset, bytes;
     uint32_t step;
@@ -420,36 +463,57 @@ class Planner {
 
   struct Placement {
     int64_t offset = 0;
-    int result = -1;  // index in plan_.results
+    int result = -1;                  // index in the plan's results
+    uint32_t reader = Excerpt::none;  // the latest step that has read it, in readers_
+    bool kept = false;
     bool given_away = false;
-    bool early = false;  // Placed when its first piece was.
-    std::vector<uint32_t> readers;
-    std::vector<uint32_t> before;  // Steps that used the memory of what is placed early.
+    bool early = false;  // placed when its first piece was
+  };
+  struct Reader {
+    uint32_t step, next;
   };
 
-  const Graph& graph_;
-  std::span<const uint32_t> targets_;
+  const Excerpt& excerpt_;
   PlanOptions options_;
-  Plan plan_;
+  bool fuse_;
+  std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   ArenaLayout arena_;
   Waits waits_;
-  std::vector<bool> known_, needed_;
-  std::vector<std::vector<uint32_t>> units_;  // nodes, ascending
-  std::vector<int> unit_of_;
+  Units units_;
   UnitOrder order_;
-  std::vector<uint32_t> step_of_unit_;
-  std::vector<int> uses_;
-  std::vector<Placement> place_;
-  std::vector<Piece> pieces_;
+  Lists reads_, writes_;          // by unit
+  std::vector<uint32_t> uses_;    // by base: units that have yet to read it
+  std::vector<Placement> place_;  // by value
+  std::vector<Piece> pieces_;     // by value, or empty
   std::vector<RowChain> chains_;  // as order_.units
+  std::vector<uint32_t> step_of_unit_;
+  std::vector<uint32_t> after_;  // of the step that is being made
+  std::vector<Reader> readers_;
+  std::vector<uint32_t> users_;
+  std::vector<bool> taken_;
+  std::unordered_map<uint32_t, std::vector<uint32_t>> before_whole_;  // steps that used its memory
+  FusedGroup group_;
   std::vector<Left> left_;
-  std::vector<std::pair<std::vector<uint32_t>, uint32_t>> left_reads_;
+  std::vector<std::pair<uint32_t, uint32_t>> left_units_;  // with their steps
 };
 
 }  // namespace
 
-Plan make_plan(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options) {
-  return Planner(graph, targets, options).make();
+std::span<const uint32_t> NumberLists::add(std::span<const uint32_t> numbers) {
+  if (numbers.size() > left_) {
+    constexpr size_t block = 1024;
+    left_ = std::max(block, numbers.size());
+    blocks_.push_back(std::make_unique<uint32_t[]>(left_));
+    next_ = blocks_.back().get();
+  }
+  uint32_t* const begin = next_;
+  next_ = std::copy(numbers.begin(), numbers.end(), begin);
+  left_ -= numbers.size();
+  return {begin, numbers.size()};
+}
+
+std::shared_ptr<Plan> make_plan(const Excerpt& excerpt, const PlanOptions& options) {
+  return Planner(excerpt, options).make();
 }
 
 }  // namespace rapt

@@ -5,6 +5,17 @@
 
 namespace rapt {
 
+/// Lists of numbers that stay where they are while more are added.
+class NumberLists {
+ public:
+  std::span<const uint32_t> add(std::span<const uint32_t> numbers);
+
+ private:
+  std::vector<std::unique_ptr<uint32_t[]>> blocks_;
+  size_t left_ = 0;  // numbers that the last block has room for
+  uint32_t* next_ = nullptr;
+};
+
 /// A group of elementwise nodes of one shape, to become one pointwise program.
 struct FusedGroup {
   struct Member {
@@ -25,37 +36,40 @@ struct PlanOptions {
   bool fuse = true;
   /// By how much memory may grow so that fewer steps wait for others to be done with theirs.
   int64_t spare_bytes = 0;
+  /// Keeps what every node makes, so that later plans of the tape begin there. Fuses nothing.
+  bool keep = false;
 };
 
-/// Plain data, good for every recording of the same structure.
+/// Plain data, good for every recording of the same structure. Nodes and values have the numbers of
+/// the excerpt that the plan was made for; `nodes` and `values` say which these were on its tape.
 struct Plan {
   struct Step {
     const Op* op;
     std::shared_ptr<const void> program;  // of a fused group
     uint32_t node;                        // the one that leads, or the last, for messages
-    uint32_t nodes;                       // how many nodes it computes
+    uint32_t first_node, nodes;           // those that it computes, in step_nodes
     bool makes_infinity;                  // one of them may, and means it
     uint32_t first_input, inputs;         // in views
     uint32_t first_output, outputs;       // in views
     uint32_t first_word, words;
     int64_t scratch;  // offset in the arena
     int64_t scratch_bytes;
-    double flops, bytes;          // what it computes and touches
-    double cost;                  // nanoseconds on one core, roughly
-    double slack;                 // by how much it may be late before all that follows is
-    RowExtent rows;               // where it works row by row
-    RowChain chain;               // of the steps that run along with it
-    std::vector<uint32_t> after;  // steps that must have run
+    double flops, bytes;              // what it computes and touches
+    double cost;                      // nanoseconds on one core, roughly
+    double slack;                     // by how much it may be late before all that follows is
+    RowExtent rows;                   // where it works row by row
+    RowChain chain;                   // of the steps that run along with it
+    std::span<const uint32_t> after;  // steps that must have run, ascending
     /// What messages and traces call it.
     std::string label() const;
     /// How it works row by row, or null.
     const Rowwise* rowwise() const { return rowwise_of(*op); }
   };
-  enum class Place : uint8_t { arena, leaf, known, result };
+  enum class Place : uint8_t { arena, leaf, known, result, kept };
   /// Where the data of a view comes from.
   struct Source {
     Place place;
-    uint32_t index;  // a value of the graph (leaf, known), or of `results`
+    uint32_t index;  // a value (leaf, known), or of `results`
     int64_t offset;  // bytes
   };
   /// A wanted value that has to be allocated anew in every run.
@@ -64,25 +78,37 @@ struct Plan {
     DType dtype;
     Shape shape;
   };
+  /// A value that a plan keeps for later ones, in memory that it leaves to the tape.
+  struct Kept {
+    uint32_t value;
+    int64_t offset;
+  };
   /// A run of cheap steps, or one costly step: what one task executes.
   struct Task {
     uint32_t first_step, steps;
     std::vector<uint32_t> successors;
   };
 
+  std::vector<uint32_t> nodes, values;  // their numbers on the tape that the plan was made for
   std::vector<Step> steps;
+  std::vector<uint32_t> step_nodes;
   std::vector<TensorView> views;
-  std::vector<Source> sources;  // one a view
+  std::vector<Source> sources;        // one per view
+  std::vector<uint32_t> view_values;  // the value that a view shows
   std::vector<int64_t> words;
   std::vector<Result> results;
+  std::vector<Kept> kept;
   std::vector<std::pair<uint32_t, uint32_t>> wanted;  // value, view
+  std::vector<uint32_t> updated;                      // leaves, as often as a step writes to them
   std::vector<Task> tasks;
   /// The first task that updates parameters; it and those behind it wait until all others have
   /// run, so that a step that fails leaves every parameter alone. -1: there is none.
   int first_update_task = -1;
   int64_t arena_bytes = 0;
+  int64_t kept_bytes = 0;
   double cost = 0;
   std::vector<uint32_t> traced;  // by step, of those that ran: which of the trace's texts, plus 1
+  NumberLists lists;             // what the steps' `after` point to
 
   /// One line a step: operator, shapes, where its output lies, the line that recorded it.
   std::string to_string(const Graph& graph) const;
@@ -90,9 +116,9 @@ struct Plan {
   std::string to_dot(const Graph& graph) const;
 };
 
-/// Plans the computation of the targets, values of one graph. Values that are leaves or were
-/// computed before are read where they are.
-Plan make_plan(const Graph& graph, std::span<const uint32_t> targets, const PlanOptions& options);
+/// Plans the computation of an excerpt's targets. Values that are leaves or were computed before
+/// are read where they are.
+std::shared_ptr<Plan> make_plan(const Excerpt& excerpt, const PlanOptions& options);
 
 /// Says of each step how late it may be.
 void find_slack(Plan& plan);

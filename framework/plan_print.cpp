@@ -40,7 +40,7 @@ std::string Plan::to_string(const Graph& graph) const {
       if (source.place == Place::arena) fmt::format_to(out, "  at {}", source.offset);
       if (source.place == Place::result) fmt::format_to(out, "  result {}", source.index);
     }
-    fmt::format_to(out, "{}\n", graph.place_of(graph.nodes[step.node]));
+    fmt::format_to(out, "{}\n", graph.place_of(graph.nodes[nodes[step.node]]));
   }
   return text;
 }
@@ -60,10 +60,10 @@ std::string Plan::to_dot(const Graph& graph) const {
     for (uint32_t i = 0; i < step.inputs; ++i) {
       const Source& source = sources[step.first_input + i];
       if (source.place != Place::leaf) continue;
-      const Node& node = graph.nodes[graph.values[source.index].node];
+      const Value& value = graph.values[values[source.index]];
+      const Node& node = graph.nodes[value.node];
       const Leaf& leaf = graph.leaves[node.first_word];
-      const std::string name =
-          leaf.parameter ? leaf.parameter->name : rapt::to_string(graph.values[source.index].shape);
+      const std::string name = leaf.parameter ? leaf.parameter->name : rapt::to_string(value.shape);
       const auto known = std::find_if(leaves.begin(), leaves.end(),
                                       [&](const auto& l) { return l.first == source.index; });
       if (known == leaves.end()) {

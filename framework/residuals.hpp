@@ -1,7 +1,7 @@
 // Which sums are made by the operator that makes one of their parts.
 #pragma once
 
-#include <rapt/framework/tape.hpp>
+#include <rapt/framework/units.hpp>
 
 namespace rapt {
 
@@ -9,12 +9,6 @@ namespace rapt {
 /// residual, or the gradients that meet at a value. The operator then runs where the sum stood,
 /// with one more operand. A sum that is computed together with other elementwise work stays there,
 /// as that reads it from a register.
-void merge_residuals(const Graph& graph, std::span<const uint32_t> targets,
-                     const std::vector<bool>& known, std::vector<std::vector<uint32_t>>& units);
-
-/// The node whose operator computes the unit.
-inline uint32_t leader_of(const Graph& graph, const std::vector<uint32_t>& unit) {
-  return graph.nodes[unit.front()].op->adds != nullptr ? unit.front() : unit.back();
-}
+void merge_residuals(const Excerpt& excerpt, Units& units);
 
 }  // namespace rapt

@@ -16,7 +16,8 @@ bool has(uint32_t bits, size_t i) { return i < 32 && (bits >> i & 1) != 0; }
 
 class Chains {
  public:
-  Chains(const Graph& graph, const std::vector<RowStep>& steps) : graph_(graph), steps_(steps) {}
+  Chains(const Excerpt& excerpt, const std::vector<RowStep>& steps)
+      : excerpt_(excerpt), steps_(steps) {}
 
   std::vector<RowChain> find() {
     std::vector<RowChain> chains(steps_.size());
@@ -57,11 +58,12 @@ class Chains {
     }
     bool shares = false;
     for (size_t i = 0; i < step.reads.size(); ++i) {
-      const Value& value = graph_.values[step.reads[i]];
+      const Value& value = excerpt_.recorded(step.reads[i]);
+      const uint32_t base = excerpt_.values[step.reads[i]].base;
       const bool rows = has(step.extent.inputs, i) && value.layout == 0;
       for (uint32_t m = first_; m < s; ++m) {
         const RowStep& member = steps_[m];
-        const auto made = std::find(member.writes.begin(), member.writes.end(), value.base);
+        const auto made = std::find(member.writes.begin(), member.writes.end(), base);
         if (made != member.writes.end()) {
           const auto output = static_cast<size_t>(made - member.writes.begin());
           if (!rows || !has(member.extent.outputs, output) ||
@@ -86,7 +88,7 @@ class Chains {
     return value.shape.size() == elements_of(a) || a.width == b.width;
   }
 
-  const Graph& graph_;
+  const Excerpt& excerpt_;
   const std::vector<RowStep>& steps_;
   uint32_t first_ = 0;
   int64_t unit_ = 0, range_ = 0;  // elements
@@ -94,8 +96,8 @@ class Chains {
 
 }  // namespace
 
-std::vector<RowChain> row_chains(const Graph& graph, const std::vector<RowStep>& steps) {
-  return Chains(graph, steps).find();
+std::vector<RowChain> row_chains(const Excerpt& excerpt, const std::vector<RowStep>& steps) {
+  return Chains(excerpt, steps).find();
 }
 
 }  // namespace rapt

@@ -1,8 +1,7 @@
 // Which neighbouring steps run together, a few rows at a time.
 #pragma once
 
-#include <rapt/framework/op.hpp>
-#include <rapt/framework/tape.hpp>
+#include <rapt/framework/excerpt.hpp>
 
 namespace rapt {
 
@@ -15,7 +14,7 @@ inline const Rowwise* rowwise_of(const Op& op) {
 struct RowStep {
   const Rowwise* rowwise = nullptr;  // null: it does not work row by row
   RowExtent extent = {};
-  std::vector<uint32_t> reads = {}, writes = {};  // values, in the order of inputs and outputs
+  std::span<const uint32_t> reads = {}, writes = {};  // values, in the order of inputs and outputs
 };
 
 struct RowChain {
@@ -27,6 +26,6 @@ struct RowChain {
 /// For each of the steps, which are in the order of execution, the chain that begins there. The
 /// steps of a chain have arrays of one size, each reads rows that one before it makes or reads, and
 /// of what those before it make, none needs more than its own rows.
-std::vector<RowChain> row_chains(const Graph& graph, const std::vector<RowStep>& steps);
+std::vector<RowChain> row_chains(const Excerpt& excerpt, const std::vector<RowStep>& steps);
 
 }  // namespace rapt

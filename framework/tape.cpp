@@ -105,6 +105,8 @@ void Graph::clear() {
   used_scopes = 0;
   structure.clear();
   results.clear();
+  result_of_.clear();
+  runs = 0;
   copies_.clear();
   notes_.clear();
   parameter_leaves_.clear();
@@ -200,11 +202,34 @@ Var Graph::key(SourceLocation where) {
   return var;
 }
 
-const Tensor* Graph::result(uint32_t value) const {
-  for (const auto& [known, tensor] : results) {
-    if (known == value) return &tensor;
+void Graph::reserve_results(size_t more) {
+  // In large steps: a loop that asks for many values must not copy the list each time.
+  const size_t needed = results.size() + more;
+  if (needed > results.capacity()) results.reserve(std::max(needed, 2 * results.capacity()));
+  if (result_of_.size() < values.size()) result_of_.resize(values.size(), 0);
+}
+
+void Graph::add_result(uint32_t value, Tensor tensor) {
+  reserve_results(1);
+  if (result_of_[value] != 0) return;
+  results.emplace_back(value, std::move(tensor));
+  result_of_[value] = static_cast<uint32_t>(results.size());
+}
+
+std::byte* Graph::leaf_data(uint32_t value) const {
+  const Node& node = nodes[values[value].node];
+  const Leaf& leaf = leaves[node.first_word];
+  if (leaf.parameter) {
+    if (leaf.parameter->version != leaf.version) {
+      throw Error(fmt::format(
+          "the parameter '{}' has changed since it was recorded: ask for its values before the"
+          " update, or with it (step(loss, {{value}})), or on a new Tape{}",
+          leaf.parameter->name, place_of(node)));
+    }
+    return static_cast<std::byte*>(leaf.parameter->value.bytes());
   }
-  return nullptr;
+  if (leaf.tensor) return static_cast<std::byte*>(leaf.tensor.bytes());
+  return reinterpret_cast<std::byte*>(const_cast<int64_t*>(leaf.inline_value.data()));
 }
 
 std::string Graph::place_of(const Node& node) const {

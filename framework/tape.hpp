@@ -80,8 +80,9 @@ struct Graph {
   /// The structure of the recording, word by word: two recordings with the same words have the
   /// same plan. Values of leaves are no part of it.
   std::vector<uint64_t> structure;
-  /// Values that were computed already.
+  /// Values that were computed already: those that somebody asked for, and what the executor keeps.
   std::vector<std::pair<uint32_t, Tensor>> results;
+  int64_t runs = 0;  // how often values were asked for
   std::optional<Training> training;
   int64_t streams = 0;  // random operators recorded so far
   uint32_t generation = 1;
@@ -110,7 +111,18 @@ struct Graph {
   int64_t offset_of(const Value& value) const {
     return value.layout == 0 ? 0 : layouts[value.layout - 1].offset;
   }
-  const Tensor* result(uint32_t value) const;
+  /// Of a value that was computed already; else null.
+  const Tensor* result(uint32_t value) const {
+    const bool known = value < result_of_.size() && result_of_[value] != 0;
+    return known ? &results[result_of_[value] - 1].second : nullptr;
+  }
+  /// Adds one, unless there is one for the value. Throws nothing where reserve_results() has made
+  /// room.
+  void add_result(uint32_t value, Tensor tensor);
+  /// Makes room for `more` results.
+  void reserve_results(size_t more);
+  /// Where a leaf's data are. Throws Error where it is a parameter that has changed since.
+  std::byte* leaf_data(uint32_t value) const;
   /// The same value in contiguous memory: itself, or a copy recorded once.
   Var contiguous(const Var& var);
   /// What an operator notes of a value while it records, 0 until then, and again once an update of
@@ -127,7 +139,8 @@ struct Graph {
 
   std::vector<std::pair<const ParameterState*, uint32_t>> parameter_leaves_;
   std::vector<std::pair<uint32_t, uint32_t>> copies_;
-  std::vector<uint32_t> notes_;  // of the first values
+  std::vector<uint32_t> notes_;      // of the first values
+  std::vector<uint32_t> result_of_;  // of the first values: an index of results, plus 1; or 0
 };
 
 inline Var::Var(Graph& graph, uint32_t id)

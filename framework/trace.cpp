@@ -78,9 +78,8 @@ int64_t Trace::now() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin,
-                 int64_t end) {
-  const Node& node = graph.nodes[step.node];
+void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node,
+                 int64_t begin, int64_t end) {
   const std::string none;
   const std::lock_guard lock(state_->mutex);
   plan.traced.resize(plan.steps.size(), 0);

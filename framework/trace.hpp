@@ -25,9 +25,10 @@ class Trace {
 
   /// Nanoseconds of a steady clock.
   static int64_t now();
-  /// That a step of a plan ran on this thread from `begin` to `end`. Texts are made once a plan and
-  /// put together at the end, so that what runs is not held up.
-  void step(Plan& plan, const Plan::Step& step, const Graph& graph, int64_t begin, int64_t end);
+  /// Notes that a step of a plan, of this node, ran on this thread from `begin` to `end`. Texts are
+  /// made once per plan and put together at the end, so that what runs is not held up.
+  void step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node, int64_t begin,
+            int64_t end);
   /// What was recorded so far, as JSON.
   std::string json() const;
 

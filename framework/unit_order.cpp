@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <rapt/framework/fusion.hpp>
+#include <rapt/framework/error.hpp>
 #include <rapt/framework/unit_order.hpp>
 
 namespace rapt {
@@ -7,112 +7,123 @@ namespace {
 
 class Orderer {
  public:
-  Orderer(const Graph& graph, const std::vector<bool>& known,
-          const std::vector<std::vector<uint32_t>>& units, const std::vector<int>& unit_of)
-      : graph_(graph), known_(known), units_(units), unit_of_(unit_of) {}
+  Orderer(const Excerpt& excerpt, const Units& units) : excerpt_(excerpt), units_(units) {}
 
   UnitOrder make() {
-    for (const auto& unit : units_) {
-      for (const uint32_t n : unit) {
-        const Node& node = graph_.nodes[n];
-        for (int i = 0; i < node.inputs; ++i) {
-          if ((node.op->mutates >> i & 1) != 0) updates_.emplace_back(base_of(node, i), n);
-        }
+    if (excerpt_.updates) order_updates();
+    state_.assign(units_.size(), State::unseen);
+    order_.units.reserve(units_.size());
+    // By the last of their nodes, what updates at the end.
+    for (const bool updates : {false, true}) {
+      for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+        const uint32_t unit = units_.unit_of[n];
+        if (units_[unit].back() == n && is_update(unit) == updates) emit(unit);
       }
     }
-    before_.resize(units_.size());
-    if (!updates_.empty()) order_updates();
-
-    state_.assign(units_.size(), 0);
-    std::vector<uint32_t> by_last(units_.size());
-    for (uint32_t u = 0; u < by_last.size(); ++u) by_last[u] = u;
-    std::sort(by_last.begin(), by_last.end(), [&](uint32_t a, uint32_t b) {
-      const bool late_a = is_update(a), late_b = is_update(b);
-      if (late_a != late_b) return late_b;
-      return units_[a].back() < units_[b].back();
-    });
-    for (const uint32_t unit : by_last) emit(unit);
-    return {std::move(order_), std::move(before_)};
+    return std::move(order_);
   }
 
  private:
+  enum class State : uint8_t { unseen, open, done };
+
   bool is_update(uint32_t unit) const {
-    return graph_.nodes[units_[unit].front()].op->mutates != 0;
+    return excerpt_.nodes[units_[unit].front()].op->mutates != 0;
   }
 
-  uint32_t base_of(const Node& node, int input) const {
-    return graph_.values[graph_.inputs[node.first_input + static_cast<uint32_t>(input)]].base;
-  }
-
+  /// An update runs after what was recorded before it and reads its leaf, and before what was
+  /// recorded after it.
   void order_updates() {
-    for (size_t u = 0; u < units_.size(); ++u) {
-      for (const uint32_t n : units_[u]) {
-        const Node& node = graph_.nodes[n];
-        for (int i = 0; i < node.inputs; ++i) {
-          const uint32_t base = base_of(node, i);
-          for (const auto& [leaf, updater] : updates_) {
-            if (leaf != base || updater == n) continue;
-            const auto update_unit = static_cast<uint32_t>(unit_of_[updater]);
-            if (n < updater) {
-              before_[update_unit].push_back(static_cast<uint32_t>(u));
-            } else {
-              before_[u].push_back(update_unit);
-            }
+    struct Update {
+      uint32_t node, next;  // next: the one before it of the same leaf
+    };
+    std::vector<Update> updates(1);
+    std::vector<uint32_t> last(excerpt_.values.size(), 0);  // by leaf: the latest in `updates`
+    for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+      const Excerpt::Node& node = excerpt_.nodes[n];
+      for (uint32_t i = 0; i < node.inputs && i < 32 && node.op->mutates >> i != 0; ++i) {
+        if ((node.op->mutates >> i & 1) == 0) continue;
+        uint32_t& latest = last[base_of(node, i)];
+        updates.push_back({n, latest});
+        latest = static_cast<uint32_t>(updates.size()) - 1;
+      }
+    }
+    for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+      const Excerpt::Node& node = excerpt_.nodes[n];
+      for (uint32_t i = 0; i < node.inputs; ++i) {
+        for (uint32_t u = last[base_of(node, i)]; u != 0; u = updates[u].next) {
+          if (updates[u].node == n) continue;
+          const uint32_t update = units_.unit_of[updates[u].node], unit = units_.unit_of[n];
+          if (n < updates[u].node) {
+            order_.before.emplace_back(update, unit);
+          } else {
+            order_.before.emplace_back(unit, update);
           }
         }
       }
     }
+    std::sort(order_.before.begin(), order_.before.end());
+    order_.before.erase(std::unique(order_.before.begin(), order_.before.end()),
+                        order_.before.end());
+  }
+
+  uint32_t base_of(const Excerpt::Node& node, uint32_t input) const {
+    return excerpt_.values[excerpt_.inputs[node.first_input + input]].base;
   }
 
   /// Puts everything that the unit needs into the order, then the unit. With a stack of its own:
   /// a chain may be as long as the tape.
   void emit(uint32_t root) {
-    std::vector<uint32_t> stack{root};
-    while (!stack.empty()) {
-      const uint32_t unit = stack.back();
-      if (state_[unit] == 2) {
-        stack.pop_back();
+    stack_.assign(1, root);
+    while (!stack_.empty()) {
+      const uint32_t unit = stack_.back();
+      if (state_[unit] == State::done) {
+        stack_.pop_back();
         continue;
       }
-      const size_t height = stack.size();
-      if (state_[unit] == 0) {
-        state_[unit] = 1;
+      const size_t height = stack_.size();
+      if (state_[unit] == State::unseen) {
+        state_[unit] = State::open;
         for (const uint32_t n : units_[unit]) {
-          for (const uint32_t input : graph_.inputs_of(graph_.nodes[n])) {
-            if (!computed(graph_, known_, input)) continue;
-            const auto producer =
-                static_cast<uint32_t>(unit_of_[graph_.values[graph_.values[input].base].node]);
-            if (producer != unit && state_[producer] == 0) stack.push_back(producer);
+          for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+            const uint32_t maker = excerpt_.values[input].node;
+            if (maker == Excerpt::none) continue;
+            if (const uint32_t other = units_.unit_of[maker]; other != unit) ask(other);
           }
         }
-        for (const uint32_t other : before_[unit]) {
-          if (state_[other] == 0) stack.push_back(other);
-        }
+        for (const auto& [later, earlier] : order_.before_of(unit)) ask(earlier);
       }
-      if (stack.size() == height) {
-        state_[unit] = 2;
-        order_.push_back(unit);
-        stack.pop_back();
+      if (stack_.size() == height) {
+        state_[unit] = State::done;
+        order_.units.push_back(unit);
+        stack_.pop_back();
       }
     }
   }
 
-  const Graph& graph_;
-  const std::vector<bool>& known_;
-  const std::vector<std::vector<uint32_t>>& units_;
-  const std::vector<int>& unit_of_;
-  std::vector<std::pair<uint32_t, uint32_t>> updates_;  // leaf value, updating node
-  std::vector<std::vector<uint32_t>> before_;
-  std::vector<uint8_t> state_;
-  std::vector<uint32_t> order_;
+  void ask(uint32_t unit) {
+    // What is open waits for what is asked for now.
+    if (state_[unit] == State::open) throw Error("plan: two steps need each other");
+    if (state_[unit] == State::unseen) stack_.push_back(unit);
+  }
+
+  const Excerpt& excerpt_;
+  const Units& units_;
+  UnitOrder order_;
+  std::vector<State> state_;  // by unit
+  std::vector<uint32_t> stack_;
 };
 
 }  // namespace
 
-UnitOrder order_units(const Graph& graph, const std::vector<bool>& known,
-                      const std::vector<std::vector<uint32_t>>& units,
-                      const std::vector<int>& unit_of) {
-  return Orderer(graph, known, units, unit_of).make();
+std::span<const std::pair<uint32_t, uint32_t>> UnitOrder::before_of(uint32_t unit) const {
+  const auto by_unit = [](const auto& pair, uint32_t u) { return pair.first < u; };
+  const auto from = std::lower_bound(before.begin(), before.end(), unit, by_unit);
+  const auto to = std::lower_bound(from, before.end(), unit + 1, by_unit);
+  return {from, to};
+}
+
+UnitOrder order_units(const Excerpt& excerpt, const Units& units) {
+  return Orderer(excerpt, units).make();
 }
 
 }  // namespace rapt

@@ -1,19 +1,21 @@
 // In what order the units of a plan run.
 #pragma once
 
-#include <rapt/framework/tape.hpp>
+#include <rapt/framework/units.hpp>
 
 namespace rapt {
 
 struct UnitOrder {
   std::vector<uint32_t> units;
-  std::vector<std::vector<uint32_t>> before;  // by unit: what it waits for besides its operands
+  /// What a unit waits for besides its operands: pairs of a unit and one that runs before it,
+  /// sorted.
+  std::vector<std::pair<uint32_t, uint32_t>> before;
+
+  std::span<const std::pair<uint32_t, uint32_t>> before_of(uint32_t unit) const;
 };
 
-/// Tape order, but that a fused group runs where its last member stands, or earlier where something
-/// asks for it; and that an update runs after all that read the old value. `unit_of` is by node.
-UnitOrder order_units(const Graph& graph, const std::vector<bool>& known,
-                      const std::vector<std::vector<uint32_t>>& units,
-                      const std::vector<int>& unit_of);
+/// The order of recording, but that a fused group runs where its last member stands, or earlier
+/// where something asks for it; and that an update runs after all that read the old value.
+UnitOrder order_units(const Excerpt& excerpt, const Units& units);
 
 }  // namespace rapt

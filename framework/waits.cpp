@@ -1,19 +1,32 @@
+#include <algorithm>
 #include <rapt/framework/waits.hpp>
 
 namespace rapt {
 
-void Waits::follow(std::span<const Plan::Step> steps, const std::vector<uint32_t>& after) {
-  first_ = static_cast<uint32_t>(steps.size() - std::min(steps.size(), most_steps));
-  run_.assign(steps.size() - first_, false);
-  const auto mark = [&](const std::vector<uint32_t>& waited) {
-    for (const uint32_t step : waited) {
-      if (step >= first_) run_[step - first_] = true;
+void Waits::follow(std::span<const uint32_t> after) {
+  std::fill(next_row_.begin(), next_row_.end(), 0);
+  for (const uint32_t step : after) {
+    if (next_ - step > steps || has_run(step)) continue;
+    uint64_t row[words];
+    const uint64_t* const known = rows_.data() + size_t{step % steps} * words;
+    std::copy(known, known + words, row);
+    // Bits of the steps from this one on are left from those that had their places before.
+    for (uint32_t s = step; s < next_;) {
+      const uint32_t bit = s % 64, count = std::min(64 - bit, next_ - s);
+      const uint64_t ones = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+      row[s % steps / 64] &= ~(ones << bit);
+      s += count;
     }
-  };
-  mark(after);
-  for (size_t s = run_.size(); s-- > 0;) {
-    if (run_[s]) mark(steps[first_ + s].after);
+    row[step % steps / 64] |= uint64_t{1} << (step % 64);
+    for (uint32_t w = 0; w < words; ++w) next_row_[w] |= row[w];
   }
+}
+
+void Waits::add(std::span<const uint32_t> after) {
+  follow(after);
+  std::copy(next_row_.begin(), next_row_.end(),
+            rows_.begin() + static_cast<std::ptrdiff_t>(size_t{next_ % steps} * words));
+  ++next_;
 }
 
 }  // namespace rapt

@@ -1,26 +1,34 @@
 // Which steps have run before another begins.
 #pragma once
 
-#include <rapt/framework/plan.hpp>
+#include <cstdint>
+#include <span>
+#include <vector>
 
 namespace rapt {
 
 /// Which of a plan's steps have run when the next one begins, as it waits for them, itself or
-/// through others.
+/// through others. Steps are added one after the other.
 class Waits {
  public:
-  /// For a step that waits for the steps `after`, behind `steps`.
-  void follow(std::span<const Plan::Step> steps, const std::vector<uint32_t>& after);
+  /// The next step waits for `after`.
+  void follow(std::span<const uint32_t> after);
+  /// Adds the next step, which waits for `after`.
+  void add(std::span<const uint32_t> after);
 
-  bool has_run(uint32_t step) const { return step < first_ || run_[step - first_]; }
+  /// Of the next step. Steps far back are taken to have run.
+  bool has_run(uint32_t step) const {
+    return next_ - step > steps || (next_row_[step % steps / 64] >> (step % 64) & 1) != 0;
+  }
 
  private:
-  /// Steps farther back are taken to have run, so that long plans are not looked through for every
-  /// step.
-  static constexpr size_t most_steps = 1024;
+  /// How far back it looks: a row of so many bits per step, in a ring.
+  static constexpr uint32_t steps = 1024;
+  static constexpr uint32_t words = steps / 64;
 
-  uint32_t first_ = 0;
-  std::vector<bool> run_;  // of the steps from first_ on
+  std::vector<uint64_t> rows_ = std::vector<uint64_t>(size_t{steps} * words);
+  std::vector<uint64_t> next_row_ = std::vector<uint64_t>(words);
+  uint32_t next_ = 0;
 };
 
 }  // namespace rapt

@@ -1,0 +1,471 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <rapt/framework/error.hpp>
+#include <rapt/framework/plan_check.hpp>
+
+namespace rapt {
+namespace {
+
+constexpr uint32_t none = Excerpt::none;
+
+/// Memory that plans place values in: the arena, what is kept, and each result.
+using Space = std::pair<Plan::Place, uint32_t>;
+
+/// Bytes [begin, end) of a space.
+struct Range {
+  Space space;
+  int64_t begin, end;
+
+  bool meets(const Range& other) const {
+    return space == other.space && begin < other.end && other.begin < end;
+  }
+  bool holds(const Range& other) const {
+    return space == other.space && begin <= other.begin && other.end <= end;
+  }
+};
+
+class Checker {
+ public:
+  Checker(const Excerpt& excerpt, const Plan& plan) : excerpt_(excerpt), plan_(plan) {}
+
+  void check() {
+    find_steps();
+    find_homes();
+    for (uint32_t s = 0; s < plan_.steps.size(); ++s) check_operands(s);
+    for (uint32_t s = 0; s < plan_.steps.size(); ++s) follow(s);
+    check_wanted();
+    check_updates();
+    check_tasks();
+  }
+
+ private:
+  [[noreturn]] void fail(uint32_t s, std::string_view what) const {
+    throw Error(fmt::format("plan: step {} ({}) {}", s, plan_.steps[s].label(), what));
+  }
+  [[noreturn]] void fail(uint32_t s, std::string_view what, uint32_t other) const {
+    fail(s, fmt::format("{} step {} ({})", what, other, plan_.steps[other].label()));
+  }
+
+  std::span<const uint32_t> nodes_of(const Plan::Step& step) const {
+    return {plan_.step_nodes.data() + step.first_node, step.nodes};
+  }
+
+  // ---- which step computes what -----------------------------------------------------------------
+
+  void find_steps() {
+    step_of_.assign(excerpt_.nodes.size(), none);
+    chain_of_.resize(plan_.steps.size());
+    uint32_t chain = 0;
+    for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+      const Plan::Step& step = plan_.steps[s];
+      if (step.chain.steps > 0) chain = s;
+      chain_of_[s] = chain;
+      for (const uint32_t other : step.after) {
+        if (other >= s) fail(s, "waits for the later", other);
+      }
+      for (const uint32_t node : nodes_of(step)) {
+        if (step_of_[node] != none) fail(s, "computes again what is computed by", step_of_[node]);
+        step_of_[node] = s;
+      }
+    }
+    const auto missing = std::find(step_of_.begin(), step_of_.end(), none);
+    if (missing == step_of_.end()) return;
+    throw Error(
+        fmt::format("plan: no step computes node {} ({})", missing - step_of_.begin(),
+                    excerpt_.nodes[static_cast<size_t>(missing - step_of_.begin())].op->name));
+  }
+
+  /// What the nodes of a step read is what the step reads; only whole values stay inside of it.
+  void check_operands(uint32_t s) const {
+    const Plan::Step& step = plan_.steps[s];
+    const std::span<const uint32_t> shown = plan_.view_values;
+    const auto reads = shown.subspan(step.first_input, step.inputs);
+    const auto writes = shown.subspan(step.first_output, step.outputs);
+    std::vector<bool> used(reads.size(), false);
+    size_t next = 0;
+    for (const uint32_t n : nodes_of(step)) {
+      for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+        const uint32_t maker = excerpt_.values[input].node;
+        if (maker != none && step_of_[maker] == s) {
+          if (!excerpt_.values[input].whole || maker >= n)
+            fail(s, "reads a view of its own result");
+          continue;
+        }
+        if (step.nodes == 1 && step.op->pointwise == nullptr) {
+          if (next >= reads.size() || reads[next] != input)
+            fail(s, "has other operands than its node");
+          used[next++] = true;
+          continue;
+        }
+        const auto at = std::find(reads.begin(), reads.end(), input);
+        if (at == reads.end()) fail(s, "lacks an operand of one of its nodes");
+        for (size_t r = 0; r < reads.size(); ++r) used[r] = used[r] || reads[r] == input;
+      }
+    }
+    if (std::count(used.begin(), used.end(), false) > 0)
+      fail(s, "reads what none of its nodes reads");
+    for (const uint32_t value : writes) {
+      const Excerpt::Value& v = excerpt_.values[value];
+      if (!v.whole || step_of_[v.node] != s) fail(s, "writes what none of its nodes makes");
+    }
+  }
+
+  // ---- where values lie -------------------------------------------------------------------------
+
+  static bool is_memory(const Plan::Source& source) {
+    return source.place != Plan::Place::leaf && source.place != Plan::Place::known;
+  }
+
+  Range range_of(uint32_t view) const {
+    const Plan::Source& source = plan_.sources[view];
+    const TensorView& v = plan_.views[view];
+    const int64_t size = size_of(v.dtype);
+    int64_t first = 0, last = 0;
+    for (int axis = 0; axis < v.shape.rank(); ++axis) {
+      const int64_t reach = v.strides[static_cast<size_t>(axis)] * (v.shape[axis] - 1) * size;
+      (reach < 0 ? first : last) += reach;
+    }
+    const Space space{source.place, source.place == Plan::Place::result ? source.index : 0};
+    if (v.shape.size() == 0) return {space, source.offset, source.offset};
+    return {space, source.offset + first, source.offset + last + size};
+  }
+
+  /// Which view of which step writes each value, and in which other value's memory pieces lie.
+  void find_homes() {
+    home_.assign(excerpt_.values.size(), none);
+    whole_.assign(excerpt_.values.size(), none);
+    for (const Plan::Step& step : plan_.steps) {
+      for (uint32_t v = step.first_output; v < step.first_output + step.outputs; ++v) {
+        home_[plan_.view_values[v]] = v;
+      }
+    }
+    for (const Plan::Step& step : plan_.steps) {
+      if (step.op->place == nullptr) continue;
+      const Range all = range_of(step.first_output);
+      for (uint32_t v = step.first_input; v < step.first_input + step.inputs; ++v) {
+        const uint32_t base = excerpt_.values[plan_.view_values[v]].base;
+        if (home_[base] == none || !is_memory(plan_.sources[v])) continue;
+        const Range piece = range_of(home_[base]);
+        if (piece.begin < piece.end && all.holds(piece)) {
+          whole_[base] = plan_.view_values[step.first_output];
+        }
+      }
+    }
+  }
+
+  /// The value whose memory this base occupies: itself, or what it is a piece of.
+  uint32_t owner_of(uint32_t base) const { return whole_[base] == none ? base : whole_[base]; }
+
+  /// A read has to look where the value was written, in the value's shape.
+  void check_place(uint32_t s, uint32_t view) const {
+    const uint32_t value = plan_.view_values[view];
+    const Excerpt::Value& v = excerpt_.values[value];
+    const Plan::Source& source = plan_.sources[view];
+    TensorView expected = excerpt_.view_of(value);
+    const bool is_view = v.base != value;
+    int64_t offset =
+        is_view ? excerpt_.graph->offset_of(excerpt_.recorded(value)) * size_of(expected.dtype) : 0;
+    bool right = false;
+    switch (v.kind) {
+      case Excerpt::Kind::leaf:
+        right = source.place == Plan::Place::leaf && source.index == v.base;
+        break;
+      case Excerpt::Kind::known:
+        right = source.place == Plan::Place::known && source.index == v.base;
+        break;
+      case Excerpt::Kind::computed: {
+        if (home_[v.base] == none) fail(s, "reads what no step writes");
+        const Plan::Source& home = plan_.sources[home_[v.base]];
+        right = source.place == home.place && source.index == home.index;
+        offset += home.offset;
+        if (whole_[v.base] != none) expected.strides = plan_.views[home_[v.base]].strides;
+        break;
+      }
+    }
+    const TensorView& has = plan_.views[view];
+    right = right && source.offset == offset && has.dtype == expected.dtype &&
+            has.shape == expected.shape;
+    for (int axis = 0; right && axis < has.shape.rank(); ++axis) {
+      const auto a = static_cast<size_t>(axis);
+      right =
+          has.shape[axis] <= 1 || has.shape.size() == 0 || has.strides[a] == expected.strides[a];
+    }
+    if (!right) fail(s, fmt::format("looks for value {} where it does not lie", value));
+  }
+
+  // ---- what lies in memory while the plan runs --------------------------------------------------
+
+  struct Access {
+    uint32_t step;
+    Range range;
+    bool rows;  // row by row
+  };
+  /// Memory that a value occupies.
+  struct Cell {
+    Range range;
+    uint32_t owner;  // none: what is left of a value that was partly overwritten, or scratch
+    std::vector<Access> writes, reads;
+  };
+
+  void follow(uint32_t s) {
+    const Plan::Step& step = plan_.steps[s];
+    for (uint32_t i = 0; i < step.inputs; ++i) {
+      const uint32_t view = step.first_input + i;
+      check_place(s, view);
+      if (!is_memory(plan_.sources[view])) continue;
+      const uint32_t base = excerpt_.values[plan_.view_values[view]].base;
+      const Access access{s, range_of(view), i < 32 && (step.rows.inputs >> i & 1) != 0};
+      if (access.range.begin == access.range.end) continue;
+      Cell* const cell = cell_of(owner_of(base));
+      if (cell == nullptr) fail(s, fmt::format("reads value {}, which is not there", base));
+      for (const Access& write : cell->writes) order(s, access, write);
+      cell->reads.push_back(access);
+    }
+    if (step.scratch_bytes > 0) {
+      const Range range{{Plan::Place::arena, 0}, step.scratch, step.scratch + step.scratch_bytes};
+      occupy(s, {s, range, false}, range, none);
+    }
+    for (uint32_t i = 0; i < step.outputs; ++i) {
+      const uint32_t view = step.first_output + i;
+      if (!is_memory(plan_.sources[view])) fail(s, "writes to memory that is not the plan's");
+      const Access access{s, range_of(view), i < 32 && (step.rows.outputs >> i & 1) != 0};
+      if (access.range.begin == access.range.end) continue;
+      const uint32_t owner = owner_of(plan_.view_values[view]);
+      if (Cell* const cell = cell_of(owner)) {  // another piece, or the whole around its pieces
+        write_piece(s, access, view, *cell);
+        continue;
+      }
+      Range all = access.range;
+      if (owner != plan_.view_values[view]) all = range_of(home_[owner]);
+      occupy(s, access, all, owner);
+    }
+  }
+
+  Cell* cell_of(uint32_t owner) {
+    const auto at = place_of_.find(owner);
+    if (at == place_of_.end()) return nullptr;
+    const auto cell = cells_.find({at->second.space, at->second.begin});
+    const bool here = cell != cells_.end() && cell->second.owner == owner;
+    return here ? &cell->second : nullptr;
+  }
+
+  /// Puts a new value into memory: all that touched what lay there must have run.
+  void occupy(uint32_t s, const Access& access, const Range& range, uint32_t owner) {
+    auto at = cells_.lower_bound({range.space, range.begin});
+    while (at != cells_.begin() && std::prev(at)->second.range.meets(range)) --at;
+    std::vector<Cell> rests;
+    while (at != cells_.end() && at->second.range.meets(range)) {
+      Cell& cell = at->second;
+      for (const auto* accesses : {&cell.writes, &cell.reads}) {
+        for (const Access& other : *accesses) {
+          if (other.range.meets(range)) order(s, access, other);
+        }
+      }
+      if (cell.range.begin < range.begin) {
+        rests.push_back(cell);
+        rests.back().range.end = range.begin;
+      }
+      if (cell.range.end > range.end) {
+        rests.push_back(cell);
+        rests.back().range.begin = range.end;
+      }
+      at = cells_.erase(at);
+    }
+    for (Cell& rest : rests) {
+      rest.owner = none;
+      cells_[{rest.range.space, rest.range.begin}] = rest;
+    }
+    cells_[{range.space, range.begin}] = {range, owner, {access}, {}};
+    if (owner != none) place_of_[owner] = range;
+  }
+
+  /// A piece must not overlap another one; the operator that puts them together reads them all.
+  void write_piece(uint32_t s, const Access& access, uint32_t view, Cell& cell) const {
+    const bool puts_together = plan_.view_values[view] == cell.owner;
+    for (const Access& write : cell.writes) {
+      if (puts_together) {
+        order(s, access, write);
+      } else if (write.range.meets(access.range) && overlaps(view, write.step, cell.owner)) {
+        fail(s, "overwrites a piece of", write.step);
+      }
+    }
+    cell.writes.push_back(access);
+  }
+
+  /// Whether the view shares elements with what the step has written to the owner's memory.
+  bool overlaps(uint32_t view, uint32_t step, uint32_t owner) const {
+    const Plan::Step& other = plan_.steps[step];
+    std::vector<std::pair<int64_t, int64_t>> rows;
+    add_rows(view, rows);
+    for (uint32_t v = other.first_output; v < other.first_output + other.outputs; ++v) {
+      if (v != view && owner_of(plan_.view_values[v]) == owner) add_rows(v, rows);
+    }
+    std::sort(rows.begin(), rows.end());
+    for (size_t i = 1; i < rows.size(); ++i) {
+      if (rows[i].first < rows[i - 1].second) return true;
+    }
+    return false;
+  }
+
+  void add_rows(uint32_t view, std::vector<std::pair<int64_t, int64_t>>& rows) const {
+    const TensorView& v = plan_.views[view];
+    const int rank = v.shape.rank();
+    const int64_t size = size_of(v.dtype), width = rank == 0 ? 1 : v.shape[rank - 1];
+    for (int64_t row = 0; row < v.shape.size() / std::max<int64_t>(1, width); ++row) {
+      int64_t offset = plan_.sources[view].offset, rest = row;
+      for (int axis = rank - 2; axis >= 0; --axis) {
+        offset += rest % v.shape[axis] * v.strides[static_cast<size_t>(axis)] * size;
+        rest /= v.shape[axis];
+      }
+      rows.emplace_back(offset, offset + width * size);
+    }
+  }
+
+  /// Of two accesses to the same memory, at least one of them a write: the other one comes first.
+  void order(uint32_t s, const Access& access, const Access& other) const {
+    if (other.step == s) {
+      // In place: an operator that may, or one that reads and writes row by row.
+      const Plan::Step& step = plan_.steps[s];
+      const bool may =
+          step.op->pointwise != nullptr || step.op->in_place != 0 || step.op->place != nullptr;
+      if (!may) fail(s, "overwrites what it reads");
+      return;
+    }
+    if (chain_of_[s] == chain_of_[other.step]) {
+      // The steps of a chain take turns, some rows at a time.
+      const bool same = access.rows && other.rows && access.range.begin == other.range.begin &&
+                        access.range.end == other.range.end;
+      if (!same) fail(s, "touches other rows than the step beside it in its chain,", other.step);
+      return;
+    }
+    if (!waits_for(s, other.step)) {
+      fail(s, "touches the memory of a step that it does not wait for:", other.step);
+    }
+  }
+
+  bool waits_for(uint32_t s, uint32_t other) const {
+    const auto direct = [&](uint32_t step) {
+      const auto& after = plan_.steps[step].after;
+      return std::binary_search(after.begin(), after.end(), other);
+    };
+    if (direct(s)) return true;
+    // A chain runs as one.
+    std::vector<uint32_t> stack;
+    std::vector<bool> seen(s - std::min(s, other) + 1, false);
+    const auto push = [&](uint32_t step) {
+      const uint32_t first = chain_of_[step];
+      for (uint32_t m = first; m < first + plan_.steps[first].chain.steps && m <= s; ++m) {
+        for (const uint32_t before : plan_.steps[m].after) {
+          if (before < other || seen[before - other]) continue;
+          seen[before - other] = true;
+          stack.push_back(before);
+        }
+      }
+    };
+    push(s);
+    while (!stack.empty()) {
+      const uint32_t step = stack.back();
+      stack.pop_back();
+      if (step == other) return true;
+      push(step);
+    }
+    return false;
+  }
+
+  // ---- the rest ---------------------------------------------------------------------------------
+
+  void check_wanted() {
+    std::vector<bool> found(excerpt_.values.size(), false);
+    for (const auto& [value, view] : plan_.wanted) {
+      found[value] = true;
+      const uint32_t last = static_cast<uint32_t>(plan_.steps.size()) - 1;
+      if (plan_.view_values[view] != value) throw Error("plan: a wanted value has another's view");
+      if (excerpt_.computed(value) || !plan_.steps.empty()) check_place(last, view);
+      if (!is_memory(plan_.sources[view])) continue;
+      const Range range = range_of(view);
+      if (range.begin == range.end) continue;
+      if (plan_.sources[view].place != Plan::Place::result ||
+          cell_of(owner_of(excerpt_.values[value].base)) == nullptr) {
+        throw Error(fmt::format("plan: the wanted value {} is not there at the end", value));
+      }
+    }
+    for (const uint32_t target : excerpt_.targets) {
+      if (!found[target]) throw Error(fmt::format("plan: target {} is not made", target));
+    }
+    for (const Plan::Kept& kept : plan_.kept) {
+      const bool empty = excerpt_.recorded(kept.value).shape.size() == 0;
+      if (!empty && cell_of(kept.value) == nullptr) {
+        throw Error(fmt::format("plan: the kept value {} is not there at the end", kept.value));
+      }
+    }
+  }
+
+  void check_updates() const {
+    if (!excerpt_.updates) return;
+    std::multimap<uint32_t, uint32_t> updates;  // leaf, node
+    for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+      const Excerpt::Node& node = excerpt_.nodes[n];
+      for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
+        if ((node.op->mutates >> i & 1) == 0) continue;
+        updates.emplace(excerpt_.values[excerpt_.inputs_of(node)[i]].base, n);
+        const int task = plan_.first_update_task;
+        if (task < 0 || step_of_[n] < plan_.tasks[static_cast<size_t>(task)].first_step) {
+          fail(step_of_[n], "updates a parameter before all else has run");
+        }
+      }
+    }
+    for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+      for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+        const auto [from, to] = updates.equal_range(excerpt_.values[input].base);
+        for (auto update = from; update != to; ++update) {
+          if (update->second == n) continue;
+          const uint32_t first = step_of_[std::min(n, update->second)];
+          const uint32_t second = step_of_[std::max(n, update->second)];
+          if (first == second) fail(first, "reads a parameter before and after its update");
+          if (!waits_for(second, first))
+            fail(second, "does not wait for the update or reader", first);
+        }
+      }
+    }
+  }
+
+  void check_tasks() const {
+    std::vector<uint32_t> task_of;
+    for (uint32_t t = 0; t < plan_.tasks.size(); ++t) {
+      if (plan_.tasks[t].first_step != task_of.size())
+        throw Error("plan: a task begins out of order");
+      task_of.insert(task_of.end(), plan_.tasks[t].steps, t);
+    }
+    if (task_of.size() != plan_.steps.size()) throw Error("plan: the tasks do not hold every step");
+    for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+      const Plan::Step& step = plan_.steps[s];
+      if (step.chain.steps == 0 && task_of[s] != task_of[s - 1]) {
+        fail(s, "is in another task than its chain");
+      }
+      for (const uint32_t other : step.after) {
+        const auto& next = plan_.tasks[task_of[other]].successors;
+        if (task_of[other] == task_of[s]) continue;
+        if (std::find(next.begin(), next.end(), task_of[s]) == next.end()) {
+          fail(s, "is in a task that does not wait for that of", other);
+        }
+      }
+    }
+  }
+
+  const Excerpt& excerpt_;
+  const Plan& plan_;
+  std::vector<uint32_t> step_of_;                    // by node
+  std::vector<uint32_t> chain_of_;                   // by step: the first of its chain
+  std::vector<uint32_t> home_;                       // by value: the view that writes it
+  std::vector<uint32_t> whole_;                      // by value: what it is a piece of
+  std::map<std::pair<Space, int64_t>, Cell> cells_;  // by where they begin
+  std::map<uint32_t, Range> place_of_;               // by owner
+};
+
+}  // namespace
+
+void check_plan(const Excerpt& excerpt, const Plan& plan) { Checker(excerpt, plan).check(); }
+
+}  // namespace rapt
