@@ -1,4 +1,4 @@
-// The one exception type of the library.
+// The exceptions of the library.
 #pragma once
 
 #include <rapt/framework/location.hpp>
@@ -12,6 +12,13 @@ namespace rapt {
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+/// Memory could not be had. What was computed before is as it was, and parameters are as before the
+/// step.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
 };
 
 /// "train.cpp:84": the file without its folders.

@@ -162,6 +162,12 @@ class Run {
       } else {
         step.op->forward(context);
       }
+    } catch (const std::bad_alloc&) {
+      failed_.store(true, std::memory_order_relaxed);
+      throw;
+    } catch (const OutOfMemory&) {
+      failed_.store(true, std::memory_order_relaxed);
+      throw;
     } catch (const std::exception& error) {
       // Steps that this one would have fed must not run on what it left.
       failed_.store(true, std::memory_order_relaxed);
@@ -335,11 +341,12 @@ struct Executor::State {
   /// The memory of one run.
   struct Bound {
     Recycled<Tensor> results;
-    std::shared_ptr<std::byte> kept;
+    std::shared_ptr<std::byte> kept = nullptr;
   };
 
   Bound bind(const Planned& planned, const Graph& graph) {
     Plan& plan = *planned.plan;
+    for (const uint32_t value : plan.given) graph.check_unchanged(planned.values[value]);
     if (plan.arena_bytes > memory_bytes) {
       memory_bytes = 0;
       memory.reset();  // the old block first, so that both need not fit
@@ -480,6 +487,36 @@ static Recycled<Tensor> copies_of_known(const Plan& plan) {
   return copies;
 }
 
+/// What is said where memory for a run could not be had: how much it needs, and what needs the
+/// most.
+static std::string memory_needed(const Planned& planned, const Graph& graph) {
+  const Plan& plan = *planned.plan;
+  int64_t results = 0;
+  for (const Plan::Result& result : plan.results) {
+    results += result.shape.size() * size_of(result.dtype);
+  }
+  std::string text =
+      fmt::format("out of memory: {} for values between the steps and {} for results are needed",
+                  bytes_text(plan.arena_bytes + plan.kept_bytes), bytes_text(results));
+  const auto size = [&](const Plan::Step& step) {
+    int64_t bytes = step.scratch_bytes;
+    for (uint32_t i = 0; i < step.outputs; ++i) {
+      const TensorView& v = plan.views[step.first_output + i];
+      bytes += v.shape.size() * size_of(v.dtype);
+    }
+    return bytes;
+  };
+  const auto largest =
+      std::max_element(plan.steps.begin(), plan.steps.end(),
+                       [&](const auto& a, const auto& b) { return size(a) < size(b); });
+  if (largest == plan.steps.end()) return text;
+  std::string shape = "nothing";
+  if (largest->outputs > 0) shape = to_string(plan.views[largest->first_output].shape);
+  return text + fmt::format(", the most by {} for {}: {}{}", largest->label(), shape,
+                            bytes_text(size(*largest)),
+                            graph.place_of(graph.nodes[planned.nodes[largest->node]]));
+}
+
 void Executor::run(std::span<const Var> targets) {
   if (targets.empty()) return;
   State& state = *state_;
@@ -496,17 +533,29 @@ void Executor::run(std::span<const Var> targets) {
   } running(state.running);
   if (state.options.reference) return state.run_reference(graph);
   const bool guard = state.options.guard;
-  const Planned planned = state.plan_for(graph, state.plan_options());
-  const Plan& plan = *planned.plan;
-  const State::Bound bound = state.bind(planned, graph);
-  Recycled<Tensor> copies = copies_of_known(plan);
-  // After the updates have run, nothing may fail.
-  graph.reserve_results(plan.wanted.size() + plan.kept.size() + plan.results.size());
+  Planned planned;
   try {
+    planned = state.plan_for(graph, state.plan_options());
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(fmt::format("out of memory while {} recorded nodes are planned{}",
+                                  graph.nodes.size(), graph.place_of(graph.nodes.back())));
+  }
+  const Plan& plan = *planned.plan;
+  State::Bound bound;
+  Recycled<Tensor> copies;
+  try {
+    bound = state.bind(planned, graph);
+    copies = copies_of_known(plan);
+    // After the updates have run, nothing may fail.
+    graph.reserve_results(plan.wanted.size() + plan.kept.size() + plan.results.size());
     state.execute(planned, graph, guard);
   } catch (const Run::NonFinite& error) {
     if (error.nodes > 1) state.find_nonfinite(graph);
     throw;
+  } catch (const OutOfMemory&) {
+    throw OutOfMemory(memory_needed(planned, graph));
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(memory_needed(planned, graph));
   }
   ++graph.runs;
   ++state.counters.runs;

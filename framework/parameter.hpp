@@ -30,14 +30,17 @@ struct ParameterState {
 class Parameter {
  public:
   Parameter() = default;
-  /// Of a tensor's values; a strided tensor is copied. Throws Error for an empty one.
-  explicit Parameter(const Tensor& value) : state_(std::make_shared<ParameterState>()) {
+  /// Takes a tensor's values: in memory of its own, which is the tensor's where nobody else has a
+  /// handle on it. Throws Error for an empty one.
+  explicit Parameter(Tensor value) : state_(std::make_shared<ParameterState>()) {
     if (!value) throw Error("a parameter needs a tensor with memory");
-    state_->value = value.is_contiguous() ? value : value.clone();
+    const bool alone = value.is_contiguous() && value.memory().use_count() == 1;
+    state_->value = alone ? std::move(value) : value.clone();
   }
 
   explicit operator bool() const { return state_ != nullptr; }
-  /// This and what follows throw Error where the handle is empty.
+  /// The parameter's own memory: a training step writes to it. This and what follows throw Error
+  /// where the handle is empty.
   const Tensor& value() const { return checked().value; }
   const Shape& shape() const { return checked().value.shape(); }
   /// The path of names that leads to it in the model: "decoder/attention/query/weight".

@@ -56,7 +56,11 @@ class Planner {
     plan_->nodes.reserve(excerpt_.nodes.size());
     for (const Excerpt::Node& node : excerpt_.nodes) plan_->nodes.push_back(node.id);
     plan_->values.reserve(excerpt_.values.size());
-    for (const Excerpt::Value& value : excerpt_.values) plan_->values.push_back(value.id);
+    for (uint32_t v = 0; v < excerpt_.values.size(); ++v) {
+      const Excerpt::Value& value = excerpt_.values[v];
+      plan_->values.push_back(value.id);
+      if (value.base == v && value.kind != Excerpt::Kind::computed) plan_->given.push_back(v);
+    }
   }
 
   void find_units() {

@@ -99,7 +99,8 @@ struct Plan {
   std::vector<Result> results;
   std::vector<Kept> kept;
   std::vector<std::pair<uint32_t, uint32_t>> wanted;  // value, view
-  std::vector<uint32_t> updated;                      // leaves, as often as a step writes to them
+  std::vector<uint32_t> given;    // leaves and known values that it reads, each once
+  std::vector<uint32_t> updated;  // leaves, as often as a step writes to them
   std::vector<Task> tasks;
   /// The first task that updates parameters; it and those behind it wait until all others have
   /// run, so that a step that fails leaves every parameter alone. -1: there is none.

@@ -190,7 +190,7 @@ Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64
   }
   for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
   for (size_t i = 0; op.mutates >> i != 0; ++i) {
-    if ((op.mutates >> i & 1) != 0) graph.note(graph.values[ids[i]].base) = 0;
+    if ((op.mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
   }
   return {graph, first_value};
 }

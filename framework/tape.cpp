@@ -106,6 +106,7 @@ void Graph::clear() {
   structure.clear();
   results.clear();
   result_of_.clear();
+  originals_.clear();
   runs = 0;
   copies_.clear();
   notes_.clear();
@@ -138,7 +139,18 @@ Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
 Var Graph::constant(const Tensor& tensor, SourceLocation where) {
   if (!tensor)
     throw Error(fmt::format("an empty tensor was used; at {}", to_string(users_line(where))));
-  if (!tensor.is_contiguous()) return constant(tensor.clone(), where);
+  const int64_t bytes = tensor.size() * size_of(tensor.dtype());
+  if (!tensor.is_contiguous() || bytes <= most_copied_bytes) {
+    const Var var = shared(tensor.clone(), where);
+    originals_.emplace_back(var.id(), tensor);
+    return var;
+  }
+  const Var var = shared(tensor, where);
+  leaves.back().version = fingerprint(tensor.bytes(), bytes);
+  return var;
+}
+
+Var Graph::shared(const Tensor& tensor, SourceLocation where) {
   const Var var = leaf(tensor.shape(), tensor.dtype(), where);
   leaves.back().tensor = tensor;
   return var;
@@ -212,8 +224,52 @@ void Graph::reserve_results(size_t more) {
 void Graph::add_result(uint32_t value, Tensor tensor) {
   reserve_results(1);
   if (result_of_[value] != 0) return;
-  results.emplace_back(value, std::move(tensor));
+  results.push_back({value, std::move(tensor), 0});
   result_of_[value] = static_cast<uint32_t>(results.size());
+}
+
+Tensor Graph::hand_out(uint32_t value) {
+  const uint32_t base = values[value].base;
+  for (const uint32_t known : {value, base}) {
+    if (result(known) == nullptr) continue;
+    Result& own = results[result_of_[known] - 1];
+    const int64_t bytes = own.tensor.size() * size_of(own.tensor.dtype());
+    if (known == value && bytes <= most_copied_bytes) return own.tensor.clone();
+    // The whole array where the value is a view of one.
+    if (own.fingerprint == 0 && own.tensor.is_contiguous()) {
+      own.fingerprint = fingerprint(own.tensor.bytes(), bytes);
+    }
+  }
+  return *result(value);
+}
+
+void Graph::check_unchanged(uint32_t value) const {
+  const Node& node = nodes[values[value].node];
+  const bool is_leaf = node.op == nullptr;
+  const Tensor* const tensor = is_leaf ? &leaves[node.first_word].tensor : result(value);
+  if (tensor == nullptr || !*tensor) return;
+  const uint64_t known =
+      is_leaf ? leaves[node.first_word].version : results[result_of_[value] - 1].fingerprint;
+  if (known == 0) return;
+  if (fingerprint(tensor->bytes(), tensor->size() * size_of(tensor->dtype())) == known) return;
+  throw Error(fmt::format(
+      "the tensor {} {} has been written to, and the tape needs its values: {}{}",
+      to_string(tensor->shape()), is_leaf ? "that was recorded" : "that value() gave",
+      is_leaf ? "record a clone(), or ask for what depends on it first" : "write to a clone()",
+      place_of(node)));
+}
+
+void Graph::note_write(uint32_t value) {
+  const Node& node = nodes[values[value].node];
+  if (node.op != nullptr) {
+    throw Error(fmt::format("{}: only a leaf can be written to{}", node.op->name, place_of(node)));
+  }
+  Leaf& written = leaves[node.first_word];
+  if (!written.parameter) written.version = 0;
+  for (const auto& [copy, original] : originals_) {
+    if (copy == value && original.is_contiguous()) written.tensor = original;
+  }
+  note(value) = 0;
 }
 
 std::byte* Graph::leaf_data(uint32_t value) const {
@@ -279,10 +335,14 @@ int64_t Var::size(int axis) const {
 
 Tensor Var::value() const {
   Graph& owner = graph();
-  if (const Tensor* known = owner.result(id_)) return *known;
-  const Var self = *this;
-  Executor::current().run(std::span(&self, 1));
-  return *owner.result(id_);
+  if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
+  return owner.hand_out(id_);
+}
+
+double Var::item() const {
+  Graph& owner = graph();
+  if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
+  return owner.result(id_)->item();
 }
 
 Var Var::output(int i) const {

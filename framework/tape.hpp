@@ -64,8 +64,15 @@ struct Value {
 struct Leaf {
   Tensor tensor;
   std::shared_ptr<ParameterState> parameter;
-  uint64_t version = 0;
+  uint64_t version = 0;  // of the parameter; of a tensor that is shared: its fingerprint, or 0
   std::array<int64_t, 2> inline_value{};
+};
+
+/// A value that was computed.
+struct Result {
+  uint32_t value;
+  Tensor tensor;
+  uint64_t fingerprint = 0;  // where its memory was handed out
 };
 
 struct Graph {
@@ -81,7 +88,7 @@ struct Graph {
   /// same plan. Values of leaves are no part of it.
   std::vector<uint64_t> structure;
   /// Values that were computed already: those that somebody asked for, and what the executor keeps.
-  std::vector<std::pair<uint32_t, Tensor>> results;
+  std::vector<Result> results;
   int64_t runs = 0;  // how often values were asked for
   std::optional<Training> training;
   int64_t streams = 0;  // random operators recorded so far
@@ -90,7 +97,11 @@ struct Graph {
 
   static Graph* current();
 
+  /// A tensor's values as they are now: later writes to it have no effect, or are refused where
+  /// they are noticed (most_copied_bytes).
   Var constant(const Tensor& tensor, SourceLocation where);
+  /// A tensor's memory, whatever it holds when the value is asked for: what an operator updates.
+  Var shared(const Tensor& tensor, SourceLocation where);
   Var constant(double number, DType dtype, SourceLocation where);
   Var parameter(const std::shared_ptr<ParameterState>& parameter, SourceLocation where);
   /// The key of the next random operator, as a leaf of 16 bytes (int32 [4]), so that a new key
@@ -114,8 +125,10 @@ struct Graph {
   /// Of a value that was computed already; else null.
   const Tensor* result(uint32_t value) const {
     const bool known = value < result_of_.size() && result_of_[value] != 0;
-    return known ? &results[result_of_[value] - 1].second : nullptr;
+    return known ? &results[result_of_[value] - 1].tensor : nullptr;
   }
+  /// The same for somebody outside, who may write to it: a copy, or noted as handed out.
+  Tensor hand_out(uint32_t value);
   /// Adds one, unless there is one for the value. Throws nothing where reserve_results() has made
   /// room.
   void add_result(uint32_t value, Tensor tensor);
@@ -123,11 +136,17 @@ struct Graph {
   void reserve_results(size_t more);
   /// Where a leaf's data are. Throws Error where it is a parameter that has changed since.
   std::byte* leaf_data(uint32_t value) const;
+  /// Throws Error where a tensor that was recorded, or a result that was handed out, has been
+  /// written to: the tape then no longer has the value that it recorded.
+  void check_unchanged(uint32_t value) const;
   /// The same value in contiguous memory: itself, or a copy recorded once.
   Var contiguous(const Var& var);
   /// What an operator notes of a value while it records, 0 until then, and again once an update of
   /// the value is recorded. There is one note a value: linear() keeps its weights' there.
   uint32_t& note(uint32_t value);
+  /// Notes that an operator writes to a value, which has to be a leaf: to the tensor itself that
+  /// was recorded, if it was one. Throws Error for other values.
+  void note_write(uint32_t value);
   /// "; at decoder/attention, train.cpp:84".
   std::string place_of(const Node& node) const;
   /// Forgets everything, keeping the memory for the next recording.
@@ -139,7 +158,8 @@ struct Graph {
 
   std::vector<std::pair<const ParameterState*, uint32_t>> parameter_leaves_;
   std::vector<std::pair<uint32_t, uint32_t>> copies_;
-  std::vector<uint32_t> notes_;      // of the first values
+  std::vector<uint32_t> notes_;                         // of the first values
+  std::vector<std::pair<uint32_t, Tensor>> originals_;  // of leaves that are copies
   std::vector<uint32_t> result_of_;  // of the first values: an index of results, plus 1; or 0
 };
 

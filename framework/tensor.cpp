@@ -61,7 +61,7 @@ void copy_elements(To* to, const Strides& to_strides, const From* from, const St
 
 }  // namespace
 
-std::shared_ptr<std::byte> allocate(int64_t bytes) {
+static std::shared_ptr<std::byte> try_to_allocate(int64_t bytes) {
   const size_t padded = (static_cast<size_t>(bytes) + 63) / 64 * 64;
   constexpr size_t small = 16384;
   if (padded <= small) {
@@ -79,6 +79,36 @@ std::shared_ptr<std::byte> allocate(int64_t bytes) {
 #endif
   return {memory, [aligned](std::byte* p) { ::operator delete(p, aligned); },
           RecyclingAllocator<std::byte>()};
+}
+
+std::shared_ptr<std::byte> allocate(int64_t bytes) {
+  try {
+    return try_to_allocate(bytes);
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(fmt::format("out of memory: {} could not be had", bytes_text(bytes)));
+  }
+}
+
+std::string bytes_text(int64_t bytes) {
+  constexpr std::string_view units[] = {"bytes", "KB", "MB", "GB", "TB", "PB"};
+  auto size = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; size >= 1000 && unit + 1 < std::size(units); ++unit) size /= 1000;
+  return unit == 0 ? fmt::format("{} bytes", bytes) : fmt::format("{:.3g} {}", size, units[unit]);
+}
+
+uint64_t fingerprint(const void* data, int64_t bytes) {
+  // Some 4,000 bytes, evenly spread: what fills an array anew changes many of them.
+  constexpr int64_t most = 512;
+  const int64_t words = bytes / 8, step = std::max<int64_t>(1, words / most);
+  uint64_t hash = static_cast<uint64_t>(bytes);
+  for (int64_t i = 0; i < words; i += step) {
+    uint64_t word = 0;
+    std::memcpy(&word, static_cast<const std::byte*>(data) + i * 8, sizeof word);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+    hash ^= hash >> 29;
+  }
+  return hash | 1;
 }
 
 Tensor::Tensor(const Shape& shape, DType dtype)

@@ -8,8 +8,18 @@
 
 namespace rapt {
 
-/// Uninitialised memory for n bytes, aligned to a cache line and padded to whole ones.
+/// Uninitialised memory for n bytes, aligned to a cache line and padded to whole ones. Throws
+/// OutOfMemory.
 std::shared_ptr<std::byte> allocate(int64_t bytes);
+/// "1.5 MB".
+std::string bytes_text(int64_t bytes);
+
+/// Arrays of at most so many bytes are copied where a tape and its user would share them. Larger
+/// ones are shared, and writing to them is noticed by their fingerprints.
+inline constexpr int64_t most_copied_bytes = 65536;
+/// A hash of some of the bytes, never 0. It changes when an array is filled anew, but may not
+/// when a few elements of a large one change.
+uint64_t fingerprint(const void* data, int64_t bytes);
 
 /// An array of one element type. A copy shares the memory (clone() makes another); strides may be
 /// any, so that a transposed or sliced array needs no copy.

@@ -27,10 +27,12 @@ class Var {
   /// there.
   int64_t size(int axis) const;
 
-  /// The value, computed now if it was not before. The tensor is the caller's to keep.
+  /// The value, computed now if it was not before. The tensor is the caller's to keep: up to 64 KB
+  /// a copy. A larger one is the tape's own memory, to read: if it is written to, the tape refuses
+  /// to go on from there.
   Tensor value() const;
   /// The value of a single element. Throws Error where there are more.
-  double item() const { return value().item(); }
+  double item() const;
   /// The i-th output of the node that made this value.
   Var output(int i) const;
 

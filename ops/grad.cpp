@@ -286,7 +286,12 @@ class Backward final : public GradientContext {
       if (of_kind(part)) kind.push_back(part);
     }
     std::erase_if(parts, of_kind);
-    parts.push_back(merged(kind));
+    // A node takes 65,535 inputs at the most.
+    constexpr size_t most = 32768;
+    const std::span<const Var> all = kind;
+    for (size_t i = 0; i < all.size(); i += most) {
+      parts.push_back(merged(all.subspan(i, std::min(most, all.size() - i))));
+    }
   }
 
   Graph* graph_ = nullptr;

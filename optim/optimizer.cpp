@@ -103,7 +103,7 @@ void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLoc
     if (!entry.gathered) {
       entry.gathered = Tensor(entry.parameter.shape(), entry.parameter.value().dtype());
     }
-    const Var gathered = graph.constant(entry.gathered, where);
+    const Var gathered = graph.shared(entry.gathered, where);
     const Op& op = entry.pending ? add_gradient_op : keep_gradient_op;
     parts.emplace_back(record(op, {Arg(gathered, where), Arg(grads[i], where)}), where);
   }
@@ -117,7 +117,7 @@ bool Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
   Recycled<Var> grads = gradients(loss, entries, where);
   for (size_t i = 0; i < entries.size(); ++i) {
     if (!entries[i]->pending) continue;
-    grads[i] = add(Arg(graph.constant(entries[i]->gathered, where), where), Arg(grads[i], where));
+    grads[i] = add(Arg(graph.shared(entries[i]->gathered, where), where), Arg(grads[i], where));
   }
   Var norm, factor;
   if (clip_norm_ > 0 && !grads.empty()) {
@@ -147,7 +147,7 @@ bool Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
     args.clear();
     args.emplace_back(graph.parameter(entries[i]->parameter.state(), where), where);
     for (const Tensor& slot : entries[i]->slots) {
-      args.emplace_back(graph.constant(slot, where), where);
+      args.emplace_back(graph.shared(slot, where), where);
     }
     args.emplace_back(grads[i], where);
     args.emplace_back(numbers_of(*entries[i]), where);
