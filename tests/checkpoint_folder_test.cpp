@@ -86,7 +86,8 @@ struct TinyRun {
 
 /// The bytes of the file that a run without a stop ends with.
 std::string straight_run(const TemporaryFolder& folder) {
-  const Executor::Use use(*new Executor({.threads = 1}));
+  Executor executor({.threads = 1});
+  const Executor::Use use(executor);
   TinyRun run;
   while (run.step < steps_in_all) run.train_one();
   save_safetensors(folder.file("straight"), run.state());

@@ -241,9 +241,8 @@ TEST_CASE("linear, large, agrees with its reference") {
 }
 
 TEST_CASE("a weight that comes again is packed once") {
-  const auto [rows, packs] = GENERATE(table<int64_t, bool>({{8, false},  // read as it lies
-                                                            {40, true},
-                                                            {300, true}}));
+  const int64_t rows = GENERATE(8, 40, 300);
+  const bool packs = rows > 8;  // few rows read it as it lies
   const Tensor x = draw({rows, 256}, 1), weight = draw({256, 256}, 2), bias = draw({256}, 3);
   const auto run = [&](bool again, bool with_bias) {
     const Tape tape;

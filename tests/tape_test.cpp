@@ -1,4 +1,5 @@
 // Recording: shapes and types checked at the user's line, handles that know when they are stale.
+#include <functional>
 #include <rapt/rapt.hpp>
 #include <thread>
 
@@ -11,6 +12,17 @@ using Catch::Matchers::Contains;
 using Catch::Matchers::EndsWith;
 
 std::string line_below(int line) { return "tape_test.cpp:" + std::to_string(line + 1); }
+
+/// What calling this says when it fails. The call is a lambda of one line: within a macro of
+/// several lines, compilers disagree about the number of a line.
+std::string message_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
 
 TEST_CASE("values are computed when somebody asks") {
   Tape tape;
@@ -33,11 +45,13 @@ TEST_CASE("an error names operator, shapes and the user's line") {
   Tape tape;
   const Var a = as_var(zeros({64, 128})), b = as_var(zeros({256, 512}));
   const int line = __LINE__;
-  CHECK_THROWS_WITH(matmul(a, b), Contains("matmul") && Contains("[64, 128] x [256, 512]") &&
-                                      EndsWith(line_below(line)));
+  const std::string of_matmul = message_of([&] { matmul(a, b); });
+  CHECK_THAT(of_matmul, Contains("matmul") && Contains("[64, 128] x [256, 512]") &&
+                            EndsWith(line_below(line)));
   const int sum_line = __LINE__;
-  CHECK_THROWS_WITH(a + b, Contains("add") && Contains("[64, 128] and [256, 512]") &&
-                               EndsWith(line_below(sum_line)));
+  const std::string of_sum = message_of([&] { a + b; });
+  CHECK_THAT(of_sum, Contains("add") && Contains("[64, 128] and [256, 512]") &&
+                         EndsWith(line_below(sum_line)));
   CHECK_THROWS_WITH(a * as_var(zeros({64, 128}, DType::float64)), Contains("float32 and float64"));
 }
 
@@ -67,9 +81,9 @@ TEST_CASE("an error in a layer names the layer's path and the line that called t
   Tape tape;
   const Var x = as_var(zeros({2, 77}));
   const int line = __LINE__;
-  CHECK_THROWS_WITH(model.decoder.attention(x), Contains("linear") &&
-                                                    Contains("; at decoder/attention/query, ") &&
-                                                    EndsWith(line_below(line)));
+  const std::string message = message_of([&] { model.decoder.attention(x); });
+  CHECK_THAT(message, Contains("linear") && Contains("; at decoder/attention/query, ") &&
+                          EndsWith(line_below(line)));
 }
 
 TEST_CASE("what failed to record leaves the tape as it was") {
