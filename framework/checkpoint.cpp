@@ -1,12 +1,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstring>
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/checkpoint_header.hpp>
 #include <rapt/framework/error.hpp>
@@ -34,75 +30,8 @@ auto about(const std::string& path, const Work& work) {
   }
 }
 
-[[noreturn]] void fail_errno(const char* what) {
-  throw Error(fmt::format("cannot {}: {}", what, std::strerror(errno)));
-}
-
-/// An open file, closed at the end of the scope.
-class File {
- public:
-  File(const std::string& path, int flags) : id_(::open(path.c_str(), flags, 0666)) {
-    if (id_ < 0) fail_errno("open");
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (id_ >= 0) ::close(id_);
-  }
-
-  int64_t size() const {
-    struct stat status {};
-    if (::fstat(id_, &status) != 0) fail_errno("stat");
-    if (!S_ISREG(status.st_mode)) throw Error("is not a file");
-    return status.st_size;
-  }
-
-  void read(void* to, int64_t bytes) const {
-    auto* at = static_cast<char*>(to);
-    while (bytes > 0) {
-      const ssize_t n = ::read(id_, at, static_cast<size_t>(bytes));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail_errno("read");
-      if (n == 0) throw Error("ended while it was read");
-      at += n;
-      bytes -= n;
-    }
-  }
-
-  void write(const void* from, int64_t bytes) const {
-    const auto* at = static_cast<const char*>(from);
-    while (bytes > 0) {
-      const ssize_t n = ::write(id_, at, static_cast<size_t>(bytes));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail_errno("write");
-      at += n;
-      bytes -= n;
-    }
-  }
-
-  /// Waits until the data are on the disk.
-  void finish() {
-    if (::fsync(id_) != 0) fail_errno("sync");
-    if (::close(std::exchange(id_, -1)) != 0) fail_errno("close");
-  }
-
- private:
-  int id_;
-};
-
-void write_file(const std::string& path, const std::string& header, const NamedTensors& tensors) {
-  File file(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
-  const uint64_t length = header.size();
-  file.write(&length, sizeof length);
-  file.write(header.data(), static_cast<int64_t>(header.size()));
-  for (const auto& [name, tensor] : tensors) {
-    file.write(tensor.bytes(), tensor.size() * size_of(tensor.dtype()));
-  }
-  file.finish();
-}
-
 Checkpoint read_file(const std::string& path) {
-  const File file(path, O_RDONLY | O_CLOEXEC);
+  const File file(path, O_RDONLY | O_NONBLOCK);  // A pipe is refused, not waited for.
   const int64_t size = file.size();
   uint64_t length = 0;
   if (size < 8) throw Error("is too short for a safetensors file");
@@ -216,15 +145,14 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors,
     std::string text = write_safetensors_header(header);
     text.resize((text.size() + 8 + alignment - 1) / alignment * alignment - 8, ' ');
 
-    const std::string unfinished = path + ".part";
-    try {
-      write_file(unfinished, text, ordered);
-      if (::rename(unfinished.c_str(), path.c_str()) != 0) fail_errno("rename");
-    } catch (const Error&) {
-      ::unlink(unfinished.c_str());
-      throw;
-    }
-    sync_folder_of(path);
+    write_whole_file(path, [&](const File& file) {
+      const uint64_t length = text.size();
+      file.write(&length, sizeof length);
+      file.write(text.data(), static_cast<int64_t>(text.size()));
+      for (const auto& [name, tensor] : ordered) {
+        file.write(tensor.bytes(), tensor.size() * size_of(tensor.dtype()));
+      }
+    });
   });
 }
 

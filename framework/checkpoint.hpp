@@ -29,8 +29,9 @@ struct Checkpoint {
 
 /// Writes a file in the format of github.com/huggingface/safetensors. The file appears under its
 /// name only once it is complete and on the disk: whatever happens, there is the old one or the new
-/// one. Throws Error where a name comes twice or is "__metadata__", a text is not UTF-8, or writing
-/// fails.
+/// one. It keeps the old one's mode. A symbolic link stays, and what it leads to is replaced; a
+/// pipe or a device is written to as it is. Throws Error where a name comes twice or is
+/// "__metadata__", a text is not UTF-8, or writing fails.
 void save_safetensors(const std::string& path, const NamedTensors& tensors,
                       const std::map<std::string, std::string>& metadata = {});
 

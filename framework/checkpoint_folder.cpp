@@ -31,7 +31,7 @@ std::optional<int64_t> step_of(std::string_view name) {
 }
 
 [[noreturn]] void fail(const std::string& path, const char* what, int error) {
-  throw Error(fmt::format("{}: cannot {}: {}", path, what, std::generic_category().message(error)));
+  throw Error(fmt::format("{}: cannot {}: {}", path, what, error_text(error)));
 }
 
 void remove(const std::string& path) {
