@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/checkpoint_header.hpp>
+#include <rapt/framework/checkpoint_kinds.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/files.hpp>
 #include <unordered_map>
@@ -30,15 +32,63 @@ auto about(const std::string& path, const Work& work) {
   }
 }
 
+/// "[1, 4]": where an element of a row-major array is.
+std::string place_of(int64_t index, const Shape& shape) {
+  Shape place = shape;
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    place[axis] = index % shape[axis];
+    index /= shape[axis];
+  }
+  return to_string(place);
+}
+
+/// Reads elements that have to be converted, through a buffer of a few of them.
+void read_converted(const File& file, const SafetensorsEntry& entry, const Tensor& tensor) {
+  std::vector<std::byte> buffer(1 << 16);
+  const int64_t size = size_of(entry.type), at_once = static_cast<int64_t>(buffer.size()) / size;
+  auto* to = static_cast<std::byte*>(tensor.bytes());
+  for (int64_t done = 0; done < tensor.size(); done += at_once) {
+    const int64_t n = std::min(at_once, tensor.size() - done);
+    file.read(buffer.data(), n * size);
+    const auto unfit = convert(entry.type, buffer.data(), n, to + done * size_of(tensor.dtype()));
+    if (unfit) {
+      throw Error(fmt::format("{} holds {} at {}, which int32 cannot hold", entry.name,
+                              unfit->value, place_of(done + unfit->index, entry.shape)));
+    }
+  }
+}
+
+Tensor read_tensor(const File& file, const SafetensorsEntry& entry) {
+  const Tensor tensor(entry.shape, read_as(entry.type));
+  if (is_converted(entry.type)) {
+    read_converted(file, entry, tensor);
+    return tensor;
+  }
+  const int64_t bytes = entry.end - entry.begin;
+  file.read(tensor.bytes(), bytes);
+  if (tensor.dtype() == DType::boolean) {
+    const auto* values = static_cast<const uint8_t*>(tensor.bytes());
+    if (std::any_of(values, values + bytes, [](uint8_t value) { return value > 1; })) {
+      throw Error(fmt::format("{} holds booleans other than 0 and 1", entry.name));
+    }
+  }
+  return tensor;
+}
+
 Checkpoint read_file(const std::string& path) {
   const File file(path, O_RDONLY | O_NONBLOCK);  // A pipe is refused, not waited for.
   const int64_t size = file.size();
+  if (const auto kind = other_kind(file.beginning(beginning_of_kind))) throw Error(*kind);
   uint64_t length = 0;
   if (size < 8) throw Error("is too short for a safetensors file");
   file.read(&length, sizeof length);
   const auto rest = static_cast<uint64_t>(size) - sizeof length;
-  if (length > rest || length > longest_header) {
-    throw Error(fmt::format("has {} bytes, its header {}", size, length));
+  if (length > longest_header) {
+    throw Error(fmt::format("is no safetensors file: by its first 8 bytes, its header has {} bytes",
+                            length));
+  }
+  if (length > rest) {
+    throw Error(fmt::format("is truncated: it has {} bytes, its header alone {}", size, length));
   }
   std::string text(length, '\0');
   file.read(text.data(), static_cast<int64_t>(length));
@@ -46,15 +96,7 @@ Checkpoint read_file(const std::string& path) {
   Checkpoint result;
   result.metadata = std::move(header.metadata);
   for (SafetensorsEntry& entry : header.entries) {
-    const Tensor tensor(entry.shape, entry.dtype);
-    const int64_t bytes = entry.end - entry.begin;
-    file.read(tensor.bytes(), bytes);
-    if (entry.dtype == DType::boolean) {
-      const auto* values = static_cast<const uint8_t*>(tensor.bytes());
-      if (std::any_of(values, values + bytes, [](uint8_t value) { return value > 1; })) {
-        throw Error(fmt::format("{} holds booleans other than 0 and 1", entry.name));
-      }
-    }
+    const Tensor tensor = read_tensor(file, entry);
     result.tensors.emplace_back(std::move(entry.name), tensor);
   }
   return result;
@@ -139,7 +181,7 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors,
       if (!tensor) throw Error(name + " is an empty tensor");
       if (!tensor.is_contiguous()) tensor = tensor.clone();
       const int64_t bytes = tensor.size() * size_of(tensor.dtype());
-      header.entries.push_back({name, tensor.dtype(), tensor.shape(), at, at + bytes});
+      header.entries.push_back({name, written_as(tensor.dtype()), tensor.shape(), at, at + bytes});
       at += bytes;
     }
     std::string text = write_safetensors_header(header);

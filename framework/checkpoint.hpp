@@ -35,9 +35,11 @@ struct Checkpoint {
 void save_safetensors(const std::string& path, const NamedTensors& tensors,
                       const std::map<std::string, std::string>& metadata = {});
 
-/// Reads such a file; element types F32, F64, I32 and BOOL. Throws Error for a file that cannot be
-/// read, breaks the format in any way, or holds other types; allocates no more than a small
-/// multiple of the file's size.
+/// Reads such a file. F32, F64, I32 and BOOL stay what they are. F16 and BF16 become float32,
+/// exactly; I64, I16, I8, U64, U32, U16 and U8 become int32. Throws Error for a file that cannot be
+/// read or breaks the format in any way, for other types (F8_E4M3), and for a number that int32
+/// cannot hold. Calls files of other kinds by their names: a Git LFS pointer, a PyTorch checkpoint.
+/// Allocates no more than a small multiple of the file's size.
 Checkpoint load_safetensors(const std::string& path);
 
 /// Copies saved arrays into those of the same names in `own`; other names are passed over. Throws

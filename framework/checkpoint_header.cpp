@@ -12,7 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view type_names[] = {"F32", "F64", "I32", "BOOL"};  // in the order of DType
 constexpr const char* metadata_name = "__metadata__";
 
 [[noreturn]] void fail(const std::string& message) { throw Error("the header " + message); }
@@ -43,7 +42,7 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
     in_metadata_ = text == metadata_name;
     entry_ = {};
     entry_.name = text;
-    dtype_.reset();
+    type_.reset();
     shape_.reset();
     offsets_.reset();
     return true;
@@ -51,10 +50,10 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
 
   bool end_object() override {
     if (--depth_ == 0 || in_metadata_) return true;
-    if (!dtype_ || !shape_ || !offsets_ || offsets_->size() != 2) {
+    if (!type_ || !shape_ || !offsets_ || offsets_->size() != 2) {
       fail(fmt::format("lacks the dtype, the shape or the data_offsets of {}", shown(entry_.name)));
     }
-    entry_.dtype = *dtype_;
+    entry_.type = *type_;
     entry_.shape = Shape(std::span<const int64_t>(*shape_));
     entry_.begin = (*offsets_)[0];
     entry_.end = (*offsets_)[1];
@@ -99,15 +98,14 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
       }
       return true;
     }
-    if (field_ != "dtype" || dtype_) {
+    if (field_ != "dtype" || type_) {
       fail(fmt::format("has the text {} in {}", shown(field_), shown(entry_.name)));
     }
-    const auto* known = std::find(std::begin(type_names), std::end(type_names), text);
-    if (known == std::end(type_names)) {
-      throw Error(fmt::format("{} holds {}; known are F32, F64, I32 and BOOL", shown(entry_.name),
-                              shown(text)));
+    type_ = stored_type_named(text);
+    if (!type_) {
+      throw Error(fmt::format("{} holds {}; known are {}", shown(entry_.name), shown(text),
+                              stored_type_names()));
     }
-    dtype_ = static_cast<DType>(known - std::begin(type_names));
     return true;
   }
 
@@ -127,14 +125,14 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   std::unordered_set<std::string> names_;
   std::string field_;
   SafetensorsEntry entry_;
-  std::optional<DType> dtype_;
+  std::optional<StoredType> type_;
   std::optional<std::vector<int64_t>> shape_, offsets_;
 };
 
 /// The bytes of an entry by its shape, counting empty dimensions as 1 where only the size matters
 /// that strides are made of. Nothing where they do not fit in 63 bits.
 std::optional<int64_t> bytes_of(const SafetensorsEntry& entry) {
-  int64_t n = size_of(entry.dtype);
+  int64_t n = size_of(entry.type);
   bool empty = false;
   for (const int64_t dim : entry.shape) {
     empty = empty || dim == 0;
@@ -149,24 +147,39 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t data_b
   SafetensorsHeader header;
   HeaderReader reader(header);
   if (text.empty() || text.front() != '{') fail("does not begin with {");
+  // A parser of JSON takes a zero for the end of the text: whatever stood behind it would pass.
+  if (const size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    fail(fmt::format("has a zero at byte {}", zero));
+  }
   Json::sax_parse(text.begin(), text.end(), &reader);
+  // Nor does JSON mind other white space behind its end; the format has only blanks there.
+  if (text.substr(0, text.find_last_not_of(' ') + 1).back() != '}') {
+    fail("has more than blanks behind its last }");
+  }
 
   auto& entries = header.entries;
   std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   int64_t at = 0;
+  const SafetensorsEntry* cut = nullptr;  // the first that the data end in or before
   for (const SafetensorsEntry& entry : entries) {
-    if (entry.begin != at || entry.end < entry.begin || entry.end > data_bytes) {
-      throw Error(
-          fmt::format("{} lies at bytes {} to {}, but the data before it end at {}, all at {}",
-                      shown(entry.name), entry.begin, entry.end, at, data_bytes));
+    if (entry.begin != at || entry.end < entry.begin) {
+      throw Error(fmt::format("{} lies at bytes {} to {}, but the data before it end at {}",
+                              shown(entry.name), entry.begin, entry.end, at));
     }
     if (bytes_of(entry) != entry.end - entry.begin) {
-      throw Error(fmt::format("{} is {} {}, but has {} bytes", shown(entry.name), name(entry.dtype),
+      throw Error(fmt::format("{} is {} {}, but has {} bytes", shown(entry.name), name(entry.type),
                               to_string(entry.shape), entry.end - entry.begin));
     }
     at = entry.end;
+    if (at > data_bytes && cut == nullptr) cut = &entry;
+  }
+  if (cut != nullptr) {
+    throw Error(
+        fmt::format("is truncated: its arrays take {} bytes, of which {} are there; {} is "
+                    "the first that is not whole",
+                    at, data_bytes, shown(cut->name)));
   }
   if (at != data_bytes) {
     throw Error(fmt::format("has {} bytes of data, its tensors {}", data_bytes, at));
@@ -181,7 +194,7 @@ std::string write_safetensors_header(const SafetensorsHeader& header) {
     if (entry.name == metadata_name || json.contains(entry.name)) {
       throw Error(fmt::format("the name {} is taken", shown(entry.name)));
     }
-    json[entry.name] = {{"dtype", type_names[static_cast<size_t>(entry.dtype)]},
+    json[entry.name] = {{"dtype", name(entry.type)},
                         {"shape", std::vector<int64_t>(entry.shape.begin(), entry.shape.end())},
                         {"data_offsets", {entry.begin, entry.end}}};
   }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <map>
-#include <rapt/framework/shape.hpp>
+#include <rapt/framework/checkpoint_types.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +11,7 @@ namespace rapt {
 
 struct SafetensorsEntry {
   std::string name;
-  DType dtype = DType::float32;
+  StoredType type = StoredType::f32;
   Shape shape;
   int64_t begin = 0, end = 0;  // bytes, from where the data starts
 };

@@ -167,3 +167,113 @@ TEST_CASE("a device is written to, and stays a device") {
   CHECK(fs::is_character_file(full));
   CHECK(listing(folder) == Names{"full"});
 }
+
+TEST_CASE("files of other kinds are called by their names") {
+  const TemporaryFolder folder;
+  const auto refused = [&](std::string_view bytes, const std::string& why) {
+    const std::string path = folder.write("other", bytes);
+    INFO(why);
+    CHECK_THROWS_WITH(load_safetensors(path), Contains(path + ": " + why));
+    CHECK_THROWS_AS(load_safetensors(path), Error);
+  };
+  const auto zip = [](std::string_view name) {
+    std::string bytes("PK\3\4\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 26);
+    bytes += {static_cast<char>(name.size()), '\0', '\0', '\0'};
+    return bytes + std::string(name) + std::string(100, '\xff');
+  };
+  refused("", "is empty");
+  refused("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n",
+          "is a Git LFS pointer, not the file itself: run git lfs pull");
+  const std::string torch = "load it in Python and save it with safetensors.torch.save_file";
+  refused(zip("archive/data.pkl"), "is a PyTorch checkpoint: " + torch);
+  refused(zip("model.bin"), "is a zip archive; if it is a PyTorch checkpoint, " + torch);
+  refused(zip("w.npy"), "is a NumPy archive");
+  refused("PK\3\4", "is a zip archive");
+  refused(std::string_view("\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", 15),
+          "is a PyTorch checkpoint, or another pickle: " + torch);
+  refused(std::string_view("\x80\x05\x95\x1a\0\0\0\0\0\0\0", 11),
+          "is a PyTorch checkpoint, or another");
+  refused(std::string_view("\x89HDF\r\n\x1a\n\0\0\0\0", 12), "is an HDF5 file");
+  refused(std::string_view("\x1f\x8b\x08\0\0\0\0\0\2\3abc", 13), "is compressed with gzip");
+  refused(std::string_view("\xfd\x37zXZ\0\0\1", 8), "is compressed with xz");
+  refused("\x28\xb5\x2f\xfd\4", "is compressed with zstd");
+  refused(std::string_view("\x93NUMPY\1\0v\0{'descr'", 18),
+          "is a NumPy array: read it with load_npy()");
+  refused(std::string_view("GGUF\3\0\0\0", 8), "is a GGUF file");
+  refused("once upon a time\nthere was a model",
+          "is a text file, not a safetensors file; it begins with \"once upon a time\"");
+  refused("tiny", "is a text file, not a safetensors file; it begins with \"tiny\"");
+  refused("les voil\xc3\xa0",
+          "is a text file, not a safetensors file; it begins with \"les voil\"");
+  refused("<!DOCTYPE html>\n",
+          "is a text file, not a safetensors file; it begins with \"<!DOCTYPE html>\"");
+  refused("{\"w\": {\"dtype\": \"F32\"}}", "is a text file");
+  refused("{\"metadata\": {}, \"weight_map\": {\"w\": \"model-1-of-2.safetensors\"}}",
+          "is an index of several safetensors files");
+  refused(std::string("\x80\2\0\0\0\0\0\0 ", 9) + std::string(639, '{'),
+          "the header does not begin");
+  refused(std::string(64, '\xee'),
+          "is no safetensors file: by its first 8 bytes, its header has 172");
+}
+
+TEST_CASE("a safetensors file that is as long as a magic number is no other kind") {
+  // The length of this header begins as a gzip file does, and that one as a zip archive.
+  const TemporaryFolder folder;
+  for (const size_t length : {0x00088b1fu, 0x04034b50u}) {
+    std::string bytes(8, '\0');
+    for (size_t i = 0; i < 4; ++i) bytes[i] = static_cast<char>(length >> (8 * i) & 255);
+    std::string header = "{}";
+    header.resize(length, ' ');
+    CHECK(load_safetensors(folder.write("a", bytes + header)).tensors.empty());
+  }
+}
+
+TEST_CASE("a truncated file is called so, at each length") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("a");
+  save_safetensors(path, {{"v", tensor<float>({1, 2})}, {"w", tensor<float>({1, 2, 3})}});
+  const std::string good = TemporaryFolder::read(path);
+  const size_t data = good.size() - 20;
+  for (size_t n = 9; n < good.size(); ++n) {
+    INFO(n);
+    folder.write("a", good.substr(0, n));
+    CHECK_THROWS_WITH(load_safetensors(path), Contains(path + ": is truncated: "));
+  }
+  folder.write("a", good.substr(0, data + 9));
+  CHECK_THROWS_WITH(
+      load_safetensors(path),
+      EndsWith("its arrays take 20 bytes, of which 9 are there; w is the first that is not whole"));
+  folder.write("a", good.substr(0, data - 1));
+  CHECK_THROWS_WITH(load_safetensors(path),
+                    EndsWith("it has " + std::to_string(data - 1) + " bytes, its header alone " +
+                             std::to_string(data - 8)));
+}
+
+TEST_CASE("nothing hides behind the end of the header") {
+  const TemporaryFolder folder;
+  const auto file_of = [](const std::string& header) {
+    std::string bytes(8, '\0');
+    bytes[0] = static_cast<char>(header.size());
+    return bytes + header;
+  };
+  const auto read = [&](const std::string& header) {
+    return load_safetensors(folder.write("a", file_of(header)));
+  };
+  const std::string metadata = R"({"__metadata__":{"a":"1"}})", zero(1, '\0');
+  CHECK(read(metadata).metadata.size() == 1);
+  CHECK(read(metadata + "   ").metadata.size() == 1);
+  CHECK_THROWS_WITH(read(metadata + zero), Contains("has a zero at byte 26"));
+  CHECK_THROWS_WITH(read(metadata + zero + R"({"b":"anything)"), Contains("has a zero at byte 26"));
+  CHECK_THROWS_WITH(read(metadata + "  " + zero + " "), Contains("has a zero at byte 28"));
+  CHECK_THROWS_WITH(read("{" + zero + "}"), Contains("has a zero at byte 1"));
+  CHECK_THROWS_WITH(read(R"({"__metadata__":{"a":")" + zero + "\"}}"),
+                    Contains("has a zero at byte"));
+  for (const char* more : {"\n", " \t", "\r ", " \n "}) {
+    CHECK_THROWS_WITH(read(metadata + more), Contains("more than blanks"));
+  }
+  for (const char* more : {"}", "{}", "x", "//", "/**/", ",", "\xef\xbb\xbf", "\v", "\x7f"}) {
+    CHECK_THROWS_WITH(read(metadata + more), Contains("no JSON"));
+  }
+  // A zero that is spelled out is a text's own.
+  CHECK(read(R"({"__metadata__":{"a":"\u0000"}})").metadata.at("a") == zero);
+}

@@ -161,7 +161,7 @@ TEST_CASE("other files are left alone, damaged ones passed over and named") {
   CHECK_THAT(latest->damaged[0], Contains("step-000000003"));
   work.write("step-000000002.safetensors", "");
   CHECK_THROWS_WITH(folder.latest(), Contains("none of its checkpoints") &&
-                                         Contains("step-000000002") && Contains("too short") &&
+                                         Contains("step-000000002") && Contains("is empty") &&
                                          Contains("step-000000003"));
   work.write("file", "");
   CheckpointFolder nowhere(work.file("file"), 1);

@@ -151,8 +151,7 @@ TEST_CASE("hostile files are refused") {
   write(path, file_of("{" + w + "}  ", 8));
   CHECK(load_safetensors(path)["w"].size() == 2);
 
-  refused("", "too short");
-  refused("1234567", "too short");
+  refused("\1\2\3", "too short");
   refused(std::string(8, '\0'), "begin with {");
   refused(std::string(16, '\xff'), "its header");
   refused(std::string("\1\0\0\0\0\0\0\0", 8), "its header");
@@ -163,7 +162,7 @@ TEST_CASE("hostile files are refused") {
   refused(file_of("{\"\xff\":1}", 0), "no JSON");
   refused(file_of("{}", 1), "1 bytes of data");
   refused(file_of("{" + w + "}", 9), "9 bytes of data");
-  refused(file_of("{" + w + "}", 7), "w lies at");
+  refused(file_of("{" + w + "}", 7), "is truncated");
   refused(file_of("{" + w + "," + w + "}", 8), "w twice");
   refused(file_of(R"({"__metadata__":{"a":"1","a":"2"}})", 0), "a twice");
   refused(file_of(R"({"__metadata__":{"a":1}})", 0), "number");
@@ -176,7 +175,7 @@ TEST_CASE("hostile files are refused") {
   refused(file_of(R"({"w":{"dtype":"F32","dtype":"F32"}})", 0), "dtype");
   refused(file_of(R"({"w":{"shape":[1],"shape":[1]}})", 0), "shape");
   refused(file_of(R"({"w":{"more":true}})", 0), "boolean");
-  refused(file_of(entry("F16", "[4]", "[0,8]"), 8), "F16");
+  refused(file_of(entry("F8_E5M2", "[8]", "[0,8]"), 8), "F8_E5M2");
   refused(file_of(entry("F32", "[2]", "[0]"), 8), "lacks");
   refused(file_of(entry("F32", "[2]", "[0,8,8]"), 8), "too many");
   refused(file_of(entry("F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]"), 8), "too many");
@@ -186,7 +185,7 @@ TEST_CASE("hostile files are refused") {
   refused(file_of(entry("F32", "[2]", "[-8,0]"), 8), "negative");
   refused(file_of(entry("F32", "[2.0]", "[0,8]"), 8), "fraction");
   refused(file_of(entry("F32", "[2]", "[8,0]"), 8), "w lies at");
-  refused(file_of(entry("F32", "[2]", "[0,16]"), 8), "w lies at");
+  refused(file_of(entry("F32", "[2]", "[0,16]"), 8), "has 16 bytes");
   refused(file_of(entry("F32", "[2]", "[4,12]"), 12), "w lies at");
   // Products that wrap around to 8 bytes, to 0, or overflow although there are no elements.
   refused(file_of(entry("F32", "[4611686018427387906]", "[0,8]"), 8), "has 8 bytes");
@@ -194,7 +193,7 @@ TEST_CASE("hostile files are refused") {
   refused(file_of(entry("F32", "[4294967296,4294967296,0]", "[0,0]"), 0), "has 0 bytes");
   refused(file_of(entry("F32", "[9223372036854775808]", "[0,8]"), 8), "too large");
   refused(file_of(entry("F32", "[99999999999999999999999]", "[0,8]"), 8), "fraction");
-  refused(file_of(entry("I32", "[1000000000000]", "[0,4000000000000]"), 8), "w lies at");
+  refused(file_of(entry("I32", "[1000000000000]", "[0,4000000000000]"), 8), "is truncated");
   // Two tensors in one place.
   refused(file_of("{" + w + R"(,"v":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12),
           "lies at");
