@@ -1,6 +1,7 @@
 // Element types of safetensors files that are converted when they are read.
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <rapt/framework/checkpoint.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/models/torch_names.hpp>
@@ -17,7 +18,7 @@ namespace {
 template <class T>
 std::string bytes_of(const std::vector<T>& values) {
   std::string bytes(values.size() * sizeof(T), '\0');
-  std::memcpy(bytes.data(), values.data(), bytes.size());
+  if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
   return bytes;
 }
 
