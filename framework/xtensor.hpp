@@ -3,11 +3,17 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
+#include <iterator>
 #include <limits>
+#include <optional>
+#include <rapt/framework/checkpoint_types.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/op.hpp>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xarray.hpp>
 #include <xtensor/xmath.hpp>
@@ -201,10 +207,48 @@ auto read_npy(std::istream& stream, int64_t file_bytes) {
   return array;
 }
 
+/// The element type that "<f2" or ">f2" stands for, or nothing.
+inline std::optional<StoredType> npy_stored_type(std::string_view type) {
+  // NumPy's letter and size are a safetensors name: f2 is F16.
+  if (type.size() != 3 || std::string_view("<>|").find(type[0]) == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const char letter = type[1] == 'f' ? 'F' : type[1] == 'i' ? 'I' : type[1] == 'u' ? 'U' : '?';
+  if (type[2] < '1' || type[2] > '8') return std::nullopt;
+  return stored_type_named(letter + std::to_string(8 * (type[2] - '0')));
+}
+
+/// Reads elements of a type or a byte order that xtensor does not know, as the unsigned integers T
+/// that have their bits.
+template <class T>
+Tensor read_npy_bits(std::istream& stream, const std::string& type, StoredType stored) {
+  std::string file{std::istreambuf_iterator<char>(stream), {}};
+  const std::string size = std::to_string(sizeof(T));
+  file.replace(file.find(type), type.size(), (sizeof(T) == 1 ? "|u" : "<u") + size);
+  std::istringstream bits_stream(file);
+  xt::xarray<T, xt::layout_type::row_major> bits =
+      read_npy<T>(bits_stream, static_cast<int64_t>(file.size()));
+  Shape shape;
+  for (const size_t dim : bits.shape()) shape.push_back(static_cast<int64_t>(dim));
+  const Tensor result(shape, read_as(stored));
+  auto* bytes = reinterpret_cast<std::byte*>(bits.data());
+  const auto n = static_cast<int64_t>(bits.size()), width = static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; type[0] == '>' && i < n; ++i) {
+    std::reverse(bytes + i * width, bytes + (i + 1) * width);
+  }
+  if (!is_converted(stored)) {
+    if (n > 0) std::memcpy(result.bytes(), bytes, static_cast<size_t>(n * width));
+  } else if (const auto unfit = convert(stored, bytes, n, result.bytes())) {
+    throw Error("holds " + unfit->value + ", which int32 cannot hold");
+  }
+  return result;
+}
+
 }  // namespace detail
 
-/// Reads an array that NumPy saved: float32, float64, int32, bool, or int64 with values that fit
-/// in 32 bits. Throws Error for other files.
+/// Reads an array that NumPy saved, of either byte order. float32, float64, int32 and bool stay
+/// what they are; float16 becomes float32, other integers become int32. Throws Error for other
+/// files, and for an integer that int32 cannot hold.
 inline Tensor load_npy(const std::string& path) {
   try {
     std::ifstream stream(path, std::ios::binary | std::ios::ate);
@@ -216,14 +260,19 @@ inline Tensor load_npy(const std::string& path) {
     if (type == "<f8") return from_xtensor(detail::read_npy<double>(stream, bytes));
     if (type == "<i4") return from_xtensor(detail::read_npy<int32_t>(stream, bytes));
     if (type == "|b1") return from_xtensor(detail::read_npy<bool>(stream, bytes));
-    if (type == "<i8") {
-      const auto wide = detail::read_npy<int64_t>(stream, bytes);
-      for (const int64_t value : wide) {
-        if (value != static_cast<int32_t>(value)) throw Error("has integers beyond 32 bits");
-      }
-      return from_xtensor(xt::cast<int32_t>(wide));
+    const std::optional<StoredType> stored = detail::npy_stored_type(type);
+    if (!stored)
+      throw Error("holds " + type + ", which is none of f2, f4, f8, i1 to i8, u1 to u8 and b1");
+    switch (size_of(*stored)) {
+      case 1:
+        return detail::read_npy_bits<uint8_t>(stream, type, *stored);
+      case 2:
+        return detail::read_npy_bits<uint16_t>(stream, type, *stored);
+      case 4:
+        return detail::read_npy_bits<uint32_t>(stream, type, *stored);
+      default:
+        return detail::read_npy_bits<uint64_t>(stream, type, *stored);
     }
-    throw Error("holds " + type + "; known are <f4, <f8, <i4, <i8 and |b1");
   } catch (const std::exception& error) {
     throw Error(path + ": " + error.what());
   }

@@ -159,7 +159,33 @@ TEST_CASE(".npy files") {
   values[0] = int64_t{1} << 40;
   write(numpy("<i8", "(2, 2)", true) +
         std::string(reinterpret_cast<const char*>(values), sizeof values));
-  CHECK_THROWS_WITH(load_npy(path), Contains("32 bits"));
+  CHECK_THROWS_WITH(load_npy(path), Contains("holds 1099511627776, which int32 cannot hold"));
+
+  // The same numbers in other types and in either byte order.
+  const auto stored = [&](const std::string& type, const std::string& bytes, DType dtype,
+                          const std::vector<double>& want) {
+    INFO(type);
+    write(numpy(type, "(" + std::to_string(want.size()) + ",)", false) + bytes);
+    const Tensor back = load_npy(path);
+    CHECK(back.dtype() == dtype);
+    CHECK(back.to_vector<double>() == want);
+  };
+  const auto raw = [](const char* bytes, size_t n) { return std::string(bytes, n); };
+  stored("|u1", raw("\0\xff", 2), DType::int32, {0, 255});
+  stored("|i1", raw("\x80\x7f", 2), DType::int32, {-128, 127});
+  stored("<i2", raw("\0\x80\1\2", 4), DType::int32, {-32768, 513});
+  stored(">i2", raw("\x80\0\1\2", 4), DType::int32, {-32768, 258});
+  stored("<u2", raw("\xff\xff", 2), DType::int32, {65535});
+  stored("<u4", raw("\1\0\0\0", 4), DType::int32, {1});
+  stored(">i4", raw("\xff\xff\xff\xfe\0\0\1\0", 8), DType::int32, {-2, 256});
+  stored(">i8", raw("\xff\xff\xff\xff\xff\xff\xff\xfe", 8), DType::int32, {-2});
+  stored("<u8", raw("\3\0\0\0\0\0\0\0", 8), DType::int32, {3});
+  stored("<f2", raw("\0\x3e\1\0\0\xc0", 6), DType::float32, {1.5, 0x1p-24, -2});
+  stored(">f2", raw("\x3e\0", 2), DType::float32, {1.5});
+  stored(">f4", raw("\xbf\xc0\0\0", 4), DType::float32, {-1.5});
+  stored(">f8", raw("\x3f\xf8\0\0\0\0\0\0", 8), DType::float64, {1.5});
+  write(numpy(">f4", "(2, 2)", true) + raw("\x3f\x80\0\0\x40\x40\0\0\x40\0\0\0\x40\x80\0\0", 16));
+  CHECK(load_npy(path).to_vector<float>() == Values{1, 2, 3, 4});
 
   const auto refused = [&](const std::string& bytes) {
     write(bytes);
@@ -173,7 +199,13 @@ TEST_CASE(".npy files") {
   refused(numpy("<f4", "(2, 2)", false) + std::string(17, '\0'));
   refused(numpy("<f4", "(4611686018427387906, 2)", false) + std::string(16, '\0'));
   refused(numpy("<c8", "(2,)", false) + std::string(16, '\0'));
-  refused(numpy(">f4", "(4,)", false) + std::string(16, '\0'));
+  refused(numpy(">f4", "(4,)", false) + std::string(15, '\0'));
+  refused(numpy("<f2", "(4,)", false) + std::string(16, '\0'));
+  refused(numpy("<u4", "(1,)", false) + std::string(4, '\xff'));
+  for (const char* type :
+       {"<f1", "<f3", "<i3", "<i9", "<b2", "<U4", "|S8", "<m8", "=f4", "f4", ""}) {
+    refused(numpy(type, "(1,)", false) + std::string(8, '\0'));
+  }
   std::filesystem::remove(path);
   CHECK_THROWS_WITH(load_npy(path), Contains(path) && Contains("cannot be read"));
   CHECK_THROWS_AS(save_npy("/no/such/folder/x.npy", counting({2})), Error);
