@@ -104,16 +104,6 @@ bool same_bits(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
 
 }  // namespace
 
-std::vector<Row> all_rows() {
-  std::vector<Row> rows;
-  for (auto family :
-       {elementwise_rows, shape_rows, reduce_rows, matmul_rows, row_rows, attention_rows,
-        recurrent_rows, rotary_rows, convolution_rows, decoding_rows, ctc_rows}) {
-    for (Row& row : family()) rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
 TEST_CASE("values in double and float, plain and swapped in memory") {
   for (const Row& row : all_rows()) {
     DYNAMIC_SECTION(row.name) {

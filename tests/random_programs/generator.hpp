@@ -1,0 +1,100 @@
+// What kinds choose their operands with.
+#pragma once
+
+#include <rapt/framework/tape.hpp>
+
+#include "program.hpp"
+
+namespace rapt::programs {
+
+class Generator {
+ public:
+  Generator(uint64_t seed, const GenerateOptions& options);
+  Program make();
+
+  // ---- chance ---------------------------------------------------------------------------------
+  int64_t below(int64_t n) { return n <= 0 ? 0 : key_.below(n, draws_++); }
+  int64_t between(int64_t low, int64_t high) { return low + below(high - low + 1); }
+  bool chance(double p) { return key_.uniform(draws_++) < p; }
+  template <class T>
+  const T& one_of(const std::vector<T>& list) {
+    return list[static_cast<size_t>(below(static_cast<int64_t>(list.size())))];
+  }
+  int one_of(std::initializer_list<int> list) {
+    return *(list.begin() + below(static_cast<int64_t>(list.size())));
+  }
+
+  // ---- values ---------------------------------------------------------------------------------
+  const ValueInfo& info(int value) const { return program_.values[static_cast<size_t>(value)]; }
+  const Shape& shape(int value) const { return info(value).shape; }
+  int rank(int value) const { return shape(value).rank(); }
+  DType dtype(int value) const { return info(value).dtype; }
+  double bound(int value) const { return info(value).bound; }
+  /// The program's float type and the shape that most of its values have.
+  DType real() const { return real_; }
+  const Shape& home() const { return home_; }
+  int64_t dim() { return one_of({1, 2, 2, 3, 3, 4, 5}); }
+
+  /// A value that there is, rather a recent one; -1: none satisfies.
+  int find(const std::function<bool(const ValueInfo&)>& wanted);
+  /// A float value of the program's type, of any shape and of at least this rank; it may be new.
+  int any_real(int at_least = 0);
+  /// A float value of just this shape: one that there is, one that is made to fit, or a new leaf.
+  int of_shape(const Shape& shape, double most = 12);
+  /// One that broadcasts to the shape.
+  int broadcasting_to(const Shape& shape);
+  /// int32 of a shape, in [low, high).
+  int whole(const Shape& shape, int64_t low, int64_t high);
+  int boolean(const Shape& shape);
+  /// The value, or tanh of it where it may be larger than 2^most.
+  int tame(int value, double most);
+  /// A value of that shape in [low, high): a new leaf or one that is squeezed into it.
+  int within(const Shape& shape, DType dtype, double low, double high);
+  int leaf(const Shape& shape, DType dtype, double low, double high);
+  int parameter(const Shape& shape);
+  /// A weight: a parameter, a leaf or a computed value.
+  int weight(const Shape& shape);
+
+  /// Records the call and returns the first of its values. Throws Error where rapt does.
+  int emit(const std::string& name, std::vector<int> in, std::vector<int64_t> p = {},
+           double bound = -1000);
+  int emit(const Kind& kind, std::vector<int> in, std::vector<int64_t> p = {},
+           double bound = -1000);
+  int output(int i) const { return program_.statements.back().out[static_cast<size_t>(i)]; }
+  size_t nodes() const { return tape_.size(); }
+  bool is_training() const { return program_.training; }
+  int grads = 0;
+
+ private:
+  bool attempt(const std::function<bool()>& body);
+  void start_streams();
+  void grow();
+  void move_stream(size_t stream);
+  int elementwise_of(int value);
+  int elementwise_of(int a, int b);
+  int far_of(int value);
+  void cross_gates();
+  void chain();
+  void fan_out();
+  void any_kind();
+  void look(bool last);
+  void ending();
+  int scalar_of(int value);
+  std::vector<int> some_values(int64_t count);
+
+  Key key_;
+  uint64_t draws_ = 0;
+  GenerateOptions options_;
+  Program program_;
+  Tape tape_;
+  Vars vars_;
+  Shape home_;
+  DType real_ = DType::float32;
+  bool large_ = false;
+  std::vector<int> streams_;
+};
+
+/// How often a kind was refused by rapt while generating; for the generator's own upkeep.
+std::vector<std::pair<std::string, int64_t>> refusals();
+
+}  // namespace rapt::programs
