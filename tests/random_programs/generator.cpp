@@ -21,6 +21,9 @@ bool spreads_to(const Shape& from, const Shape& to) {
   return true;
 }
 
+/// Of a value; all of a program's have ten times as many at most.
+constexpr int64_t most_elements = 1 << 17;
+
 std::vector<int64_t> dims_of(const Shape& shape) { return {shape.begin(), shape.end()}; }
 
 }  // namespace
@@ -47,6 +50,10 @@ int Generator::emit(const Kind& kind, std::vector<int> in, std::vector<int64_t> 
   const Recording recording{
       .parameter_of = [](const Statement& s) { return Parameter(leaf_tensor(s, 0)); }};
   for (const Var& made : kind.apply(statement, operands, recording)) {
+    elements_ += made.shape().size();
+    if (made.shape().size() > most_elements || elements_ > 10 * most_elements) {
+      throw Error("an array too large for a quick program");
+    }
     statement.out.push_back(static_cast<int>(vars_.size()));
     program_.values.push_back({made.shape(), made.dtype(), bound > -1000 ? bound : largest});
     vars_.push_back(made);
@@ -171,6 +178,7 @@ int Generator::within(const Shape& shape, DType dtype, double low, double high) 
 }
 
 int Generator::leaf(const Shape& shape, DType dtype, double low, double high) {
+  if (shape.size() > most_elements) throw Error("a leaf too large for a quick program");
   const int64_t layout = shape.rank() >= 2 && chance(0.15) ? 1 : 0;
   std::vector<int64_t> p{static_cast<int64_t>(dtype), static_cast<int64_t>(std::lround(low * 1000)),
                          static_cast<int64_t>(std::lround(high * 1000)), layout,
@@ -180,6 +188,7 @@ int Generator::leaf(const Shape& shape, DType dtype, double low, double high) {
 }
 
 int Generator::parameter(const Shape& shape) {
+  if (shape.size() > most_elements) throw Error("a parameter too large for a quick program");
   std::vector<int64_t> p{static_cast<int64_t>(real_), -1000, 1000, 0,
                          static_cast<int64_t>(vars_.size())};
   p.insert(p.end(), shape.begin(), shape.end());
@@ -219,8 +228,8 @@ void Generator::start_streams() {
   std::vector<int64_t> dims;
   for (int64_t i = 0; i < rank; ++i) dims.push_back(dim());
   if (chance(0.03)) dims[static_cast<size_t>(below(rank))] = 0;
-  large_ = chance(0.04);
-  if (large_) {
+  // Now and then large enough for loops to be shared out.
+  if (chance(0.04)) {
     dims.back() = one_of({16, 33, 64, 96});
     dims[0] = rank == 1 ? 5000 : between(64, 300);
   }

@@ -26,7 +26,7 @@ class Generator {
 
   // ---- values ---------------------------------------------------------------------------------
   const ValueInfo& info(int value) const { return program_.values[static_cast<size_t>(value)]; }
-  const Shape& shape(int value) const { return info(value).shape; }
+  Shape shape(int value) const { return info(value).shape; }
   int rank(int value) const { return shape(value).rank(); }
   DType dtype(int value) const { return info(value).dtype; }
   double bound(int value) const { return info(value).bound; }
@@ -90,7 +90,7 @@ class Generator {
   Vars vars_;
   Shape home_;
   DType real_ = DType::float32;
-  bool large_ = false;
+  int64_t elements_ = 0;
   std::vector<int> streams_;
 };
 

@@ -56,6 +56,8 @@ struct Shared {
   std::atomic<uint64_t> seed;
   std::atomic<uint64_t> programs;
   std::atomic<uint64_t> statements;
+  std::atomic<double> longest;
+  std::atomic<uint64_t> slowest;
 };
 
 Shared& shared() {
@@ -80,10 +82,16 @@ Shared& shared() {
   for (uint64_t seed = first; seed < end; ++seed) {
     shared().seed = seed;
     alarm(60);
+    const auto start = std::chrono::steady_clock::now();
     const Program program = generate(seed, options.generate);
     if (const auto wrong = check(program, &touched)) {
       report = fmt::format("! {} {}\n", seed, *wrong);
       send();
+    }
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+    if (time.count() > shared().longest) {
+      shared().longest = time.count();
+      shared().slowest = seed;
     }
     ++shared().programs;
     shared().statements += program.statements.size();
@@ -224,6 +232,8 @@ int run_all(const Options& options) {
     if (!totals.touched.contains(name)) missing += " " + name;
   }
   if (options.counts) {
+    fmt::print("{:9} is the slowest seed, {:.3f} s\n", shared().slowest.load(),
+               shared().longest.load());
     for (const auto& [name, count] : totals.touched) fmt::print("{:9} {}\n", count, name);
     for (const auto& [what, count] : refused) fmt::print("{:9} refused: {}\n", count, what);
   }
@@ -246,6 +256,7 @@ int run_all(const Options& options) {
 
 int main(int argc, char** argv) {
   using namespace rapt::programs;
+  shared();  // Before any child is made.
   if (const int status = rapt::forced_isa_status(); status != 0) return status;
   Options options;
   for (int i = 1; i < argc; ++i) {
