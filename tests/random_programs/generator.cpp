@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <rapt/framework/error.hpp>
+#include <rapt/ops/grad.hpp>
 
 namespace rapt::programs {
 namespace {
@@ -22,7 +23,7 @@ bool spreads_to(const Shape& from, const Shape& to) {
 }
 
 /// Of a value; all of a program's have ten times as many at most.
-constexpr int64_t most_elements = 1 << 17;
+constexpr int64_t most_elements = 1 << 18;
 
 std::vector<int64_t> dims_of(const Shape& shape) { return {shape.begin(), shape.end()}; }
 
@@ -204,6 +205,23 @@ int Generator::weight(const Shape& shape) {
   return chance(0.6) ? parameter(shape) : leaf(shape, real_, -1, 1);
 }
 
+std::vector<int> Generator::ancestors(int value) const {
+  std::vector<bool> reached(vars_.size(), false);
+  reached[static_cast<size_t>(value)] = true;
+  std::vector<int> list;
+  for (size_t i = program_.statements.size(); i-- > 0;) {
+    const Statement& s = program_.statements[i];
+    bool leads = false;
+    for (const int out : s.out) leads = leads || reached[static_cast<size_t>(out)];
+    if (!leads) continue;
+    for (const int in : s.in) {
+      if (!reached[static_cast<size_t>(in)] && dtype(in) == real_) list.push_back(in);
+      reached[static_cast<size_t>(in)] = true;
+    }
+  }
+  return list;
+}
+
 // ---- growth -------------------------------------------------------------------------------------
 
 bool Generator::attempt(const std::function<bool()>& body) {
@@ -228,8 +246,8 @@ void Generator::start_streams() {
   std::vector<int64_t> dims;
   for (int64_t i = 0; i < rank; ++i) dims.push_back(dim());
   if (chance(0.03)) dims[static_cast<size_t>(below(rank))] = 0;
-  // Now and then large enough for loops to be shared out.
-  if (chance(0.04)) {
+  // Now and then large enough for steps side by side, and for loops that are shared out.
+  if (chance(0.12)) {
     dims.back() = one_of({16, 33, 64, 96});
     dims[0] = rank == 1 ? 5000 : between(64, 300);
   }
@@ -292,8 +310,10 @@ int Generator::far_of(int value) {
       return emit("flip", {x}, {below(s.rank())});
     default: {
       if (s.size() == 0) return emit("contiguous", {x});
-      const int m = emit(chance(0.5) ? "mean" : "sum", {x}, {1, last < 0 ? 0 : last, 1}, 8);
-      return m;  // broadcasts back
+      // It broadcasts back.
+      const std::vector<int64_t> axes =
+          last < 0 ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1, last, 1};
+      return emit(chance(0.5) ? "mean" : "sum", {x}, axes, 8);
     }
   }
 }
@@ -368,10 +388,30 @@ void Generator::any_kind() {
   const auto i = std::upper_bound(sums.begin(), sums.end(), at) - sums.begin();
   const Kind& chosen = kinds()[static_cast<size_t>(i)];
   if (!chosen.choose(*this)) return;
-  const int made = output(0);
-  if (dtype(made) == real_ && shape(made) == home_) {
-    streams_[static_cast<size_t>(below(static_cast<int64_t>(streams_.size())))] = made;
+  const std::vector<int> made = program_.statements.back().out;
+  if (made.empty() || chance(0.4)) return;
+  bring_home(made[static_cast<size_t>(below(static_cast<int64_t>(made.size())))]);
+}
+
+/// Makes a stream depend on the value.
+void Generator::bring_home(int value) {
+  if (dtype(value) != real_) return;
+  int& stream = streams_[static_cast<size_t>(below(static_cast<int64_t>(streams_.size())))];
+  if (shape(value) == home_) {
+    stream = chance(0.5) ? value : elementwise_of(stream, value);
+    return;
   }
+  const int64_t size = home_.size();
+  int part;
+  if (size > 0 && shape(value).size() >= size && chance(0.5)) {
+    part = emit("reshape", {value}, {-1});
+    const int64_t begin = below(shape(part).size() - size + 1);
+    part = emit("slice", {part}, {0, begin, begin + size, 1});
+    part = emit("reshape", {part}, dims_of(home_));
+  } else {
+    part = scalar_of(value);
+  }
+  stream = elementwise_of(stream, part);
 }
 
 void Generator::grow() {
@@ -414,6 +454,15 @@ int Generator::scalar_of(int value) {
   return emit(chance(0.5) ? "mean" : "sum", {x}, {0, 0}, 12);
 }
 
+/// Throws Error where an optimizer could not.
+void Generator::differentiate(int loss) {
+  Vars roots;
+  for (const Statement& s : program_.statements) {
+    if (s.kind->name == "parameter") roots.push_back(vars_[static_cast<size_t>(s.out[0])]);
+  }
+  if (!roots.empty()) grad(vars_[static_cast<size_t>(loss)], roots);
+}
+
 void Generator::ending() {
   std::vector<int> losses;
   const bool trains = chance(0.35);
@@ -424,6 +473,9 @@ void Generator::ending() {
       for (const int stream : streams_) {
         const int s = scalar_of(stream);
         loss = loss < 0 ? s : emit("add", {loss, s}, {}, 13);
+      }
+      for (const int value : some_values(below(4))) {
+        if (dtype(value) == real_) loss = emit("add", {loss, scalar_of(value)}, {}, 13);
       }
       losses.push_back(loss);
     }
@@ -439,10 +491,12 @@ void Generator::ending() {
   if (chance(0.2)) {
     std::vector<int> in{losses[static_cast<size_t>(below(n))]};
     for (const int value : some_values(below(3))) in.push_back(value);
+    differentiate(in[0]);
     emit("accumulate", in);
   }
   std::vector<int> in = losses;
   for (const int value : some_values(below(4))) in.push_back(value);
+  for (const int loss : losses) differentiate(loss);
   emit("step", in, {n});
   if (chance(0.4) && static_cast<int64_t>(in.size()) > n) {
     emit("look", {in.begin() + n, in.end()}, {one_of({0, 1})});

@@ -27,6 +27,10 @@ class Generator {
   // ---- values ---------------------------------------------------------------------------------
   const ValueInfo& info(int value) const { return program_.values[static_cast<size_t>(value)]; }
   Shape shape(int value) const { return info(value).shape; }
+  std::vector<int64_t> dims(int value) const {
+    const Shape& s = info(value).shape;
+    return {s.begin(), s.end()};
+  }
   int rank(int value) const { return shape(value).rank(); }
   DType dtype(int value) const { return info(value).dtype; }
   double bound(int value) const { return info(value).bound; }
@@ -55,6 +59,9 @@ class Generator {
   /// A weight: a parameter, a leaf or a computed value.
   int weight(const Shape& shape);
 
+  /// Float values of the program's type that this one was made of, through any number of others.
+  std::vector<int> ancestors(int value) const;
+
   /// Records the call and returns the first of its values. Throws Error where rapt does.
   int emit(const std::string& name, std::vector<int> in, std::vector<int64_t> p = {},
            double bound = -1000);
@@ -77,7 +84,9 @@ class Generator {
   void chain();
   void fan_out();
   void any_kind();
+  void bring_home(int value);
   void look(bool last);
+  void differentiate(int loss);
   void ending();
   int scalar_of(int value);
   std::vector<int> some_values(int64_t count);

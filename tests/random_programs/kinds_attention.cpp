@@ -139,7 +139,7 @@ bool choose_attention(Generator& g) {
                        {part, limits, bias ? 1 : 0, static_cast<int64_t>(score), dropout}, 6);
   // The heads merged again: a view that costs nothing.
   if (part == 0 && g.chance(0.4)) {
-    const Shape& s = g.shape(y);
+    const Shape s = g.shape(y);
     g.emit("reshape", {g.emit("transpose", {y}, {1, 2})}, {s[0], s[2], s[1] * s[3]});
   }
   return true;
@@ -166,7 +166,8 @@ Vars record_attention(const Statement& s, const Vars& in, const Recording&) {
       break;
   }
   const AttentionStatistics found = attention_statistics(in[0], in[1], options, {.top = 2});
-  return {found.entropy, found.largest, found.values, found.keys};
+  // No gradient passes to the values: floor() keeps any from being asked for.
+  return {found.entropy, found.largest, floor(found.values * 64), found.keys};
 }
 
 bool choose_additive(Generator& g) {

@@ -10,14 +10,17 @@
 namespace rapt::programs {
 namespace {
 
-/// Values to differentiate by, recorded before the value: rather parameters and early ones.
-std::vector<int> roots(Generator& g, int before) {
+/// Values to differentiate by: mostly such as the value depends on.
+std::vector<int> roots(Generator& g, int value) {
   std::vector<int> list;
-  for (int64_t i = g.between(1, 3); i > 0; --i) {
-    int value = static_cast<int>(g.chance(0.6) ? g.below(std::min(before, 6)) : g.below(before));
-    if (g.dtype(value) != g.real()) value = 0;
-    if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+  const std::vector<int> before = g.ancestors(value);
+  for (int64_t i = g.between(1, 4); i > 0; --i) {
+    const int root =
+        before.empty() || g.chance(0.1) ? static_cast<int>(g.below(value)) : g.one_of(before);
+    if (g.dtype(root) != g.real()) continue;
+    if (std::find(list.begin(), list.end(), root) == list.end()) list.push_back(root);
   }
+  if (list.empty()) list.push_back(0);
   return list;
 }
 
@@ -29,7 +32,7 @@ void add_gradient_kinds(std::vector<Kind>& kinds) {
                    .choose =
                        [](Generator& g) {
                          const int y = g.any_real();
-                         if (y == 0 || ++g.grads > 4) return false;
+                         if (y == 0 || ++g.grads > 5) return false;
                          std::vector<int> in{y};
                          for (const int root : roots(g, y)) in.push_back(root);
                          g.emit("grad", in, {}, 16);
@@ -44,7 +47,7 @@ void add_gradient_kinds(std::vector<Kind>& kinds) {
                    .choose =
                        [](Generator& g) {
                          const int y = g.any_real();
-                         if (y == 0 || ++g.grads > 4) return false;
+                         if (y == 0 || ++g.grads > 5) return false;
                          const int seed = g.tame(g.of_shape(g.shape(y)), 4);
                          std::vector<int> in{y, seed};
                          for (const int root : roots(g, y)) in.push_back(root);

@@ -14,7 +14,7 @@ namespace {
 
 bool choose_matmul(Generator& g) {
   const int a = g.tame(g.any_real(1), 8);
-  const Shape& s = g.shape(a);
+  const Shape s = g.shape(a);
   std::vector<int64_t> dims;
   if (s.rank() > 2 && g.chance(0.5)) {
     for (int axis = 0; axis < s.rank() - 2; ++axis) dims.push_back(g.chance(0.3) ? 1 : s[axis]);

@@ -94,7 +94,8 @@ void add_losses(std::vector<Kind>& kinds) {
              const int x = g.tame(g.any_real(1), 8);
              const int64_t classes = g.shape(x)[-1];
              if (classes == 0) return false;
-             std::vector<int64_t> dims(g.shape(x).begin(), g.shape(x).end() - 1);
+             std::vector<int64_t> dims = g.dims(x);
+             dims.pop_back();
              std::vector<int> in{x, g.whole(Shape(dims), 0, classes)};
              if (g.chance(0.3)) in.push_back(g.leaf({classes}, g.real(), 0.1, 2));
              const int64_t ignore = g.chance(0.3) ? 0 : -100;
@@ -176,7 +177,7 @@ void add_reduce_kinds(std::vector<Kind>& kinds) {
                    .choose =
                        [](Generator& g) {
                          const int x = g.tame(g.any_real(), 10);
-                         std::vector<int64_t> dims(g.shape(x).begin(), g.shape(x).end());
+                         std::vector<int64_t> dims = g.dims(x);
                          for (int64_t& dim : dims) dim = g.chance(0.5) ? 1 : dim;
                          dims.erase(dims.begin(), dims.begin() + g.below(g.rank(x) + 1));
                          g.emit("sum_to", {x}, dims, 16);

@@ -42,7 +42,7 @@ std::vector<int64_t> two_axes(Generator& g, int x) {
 }
 
 std::vector<int64_t> another_shape(Generator& g, int x) {
-  std::vector<int64_t> dims(g.shape(x).begin(), g.shape(x).end());
+  std::vector<int64_t> dims = g.dims(x);
   if (g.shape(x).size() == 0) return dims;
   if (dims.size() > 1 && g.chance(0.6)) {
     const auto i = static_cast<size_t>(g.below(static_cast<int64_t>(dims.size()) - 1));
@@ -143,7 +143,7 @@ void add_views(std::vector<Kind>& kinds) {
                                   std::find(s.begin(), s.end(), 1) != s.end();
                          });
                          if (x < 0) return false;
-                         const Shape& s = g.shape(x);
+                         const Shape s = g.shape(x);
                          g.emit("squeeze", {x}, {std::find(s.begin(), s.end(), 1) - s.begin()});
                          return true;
                        },
@@ -336,7 +336,8 @@ void add_indices(std::vector<Kind>& kinds) {
                          const int x = g.any_real(1);
                          if (g.shape(x)[-1] == 0) return false;
                          const int weights = g.emit("softmax", {g.tame(x, 3)}, {g.rank(x) - 1}, 0);
-                         std::vector<int64_t> dims(g.shape(x).begin(), g.shape(x).end() - 1);
+                         std::vector<int64_t> dims = g.dims(x);
+                         dims.pop_back();
                          g.emit("draw", {weights, g.leaf(Shape(dims), DType::float64, 0, 1)},
                                 {g.one_of({10, 10, 5})}, 4);
                          return true;
