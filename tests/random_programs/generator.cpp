@@ -246,10 +246,17 @@ void Generator::start_streams() {
   std::vector<int64_t> dims;
   for (int64_t i = 0; i < rank; ++i) dims.push_back(dim());
   if (chance(0.03)) dims[static_cast<size_t>(below(rank))] = 0;
-  // Now and then large enough for steps side by side, and for loops that are shared out.
+  // Now and then large enough for steps side by side, more seldom for chains of row by row steps
+  // and for loops that are shared out.
   if (chance(0.12)) {
     dims.back() = one_of({16, 33, 64, 96});
     dims[0] = rank == 1 ? 5000 : between(64, 300);
+  } else if (chance(0.03)) {
+    dims.assign(dims.size(), 1);
+    dims.back() = rank == 1 ? between(30000, 60000) : one_of({32, 65, 128, 200});
+    if (rank > 1) dims[0] = between(30000, 70000) / dims.back();
+    if (rank > 2 && chance(0.5)) std::swap(dims[0], dims[1]);
+    large_ = true;
   }
   home_ = Shape(dims);
   real_ = chance(0.8) ? DType::float32 : DType::float64;
@@ -509,6 +516,7 @@ Program Generator::make() {
   if (wanted == 0) {
     wanted = chance(0.7) ? between(5, 20) : chance(0.7) ? between(20, 45) : between(45, 80);
   }
+  if (large_) wanted = std::min<int64_t>(wanted, 25);
   for (int64_t tries = 0; tries < 4 * wanted; ++tries) {
     if (static_cast<int64_t>(program_.statements.size()) >= wanted || nodes() > 2500) break;
     attempt([&] {

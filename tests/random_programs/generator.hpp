@@ -99,6 +99,7 @@ class Generator {
   Vars vars_;
   Shape home_;
   DType real_ = DType::float32;
+  bool large_ = false;
   int64_t elements_ = 0;
   std::vector<int> streams_;
 };

@@ -139,12 +139,14 @@ void add_conditions(std::vector<Kind>& kinds) {
                      return {cast(in[0], static_cast<DType>(s.p[0]))};
                    },
                    .text = "cast($0, DType(#0))"});
-  kinds.push_back({.name = "whole",  // whole numbers among [#0, #1]
+  kinds.push_back({.name = "whole",  // whole numbers among [#0, #1]; of NaN #0
                    .weight = 0,
                    .apply = [](const Statement& s, const Vars& in, const Recording&) -> Vars {
-                     return {cast(clamp(floor(in[0]), s.p[0], s.p[1]), DType::int32)};
+                     const Var x = floor(in[0]);
+                     const Var kept = where(x >= s.p[0], minimum(x, s.p[1]), s.p[0]);
+                     return {cast(kept, DType::int32)};
                    },
-                   .text = "cast(clamp(floor($0), #0, #1), DType::int32)"});
+                   .text = "whole($0, /*least, most*/ #*)"});
   kinds.push_back({.name = "within",  // of any numbers such as lie in [low, high)
                    .weight = 0,
                    .apply = [](const Statement& s, const Vars& in, const Recording&) -> Vars {
