@@ -16,9 +16,9 @@
 namespace rapt::programs {
 namespace {
 
-/// Fuses nothing, shares nothing out.
-Executor& plain_executor() {
-  static Executor executor({.threads = 1, .plan_capacity = 8, .fuse = false});
+/// Computes node by node, without plans.
+Executor& reference_executor() {
+  static Executor executor({.threads = 1, .reference = true});
   return executor;
 }
 
@@ -217,7 +217,7 @@ Var loss_with_gradients(const std::vector<Parameter>& parameters, std::span<cons
 
 std::vector<Tensor> oracle(std::span<const Var> targets) {
   if (targets.empty()) return {};
-  Executor& executor = plain_executor();
+  Executor& executor = reference_executor();
   const Executor::Use use(executor);
   executor.run(targets);
   std::vector<Tensor> values;
@@ -278,7 +278,7 @@ Outcome run(const Program& program, Executor& executor, Touched* touched) {
 
 Outcome expected(const Program& program) {
   Outcome out;
-  const Executor::Use use(plain_executor());
+  const Executor::Use use(reference_executor());
   try {
     Model model(program);
     Vars vars;
@@ -367,9 +367,10 @@ std::optional<std::string> difference(const Outcome& given, const Outcome& right
 }
 
 std::optional<std::string> check(const Program& program, Touched* touched) {
-  static Executor one({.threads = 1, .parallel_from = 0, .plan_capacity = 32});
-  static Executor two({.threads = 2, .parallel_from = 0, .plan_capacity = 32});
-  static Executor three({.threads = 3, .parallel_from = 0, .plan_capacity = 32});
+  static Executor one({.threads = 1, .parallel_from = 0, .plan_capacity = 32, .check_plans = true});
+  static Executor two({.threads = 2, .parallel_from = 0, .plan_capacity = 32, .check_plans = true});
+  static Executor three(
+      {.threads = 3, .parallel_from = 0, .plan_capacity = 32, .check_plans = true});
   const Outcome right = expected(program);
   int threads = 1;
   for (Executor* executor : {&one, &two, &three}) {
