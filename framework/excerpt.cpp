@@ -7,9 +7,6 @@ namespace rapt {
 
 TensorView Excerpt::view_of(uint32_t value) const {
   const rapt::Value& v = recorded(value);
-  if (values[value].kind == Kind::known && values[value].base == value) {
-    return {nullptr, v.dtype, v.shape, graph->result(values[value].id)->strides()};
-  }
   return {nullptr, v.dtype, v.shape, graph->strides_of(v)};
 }
 
@@ -19,11 +16,6 @@ void Excerpt::append_key(std::vector<uint64_t>& key) const {
                   static_cast<uint64_t>(v.shape.rank()));
     for (const int64_t dim : v.shape) key.push_back(static_cast<uint64_t>(dim));
   };
-  const auto strides = [&](const Strides& all, int rank) {
-    for (int axis = 0; axis < rank; ++axis) {
-      key.push_back(static_cast<uint64_t>(all[static_cast<size_t>(axis)]));
-    }
-  };
   for (uint32_t v = 0; v < values.size(); ++v) {
     const Value& value = values[v];
     const rapt::Value& in_graph = recorded(v);
@@ -31,12 +23,14 @@ void Excerpt::append_key(std::vector<uint64_t>& key) const {
       shape(in_graph, 4);
       key.push_back(value.base);
       key.push_back(static_cast<uint64_t>(graph->offset_of(in_graph)));
-      strides(graph->strides_of(in_graph), in_graph.shape.rank());
+      const Strides strides = graph->strides_of(in_graph);
+      for (int axis = 0; axis < in_graph.shape.rank(); ++axis) {
+        key.push_back(static_cast<uint64_t>(strides[static_cast<size_t>(axis)]));
+      }
     } else if (value.kind == Kind::leaf) {
       shape(in_graph, 2);
     } else if (value.kind == Kind::known) {
       shape(in_graph, 3);
-      strides(graph->result(value.id)->strides(), in_graph.shape.rank());
     }
   }
   for (const Node& node : nodes) {
@@ -102,16 +96,17 @@ void Extractor::find_nodes(std::span<const uint32_t> targets) {
   }
 }
 
-/// A leaf is read where it lies, also when its value was handed out: an update writes to the leaf.
-bool Extractor::is_known(uint32_t value) const {
+/// Leaves and views are read where they lie, also when their values were handed out: an update
+/// writes to the leaf, and another layout could make an operator add up in another order.
+bool Extractor::is_known(uint32_t base) const {
   const Graph& graph = *excerpt_.graph;
-  return graph.result(value) != nullptr && graph.nodes[graph.values[value].node].op != nullptr;
+  return graph.result(base) != nullptr && graph.nodes[graph.values[base].node].op != nullptr;
 }
 
 void Extractor::need(uint32_t value) {
   const Graph& graph = *excerpt_.graph;
   const uint32_t base = graph.values[value].base;
-  if (is_known(value) || is_known(base)) return;
+  if (is_known(base)) return;
   const uint32_t node = graph.values[base].node;
   if (graph.nodes[node].op == nullptr || nodes_[node] == round_) return;
   nodes_[node] = round_;
@@ -124,8 +119,10 @@ uint32_t Extractor::local(uint32_t value) {
   using Kind = Excerpt::Kind;
   const auto next = static_cast<uint32_t>(excerpt_.values.size());
   const uint32_t base = excerpt_.graph->values[value].base;
-  if (is_known(value)) return add(value, {value, next, Excerpt::none, Kind::known, false});
-  if (base == value) return add(value, {value, next, Excerpt::none, Kind::leaf, false});
+  if (base == value) {
+    const Kind kind = is_known(base) ? Kind::known : Kind::leaf;
+    return add(value, {value, next, Excerpt::none, kind, false});
+  }
   const uint32_t under = local(base);
   const Excerpt::Value whole = excerpt_.values[under];
   return add(value, {value, under, whole.node, whole.kind, false});

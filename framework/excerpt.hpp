@@ -66,7 +66,7 @@ class Extractor {
 
  private:
   void find_nodes(std::span<const uint32_t> targets);
-  bool is_known(uint32_t value) const;
+  bool is_known(uint32_t base) const;
   void need(uint32_t value);
   uint32_t local(uint32_t value);
   uint32_t add(uint32_t value, const Excerpt::Value& entry);

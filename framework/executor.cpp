@@ -354,7 +354,8 @@ struct Executor::State {
       memory_bytes = plan.arena_bytes;
     }
     Bound bound;
-    if (plan.kept_bytes > 0) bound.kept = blocks.take(plan.kept_bytes);
+    // Some memory also where all that is kept is empty: a Tensor without any is no Tensor.
+    if (!plan.kept.empty()) bound.kept = blocks.take(std::max<int64_t>(64, plan.kept_bytes));
     bound.results.reserve(plan.results.size());
     for (const Plan::Result& result : plan.results) {
       std::shared_ptr<std::byte> block = blocks.take(result.shape.size() * size_of(result.dtype));

@@ -182,18 +182,18 @@ std::string Plan::to_dot(const Graph& graph) const {
   std::set<uint32_t> drawn;  // values that were there before
   for (uint32_t s = 0; s < steps.size(); ++s) {
     const Step& step = steps[s];
-    std::set<uint32_t> makers, given;
+    std::set<uint32_t> makers, leaves;
     for (uint32_t i = step.first_input; i < step.first_input + step.inputs; ++i) {
       const std::vector<uint32_t> wrote = writers.of(views[i], sources[i]);
       makers.insert(wrote.begin(), wrote.end());
       const Source& source = sources[i];
       const bool was_there = source.place == Place::leaf || source.place == Place::known;
       if (!was_there || !wrote.empty()) continue;
-      given.insert(source.index);
+      leaves.insert(source.index);
       if (!drawn.insert(source.index).second) continue;
       text += dot_of_given(graph, *this, source);
     }
-    for (const uint32_t value : given) fmt::format_to(out, "  v{} -> s{};\n", value, s);
+    for (const uint32_t value : leaves) fmt::format_to(out, "  v{} -> s{};\n", value, s);
     for (const uint32_t other : makers) fmt::format_to(out, "  s{} -> s{};\n", other, s);
     for (const uint32_t other : step.after) {
       if (makers.count(other) != 0) continue;

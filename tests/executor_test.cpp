@@ -298,7 +298,7 @@ TEST_CASE("memory of a result is used again only when nobody holds it") {
   const Executor::Use use(executor);
   const auto filled = [](double value) {
     Tape tape;
-    return (as_var(full({1000}, value)) * 1.0).value();
+    return (as_var(full({100000}, value)) * 1.0).value();  // too large to be copied
   };
   const Tensor first = filled(1), second = filled(2);
   CHECK(first.bytes() != second.bytes());

@@ -70,15 +70,16 @@ void check_waits(const Plan& plan, const Picture& picture) {
 /// What flows by the recording, of a plan whose steps are nodes.
 std::set<Arrow> recorded_flow(const Plan& plan, const Graph& graph) {
   std::map<uint32_t, uint32_t> step_of;
-  for (uint32_t s = 0; s < plan.steps.size(); ++s) step_of[plan.steps[s].node] = s;
+  for (uint32_t s = 0; s < plan.steps.size(); ++s) step_of[plan.nodes[plan.steps[s].node]] = s;
   std::set<Arrow> flow;
   for (uint32_t s = 0; s < plan.steps.size(); ++s) {
     REQUIRE(plan.steps[s].nodes == 1);
-    for (const uint32_t input : graph.inputs_of(graph.nodes[plan.steps[s].node])) {
+    for (const uint32_t input : graph.inputs_of(graph.nodes[plan.nodes[plan.steps[s].node]])) {
       const uint32_t base = graph.values[input].base;
       const uint32_t maker = graph.values[base].node;
       if (graph.nodes[maker].op == nullptr) {
-        flow.emplace("v" + std::to_string(base), s);
+        const auto leaf = std::find(plan.values.begin(), plan.values.end(), base);
+        flow.emplace("v" + std::to_string(leaf - plan.values.begin()), s);
       } else {
         flow.emplace(step_name(step_of.at(maker)), s);
       }
