@@ -4,6 +4,7 @@
 #endif
 
 #include <cstring>
+#include <limits>
 #include <new>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/recycled.hpp>
@@ -47,6 +48,17 @@ void for_each_offset(const Shape& shape, const Strides& strides, F&& f) {
   }
 }
 
+/// To int32 as cast() does it: towards 0, beyond the range the nearest number, NaN becomes 0.
+template <class To, class From>
+To converted(From x) {
+  if constexpr (std::is_same_v<To, int32_t> && std::is_floating_point_v<From>) {
+    const auto number = static_cast<double>(x);
+    if (!(number > -0x1p31)) return number == number ? std::numeric_limits<int32_t>::min() : 0;
+    if (number >= 0x1p31) return std::numeric_limits<int32_t>::max();
+  }
+  return static_cast<To>(x);
+}
+
 template <class To, class From>
 void copy_elements(To* to, const Strides& to_strides, const From* from, const Strides& from_strides,
                    const Shape& shape) {
@@ -56,7 +68,7 @@ void copy_elements(To* to, const Strides& to_strides, const From* from, const St
   for_each_offset(shape, to_strides, [&](int64_t offset) { offsets.push_back(offset); });
   size_t i = 0;
   for_each_offset(shape, from_strides,
-                  [&](int64_t offset) { to[offsets[i++]] = static_cast<To>(from[offset]); });
+                  [&](int64_t offset) { to[offsets[i++]] = converted<To>(from[offset]); });
 }
 
 }  // namespace
@@ -214,6 +226,9 @@ Tensor zeros(const Shape& shape, DType dtype) {
 }
 
 Tensor full(const Shape& shape, double value, DType dtype) {
+  if (dtype == DType::int32 && !(value > -0x1p31 - 1 && value < 0x1p31)) {
+    throw Error(fmt::format("full: int32 cannot hold {}", value));
+  }
   Tensor result(shape, dtype);
   with_type(dtype, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;

@@ -53,7 +53,8 @@ class Tensor {
   template <class T>
   std::vector<T> to_vector() const;
 
-  /// A contiguous copy of its own, of the same or another element type.
+  /// A contiguous copy of its own, of the same or another element type. To int32: rounded towards
+  /// 0; what is beyond int32's range becomes its nearest number, and NaN becomes 0.
   Tensor clone() const { return to(dtype_); }
   Tensor to(DType dtype) const;
   /// The same elements in another shape. Throws Error where the sizes differ; copies where the
@@ -86,6 +87,7 @@ Tensor tensor(std::initializer_list<T> values) {
 }
 
 Tensor zeros(const Shape& shape, DType dtype = DType::float32);
+/// Throws Error where int32 cannot hold the value; a fraction is rounded towards 0.
 Tensor full(const Shape& shape, double value, DType dtype = DType::float32);
 
 }  // namespace rapt

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/scope.hpp>
@@ -58,6 +59,12 @@ void check_axes(const ShapeContext& c, std::span<const int64_t> axes, const Shap
     if (seen[static_cast<size_t>(axis)]) c.fail(fmt::format("axis {} comes twice", axis));
     seen[static_cast<size_t>(axis)] = true;
   }
+}
+
+void check_places(const ShapeContext& c, int64_t axis, const Shape& shape) {
+  const int at = from_front(axis, shape.rank());
+  if (shape[at] - 1 <= std::numeric_limits<int32_t>::max()) return;
+  c.fail(fmt::format("axis {} of {} has more places than int32 can count", at, to_string(shape)));
 }
 
 void fail(std::string_view op, std::string_view message, SourceLocation where) {

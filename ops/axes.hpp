@@ -47,6 +47,8 @@ size_t put_axes(const Axes& axes, const Arg& operand, int64_t* words);
 int checked_axis(const ShapeContext& c, int64_t axis, const Shape& shape);
 /// Fails where `shape` lacks one of the axes, or one comes twice.
 void check_axes(const ShapeContext& c, std::span<const int64_t> axes, const Shape& shape);
+/// Fails where `shape` has more places along the axis than int32, which is to hold them, can count.
+void check_places(const ShapeContext& c, int64_t axis, const Shape& shape);
 
 // ---- the same in functions that are made of several operators -----------------------------------
 

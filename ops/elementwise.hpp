@@ -1,6 +1,9 @@
 // Elementwise operators. Operands broadcast as in NumPy; a plain number takes the type of the
 // other operand. Chains of them run as one pass over memory.
 //
+// Results of int32 are modulo 2^32 after each operator (two's complement), as in PyTorch: they do
+// not depend on what is fused, or on who asks for what in between.
+//
 // All throw Error where shapes do not broadcast or element types differ.
 #pragma once
 
@@ -11,9 +14,10 @@ namespace rapt {
 Var add(const Arg& a, const Arg& b);
 Var sub(const Arg& a, const Arg& b);
 Var mul(const Arg& a, const Arg& b);
-/// Of int32: rounded towards 0.
+/// Of int32: rounded towards 0. There x / 0 is 0, as ARM's sdiv has it, and -2^31 / -1 is -2^31.
 Var div(const Arg& a, const Arg& b);
-/// a to the power of b. The gradient of b is 0 where a is not above 0.
+/// a to the power of b. The gradient of b is 0 where a is not above 0, that of a is 0 where b is 0.
+/// Of int32: a negative power is the fraction rounded towards 0, and 0 to a negative power is 0.
 Var pow(const Arg& a, const Arg& b);
 /// The smaller of two; NaN where one is. Where both are equal, each gets half of the gradient.
 Var minimum(const Arg& a, const Arg& b);
@@ -65,7 +69,8 @@ Var logical_not(const Arg& x);
 Var where(const Arg& condition, const Arg& a, const Arg& b);
 /// x limited to [low, high]. The gradient passes where low <= x <= high.
 Var clamp(const Arg& x, const Arg& low, const Arg& high);
-/// The same values in another element type. The gradient passes between float types.
+/// The same values in another element type. The gradient passes between float types. To int32:
+/// rounded towards 0; what is beyond int32's range becomes its nearest number, and NaN becomes 0.
 Var cast(const Arg& x, DType dtype);
 
 inline Var operator+(const Arg& a, const Arg& b) { return add(a, b); }

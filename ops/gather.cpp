@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tape.hpp>
@@ -8,6 +9,7 @@
 #include <rapt/ops/gather.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/strided.hpp>
+#include <vector>
 
 namespace rapt {
 namespace {
@@ -94,20 +96,43 @@ void gather_elements(const ForwardContext& c, int axis) {
 }
 
 template <class T>
+T sum_of(T a, T b) {
+  if constexpr (std::is_same_v<T, int32_t>) {  // modulo 2^32, where a sum of int32 has no meaning
+    return static_cast<T>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+  } else {
+    return a + b;
+  }
+}
+
+/// Whether floats are added up in double: where many may fall on one place, as they lose digits in
+/// a long sum, and not where the copy of y would be what takes the time.
+bool in_double(const Shape& index, int axis, const TensorView& y) {
+  constexpr int64_t often = 2048;
+  return y.dtype == DType::float32 && index[axis] > often && index.size() >= y.size() / 4;
+}
+
+template <class T>
 void scatter_elements(const ForwardContext& c, int axis) {
   const TensorView& index = c.input(1);
   // Never cut along the axis: what falls on one place is added by one task, in order.
   const Cut cut = cut_of(index.shape, axis);
-  c.parallel(cut.parts, [&](int64_t part) {
-    const TensorView y = part_beside(c.output(), index.shape, cut, part, axis);
-    const TensorView source = part_of(c.input(2), cut, part);
-    for_each_run(y, part_of(index, cut, part), source, axis,
-                 [&](int64_t to, int64_t from, int64_t n) {
-                   const T* addend = source.as<const T>() + from;
-                   T* target = y.as<T>() + to;
-                   for (int64_t i = 0; i < n; ++i) target[i] += addend[i];
-                 });
-  });
+  const auto add_all = [&]<class Sum>(const TensorView& sums, Sum*) {
+    c.parallel(cut.parts, [&](int64_t part) {
+      const TensorView y = part_beside(sums, index.shape, cut, part, axis);
+      const TensorView source = part_of(c.input(2), cut, part);
+      for_each_run(y, part_of(index, cut, part), source, axis,
+                   [&](int64_t to, int64_t from, int64_t n) {
+                     const T* addend = source.as<const T>() + from;
+                     Sum* target = y.as<Sum>() + to;
+                     for (int64_t i = 0; i < n; ++i) target[i] = sum_of(target[i], Sum(addend[i]));
+                   });
+    });
+  };
+  const TensorView& y = c.output();
+  if (!in_double(index.shape, axis, y)) return add_all(y, static_cast<T*>(nullptr));
+  std::vector<double> sums(y.as<const T>(), y.as<const T>() + y.size());
+  add_all({sums.data(), DType::float64, y.shape, y.strides}, static_cast<double*>(nullptr));
+  std::copy(sums.begin(), sums.end(), y.as<T>());
 }
 
 // y[.., i, ..] = x[.., index[.., i, ..], ..]
@@ -219,6 +244,9 @@ Var one_hot(const Arg& index, int64_t depth, DType dtype) {
          fmt::format("expected an int32 index and a depth of at least 0, got {} and {}",
                      name(as_var(places).dtype()), depth),
          index.where);
+  }
+  if (depth - 1 > std::numeric_limits<int32_t>::max()) {
+    fail("one_hot", fmt::format("the depth {} is more than int32 can count", depth), index.where);
   }
   Tensor range({depth}, DType::int32);
   std::iota(range.data<int32_t>().begin(), range.data<int32_t>().end(), 0);

@@ -105,11 +105,13 @@ class Compiler {
 
   void add_instruction(size_t m) {
     const FusedGroup::Member& member = group_.members[m];
-    Instruction instruction{static_cast<Code>(member.op->code), 0, 0, 0, 0};
+    Instruction instruction{instruction_of(member), 0, 0, 0, 0};
     uint16_t* const fields[] = {&instruction.a, &instruction.b, &instruction.c};
     const bool is_dropout = instruction.code == Code::dropout;
     const size_t operands = is_dropout ? 1 : member.inputs.size();
     for (size_t i = 0; i < operands; ++i) *fields[i] = register_of(member.inputs[i]);
+    // The square of an int32 is a product.
+    if (instruction.code == Code::mul_int32 && operands == 1) instruction.b = instruction.a;
     if (is_dropout) {
       instruction.b = static_cast<uint16_t>(program_->dropouts.size());
       program_->dropouts.push_back(
@@ -134,19 +136,38 @@ class Compiler {
     settle(member, instruction.out);
   }
 
+  /// The member's instruction. Of an int32 array it is exact to the last bit, where a double would
+  /// round the product.
+  static Code instruction_of(const FusedGroup::Member& member) {
+    const auto code = static_cast<Code>(member.op->code);
+    if (member.dtype != DType::int32) return code;
+    switch (code) {
+      case Code::mul:
+      case Code::square:
+        return Code::mul_int32;
+      case Code::div:
+        return Code::div_int32;
+      case Code::pow:
+        return Code::pow_int32;
+      case Code::copy:
+        return Code::to_int32;
+      default:
+        return code;
+    }
+  }
+
   /// Registers hold floats or doubles: makes of a member what its own type can hold, as memory
   /// would.
   void settle(const FusedGroup::Member& member, uint16_t reg) {
     const auto then = [&](Code code) { program_->code.push_back({code, reg, reg, 0, 0}); };
     const auto code = static_cast<Code>(member.op->code);
-    const bool cast = code == Code::copy;
-    if (member.dtype == DType::boolean && cast) {
+    if (member.dtype == DType::boolean && code == Code::copy) {
       then(Code::logical_not);
       then(Code::logical_not);
     }
-    const bool has_fractions =
-        cast || code == Code::div || code == Code::pow || code == Code::reciprocal;
-    if (member.dtype == DType::int32 && has_fractions) then(Code::truncate);
+    const bool may_leave_int32 =
+        code == Code::add || code == Code::sub || code == Code::neg || code == Code::abs;
+    if (member.dtype == DType::int32 && may_leave_int32) then(Code::wrap_int32);
     if (member.dtype == DType::float32 && program_->wide) then(Code::narrow);
   }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <rapt/framework/parallel.hpp>
 #include <rapt/ops/kernels/pooling.hpp>
 #include <rapt/ops/pooling.hpp>
@@ -168,6 +169,11 @@ Op make_max(std::string_view name) {
           .shape =
               [](ShapeContext& c) {
                 const Shape y = pooled_shape(c);
+                if (plane_size(c.input(0), c.attributes<PoolAttributes>()) - 1 >
+                    std::numeric_limits<int32_t>::max()) {
+                  c.fail(fmt::format("the pooled axes of {} have more places than int32 can count",
+                                     to_string(c.input(0))));
+                }
                 c.output(y, c.dtype(0));
                 c.output(y, DType::int32);
               },

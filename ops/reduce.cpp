@@ -98,6 +98,12 @@ void run_plan(const ForwardContext& c, const kernels::ReduceFunctions<T>& f, con
   c.parallel(plan.combine_tasks, [&](int64_t task) { f.combine(plan, partial, y, task); });
 }
 
+/// The sum of whole numbers, modulo 2^32 as every int32 result.
+inline int32_t wrapped_sum(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+}
+inline bool wrapped_sum(bool a, bool b) { return a || b; }
+
 /// The same for other types than floats, which are rare and short.
 template <class T>
 void run_plain(const ForwardContext& c, const ReducePlan& plan, const void* x, void* y) {
@@ -116,7 +122,7 @@ void run_plain(const ForwardContext& c, const ReducePlan& plan, const void* x, v
           const T value = from[i * s.row_stride + k];
           to[k] = plan.reduction == Reduction::max   ? std::max(to[k], value)
                   : plan.reduction == Reduction::min ? std::min(to[k], value)
-                                                     : static_cast<T>(to[k] + value);
+                                                     : wrapped_sum(to[k], value);
         }
       }
     }
@@ -246,13 +252,18 @@ const Op min_op{.name = "min",
                 .strided = true};
 
 // y = the first i with x_i = max of x
-const Op argmax_op{
-    .name = "argmax",
-    .shape = [](ShapeContext& c) { c.output(checked_extremum_shape(c), DType::int32); },
-    .forward = &reduce_forward<Reduction::argmax>,
-    .gradient = [](GradientContext&) {},
-    .scratch = &reduce_scratch<Reduction::argmax>,
-    .strided = true};
+const Op argmax_op{.name = "argmax",
+                   .shape =
+                       [](ShapeContext& c) {
+                         const Shape shape = checked_extremum_shape(c);
+                         for (const int64_t axis : axes_in(c.words()))
+                           check_places(c, axis, c.input(0));
+                         c.output(shape, DType::int32);
+                       },
+                   .forward = &reduce_forward<Reduction::argmax>,
+                   .gradient = [](GradientContext&) {},
+                   .scratch = &reduce_scratch<Reduction::argmax>,
+                   .strided = true};
 
 // y = log(sum of exp(x_i)): dx_i = exp(x_i - y) dy
 const Op logsumexp_op{
@@ -306,7 +317,7 @@ void add_up(const ReduceShape& s, const int32_t* x, int32_t* y, bool reversed) {
       int32_t total = 0;
       for (int64_t i = 0; i < s.n; ++i) {
         const int64_t at = (o * s.n + (reversed ? s.n - 1 - i : i)) * s.inner + k;
-        total += x[at];
+        total = wrapped_sum(total, x[at]);
         y[at] = total;
       }
     }
@@ -352,15 +363,29 @@ const Op cumsum_op{
         },
     .in_place = 1};
 
-/// Booleans are counted, not added.
-Arg countable(const Arg& x) {
-  return x.dtype() == DType::boolean ? Arg(cast(x, DType::int32), x.where) : x;
+/// Booleans are counted, not added. Throws Error where int32 cannot count that many.
+Arg countable(std::string_view op, const Arg& x, const Axes& axes) {
+  if (x.dtype() != DType::boolean) return x;
+  const Arg array(as_var(x), x.where);
+  const Shape shape = as_var(array).shape();
+  std::array<int64_t, max_rank> words{};
+  const size_t count = put_axes(axes, array, words.data());
+  int64_t most = 1;
+  for (size_t i = 0; i < count; ++i) {
+    most *= shape[checked_axis(op, words[i], shape, x.where)];
+    if (most <= std::numeric_limits<int32_t>::max()) continue;
+    fail(op,
+         fmt::format("axis {} of {} has more booleans than int32 can count; cast() them to float64",
+                     words[i], to_string(shape)),
+         x.where);
+  }
+  return {cast(array, DType::int32), x.where};
 }
 
 }  // namespace
 
 Var sum(const Arg& x, const Axes& axes, bool keepdims) {
-  return reduce(sum_op, countable(x), axes, keepdims);
+  return reduce(sum_op, countable("sum", x, axes), axes, keepdims);
 }
 Var mean(const Arg& x, const Axes& axes, bool keepdims) {
   return reduce(mean_op, x, axes, keepdims);
@@ -380,7 +405,8 @@ Var argmax(const Arg& x, int axis, bool keepdims) {
 }
 
 Var cumsum(const Arg& x, int axis, bool reversed) {
-  return record(cumsum_op, {countable(x)}, CumsumAttributes{axis, reversed ? 1 : 0});
+  return record(cumsum_op, {countable("cumsum", x, axis)},
+                CumsumAttributes{axis, reversed ? 1 : 0});
 }
 
 Var sum_to(const Arg& x, const Shape& shape) {

@@ -8,7 +8,8 @@
 
 namespace rapt {
 
-/// The sum along the axes; 0 of no elements. Of int32 and boolean arrays it is int32.
+/// The sum along the axes; 0 of no elements. Of int32 arrays it is int32, modulo 2^32; booleans are
+/// counted in int32, and Error is thrown where there are more than that can count.
 Var sum(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
 /// The mean along the axes; NaN of no elements. Throws Error for other than float arrays.
 Var mean(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
@@ -19,7 +20,7 @@ Var max(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
 /// The smallest, likewise.
 Var min(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
 /// The place of the first of the largest along an axis, or of the first NaN; int32. No gradient
-/// passes. Throws Error for an axis without elements.
+/// passes. Throws Error for an axis without elements, or longer than int32 can count.
 Var argmax(const Arg& x, int axis, bool keepdims = false);
 
 /// log(sum(exp(x))) along the axes, without overflow; -inf where all is -inf (and the gradient 0),
@@ -30,8 +31,8 @@ Var logsumexp(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = fals
 Var any(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
 Var all(const Arg& x, const Axes& axes = Axes::all(), bool keepdims = false);
 
-/// y[i] = x[0] + ... + x[i] along an axis; reversed, x[i] + ... + x[n - 1]. int32 of int32 and
-/// boolean arrays.
+/// y[i] = x[0] + ... + x[i] along an axis; reversed, x[i] + ... + x[n - 1]. Floats are added up in
+/// float64. int32 of int32 and boolean arrays, as sum() has it.
 Var cumsum(const Arg& x, int axis, bool reversed = false);
 
 /// x summed to the shape that broadcasting would have spread to x's; x itself where it has that

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <rapt/framework/tape.hpp>
+#include <rapt/ops/axes.hpp>
 #include <rapt/ops/gather.hpp>
 #include <rapt/ops/kernels/top_k.hpp>
 #include <rapt/ops/row_split.hpp>
@@ -25,6 +26,7 @@ const Op top_k_op{
             c.fail(fmt::format("expected a float array of at least {} elements in a row, got {} {}",
                                std::max<int64_t>(k, 0), name(c.dtype()), to_string(x)));
           }
+          check_places(c, -1, x);
           Shape shape = x;
           shape[-1] = k;
           c.output(shape, c.dtype());

@@ -9,7 +9,8 @@ namespace rapt {
 /// int32 [.., k]. Of equal elements the first comes first; NaN comes before all. Gradients pass to
 /// the elements chosen.
 ///
-/// Throws Error for other than float arrays, and where k is not in 0 .. the axis's size.
+/// Throws Error for other than float arrays, where k is not in 0 .. the axis's size, and for an
+/// axis longer than int32 can count.
 Var top_k(const Arg& x, int64_t k);
 
 }  // namespace rapt

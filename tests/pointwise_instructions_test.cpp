@@ -81,8 +81,6 @@ double reference(Code code, double a, double b, double c) {
       return std::floor(a);
     case Code::ceil:
       return std::ceil(a);
-    case Code::truncate:
-      return std::trunc(a);
     case Code::narrow:
       return static_cast<float>(a);
     case Code::multiply_add:
@@ -121,11 +119,34 @@ double reference(Code code, double a, double b, double c) {
       return b * a * (1 - a);
     case Code::tanh_grad:
       return b * (1 - a * a);
+    case Code::wrap_int32:
+    case Code::mul_int32:
+    case Code::div_int32:
+    case Code::pow_int32:
+    case Code::to_int32:
     case Code::dropout:
       break;
   }
   FAIL("a code without a reference");
   return 0;
+}
+
+bool is_of_int32(Code code) { return code >= Code::wrap_int32 && code <= Code::to_int32; }
+
+/// What is left of a whole number in an int32, by 64-bit arithmetic.
+double modulo_int32(int64_t x) {
+  const int64_t low = x & 0xffffffff;
+  return static_cast<double>(low >= int64_t{1} << 31 ? low - (int64_t{1} << 32) : low);
+}
+
+double power_of_int32(int64_t a, int64_t b) {
+  if (b < 0) return a == 1 ? 1 : a == -1 ? (b % 2 == 0 ? 1 : -1) : 0;
+  if (a == 2 && b > 31) return 0;
+  int64_t power = 1;
+  for (int64_t i = 0; i < std::min<int64_t>(b, 64); ++i) {
+    power = static_cast<int64_t>(modulo_int32(power * a));
+  }
+  return static_cast<double>(power);
 }
 
 std::vector<double> interesting() {
@@ -153,7 +174,7 @@ TEMPLATE_TEST_CASE("every instruction agrees with its formula", "[pointwise]", f
   }
   for (int i = 0; i < code_count; ++i) {
     const Code code = Code(i);
-    if (code == Code::dropout) continue;
+    if (code == Code::dropout || is_of_int32(code)) continue;
     std::vector<T> y(a.size());
     Builder({int64_t(a.size())})
         .in(type_of<T>, 0)
@@ -197,5 +218,72 @@ TEMPLATE_TEST_CASE("every instruction agrees with its formula", "[pointwise]", f
     }
     INFO("code " << i);
     CHECK(worst <= 16 * epsilon);
+  }
+}
+
+TEST_CASE("instructions of int32 are exact modulo 2^32", "[pointwise]") {
+  const std::vector<int64_t> numbers{
+      0,     1,      -1,     2,       3,          -7,         31,          32,         46340,
+      46341, -46341, 65535,  65536,   -65536,     65537,      123456789,   -987654321, 1 << 30,
+      33,    -2,     100003, -100003, 2147483646, 2147483647, -2147483647, -2147483648};
+  std::vector<double> a, b;
+  for (const int64_t x : numbers) {
+    for (const int64_t y : numbers) {
+      a.push_back(static_cast<double>(x));
+      b.push_back(static_cast<double>(y));
+    }
+  }
+  const auto run = [](Code code, const std::vector<double>& x, const std::vector<double>& y) {
+    std::vector<double> out(x.size());
+    Builder({int64_t(x.size())})
+        .in(ElementType::f64, 0)
+        .in(ElementType::f64, 1)
+        .op(code, 2, 0, 1)
+        .out(ElementType::f64, 2)
+        .run<double>({x.data(), y.data()}, {out.data()});
+    return out;
+  };
+  const std::vector<double> products = run(Code::mul_int32, a, b);
+  const std::vector<double> quotients = run(Code::div_int32, a, b);
+  for (size_t i = 0; i < a.size(); ++i) {
+    INFO(a[i] << " and " << b[i]);
+    const auto x = static_cast<int64_t>(a[i]), y = static_cast<int64_t>(b[i]);
+    CHECK(products[i] == modulo_int32(x * y));
+    CHECK(quotients[i] == (y == 0 ? 0 : modulo_int32(x / y)));
+    // -0 would be seen by what divides by it.
+    CHECK(!(products[i] == 0 && std::signbit(products[i])));
+    CHECK(!(quotients[i] == 0 && std::signbit(quotients[i])));
+  }
+
+  std::vector<double> bases, exponents;
+  for (const int64_t x : {-3, -2, -1, 0, 1, 2, 3, 7, 46341, 65536}) {
+    for (const int64_t y : {-2147483648L, -3L, -2L, -1L, 0L, 1L, 2L, 3L, 5L, 20L, 31L, 40L, 64L}) {
+      bases.push_back(static_cast<double>(x));
+      exponents.push_back(static_cast<double>(y));
+    }
+  }
+  const std::vector<double> powers = run(Code::pow_int32, bases, exponents);
+  for (size_t i = 0; i < bases.size(); ++i) {
+    INFO(bases[i] << " to the power of " << exponents[i]);
+    CHECK(powers[i] == power_of_int32(int64_t(bases[i]), int64_t(exponents[i])));
+  }
+
+  const std::vector<double> sums{0x1p31, -0x1p31 - 1, 0x1p32,     -0x1p32, 4294967294., -0.,
+                                 1,      -1,          0x1p31 - 1, -0x1p31, 0x1p32 - 1};
+  const std::vector<double> wrapped = run(Code::wrap_int32, sums, sums);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    CHECK(wrapped[i] == modulo_int32(static_cast<int64_t>(sums[i])));
+    CHECK(!(wrapped[i] == 0 && std::signbit(wrapped[i])));
+  }
+
+  const std::vector<double> floats{0.5, -0.5, 1.9,          -1.9, 3e9,         -3e9,
+                                   inf, -inf, not_a_number, -0.,  2147483647.5};
+  const std::vector<double> whole{0,          0,           1, -1, 2147483647, -2147483648,
+                                  2147483647, -2147483648, 0, 0,  2147483647};
+  const std::vector<double> converted = run(Code::to_int32, floats, floats);
+  for (size_t i = 0; i < floats.size(); ++i) {
+    INFO(floats[i]);
+    CHECK(converted[i] == whole[i]);
+    CHECK(!(converted[i] == 0 && std::signbit(converted[i])));
   }
 }

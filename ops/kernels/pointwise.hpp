@@ -4,6 +4,10 @@
 // the iteration space, small enough that all registers of a program fit in the L1 cache, in one
 // arithmetic type, float or double. Operands of other types are converted when they are loaded and
 // stored: masks are 1 and 0, int32 is exact up to 2^24 in float (use the double table beyond).
+//
+// A register that stands for an int32 array has to hold whole numbers of int32's range, never -0:
+// else what comes after it would depend on whether the array went through memory. The codes that
+// end in _int32 keep to that.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +51,11 @@ enum class Code : uint8_t {
   sign,
   floor,
   ceil,
-  truncate,      // towards 0
+  wrap_int32,    // a whole number below 2^52, modulo 2^32
+  mul_int32,     // modulo 2^32
+  div_int32,     // towards 0; a / 0 is 0, and -2^31 / -1 is -2^31
+  pow_int32,     // modulo 2^32; for b < 0 the fraction towards 0, and 0^b is 0
+  to_int32,      // towards 0; beyond int32's range its nearest number, of NaN 0
   narrow,        // to the nearest float32
   multiply_add,  // a * b + c
   where,         // a != 0 ? b : c

@@ -23,6 +23,38 @@ inline V narrowed(const V& a) {
   return V::load_unaligned(wide);
 }
 
+/// a modulo 2^32 in int32's range. Adding 0 makes 0 of -0.
+template <class V>
+inline V wrapped_int32(const V& a) {
+  using T = typename V::value_type;
+  return a - xsimd::floor((a + V(T(0x1p31))) * V(T(0x1p-32))) * V(T(0x1p32)) + V(0);
+}
+
+template <class T>
+inline T multiplied_int32(T a, T b) {
+  return static_cast<T>(static_cast<int32_t>(static_cast<uint32_t>(static_cast<int32_t>(a)) *
+                                             static_cast<uint32_t>(static_cast<int32_t>(b))));
+}
+
+template <class T>
+inline T power_int32(T a, T b) {
+  if (b < T(0)) return a == T(1) ? T(1) : a == T(-1) ? (int32_t(b) % 2 == 0 ? T(1) : T(-1)) : T(0);
+  auto factor = static_cast<uint32_t>(static_cast<int32_t>(a));
+  uint32_t power = 1;
+  for (auto rest = static_cast<uint32_t>(static_cast<int32_t>(b)); rest != 0; rest /= 2) {
+    if (rest % 2 != 0) power *= factor;
+    factor *= factor;
+  }
+  return static_cast<T>(static_cast<int32_t>(power));
+}
+
+template <class V>
+inline V truncated_int32(const V& a) {
+  const V number = xsimd::trunc(xsimd::select(a == a, a, V(0)));
+  using T = typename V::value_type;
+  return xsimd::min(xsimd::max(number, V(T(-0x1p31))), V(T(0x1p31 - 1))) + V(0);
+}
+
 template <class T, Code code>
 inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   using V = Vec<T>;
@@ -62,7 +94,13 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   }
   if constexpr (code == Code::floor) return xsimd::floor(a);
   if constexpr (code == Code::ceil) return xsimd::ceil(a);
-  if constexpr (code == Code::truncate) return xsimd::trunc(a);
+  if constexpr (code == Code::wrap_int32) return wrapped_int32(a);
+  if constexpr (code == Code::mul_int32) return detail::by_lane<T>(multiplied_int32<T>, a, b);
+  if constexpr (code == Code::div_int32) {
+    return wrapped_int32(xsimd::select(b == zero, zero, xsimd::trunc(a / b)));
+  }
+  if constexpr (code == Code::pow_int32) return detail::by_lane<T>(power_int32<T>, a, b);
+  if constexpr (code == Code::to_int32) return truncated_int32(a);
   if constexpr (code == Code::narrow) return narrowed(a);
   if constexpr (code == Code::multiply_add) return multiply_add(a, b, c);
   if constexpr (code == Code::where) return xsimd::select(not_equal(a, zero), b, c);
