@@ -51,22 +51,31 @@ const Op relu_grad_op = pointwise("relu_grad", Code::relu_grad, [](GradientConte
   c.input_grad(1) = record(relu_grad_op, {c.input(0), c.output_grad()});
 });
 
+/// x, or the bound where |x| is above it. For even functions of x such as x^2 e^(-x^2), which are 0
+/// beyond the bound: there the factor that grows would make NaN of 0.
+Var within(const Var& x, double bound) { return where(abs(x) > bound, bound, x); }
+
 // gelu'(x) g, where gelu''(x) = phi(x) (2 - x^2)
 const Op gelu_grad_op = pointwise("gelu_grad", Code::gelu_grad, [](GradientContext& c) {
   const Var x = c.input(0), g = c.input(1);
   if (c.needs(0)) {
-    const Var phi = exp(square(x) * -0.5) * (0.5 * std::numbers::inv_sqrtpi * std::numbers::sqrt2);
-    c.input_grad(0) = c.output_grad() * g * phi * (2 - square(x));
+    const Var squared = square(within(x, 50));
+    const Var phi = exp(squared * -0.5) * (0.5 * std::numbers::inv_sqrtpi * std::numbers::sqrt2);
+    c.input_grad(0) = c.output_grad() * g * (phi * (2 - squared));
   }
   if (c.needs(1)) c.input_grad(1) = record(gelu_grad_op, {x, c.output_grad()});
 });
+
+/// sigmoid'(x) = s (1 - s) with s = sigmoid(x), for large x too, where 1 - s has lost its digits.
+Var sigmoid_slope(const Var& x) { return sigmoid(x) * sigmoid(-x); }
 
 // silu'(x) g, where silu''(x) = s (1 - s) (2 + x (1 - 2 s)) with s = sigmoid(x)
 const Op silu_grad_op = pointwise("silu_grad", Code::silu_grad, [](GradientContext& c) {
   const Var x = c.input(0), g = c.input(1);
   if (c.needs(0)) {
-    const Var s = sigmoid(x);
-    c.input_grad(0) = c.output_grad() * g * s * (1 - s) * (2 + x * (1 - 2 * s));
+    const Var near = within(x, 800);
+    const Var bend = 2 + near * (sigmoid(-near) - sigmoid(near));
+    c.input_grad(0) = c.output_grad() * g * (sigmoid_slope(near) * bend);
   }
   if (c.needs(1)) c.input_grad(1) = record(silu_grad_op, {x, c.output_grad()});
 });
@@ -74,10 +83,7 @@ const Op silu_grad_op = pointwise("silu_grad", Code::silu_grad, [](GradientConte
 // g sigmoid(x)
 const Op softplus_grad_op = pointwise("softplus_grad", Code::softplus_grad, [](GradientContext& c) {
   const Var x = c.input(0), g = c.input(1);
-  if (c.needs(0)) {
-    const Var s = sigmoid(x);
-    c.input_grad(0) = c.output_grad() * g * s * (1 - s);
-  }
+  if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * sigmoid_slope(x);
   if (c.needs(1)) c.input_grad(1) = record(softplus_grad_op, {x, c.output_grad()});
 });
 
@@ -122,15 +128,26 @@ const Op mul_op = pointwise("mul", Code::mul, [](GradientContext& c) {
 
 // y = a / b
 const Op div_op = pointwise("div", Code::div, [](GradientContext& c) {
-  if (c.needs(0)) c.input_grad(0) = c.output_grad() / c.input(1);
-  if (c.needs(1)) c.input_grad(1) = -(c.output_grad() * c.output() / c.input(1));
+  const Var share = c.output_grad() / c.input(1);
+  if (c.needs(0)) c.input_grad(0) = share;
+  if (c.needs(1)) c.input_grad(1) = -(share * c.output());
 });
 
-// y = a^b
+// y = a^b: da = b a^(b - 1) dy, db = a^b log(a) dy
 const Op pow_op = pointwise("pow", Code::pow, [](GradientContext& c) {
   const Var a = c.input(0), b = c.input(1), g = c.output_grad();
-  if (c.needs(0)) c.input_grad(0) = g * b * pow(a, b - 1);
-  if (c.needs(1)) c.input_grad(1) = where(a > 0, g * c.output() * log(where(a > 0, a, 1)), 0);
+  if (c.needs(0)) {
+    // a^0 is 1, whatever a is: its derivative is 0, and not 0 times the infinity of 0^-1. With
+    // 0 for the exponent that holds in derivatives of every order. Where b is differentiated too,
+    // only a = 0 may be left out: elsewhere da changes with b.
+    const Var constant = c.needs(1) ? logical_and(equal(a, 0), equal(b, 0)) : equal(b, 0);
+    c.input_grad(0) = g * b * pow(a, where(constant, 0, b - 1));
+  }
+  if (c.needs(1)) {
+    // y = 0 falls faster than log(a) grows.
+    const Var moves = logical_and(a > 0, not_equal(c.output(), 0));
+    c.input_grad(1) = where(moves, g * c.output() * log(where(moves, a, 1)), 0);
+  }
 });
 
 /// What a gets of the gradient where it wins: all of it, or half where both are equal.
@@ -170,7 +187,8 @@ const Op exp_op = real("exp", Code::exp,
 
 // y = e^x - 1
 const Op expm1_op = real("expm1", Code::expm1, [](GradientContext& c) {
-  c.input_grad(0) = c.output_grad() * (c.output() + 1);
+  // Not y + 1, which has lost the digits of a small e^x.
+  c.input_grad(0) = c.output_grad() * exp(c.input(0));
 });
 
 // y = ln x
@@ -195,7 +213,8 @@ const Op rsqrt_op = real("rsqrt", Code::rsqrt, [](GradientContext& c) {
 
 // y = 1 / x
 const Op reciprocal_op = real("reciprocal", Code::reciprocal, [](GradientContext& c) {
-  c.input_grad(0) = -(c.output_grad() * square(c.output()));
+  // One after the other: the square alone may overflow.
+  c.input_grad(0) = -(c.output_grad() * c.output() * c.output());
 });
 
 // y = x^2
@@ -220,7 +239,8 @@ const Op tanh_op = real("tanh", Code::tanh, [](GradientContext& c) {
 
 // y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x
 const Op erf_op = real("erf", Code::erf, [](GradientContext& c) {
-  c.input_grad(0) = c.output_grad() * exp(-square(c.input(0))) * (2 * std::numbers::inv_sqrtpi);
+  const Var near = within(c.input(0), 50);
+  c.input_grad(0) = c.output_grad() * exp(-square(near)) * (2 * std::numbers::inv_sqrtpi);
 });
 
 // y = 1 / (1 + e^-x)

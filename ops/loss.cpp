@@ -197,7 +197,8 @@ Var mse_loss(const Arg& prediction, const Arg& target, Reduction reduction) {
 
 Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target, Reduction reduction) {
   const auto [x, t] = same_shape("binary_cross_entropy_with_logits", logits, target);
-  return reduced(softplus(x) - x * t, reduction);
+  // Both terms are positive: softplus(x) - x t loses the digits of a loss that is almost 0.
+  return reduced(softplus(-x) * t + softplus(x) * (1 - t), reduction);
 }
 
 }  // namespace rapt

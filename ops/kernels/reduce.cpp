@@ -388,6 +388,7 @@ CumsumCut cumsum_cut(const ReduceShape& s) {
 
 int64_t cumsum_tasks(const ReduceShape& s) { return cumsum_cut(s).tasks; }
 
+// In double: a float that is added to a long sum loses digits.
 template <class T>
 void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task) {
   const CumsumCut cut = cumsum_cut(s);
@@ -401,19 +402,19 @@ void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task)
     const T* from = x + o * s.outer_stride + first * s.row_stride + column;
     T* to = y + (o * s.n + first) * s.inner + column;
     if (s.inner == 1) {
-      T total = T(0);
-      for (int64_t i = 0; i < s.n; ++i) to[i * step] = total += from[i * step * s.row_stride];
+      double total = 0;
+      for (int64_t i = 0; i < s.n; ++i) {
+        total += double(from[i * step * s.row_stride]);
+        to[i * step] = T(total);
+      }
       continue;
     }
-    for (int64_t c = 0; c < columns; ++c) to[c] = from[c];
-    for (int64_t i = 1; i < s.n; ++i) {
+    alignas(64) double totals[max_tile] = {};
+    for (int64_t i = 0; i < s.n; ++i) {
       const T* next = from + i * step * s.row_stride;
       T* sum = to + i * step * s.inner;
-      const T* before = sum - step * s.inner;
-      for_each_vector<T>(
-          columns, [&](int64_t c, auto access) __attribute__((always_inline)) {
-            access.put(sum + c, access.get(before + c) + access.get(next + c));
-          });
+      for (int64_t c = 0; c < columns; ++c) totals[c] += double(next[c]);
+      for (int64_t c = 0; c < columns; ++c) sum[c] = T(totals[c]);
     }
   }
 }

@@ -42,8 +42,8 @@ struct ReduceFunctions {
   void (*run)(const ReducePlan& plan, const T* x, void* out, T* scratch, int64_t task);
   void (*combine)(const ReducePlan& plan, T* scratch, void* out, int64_t task);
 
-  /// y[o, i, c] = sum of x[o, k, c] over k <= i, or over k >= i if reversed, added one by one. y is
-  /// contiguous; it may be x where x is so too. Tasks: cumsum_tasks.
+  /// y[o, i, c] = sum of x[o, k, c] over k <= i, or over k >= i if reversed, added one by one in
+  /// double. y is contiguous; it may be x where x is so too. Tasks: cumsum_tasks.
   void (*cumsum)(const ReduceShape& shape, const T* x, T* y, bool reversed, int64_t task);
 };
 
