@@ -1,5 +1,6 @@
 #include <limits>
 #include <rapt/ops/kernels/math.hpp>
+#include <rapt/ops/kernels/norm_range.hpp>
 #include <rapt/ops/kernels/row_reduce.hpp>
 #include <rapt/ops/kernels/rows.hpp>
 
@@ -228,6 +229,16 @@ void log_softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t en
   }
 }
 
+/// The sum of part(first, n) over the pieces of a row. Up to one piece, the bits of a sum in T.
+template <class T, class Part>
+RAPT_INLINE_BODY inline T sum_of_pieces(int64_t n, const Part& part) {
+  double total = 0;
+  for (int64_t first = 0; first < n; first += norm_piece) {
+    total += double(part(first, n - first < norm_piece ? n - first : norm_piece));
+  }
+  return T(total);
+}
+
 template <class T, bool centred>
 void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
   const int64_t n = s.width;
@@ -237,20 +248,34 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
     T* y = s.y + r * n;
     T mean = 0;
     if constexpr (centred) {
-      Accumulators<T> total(0);
-      over_row<T>(n, [&](int64_t j, auto access, int slot)
-                         RAPT_INLINE_BODY { total.of[slot] += access.get(x + j); });
-      mean = total.sum() / T(n);
+      mean = sum_of_pieces<T>(n,
+                              [&](int64_t first, int64_t count) RAPT_INLINE_BODY {
+                                Accumulators<T> total(0);
+                                over_row<T>(count,
+                                            [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+                                              total.of[slot] += access.get(x + first + j);
+                                            });
+                                return total.sum();
+                              }) /
+             T(n);
       s.mean[r] = mean;
     }
     const Vec<T> centre(mean);
-    Accumulators<T> squares(0);
-    over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-      two_ahead(x + j, slot);
-      const Vec<T> d = get(access, x + j, mean) - centre;
-      squares.of[slot] = multiply_add(d, d, squares.of[slot]);
+    const T squares = sum_of_pieces<T>(n, [&](int64_t first, int64_t count) RAPT_INLINE_BODY {
+      Accumulators<T> total(0);
+      over_row<T>(count, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+        two_ahead(x + first + j, slot);
+        const Vec<T> d = get(access, x + first + j, mean) - centre;
+        total.of[slot] = multiply_add(d, d, total.of[slot]);
+      });
+      return total.sum();
     });
-    const T rstd = T(1) / scalar_sqrt(squares.sum() / T(n) + s.epsilon);
+    const T variance = squares / T(n) + s.epsilon;
+    if (!in_range(variance)) {
+      norm_out_of_range<T, centred>(s, r);
+      continue;
+    }
+    const T rstd = T(1) / scalar_sqrt(variance);
     s.rstd[r] = rstd;
     const Vec<T> factor(rstd);
     const T* gamma = s.gamma;
@@ -279,26 +304,34 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
   const auto weight_at = [gamma](const auto& access, int64_t j) RAPT_INLINE_BODY {
     return gamma != nullptr ? access.get(gamma + j) : Vec<T>(1);
   };
-  Accumulators<T> sum_h(0);
-  Accumulators<T> sum_hx(0);
+  double total_h = 0;
+  double total_hx = 0;
   const Ahead<T> two_ahead(2 * n);
-  over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-    two_ahead(x + j, slot);
-    two_ahead(dy + j, slot);
-    const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
-    const Vec<T> g = access.get(dy + j);
-    const Vec<T> weight = weight_at(access, j);
-    if constexpr (centred) sum_h.of[slot] = multiply_add(g, weight, sum_h.of[slot]);
-    sum_hx.of[slot] = multiply_add(g * weight, xhat, sum_hx.of[slot]);
-    if (dgamma != nullptr) {
-      access.put(dgamma + j, multiply_add(g, xhat, access.get(dgamma + j)));
-      if constexpr (centred) access.put(dbeta + j, access.get(dbeta + j) + g);
-    }
-  });
+  for (int64_t first = 0; first < n; first += norm_piece) {
+    Accumulators<T> sum_h(0);
+    Accumulators<T> sum_hx(0);
+    const int64_t count = n - first < norm_piece ? n - first : norm_piece;
+    over_row<T>(count, [&](int64_t i, auto access, int slot) RAPT_INLINE_BODY {
+      const int64_t j = first + i;
+      two_ahead(x + j, slot);
+      two_ahead(dy + j, slot);
+      const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
+      const Vec<T> g = access.get(dy + j);
+      const Vec<T> weight = weight_at(access, j);
+      if constexpr (centred) sum_h.of[slot] = multiply_add(g, weight, sum_h.of[slot]);
+      sum_hx.of[slot] = multiply_add(g * weight, xhat, sum_hx.of[slot]);
+      if (dgamma != nullptr) {
+        access.put(dgamma + j, multiply_add(g, xhat, access.get(dgamma + j)));
+        if constexpr (centred) access.put(dbeta + j, access.get(dbeta + j) + g);
+      }
+    });
+    total_h += double(sum_h.sum());
+    total_hx += double(sum_hx.sum());
+  }
   if (s.dx == nullptr) return;
   T* dx = s.dx + r * n;
-  const Vec<T> minus_mean_h(-sum_h.sum() / T(n));
-  const Vec<T> minus_mean_hx(-sum_hx.sum() / T(n));
+  const Vec<T> minus_mean_h(-T(total_h) / T(n));
+  const Vec<T> minus_mean_hx(-T(total_hx) / T(n));
   over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
     if constexpr (!streaming) two_ahead(dx + j, slot);
     const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
@@ -318,7 +351,9 @@ void norm_backward(const NormBackward<T>& s, int64_t block_begin, int64_t block_
     for (int64_t j = 0; dgamma != nullptr && j < 2 * s.width; ++j) dgamma[j] = T(0);
     const int64_t last = (b + 1) * block < s.rows ? (b + 1) * block : s.rows;
     for (int64_t r = b * block; r < last; ++r) {
-      if (streaming) {
+      if (!in_range_backward(s.rstd[r])) {
+        norm_backward_out_of_range<T, centred>(s, r, dgamma, dbeta);
+      } else if (streaming) {
         norm_backward_row<T, centred, true>(s, r, dgamma, dbeta);
       } else {
         norm_backward_row<T, centred, false>(s, r, dgamma, dbeta);
@@ -334,11 +369,16 @@ void norm_combine(const NormBackward<T>& s, int64_t column_begin, int64_t column
   for (int which = 0; which < 2; ++which) {
     T* out = which == 0 ? s.dgamma : s.dbeta;
     if (out == nullptr) continue;
-    const T* partial = s.partial + which * s.width;
-    for (int64_t j = column_begin; j < column_end; ++j) out[j] = T(0);
-    for (int64_t b = 0; b < blocks; ++b) {
-      const T* from = partial + b * 2 * s.width;
-      for (int64_t j = column_begin; j < column_end; ++j) out[j] += from[j];
+    constexpr int64_t tile = 128;
+    alignas(64) double totals[tile];
+    for (int64_t first = column_begin; first < column_end; first += tile) {
+      const int64_t columns = column_end - first < tile ? column_end - first : tile;
+      const T* from = s.partial + which * s.width + first;
+      for (int64_t j = 0; j < columns; ++j) totals[j] = 0;
+      for (int64_t b = 0; b < blocks; ++b, from += 2 * s.width) {
+        for (int64_t j = 0; j < columns; ++j) totals[j] += double(from[j]);
+      }
+      for (int64_t j = 0; j < columns; ++j) out[first + j] = T(totals[j]);
     }
   }
 }

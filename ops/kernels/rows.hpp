@@ -77,10 +77,10 @@ struct NormBackward {
   bool streaming = false;  // dx may be written past the caches
 };
 
-/// Rows in one block of NormBackward, and the number of blocks (256 at most). Always inlined, as
-/// all that kernels built for several instruction sets share.
+/// Rows in one block of NormBackward (128 at most, as their sum is one in T), and the number of
+/// blocks. Always inlined, as all that kernels built for several instruction sets share.
 [[gnu::always_inline]] inline constexpr int64_t norm_block_rows(int64_t rows) {
-  return rows <= 256 * 16 ? 16 : (rows + 255) / 256;
+  return rows <= 256 * 16 ? 16 : rows <= 256 * 128 ? (rows + 255) / 256 : 128;
 }
 [[gnu::always_inline]] inline constexpr int64_t norm_blocks(int64_t rows) {
   return (rows + norm_block_rows(rows) - 1) / norm_block_rows(rows);
