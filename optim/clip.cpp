@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
@@ -40,6 +41,62 @@ void sum_chunks(const ForwardContext& c, int64_t begin, int64_t end, double* sum
   }
 }
 
+/// The largest magnitude of doubles; NaN or infinity where there is one.
+double largest(const double* x, int64_t n) {
+  double most = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const double size = std::abs(x[i]);
+    if (!(size <= most)) most = size;
+    if (std::isnan(most)) return most;
+  }
+  return most;
+}
+
+/// The root of the sum of squares where those of doubles overflow or vanish: all are divided by a
+/// power of two first. Rare, and so plain; chunks as above, for a sum in the same order.
+double scaled_norm(const ForwardContext& c, double* sums) {
+  const int64_t n = chunks_of_all(c);
+  const auto for_each_chunk = [&](const auto& result) {
+    c.parallel(n, [&](int64_t chunk_index) {
+      int64_t index = chunk_index;
+      int array = 0;
+      for (; index >= chunks_of(c.input(array)); ++array) index -= chunks_of(c.input(array));
+      const TensorView& view = c.input(array);
+      const int64_t begin = index * chunk, end = std::min(begin + chunk, view.size());
+      std::array<double, chunk> elements;
+      const auto count = static_cast<size_t>(end - begin);
+      for (size_t i = 0; i < count; ++i) {
+        const auto at = begin + static_cast<int64_t>(i);
+        elements[i] = view.dtype == DType::float32 ? static_cast<double>(view.as<const float>()[at])
+                                                   : view.as<const double>()[at];
+      }
+      sums[chunk_index] = result(elements.data(), end - begin);
+    });
+  };
+  for_each_chunk(largest);
+  const double most = largest(sums, n);
+  if (most == 0 || !std::isfinite(most)) return most;
+  const int exponent = std::ilogb(most);
+  for_each_chunk([&](const double* x, int64_t count) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const double scaled = std::ldexp(x[i], -exponent);
+      sum += scaled * scaled;
+    }
+    return sum;
+  });
+  double total = 0;
+  for (int64_t i = 0; i < n; ++i) total += sums[i];
+  return std::ldexp(std::sqrt(total), exponent);
+}
+
+bool has_doubles(const ForwardContext& c) {
+  for (int i = 0; i < c.inputs(); ++i) {
+    if (c.input(i).dtype == DType::float64) return true;
+  }
+  return false;
+}
+
 const Op global_norm_op{.name = "global_norm",
                         .shape =
                             [](ShapeContext& c) {
@@ -59,7 +116,10 @@ const Op global_norm_op{.name = "global_norm",
                               });
                               double total = 0;
                               for (int64_t i = 0; i < n; ++i) total += sums[i];
-                              *c.output().as<double>() = std::sqrt(total);
+                              // Squares of floats are safe in double, those of doubles are not.
+                              const bool safe = total > 1e-270 && total < 1e308;
+                              *c.output().as<double>() =
+                                  safe || !has_doubles(c) ? std::sqrt(total) : scaled_norm(c, sums);
                             },
                         .reference =
                             [](ReferenceContext& c) {

@@ -7,8 +7,9 @@
 namespace rapt {
 
 /// The square root of the sum of all elements' squares over all the arrays, as a float64 scalar;
-/// the same to the bit on any number of threads. Throws Error where there is no array, or one that
-/// does not hold floats.
+/// the same to the bit on any number of threads. Finite arrays have a finite norm, however large or
+/// small their elements, as long as float64 can hold it. Throws Error where there is no array, or
+/// one that does not hold floats.
 Var global_norm(std::span<const Var> arrays, SourceLocation where = SourceLocation::current());
 
 /// min(1, limit / (norm + 1e-6)), the factor of torch.nn.utils.clip_grad_norm_; a float64 scalar

@@ -160,6 +160,48 @@ TEST_CASE("global_norm takes arrays of any size and float type") {
   CHECK_THROWS_WITH(global_norm(std::vector{as_var(tensor<int32_t>({1}))}), Contains("floats"));
 }
 
+TEST_CASE("finite gradients have a finite norm, however large or small") {
+  const auto norm_of = [](const std::vector<Var>& arrays) { return global_norm(arrays).item(); };
+  Tape tape;
+  for (const double size : {1e-45, 1e-25, 1e-15, 1., 1e15, 1e25, 3e38}) {
+    for (const int64_t n : {4, 5000, 40000}) {
+      const double element = full({}, size).item();  // as a float holds it
+      const double want = element * std::sqrt(static_cast<double>(n));
+      CHECK(norm_of({as_var(full({n}, size))}) == Approx(want).epsilon(1e-6));
+      // What is small in a float beside what is not, and beside zeros.
+      CHECK(norm_of({as_var(full({n}, size)), as_var(zeros({30000}))}) ==
+            Approx(want).epsilon(1e-6));
+    }
+  }
+  for (const double size : {5e-324, 1e-300, 1e-200, 1e200, 1e307}) {
+    for (const int64_t n : {4, 40000}) {
+      const double want = size * std::sqrt(static_cast<double>(n));
+      const Var array = as_var(full({n}, size, f64));
+      CHECK(norm_of({array}) == Approx(want).epsilon(1e-14).margin(5e-324));
+      CHECK(norm_of({as_var(zeros({3})), array, as_var(zeros({20000}, f64))}) ==
+            Approx(want).epsilon(1e-14).margin(5e-324));
+    }
+  }
+  CHECK(norm_of({as_var(full({4}, 1e200, f64)), as_var(full({2}, 1e30))}) == Approx(2e200));
+  CHECK(norm_of({as_var(zeros({9})), as_var(zeros({9}, f64))}) == 0);
+  const double inf = std::numeric_limits<double>::infinity();
+  CHECK(norm_of({as_var(full({3}, inf))}) == inf);
+  CHECK(norm_of({as_var(full({3}, -inf, f64)), as_var(full({3}, 1e200, f64))}) == inf);
+  CHECK(std::isnan(norm_of({as_var(full({3}, std::nan(""))), as_var(full({3}, 1.))})));
+  CHECK(std::isnan(norm_of({as_var(full({3}, 1e200, f64)), as_var(full({3}, std::nan(""), f64))})));
+}
+
+TEST_CASE("a gradient as large as float holds is clipped, and the step taken") {
+  for (const double size : {1e25, 3e38}) {
+    Parameter w(full({1000}, 3));
+    Sgd sgd(std::vector<Parameter>{w}, {.lr = 0.1, .clip_norm = 1});
+    Tape tape;
+    CHECK(sgd.step(sum(as_var(w) * as_var(full({1000}, size)) - 3 * size)));
+    CHECK(sgd.last_norm() == Approx(size * std::sqrt(1000.)).epsilon(1e-6));
+    CHECK(w.value().to_vector<double>()[999] == Approx(3 - 0.1 / std::sqrt(1000.)).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("parts of a batch, accumulated, are the batch") {
   const double clip = GENERATE(0.0, 0.5);
   std::array<Parameter, 2> p{parameter({3, -1, 0.5}), parameter({3, -1, 0.5})};

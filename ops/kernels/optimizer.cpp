@@ -9,18 +9,28 @@ Vec<T> all(double number) {
   return Vec<T>(static_cast<T>(number));
 }
 
+/// The gradient's factor, as two: a factor for a gradient of 1e38 may be too small for T itself.
 template <class T>
-Vec<T> scale_of(const double* scale) {
-  return all<T>(scale == nullptr ? 1 : *scale);
-}
+struct Scale {
+  Vec<T> first, second;
+
+  explicit Scale(const double* scale) : first(T(1)), second(T(1)) {
+    const double factor = scale == nullptr ? 1 : *scale;
+    const bool small = factor > 0 && factor < 0x1p-100;
+    first = all<T>(small ? 0x1p-64 : 1);
+    second = all<T>(small ? factor * 0x1p64 : factor);
+  }
+  Vec<T> of(const Vec<T>& gradient) const { return gradient * first * second; }
+};
 
 template <class T>
 void sgd(const SgdUpdate<T>& u, int64_t begin, int64_t end) {
   const SgdNumbers& n = *u.numbers;
-  const Vec<T> scale = scale_of<T>(u.scale), decay = all<T>(n.decay), minus_lr = all<T>(-n.lr);
+  const Scale<T> scale(u.scale);
+  const Vec<T> decay = all<T>(n.decay), minus_lr = all<T>(-n.lr);
   const Vec<T> momentum = all<T>(n.momentum);
   const auto gradient = [&](int64_t j, auto access, const Vec<T>& p) {
-    return multiply_add(decay, p, access.get(u.gradient + j) * scale);
+    return multiply_add(decay, p, scale.of(access.get(u.gradient + j)));
   };
   T* parameter = u.parameter;
   if (u.velocity == nullptr) {
@@ -50,7 +60,8 @@ void sgd(const SgdUpdate<T>& u, int64_t begin, int64_t end) {
 template <class T>
 void adam(const AdamUpdate<T>& u, int64_t begin, int64_t end) {
   const AdamNumbers& n = *u.numbers;
-  const Vec<T> scale = scale_of<T>(u.scale), decay = all<T>(n.decay), shrink = all<T>(n.shrink);
+  const Scale<T> scale(u.scale);
+  const Vec<T> decay = all<T>(n.decay), shrink = all<T>(n.shrink);
   const Vec<T> rest1 = all<T>(1 - n.beta1), beta2 = all<T>(n.beta2), rest2 = all<T>(1 - n.beta2);
   const Vec<T> minus_step = all<T>(-n.step), root = all<T>(n.root), eps = all<T>(n.eps);
   const Ahead<T> ahead;
@@ -61,7 +72,7 @@ void adam(const AdamUpdate<T>& u, int64_t begin, int64_t end) {
     ahead(u.mean + j);
     ahead(u.variance + j);
     const Vec<T> p = access.get(u.parameter + j) * shrink;
-    const Vec<T> g = multiply_add(decay, p, access.get(u.gradient + j) * scale);
+    const Vec<T> g = multiply_add(decay, p, scale.of(access.get(u.gradient + j)));
     const Vec<T> old_mean = access.get(u.mean + j);
     const Vec<T> mean = multiply_add(rest1, g - old_mean, old_mean);
     const Vec<T> variance = multiply_add(beta2, access.get(u.variance + j), rest2 * (g * g));
@@ -88,6 +99,20 @@ void average(T* mean, const T* x, double decay, int64_t begin, int64_t end) {
   });
 }
 
+/// The same in double, for floats whose squares are beyond float's range.
+inline double wide_sum_of_squares(const float* x, int64_t n) {
+  constexpr int64_t strands = 8;
+  double sums[strands] = {};
+  int64_t i = 0;
+  for (; i + strands <= n; i += strands) {
+    for (int64_t s = 0; s < strands; ++s) sums[s] += double(x[i + s]) * double(x[i + s]);
+  }
+  double total = 0;
+  for (; i < n; ++i) total += double(x[i]) * double(x[i]);
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
 template <class T>
 double sum_of_squares(const T* x, int64_t begin, int64_t end) {
   // Short sums in T, added up in double: a long sum in float would lose digits.
@@ -110,7 +135,13 @@ double sum_of_squares(const T* x, int64_t begin, int64_t end) {
       const Vec<T> v = access.get(p + i + j);
       a = multiply_add(v, v, a);
     });
-    total += static_cast<double>(sum_lanes((a + b) + (c + d)));
+    const auto sum = static_cast<double>(sum_lanes((a + b) + (c + d)));
+    if constexpr (sizeof(T) == 4) {
+      // Below 1e-28, what squares lost as denormal numbers might matter.
+      total += sum > 1e-28 && sum < 1e38 ? sum : wide_sum_of_squares(p, n);
+    } else {
+      total += sum;
+    }
   }
   return total;
 }

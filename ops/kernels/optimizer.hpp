@@ -58,7 +58,8 @@ struct OptimizerFunctions {
   void (*accumulate)(T* sum, const T* x, int64_t begin, int64_t end);
   /// average += (1 - decay)(x - average).
   void (*average)(T* average, const T* x, double decay, int64_t begin, int64_t end);
-  /// The sum of x^2, in an order that follows from end - begin alone.
+  /// The sum of x^2, in an order that follows from end - begin alone. Of finite floats it is
+  /// finite, and 0 only where all are; of doubles the squares may overflow or vanish.
   double (*sum_of_squares)(const T* x, int64_t begin, int64_t end);
 };
 
