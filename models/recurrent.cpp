@@ -1,9 +1,11 @@
 #include <cmath>
+#include <numeric>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/scope.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/recurrent.hpp>
 #include <rapt/ops/dropout.hpp>
+#include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/matmul.hpp>
 #include <rapt/ops/shape.hpp>
 
@@ -46,13 +48,25 @@ Var last_of(const Var& states, bool reverse) {
   return slice(states, 0, reverse ? 0 : states.size(0) - 1, reverse ? 1 : to_end);
 }
 
+/// x [B, T, C] by steps, [T, B, C], with zeros behind the rows' ends: what stands there, NaN too,
+/// must not reach the gradient of the weights.
+Var by_steps(const Arg& x, const Var& lengths) {
+  const Var steps = transpose(x, 0, 1);
+  const bool fits =
+      lengths && lengths.dtype() == DType::int32 && lengths.shape() == Shape{steps.size(1)};
+  if (!fits) return contiguous(steps);  // without lengths, or the sequence says what is wrong
+  Tensor times({steps.size(0), 1}, DType::int32);
+  std::iota(times.data<int32_t>().begin(), times.data<int32_t>().end(), 0);
+  return where(unsqueeze(lengths > times, 2), steps, 0);
+}
+
 /// Runs `sequence` over a layer's direction and returns its states [T, B, H]; it also appends what
 /// the direction ends with.
 template <class Sequence>
 RecurrentOutput run_layers(const std::vector<RecurrentWeights>& forward,
                            const std::vector<RecurrentWeights>& backward, double dropout_p,
-                           const Arg& x, Sequence&& sequence) {
-  Var input = contiguous(transpose(x, 0, 1));  // [T, B, C]
+                           const Arg& x, const Var& lengths, Sequence&& sequence) {
+  Var input = by_steps(x, lengths);  // [T, B, C]
   Recycled<Var> last, last_cells;
   for (size_t layer = 0; layer < forward.size(); ++layer) {
     if (layer > 0) input = dropout(input, dropout_p);
@@ -89,7 +103,7 @@ GRU::GRU(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options)
 
 RecurrentOutput GRU::operator()(const Arg& x, const Var& lengths) const {
   const Scope scope(*this, x.where);
-  return run_layers(forward, backward, dropout, x,
+  return run_layers(forward, backward, dropout, x, lengths,
                     [&](const Var& gates, const RecurrentWeights& w, bool reverse) {
                       return LstmState{gru_sequence(gates, initial_state(gates, w), w.weight_hh,
                                                     w.bias_hh, {lengths, reverse}),
@@ -105,7 +119,7 @@ LSTM::LSTM(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options)
 RecurrentOutput LSTM::operator()(const Arg& x, const Var& lengths) const {
   const Scope scope(*this, x.where);
   return run_layers(
-      forward, backward, dropout, x,
+      forward, backward, dropout, x, lengths,
       [&](const Var& gates, const RecurrentWeights& w, bool reverse) {
         const Var zero = initial_state(gates, w);
         return lstm_sequence(gates, {zero, zero}, w.weight_hh, w.bias_hh, {lengths, reverse});

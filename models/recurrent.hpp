@@ -65,8 +65,9 @@ struct RecurrentOutput {
 };
 
 /// Stacked, optionally bidirectional gated recurrent units over padded batches, torch.nn.GRU with
-/// batch_first. What a sentence gives does not depend on what it is padded with or batched with,
-/// but for the last bit, where a product of one row sums in another order than one of several.
+/// batch_first. What a sentence gives does not depend on what it is padded with (NaN included) or
+/// batched with, but for the last bit, where a product of one row sums in another order than one of
+/// several.
 struct GRU {
   std::vector<RecurrentWeights> forward;   // a layer each
   std::vector<RecurrentWeights> backward;  // the same, where it is bidirectional

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <rapt/framework/recycled.hpp>
+#include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/kernels/recurrent.hpp>
 #include <rapt/ops/matmul.hpp>
 #include <rapt/ops/recurrent.hpp>
@@ -248,6 +249,13 @@ const Op lstm_gates_op{
 
 }  // namespace
 
+/// x [B, C] with zeros in the rows that the step leaves alone: what stands there, NaN too, must not
+/// reach the weight's gradient.
+Var without_padding(const Arg& x, const RecurrentStep& options) {
+  const Var active = active_rows(options.lengths, options.step);
+  return active ? where(Arg(active, x.where), x, 0) : as_var(x);
+}
+
 // The product with h is a node of its own: over the steps of a loop, the engine gathers the
 // products that flow back to the weight into one.
 
@@ -260,7 +268,8 @@ Var gru_gates(const Arg& gates_x, const Arg& h, const Arg& weight_hh, const Arg&
 
 Var gru_cell(const Arg& x, const Arg& h, const Arg& weight_ih, const Arg& weight_hh,
              const Arg& bias_ih, const Arg& bias_hh, const RecurrentStep& options) {
-  const Var gates_x = linear(x, weight_ih, bias_ih);  // [B, 3H]
+  const Var gates_x =
+      linear(Arg(without_padding(x, options), x.where), weight_ih, bias_ih);  // [B, 3H]
   return gru_gates(Arg(gates_x, x.where), h, weight_hh, bias_hh, options);
 }
 
@@ -279,7 +288,8 @@ LstmState lstm_gates(const Arg& gates_x, const LstmState& state, const Arg& weig
 LstmState lstm_cell(const Arg& x, const LstmState& state, const Arg& weight_ih,
                     const Arg& weight_hh, const Arg& bias_ih, const Arg& bias_hh,
                     const RecurrentStep& options) {
-  const Var gates_x = linear(x, weight_ih, bias_ih);  // [B, 4H]
+  const Var gates_x =
+      linear(Arg(without_padding(x, options), x.where), weight_ih, bias_ih);  // [B, 4H]
   return lstm_gates(Arg(gates_x, x.where), state, weight_hh, bias_hh, options);
 }
 

@@ -1,7 +1,9 @@
 // Recurrent cells, one step at a time, and whole sequences of steps as one operator.
 //
 // A row of a padded batch that has ended hands its state on unchanged: a sentence has the same
-// states in a batch as alone. All throw Error where shapes or element types do not fit.
+// states in a batch as alone. What stands in its padding is never used, NaN included; whoever makes
+// gates of an input by a product of his own has to keep NaN out of that. All throw Error where
+// shapes or element types do not fit.
 #pragma once
 
 #include <rapt/framework/op.hpp>

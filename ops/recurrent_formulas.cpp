@@ -25,7 +25,8 @@ Var active_rows(const Var& lengths, int64_t step) {
   return lengths ? unsqueeze(lengths > step, 1) : Var();
 }
 
-GruStep gru_step(const Var& gates_x, const Var& gates_h, const Var& h, const Var& active) {
+GruStep gru_step(const Var& all_gates_x, const Var& gates_h, const Var& h, const Var& active) {
+  const Var gates_x = choose(active, all_gates_x, 0);  // 0 times a padding of NaN is no 0
   const Var r = sigmoid(part(gates_x, 0, h) + part(gates_h, 0, h));  // [B, H]
   const Var z = sigmoid(part(gates_x, 1, h) + part(gates_h, 1, h));
   const Var h_n = part(gates_h, 2, h);
@@ -46,7 +47,7 @@ GruStepGrad gru_step_grad(const Var& grad, const Var& h, const Var& saved, const
 
 LstmStep lstm_step(const Var& gates_x, const Var& gates_h, const Var& h, const Var& c,
                    const Var& active) {
-  const Var gates = gates_x + gates_h;
+  const Var gates = choose(active, gates_x, 0) + gates_h;
   const Var input = sigmoid(part(gates, 0, c));  // [B, H]
   const Var forget = sigmoid(part(gates, 1, c));
   const Var update = tanh(part(gates, 2, c));

@@ -174,6 +174,73 @@ TEST_CASE("a padded sentence has the states and gradients that it has alone") {
   }
 }
 
+TEST_CASE("no NaN or infinity in padding reaches a value, a gradient or a second derivative") {
+  const std::vector<int32_t> lengths{6, 2, 0, 4};
+  for (const Cell cell : {Cell::gru, Cell::lstm}) {
+    for (const bool reverse : {false, true}) {
+      for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+        const auto results = [&](double padding) {
+          Inputs batch(cell, {6, 4, 5}, lengths);
+          const Shape shape = batch.tensors[0].shape();  // [T, B, G H]
+          batch.tensors[0] = batch.tensors[0].clone();
+          double* x = batch.tensors[0].data<double>().data();
+          for (int64_t t = 0; t < shape[0]; ++t) {
+            for (int64_t b = 0; b < shape[1]; ++b) {
+              if (t < lengths[static_cast<size_t>(b)]) continue;
+              std::fill_n(x + (t * shape[1] + b) * shape[2], shape[2], padding);
+            }
+          }
+          Tape tape;
+          const std::vector<Var> v = batch.vars();
+          const RecurrentSequence options{.lengths = batch.lengths_var(), .reverse = reverse};
+          const Var states = cell == Cell::gru
+                                 ? gru_sequence(v[0], v[3], v[1], v[2], options)
+                                 : lstm_sequence(v[0], {v[3], v[4]}, v[1], v[2], options).h;
+          std::vector<Var> all = grad(sum(states * drawn(9, states.shape())), v);
+          Var bends;
+          for (const Var& g : all) bends = bends ? bends + sum(g * g) : sum(g * g);
+          for (const Var& g : grad(bends, v)) all.push_back(g);
+          all.push_back(states);
+          return values(all);
+        };
+        const std::vector<Tensor> clean = results(0), padded = results(bad);
+        for (size_t i = 0; i < clean.size(); ++i) {
+          INFO("result " << i << (reverse ? ", reverse" : ""));
+          CHECK(clean[i].to_vector<double>() == padded[i].to_vector<double>());
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("no NaN in the padding of a step's input reaches the weights' gradients") {
+  const int64_t B = 3, C = 4, H = 5;
+  const Tensor lengths = tensor(std::vector<int32_t>{2, 1, 2}, {3});
+  for (const int64_t gates : {3, 4}) {
+    const auto results = [&](double padding) {
+      Tensor x = drawn(1, {B, C}).clone();
+      std::fill_n(x.data<double>().data() + C, C, padding);  // row 1 has ended
+      Tape tape;
+      const std::vector<Var> v{as_var(x),
+                               as_var(drawn(2, {B, H})),
+                               as_var(drawn(3, {gates * H, C})),
+                               as_var(drawn(4, {gates * H, H})),
+                               as_var(drawn(5, {gates * H})),
+                               as_var(drawn(6, {gates * H}))};
+      const RecurrentStep step{.lengths = as_var(lengths), .step = 1};
+      const Var h = gates == 3 ? gru_cell(v[0], v[1], v[2], v[3], v[4], v[5], step)
+                               : lstm_cell(v[0], {v[1], v[1]}, v[2], v[3], v[4], v[5], step).h;
+      std::vector<Var> all = grad(sum(h * drawn(7, {B, H})), v);
+      all.push_back(h);
+      return values(all);
+    };
+    const std::vector<Tensor> clean = results(0), padded = results(std::nan(""));
+    for (size_t i = 0; i < clean.size(); ++i) {
+      CHECK(clean[i].to_vector<double>() == padded[i].to_vector<double>());
+    }
+  }
+}
+
 TEST_CASE("at padded places stands the state handed on") {
   const std::vector<int32_t> lengths{2, 0, 4};
   const Inputs in(Cell::gru, {4, 3, 5}, lengths);
