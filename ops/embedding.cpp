@@ -5,6 +5,7 @@
 #include <rapt/framework/error.hpp>
 #include <rapt/ops/embedding.hpp>
 #include <rapt/ops/row_split.hpp>
+#include <vector>
 
 namespace rapt {
 namespace {
@@ -28,6 +29,50 @@ Shape with_width(const Shape& ids, int64_t width) {
   shape.push_back(width);
   return shape;
 }
+
+/// More additions to one row than this are done in double: a long sum in float loses digits.
+constexpr int64_t often = 2048;
+
+/// Sums for the rows [begin, end) of a table that many positions name.
+class OftenNamed {
+ public:
+  OftenNamed(const int32_t* ids, int64_t count, int64_t begin, int64_t end, int64_t width)
+      : begin_(begin), width_(width) {
+    if (count <= often) return;
+    std::vector<int64_t> uses(static_cast<size_t>(end - begin), 0);
+    for (int64_t i = 0; i < count; ++i) {
+      if (ids[i] >= begin && ids[i] < end) ++uses[static_cast<size_t>(ids[i] - begin)];
+    }
+    for (size_t row = 0; row < uses.size(); ++row) {
+      if (uses[row] <= often) continue;
+      place_.resize(uses.size(), -1);
+      place_[row] = static_cast<int64_t>(sums_.size());
+      sums_.resize(sums_.size() + static_cast<size_t>(width), 0);
+    }
+  }
+
+  /// Where the row's sum goes; null for a row that is not one of these.
+  double* sum_of(int64_t row) {
+    const int64_t place = place_.empty() ? -1 : place_[static_cast<size_t>(row - begin_)];
+    return place < 0 ? nullptr : sums_.data() + place;
+  }
+
+  template <class T>
+  void write(T* table) const {
+    for (size_t row = 0; row < place_.size(); ++row) {
+      if (place_[row] < 0) continue;
+      T* to = table + (begin_ + static_cast<int64_t>(row)) * width_;
+      for (int64_t j = 0; j < width_; ++j) {
+        to[j] = static_cast<T>(sums_[static_cast<size_t>(place_[row] + j)]);
+      }
+    }
+  }
+
+ private:
+  int64_t begin_, width_;
+  std::vector<int64_t> place_;  // of each row in sums_, or -1; empty where none is named often
+  std::vector<double> sums_;
+};
 
 // dweight[v] = sum of g[i] over the positions i with ids[i] = v. Each task owns a range of the
 // table's rows and looks through all ids for them: no two write to one row, and every row's sum
@@ -53,12 +98,18 @@ const Op embedding_grad_op{
             c.parallel((rows + step - 1) / step, [&](int64_t part) {
               const int64_t begin = part * step, end = std::min(rows, begin + step);
               std::fill(out + begin * width, out + end * width, T(0));
+              OftenNamed sums(ids, count, begin, end, width);
               for (int64_t i = 0; i < count; ++i) {
                 if (ids[i] < begin || ids[i] >= end) continue;
                 T* to = out + ids[i] * width;
                 const T* from = g + i * width;
-                for (int64_t j = 0; j < width; ++j) to[j] += from[j];
+                if (double* sum = sums.sum_of(ids[i])) {
+                  for (int64_t j = 0; j < width; ++j) sum[j] += static_cast<double>(from[j]);
+                } else {
+                  for (int64_t j = 0; j < width; ++j) to[j] += from[j];
+                }
               }
+              sums.write(out);
             });
           });
         },

@@ -170,6 +170,26 @@ TEST_CASE("scatter_add adds equal indices in order, and leaves x as it was") {
   CHECK(x.to_vector<float>() == Values{0, 0});
 }
 
+TEST_CASE("what many indices add to one place keeps its digits") {
+  const int64_t n = 100000;
+  Tape tape;
+  const Var places = as_var(full({2, n}, 1, DType::int32));
+  const Var source = as_var(full({2, n}, 0.1));
+  const Values y = values_of(scatter_add(full({2, 3}, 1), 1, places, source));
+  for (const size_t row : {size_t{0}, size_t{3}}) {
+    CHECK(y[row] == 1);
+    CHECK(y[row + 1] == Approx(1 + 0.1 * static_cast<double>(n)).epsilon(1e-6));
+    CHECK(y[row + 2] == 1);
+  }
+}
+
+TEST_CASE("sizes beside an axis of 0 may multiply beyond int64") {
+  const int64_t much = int64_t{1} << 40;
+  const Tensor none({much, 0, much, much});
+  CHECK(none.size() == 0);
+  CHECK(none.to_vector<float>().empty());
+}
+
 TEST_CASE("take with a scalar index takes the axis away") {
   Tape tape;
   const Var x = as_var(counted({3, 4}));

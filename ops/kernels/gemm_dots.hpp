@@ -129,8 +129,8 @@ void dots(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col, T* c,
 /// C[m, n] for any m and n, in steps of 4 columns (8 for a single row; a single column in steps of
 /// 16 rows, where sums are quick).
 template <class T>
-void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
-                int64_t b_col, T* c, int64_t c_row, Finish<T> finish) {
+void dot_piece(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
+               int64_t b_col, T* c, int64_t c_row, Finish<T> finish) {
   if constexpr (quick_sums<T>) {
     for (; n == 1 && m >= 16; m -= 16, a += 16 * a_row, c += 16 * c_row) {
       dots<T, 16, 1>(k, a, a_row, b, b_col, c, c_row, 1, finish);
@@ -164,6 +164,22 @@ void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, cons
         if (rows == 4) dots<T, 4, 4>(k, row, a_row, column, b_col, to, c_row, n - j, here);
       }
     }
+  }
+}
+
+/// The same in pieces of k that are added up in C: a number that is added to a long sum loses
+/// digits.
+template <class T>
+void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
+                int64_t b_col, T* c, int64_t c_row, const Finish<T>& finish) {
+  constexpr int64_t piece = 8192;
+  for (int64_t p = 0; p == 0 || p < k; p += piece) {
+    Finish<T> here = finish;
+    if (p > 0) here.bias = nullptr;
+    if (p > 0) here.beta = 1;
+    if (p + piece < k) here.residual = nullptr;
+    const int64_t length = k - p < piece ? k - p : piece;
+    dot_piece(m, n, length, a + p, a_row, b + p, b_col, c, c_row, here);
   }
 }
 
