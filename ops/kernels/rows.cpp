@@ -229,9 +229,10 @@ void log_softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t en
   }
 }
 
-/// The sum of part(first, n) over the pieces of a row. Up to one piece, the bits of a sum in T.
-template <class T, class Part>
+/// The sum of part(first, n) over the pieces of a row; of one that is not `wide`, over all of it.
+template <bool wide, class T, class Part>
 RAPT_INLINE_BODY inline T sum_of_pieces(int64_t n, const Part& part) {
+  if constexpr (!wide) return part(0, n);
   double total = 0;
   for (int64_t first = 0; first < n; first += norm_piece) {
     total += double(part(first, n - first < norm_piece ? n - first : norm_piece));
@@ -239,8 +240,8 @@ RAPT_INLINE_BODY inline T sum_of_pieces(int64_t n, const Part& part) {
   return T(total);
 }
 
-template <class T, bool centred>
-void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
+template <class T, bool centred, bool wide>
+void norm_rows(const NormForward<T>& s, int64_t begin, int64_t end) {
   const int64_t n = s.width;
   const Ahead<T> two_ahead(2 * n);
   for (int64_t r = begin; r < end; ++r) {
@@ -248,20 +249,20 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
     T* y = s.y + r * n;
     T mean = 0;
     if constexpr (centred) {
-      mean = sum_of_pieces<T>(n,
-                              [&](int64_t first, int64_t count) RAPT_INLINE_BODY {
-                                Accumulators<T> total(0);
-                                over_row<T>(count,
-                                            [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
-                                              total.of[slot] += access.get(x + first + j);
-                                            });
-                                return total.sum();
-                              }) /
+      mean = sum_of_pieces<wide, T>(
+                 n,
+                 [&](int64_t first, int64_t count) RAPT_INLINE_BODY {
+                   Accumulators<T> total(0);
+                   over_row<T>(count, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
+                     total.of[slot] += access.get(x + first + j);
+                   });
+                   return total.sum();
+                 }) /
              T(n);
       s.mean[r] = mean;
     }
     const Vec<T> centre(mean);
-    const T squares = sum_of_pieces<T>(n, [&](int64_t first, int64_t count) RAPT_INLINE_BODY {
+    const T squares = sum_of_pieces<wide, T>(n, [&](int64_t first, int64_t count) RAPT_INLINE_BODY {
       Accumulators<T> total(0);
       over_row<T>(count, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
         two_ahead(x + first + j, slot);
@@ -271,7 +272,7 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
       return total.sum();
     });
     const T variance = squares / T(n) + s.epsilon;
-    if (!in_range(variance)) {
+    if (!in_range(variance)) [[unlikely]] {
       norm_out_of_range<T, centred>(s, r);
       continue;
     }
@@ -290,9 +291,18 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
   }
 }
 
+template <class T, bool centred>
+void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
+  if (s.width <= norm_piece) {
+    norm_rows<T, centred, false>(s, begin, end);
+  } else {
+    norm_rows<T, centred, true>(s, begin, end);
+  }
+}
+
 // y = xhat * gamma + beta, xhat = (x - mean) * rstd. With h = dy * gamma:
 // dx = rstd * (h - mean(h) - xhat * mean(h * xhat)), dgamma = sum(dy * xhat), dbeta = sum(dy).
-template <class T, bool centred, bool streaming>
+template <class T, bool centred, bool streaming, bool wide>
 void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta) {
   const int64_t n = s.width;
   const T* x = s.x + r * n;
@@ -304,13 +314,16 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
   const auto weight_at = [gamma](const auto& access, int64_t j) RAPT_INLINE_BODY {
     return gamma != nullptr ? access.get(gamma + j) : Vec<T>(1);
   };
-  double total_h = 0;
-  double total_hx = 0;
+  T of_h;
+  T of_hx;
+  [[maybe_unused]] double total_h = 0;
+  [[maybe_unused]] double total_hx = 0;
   const Ahead<T> two_ahead(2 * n);
-  for (int64_t first = 0; first < n; first += norm_piece) {
+  int64_t first = 0;
+  do {
     Accumulators<T> sum_h(0);
     Accumulators<T> sum_hx(0);
-    const int64_t count = n - first < norm_piece ? n - first : norm_piece;
+    const int64_t count = wide && n - first > norm_piece ? norm_piece : n - first;
     over_row<T>(count, [&](int64_t i, auto access, int slot) RAPT_INLINE_BODY {
       const int64_t j = first + i;
       two_ahead(x + j, slot);
@@ -325,13 +338,18 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
         if constexpr (centred) access.put(dbeta + j, access.get(dbeta + j) + g);
       }
     });
-    total_h += double(sum_h.sum());
-    total_hx += double(sum_hx.sum());
-  }
+    of_h = sum_h.sum();
+    of_hx = sum_hx.sum();
+    if constexpr (wide) {
+      of_h = T(total_h += double(of_h));
+      of_hx = T(total_hx += double(of_hx));
+    }
+    first += count;
+  } while (wide && first < n);
   if (s.dx == nullptr) return;
   T* dx = s.dx + r * n;
-  const Vec<T> minus_mean_h(-T(total_h) / T(n));
-  const Vec<T> minus_mean_hx(-T(total_hx) / T(n));
+  const Vec<T> minus_mean_h(-of_h / T(n));
+  const Vec<T> minus_mean_hx(-of_hx / T(n));
   over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
     if constexpr (!streaming) two_ahead(dx + j, slot);
     const Vec<T> xhat = (access.get(x + j) - centre) * rstd;
@@ -351,12 +369,14 @@ void norm_backward(const NormBackward<T>& s, int64_t block_begin, int64_t block_
     for (int64_t j = 0; dgamma != nullptr && j < 2 * s.width; ++j) dgamma[j] = T(0);
     const int64_t last = (b + 1) * block < s.rows ? (b + 1) * block : s.rows;
     for (int64_t r = b * block; r < last; ++r) {
-      if (!in_range_backward(s.rstd[r])) {
+      if (!in_range_backward(s.rstd[r])) [[unlikely]] {
         norm_backward_out_of_range<T, centred>(s, r, dgamma, dbeta);
+      } else if (s.width > norm_piece) {
+        norm_backward_row<T, centred, false, true>(s, r, dgamma, dbeta);
       } else if (streaming) {
-        norm_backward_row<T, centred, true>(s, r, dgamma, dbeta);
+        norm_backward_row<T, centred, true, false>(s, r, dgamma, dbeta);
       } else {
-        norm_backward_row<T, centred, false>(s, r, dgamma, dbeta);
+        norm_backward_row<T, centred, false, false>(s, r, dgamma, dbeta);
       }
     }
   }
