@@ -8,6 +8,7 @@
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/loss.hpp>
+#include <rapt/ops/pointwise.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/row_split.hpp>
 #include <rapt/ops/shape.hpp>
@@ -153,6 +154,35 @@ const Op cross_entropy_op{
         },
     .reference = cross_entropy_reference};
 
+// ---- binary cross-entropy
+// ------------------------------------------------------------------------
+
+Op logistic(std::string_view name, kernels::Code code, void (*gradient)(GradientContext&)) {
+  return {.name = name,
+          .shape = &float_shape,
+          .gradient = gradient,
+          .pointwise = &pointwise_family,
+          .code = code_of(code),
+          .strided = true};
+}
+
+// By x: g ((1 - t) sigmoid(x) - t sigmoid(-x)), whose own derivative is g sigmoid(x) sigmoid(-x)
+const Op logistic_loss_grad_op =
+    logistic("logistic_loss_grad", kernels::Code::logistic_loss_grad, [](GradientContext& c) {
+      const Var x = c.input(0), t = c.input(1), g = c.input(2);
+      if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * sigmoid(x) * sigmoid(-x);
+      if (c.needs(1)) c.input_grad(1) = -(c.output_grad() * g);
+      if (c.needs(2)) c.input_grad(2) = record(logistic_loss_grad_op, {x, t, c.output_grad()});
+    });
+
+// y = t softplus(-x) + (1 - t) softplus(x): dt = -x dy
+const Op logistic_loss_op =
+    logistic("logistic_loss", kernels::Code::logistic_loss, [](GradientContext& c) {
+      const Var x = c.input(0), t = c.input(1), g = c.output_grad();
+      if (c.needs(0)) c.input_grad(0) = record(logistic_loss_grad_op, {x, t, g});
+      if (c.needs(1)) c.input_grad(1) = -(g * x);
+    });
+
 Var reduced(const Var& losses, Reduction reduction) {
   switch (reduction) {
     case Reduction::mean:
@@ -197,8 +227,7 @@ Var mse_loss(const Arg& prediction, const Arg& target, Reduction reduction) {
 
 Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target, Reduction reduction) {
   const auto [x, t] = same_shape("binary_cross_entropy_with_logits", logits, target);
-  // Both terms are positive: softplus(x) - x t loses the digits of a loss that is almost 0.
-  return reduced(softplus(-x) * t + softplus(x) * (1 - t), reduction);
+  return reduced(record(logistic_loss_op, {Arg(x, logits.where), Arg(t, target.where)}), reduction);
 }
 
 }  // namespace rapt

@@ -31,7 +31,8 @@ Var cross_entropy(const Arg& logits, const Arg& labels, const CrossEntropyOption
 Var mse_loss(const Arg& prediction, const Arg& target, Reduction reduction = Reduction::mean);
 
 /// -(target log(s) + (1 - target) log(1 - s)) with s = sigmoid(logits), for targets in [0, 1].
-/// Throws Error where shapes or types differ.
+/// Small losses of large logits keep their digits, and so do gradients. Throws Error where shapes
+/// or types differ.
 Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target,
                                      Reduction reduction = Reduction::mean);
 

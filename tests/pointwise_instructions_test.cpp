@@ -15,6 +15,7 @@ const double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 double phi(double x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0)); }
 double cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+double log1p_exp(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
 double sigm(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
 
 double reference(Code code, double a, double b, double c) {
@@ -119,6 +120,10 @@ double reference(Code code, double a, double b, double c) {
       return b * a * (1 - a);
     case Code::tanh_grad:
       return b * (1 - a * a);
+    case Code::logistic_loss:
+      return b * log1p_exp(-a) + (1 - b) * log1p_exp(a);
+    case Code::logistic_loss_grad:
+      return c * ((1 - b) * sigm(a) - b * sigm(-a));
     case Code::wrap_int32:
     case Code::mul_int32:
     case Code::div_int32:
@@ -175,6 +180,7 @@ TEMPLATE_TEST_CASE("every instruction agrees with its formula", "[pointwise]", f
   for (int i = 0; i < code_count; ++i) {
     const Code code = Code(i);
     if (code == Code::dropout || is_of_int32(code)) continue;
+    if (code == Code::logistic_loss || code == Code::logistic_loss_grad) continue;  // below
     std::vector<T> y(a.size());
     Builder({int64_t(a.size())})
         .in(type_of<T>, 0)
@@ -218,6 +224,45 @@ TEMPLATE_TEST_CASE("every instruction agrees with its formula", "[pointwise]", f
     }
     INFO("code " << i);
     CHECK(worst <= 16 * epsilon);
+  }
+}
+
+TEMPLATE_TEST_CASE("logistic loss and its derivative keep their digits", "[pointwise]", float,
+                   double) {
+  using T = TestType;
+  std::vector<T> x, t, g;
+  for (const double value : interesting()) {
+    for (const double target : {0., 0.25, 0.5, 0.875, 1.}) {
+      if (std::fabs(value) > 80 && std::isfinite(value)) continue;
+      x.push_back(T(value));
+      t.push_back(T(target));
+      g.push_back(T(x.size() % 2 == 0 ? 1 : -3));
+    }
+  }
+  std::vector<T> loss(x.size()), slope(x.size());
+  Builder({int64_t(x.size())})
+      .in(type_of<T>, 0)
+      .in(type_of<T>, 1)
+      .in(type_of<T>, 2)
+      .op(Code::logistic_loss, 3, 0, 1)
+      .op(Code::logistic_loss_grad, 4, 0, 1, 2)
+      .out(type_of<T>, 3)
+      .out(type_of<T>, 4)
+      .template run<T>({x.data(), t.data(), g.data()}, {loss.data(), slope.data()});
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double a = double(x[i]), b = double(t[i]), c = double(g[i]);
+    INFO("x " << a << ", t " << b << ", g " << c << ": " << loss[i] << ", " << slope[i]);
+    const double epsilon = 8 * double(std::numeric_limits<T>::epsilon());
+    const double up = (1 - b) * sigm(a), down = b * sigm(-a);
+    if (std::isnan(a)) {
+      CHECK((std::isnan(loss[i]) && std::isnan(slope[i])));
+    } else {
+      const bool sure = (a == inf && b == 1) || (a == -inf && b == 0);
+      const double want = sure ? 0 : b * log1p_exp(-a) + (1 - b) * log1p_exp(a);
+      CHECK(double(loss[i]) == Approx(want).epsilon(epsilon).margin(0));
+      CHECK(double(slope[i]) ==
+            Approx(c * (up - down)).epsilon(0).margin(std::fabs(c) * epsilon * std::max(up, down)));
+    }
   }
 }
 

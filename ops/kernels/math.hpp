@@ -253,6 +253,27 @@ inline Vec<T> softplus(const Vec<T>& x) {
   }
 }
 
+/// t softplus(-x) + (1 - t) softplus(x) as softplus(-|x|) + |x| (1 - t, or t for x < 0): two terms
+/// of one sign for 0 <= t <= 1. 4 ulp. Where t is sure and right, an infinite x has loss 0.
+template <class T>
+inline Vec<T> logistic_loss(const Vec<T>& x, const Vec<T>& t) {
+  const Vec<T> zero(T(0));
+  const Vec<T> wrong = xsimd::select(x > zero, Vec<T>(1) - t, t);
+  const Vec<T> size = xsimd::abs(x);
+  return softplus(-size) + xsimd::select(wrong == zero, zero, size * wrong);
+}
+
+/// Its derivative by x, (1 - t) sigmoid(x) - t sigmoid(-x). Both are precise: 3 ulp of the larger.
+template <class T>
+inline Vec<T> logistic_loss_derivative(const Vec<T>& x, const Vec<T>& t) {
+  const Vec<T> e = exp(-xsimd::abs(x));
+  const Vec<T> likely = Vec<T>(1) / (Vec<T>(1) + e);  // sigmoid(|x|), and of -|x|:
+  const Vec<T> unlikely = e * likely;
+  const auto up = x > Vec<T>(T(0));
+  const Vec<T> other = Vec<T>(1) - t;
+  return other * xsimd::select(up, likely, unlikely) - t * xsimd::select(up, unlikely, likely);
+}
+
 /// The standard normal distribution at a point.
 template <class T>
 struct Normal {

@@ -69,13 +69,15 @@ enum class Code : uint8_t {
   logical_and,
   logical_or,
   logical_not,
-  relu_grad,      // a = x, b = upstream gradient: x > 0 ? b : 0
-  gelu_grad,      // a = x: b * (Phi(x) + x phi(x))
-  silu_grad,      // a = x
-  softplus_grad,  // a = x: b * sigmoid(x)
-  sigmoid_grad,   // a = y = sigmoid(x): b * y * (1 - y)
-  tanh_grad,      // a = y = tanh(x): b * (1 - y * y)
-  dropout,        // a = x; the field b is no register: it numbers the run's dropout parameters
+  relu_grad,           // a = x, b = upstream gradient: x > 0 ? b : 0
+  gelu_grad,           // a = x: b * (Phi(x) + x phi(x))
+  silu_grad,           // a = x
+  softplus_grad,       // a = x: b * sigmoid(x)
+  sigmoid_grad,        // a = y = sigmoid(x): b * y * (1 - y)
+  tanh_grad,           // a = y = tanh(x): b * (1 - y * y)
+  logistic_loss,       // a = x, b = t: b softplus(-a) + (1 - b) softplus(a)
+  logistic_loss_grad,  // by a, c upstream: c ((1 - b) sigmoid(a) - b sigmoid(-a))
+  dropout,             // a = x; the field b is no register: it numbers the run's dropout parameters
 };
 inline constexpr int code_count = static_cast<int>(Code::dropout) + 1;
 

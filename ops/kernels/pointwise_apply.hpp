@@ -119,6 +119,8 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (code == Code::silu_grad) return b * silu_derivative(a);
   if constexpr (code == Code::softplus_grad) return b * sigmoid(a);
   if constexpr (code == Code::sigmoid_grad) return b * (a * (one - a));
+  if constexpr (code == Code::logistic_loss) return logistic_loss(a, b);
+  if constexpr (code == Code::logistic_loss_grad) return c * logistic_loss_derivative(a, b);
   if constexpr (code == Code::tanh_grad) return b * (one - a * a);
 }
 
