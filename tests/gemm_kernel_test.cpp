@@ -340,6 +340,23 @@ TEMPLATE_TEST_CASE("gemm: last columns that fill half of a vector, or less", "[g
   }
 }
 
+TEMPLATE_TEST_CASE("gemm: long dot products are added up in pieces", "[gemm]", float, double) {
+  using T = TestType;
+  for (const int64_t k : {8191, 8192, 8193, 20000}) {
+    for (const int64_t m : {1, 3, 17}) {
+      check<T>({.m = m, .n = 1, .k = k, .b_transposed = true});
+      check<T>(
+          {.m = m, .n = 3, .k = k, .b_transposed = true, .alpha = 0.5, .beta = -2, .bias = true});
+      check<T>({.m = m,
+                .n = 9,
+                .k = k,
+                .b_transposed = true,
+                .bias = true,
+                .activation = Activation::tanh});
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("gemm: batches, with items shared", "[gemm]", float, double) {
   for (const int64_t batch : {2, 5, 70}) {
     for (const auto& [m, n, k] : {std::tuple{1, 20, 18}, {6, 17, 33}, {64, 64, 32}, {33, 1, 40}}) {

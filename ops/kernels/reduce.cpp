@@ -402,10 +402,25 @@ void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task)
     const T* from = x + o * s.outer_stride + first * s.row_stride + column;
     T* to = y + (o * s.n + first) * s.inner + column;
     if (s.inner == 1) {
+      constexpr int64_t block = 64;
       double total = 0;
-      for (int64_t i = 0; i < s.n; ++i) {
-        total += double(from[i * step * s.row_stride]);
-        to[i * step] = T(total);
+      if (s.n < block) {
+        for (int64_t i = 0; i < s.n; ++i) to[i * step] = T(total += double(from[i * step]));
+        continue;
+      }
+      // Conversions in blocks, as vectors; only the additions wait for each other.
+      double totals[block];
+      for (int64_t i = 0; i < s.n; i += block) {
+        const int64_t count = s.n - i < block ? s.n - i : block;
+        // The block's elements in the order of memory.
+        const int64_t start = reversed ? -(i + count - 1) : i;
+        for (int64_t j = 0; j < count; ++j) totals[j] = double(from[start + j]);
+        if (reversed) {
+          for (int64_t j = count; j-- > 0;) totals[j] = total += totals[j];
+        } else {
+          for (int64_t j = 0; j < count; ++j) totals[j] = total += totals[j];
+        }
+        for (int64_t j = 0; j < count; ++j) to[start + j] = T(totals[j]);
       }
       continue;
     }
