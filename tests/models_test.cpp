@@ -62,6 +62,35 @@ void same(const std::vector<float>& a, const std::vector<float>& b) {
   for (size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(1e-5).margin(1e-6));
 }
 
+/// Neither the states nor the gradients know what stands behind a row's end, NaN included.
+template <class Layer>
+void padding_is_not_read(Layer layer) {
+  const Tensor real = uniform(Key{4}, {3, 5, 4}, -1, 1),
+               weights = uniform(Key{5}, {3, 5, 6}, -1, 1);
+  const std::vector<int32_t> steps{5, 2, 4};
+  const auto results = [&](float padding) {
+    const Tensor x = real.clone();
+    for (int64_t b = 0; b < 3; ++b) {
+      float* end = x.data<float>().data() + (b + 1) * 20;
+      std::fill(end - (5 - steps[static_cast<size_t>(b)]) * 4, end, padding);
+    }
+    Tape tape;
+    const Var input = as_var(x);
+    const RecurrentOutput out = layer(input, as_var(tensor(steps, {3})));
+    const Var states = slice(out.states, 2, 0, 6);
+    std::vector<Var> wanted{input};
+    for (const Parameter& p : parameters(layer)) wanted.push_back(as_var(p));
+    std::vector<std::vector<float>> all{out.states.value().to_vector<float>()};
+    for (const Var& g : grad(sum(states * weights), wanted)) {
+      all.push_back(g.value().to_vector<float>());
+    }
+    return all;
+  };
+  const auto clean = results(0);
+  CHECK(results(std::numeric_limits<float>::quiet_NaN()) == clean);
+  CHECK(results(-std::numeric_limits<float>::infinity()) == clean);
+}
+
 template <class Layer>
 void padded_is_alone(const Layer& layer) {
   const Tensor x = uniform(Key{4}, {3, 5, 4}, -1, 1);
@@ -93,6 +122,8 @@ TEST_CASE("a padded batch gives exactly what the sentences give alone") {
   for (const bool both : {false, true}) {
     padded_is_alone(GRU(4, 6, Key{2}, {.layers = 2, .bidirectional = both}));
     padded_is_alone(LSTM(4, 6, Key{2}, {.layers = 2, .bidirectional = both}));
+    padding_is_not_read(GRU(4, 6, Key{2}, {.layers = 2, .bidirectional = both}));
+    padding_is_not_read(LSTM(4, 6, Key{2}, {.layers = 2, .bidirectional = both}));
   }
 }
 

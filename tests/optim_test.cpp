@@ -173,13 +173,14 @@ TEST_CASE("finite gradients have a finite norm, however large or small") {
             Approx(want).epsilon(1e-6));
     }
   }
+  // Sums of 16384 elements, one by one.
   for (const double size : {5e-324, 1e-300, 1e-200, 1e200, 1e307}) {
     for (const int64_t n : {4, 40000}) {
       const double want = size * std::sqrt(static_cast<double>(n));
       const Var array = as_var(full({n}, size, f64));
-      CHECK(norm_of({array}) == Approx(want).epsilon(1e-14).margin(5e-324));
+      CHECK(norm_of({array}) == Approx(want).epsilon(1e-12).margin(5e-324));
       CHECK(norm_of({as_var(zeros({3})), array, as_var(zeros({20000}, f64))}) ==
-            Approx(want).epsilon(1e-14).margin(5e-324));
+            Approx(want).epsilon(1e-12).margin(5e-324));
     }
   }
   CHECK(norm_of({as_var(full({4}, 1e200, f64)), as_var(full({2}, 1e30))}) == Approx(2e200));
@@ -196,7 +197,7 @@ TEST_CASE("a gradient as large as float holds is clipped, and the step taken") {
     Parameter w(full({1000}, 3));
     Sgd sgd(std::vector<Parameter>{w}, {.lr = 0.1, .clip_norm = 1});
     Tape tape;
-    CHECK(sgd.step(sum(as_var(w) * as_var(full({1000}, size)) - 3 * size)));
+    CHECK(sgd.step(sum((as_var(w) - 3) * as_var(full({1000}, size)))));
     CHECK(sgd.last_norm() == Approx(size * std::sqrt(1000.)).epsilon(1e-6));
     CHECK(w.value().to_vector<double>()[999] == Approx(3 - 0.1 / std::sqrt(1000.)).epsilon(1e-6));
   }
