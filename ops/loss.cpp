@@ -26,7 +26,8 @@ struct CrossEntropyAttributes {
 // --------------------------------------------------------------------------------
 
 // Inputs: logits, labels, and class weights or none. Outputs: for every position the loss, the
-// label's weight (0 where it is ignored), and log(sum(exp(logits))) for the backward pass.
+// label's weight (0 where it is ignored), and for the backward pass the largest logit m and
+// log(sum(exp(logits - m))).
 void cross_entropy_shape(ShapeContext& c) {
   const Shape &logits = c.input(0), &labels = c.input(1);
   const DType dtype = c.dtype(0);
@@ -47,7 +48,7 @@ void cross_entropy_shape(ShapeContext& c) {
     c.fail(fmt::format("label_smoothing has to be in [0, 1], it is {}", smoothing));
   }
   const Shape rows = labels;
-  for (int i = 0; i < 3; ++i) c.output(rows, dtype);
+  for (int i = 0; i < 4; ++i) c.output(rows, dtype);
 }
 
 void cross_entropy_forward(const ForwardContext& c) {
@@ -64,7 +65,8 @@ void cross_entropy_forward(const ForwardContext& c) {
         .ignore = static_cast<int32_t>(ignored),
         .loss = c.output(0).as<T>(),
         .weight = c.output(1).as<T>(),
-        .lse = c.output(2).as<T>()};
+        .largest = c.output(2).as<T>(),
+        .log_sum = c.output(3).as<T>()};
     over_ranges(c, rows_of(shape), shape[-1], [&](int64_t begin, int64_t end) {
       const int64_t bad = row_kernels<T>().cross_entropy(arguments, begin, end);
       if (bad < 0) return;
@@ -101,7 +103,8 @@ void cross_entropy_reference(ReferenceContext& c) {
   c.output(1) = where(counts, sum(has_weight ? ones * c.input(2) : ones, -1), 0);
 }
 
-// Inputs: logits, labels, the gradient of the losses, log(sum(exp(logits))), weights or none.
+// Inputs: logits, labels, the gradient of the losses, their largest, the logarithm of the sum, and
+// class weights or none.
 void cross_entropy_grad_forward(const ForwardContext& c) {
   const auto [ignore, smoothing] = c.attributes<CrossEntropyAttributes>();
   const Shape& shape = c.input(0).shape;
@@ -109,11 +112,12 @@ void cross_entropy_grad_forward(const ForwardContext& c) {
     const kernels::CrossEntropyBackward<T> arguments{
         .logits = c.input(0).as<const T>(),
         .labels = c.input(1).as<const int32_t>(),
-        .class_weight = c.inputs() == 5 ? c.input(4).as<const T>() : nullptr,
+        .class_weight = c.inputs() == 6 ? c.input(5).as<const T>() : nullptr,
         .classes = shape[-1],
         .smoothing = static_cast<T>(smooth),
         .ignore = static_cast<int32_t>(ignored),
-        .lse = c.input(3).as<const T>(),
+        .largest = c.input(3).as<const T>(),
+        .log_sum = c.input(4).as<const T>(),
         .grad = c.input(2).as<const T>(),
         .grad_stride = 1,
         .dlogits = c.output().as<T>()};
@@ -131,8 +135,8 @@ const Op cross_entropy_grad_op{.name = "cross_entropy_grad",
                                .reference =
                                    [](ReferenceContext& c) {
                                      const Var g = c.input(2);
-                                     std::vector<Var> inputs{c.input(0), c.input(1)}, outputs(3);
-                                     if (c.inputs() == 5) inputs.push_back(c.input(4));
+                                     std::vector<Var> inputs{c.input(0), c.input(1)}, outputs(4);
+                                     if (c.inputs() == 6) inputs.push_back(c.input(5));
                                      ReferenceContext loss(inputs, outputs, c.words());
                                      cross_entropy_reference(loss);
                                      c.output() = vjp(std::span(outputs.data(), 1),
@@ -147,7 +151,7 @@ const Op cross_entropy_op{
     .gradient =
         [](GradientContext& c) {
           if (!c.has_output_grad(0)) return;  // the sum of weights does not depend on the logits
-          Recycled<Arg> inputs{c.input(0), c.input(1), c.output_grad(), c.output(2)};
+          Recycled<Arg> inputs{c.input(0), c.input(1), c.output_grad(), c.output(2), c.output(3)};
           if (c.inputs() == 3) inputs.emplace_back(c.input(2));
           c.input_grad(0) =
               record(cross_entropy_grad_op, inputs, c.attributes<CrossEntropyAttributes>());

@@ -101,27 +101,29 @@ Shape with_front_axis(const Shape& shape) {
 
 Var row_sum(const Var& x) { return sum(x, -1, true); }
 
-/// What softmax and its logarithm are made of. A row that keeps nothing has a total of 0.
+/// What softmax and its logarithm are made of.
 struct Exponentials {
   Var shifted;  // x - max(x) where kept, else -inf
-  Var total;    // [.., 1]: the sum of their exponentials
+  Var total;    // [.., 1]: the sum of their exponentials, 1 where all are -inf
 };
 
 Exponentials exponentials(ReferenceContext& c) {
   const Var x = c.inputs() == 2 ? where(c.input(1), c.input(0), -infinity) : c.input(0);
   const Var top = max(x, -1, true);
   const Var shifted = x - where(top > -infinity, top, 0);
-  return {shifted, row_sum(exp(shifted))};
+  const Var total = row_sum(exp(shifted));
+  return {shifted, where(total > 0, total, 1)};
 }
 
 void softmax_reference(ReferenceContext& c) {
   const auto [shifted, total] = exponentials(c);
-  c.output() = exp(shifted) / where(total > 0, total, 1);
+  c.output() = exp(shifted) / total;
 }
 
 void log_softmax_reference(ReferenceContext& c) {
   const auto [shifted, total] = exponentials(c);
-  c.output() = where(total > 0, shifted - log(total), 0);
+  const Var y = shifted - log(total);
+  c.output() = c.inputs() == 2 ? where(any(c.input(1), -1, true), y, 0) : y;
 }
 
 // dx = y (g - sum(y g))
@@ -146,7 +148,8 @@ const Op softmax_op{.name = "softmax",
                     .reference = softmax_reference,
                     .in_place = 1u << 0};
 
-// dx = g - exp(y) sum(g), of what the mask keeps; a row that keeps nothing has sum(g) = 0
+// dx = g - exp(y) sum(g), of what the mask keeps; 0 where all of y is -inf. A row that keeps
+// nothing has sum(g) = 0.
 const Op log_softmax_grad_op{.name = "log_softmax_grad",
                              .shape = [](ShapeContext& c) { return c.input(0); },
                              .rowwise = &backward_rowwise<true>,
@@ -156,11 +159,12 @@ const Op log_softmax_grad_op{.name = "log_softmax_grad",
                                    const bool has_mask = c.inputs() == 3;
                                    const Var g =
                                        has_mask ? where(c.input(2), c.input(1), 0) : c.input(1);
-                                   c.output() = g - exp(y) * row_sum(g);
+                                   const Var some = any(y > -infinity, -1, true);
+                                   c.output() = where(some, g - exp(y) * row_sum(g), 0);
                                  },
                              .in_place = 1u << 1};
 
-// y = x - log(sum(exp(x))), of what the mask keeps
+// y = x - m - log(sum(exp(x - m))) with m = max(x), of what the mask keeps
 const Op log_softmax_op{.name = "log_softmax",
                         .shape = [](ShapeContext& c) { return softmax_shape(c); },
                         .rowwise = &forward_rowwise<true>,

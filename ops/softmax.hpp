@@ -20,7 +20,8 @@ struct SoftmaxOptions {
 Var softmax(const Arg& x, const SoftmaxOptions& options = {});
 
 /// log(softmax(x)), computed without the quotient. What the mask takes out is -inf and gets no
-/// gradient; a row that keeps nothing is 0.
+/// gradient; a row that keeps nothing is 0. A row that keeps nothing but -inf is -inf and gets no
+/// gradient.
 Var log_softmax(const Arg& x, const SoftmaxOptions& options = {});
 
 /// The scores where the boolean mask holds, -inf elsewhere: softmax gives those weight 0.

@@ -319,20 +319,23 @@ TEMPLATE_TEST_CASE("cross_entropy, forward and backward", "[rows]", float, doubl
         Guarded<T> x(random_values<T>(count * n, unsigned(n), 4)), dx(count * n);
         std::vector<T> some_weights = random_values<T>(n, 5);
         for (T& w : some_weights) w = std::fabs(w) + T(0.1);
-        Guarded<T> weights(some_weights), loss(count), weight(count), lse(count);
+        Guarded<T> weights(some_weights), loss(count), weight(count);
+        Guarded<T> largest(count), log_sum(count);
         Guarded<int32_t> labels(count);
         for (size_t r = 0; r < count; ++r) labels[r] = int32_t((r * 7 + 3) % n);
         labels[2] = -7;  // ignored
         const T* w = weighted ? weights.data() : nullptr;
-        const CrossEntropy<T> forward{x.data(),    labels.data(), w,
-                                      int64_t(n),  T(smoothing),  -7,
-                                      loss.data(), weight.data(), lse.data()};
+        const CrossEntropy<T> forward{x.data(),      labels.data(), w,
+                                      int64_t(n),    T(smoothing),  -7,
+                                      loss.data(),   weight.data(), largest.data(),
+                                      log_sum.data()};
         REQUIRE(rows<T>().cross_entropy(forward, 0, 4) == -1);
         REQUIRE(rows<T>().cross_entropy(forward, 4, int64_t(count)) == -1);
         const std::vector<T> up{T(0.5), T(-1), T(2), T(1), T(3), T(0.25)};
         Guarded<T> grad(up);
-        CrossEntropyBackward<T> backward{x.data(),   labels.data(), w, int64_t(n), T(smoothing), -7,
-                                         lse.data(), grad.data(),   1, dx.data()};
+        CrossEntropyBackward<T> backward{
+            x.data(),       labels.data(),  w,           int64_t(n), T(smoothing), -7,
+            largest.data(), log_sum.data(), grad.data(), 1,          dx.data()};
         rows<T>().cross_entropy_backward(backward, 0, 3);
         rows<T>().cross_entropy_backward(backward, 3, int64_t(count));
 
@@ -357,7 +360,9 @@ TEMPLATE_TEST_CASE("cross_entropy, forward and backward", "[rows]", float, doubl
           want_loss.push_back((1 - smoothing) * wc(label) * (l - double(x[r * n + label])) +
                               smoothing / double(n) * smooth);
           want_weight.push_back(wc(label));
-          REQUIRE(double(lse[r]) == Approx(l).epsilon(10 * epsilon<T>()).margin(10 * epsilon<T>()));
+          REQUIRE(double(largest[r]) == *std::max_element(&x[r * n], &x[r * n] + n));
+          REQUIRE(double(largest[r]) + double(log_sum[r]) ==
+                  Approx(l).epsilon(10 * epsilon<T>()).margin(10 * epsilon<T>()));
           for (size_t j = 0; j < n; ++j) {
             const double p = std::exp(double(x[r * n + j]) - l);
             want_dx.push_back(double(up[r]) *
@@ -389,20 +394,21 @@ TEMPLATE_TEST_CASE("cross_entropy, forward and backward", "[rows]", float, doubl
 
 TEST_CASE("labels out of range are reported, not read", "[rows]") {
   const std::vector<float> x(12, 1.f);
-  std::vector<float> loss(4), lse(4), dx(12, 7.f);
+  std::vector<float> loss(4), largest(4), log_sum(4), dx(12, 7.f);
   const float one = 1;
   for (int32_t bad : {-1, 3, 2000000000, -100}) {
     const std::vector<int32_t> labels{0, 2, bad, 3};
-    CrossEntropy<float> s{x.data(), labels.data(), nullptr, 3,         0.1f,
-                          -100,     loss.data(),   nullptr, lse.data()};
+    CrossEntropy<float> s{x.data(), labels.data(),  nullptr,       3, 0.1f, -100, loss.data(),
+                          nullptr,  largest.data(), log_sum.data()};
     CHECK(kernels<RowKernels>().f32.cross_entropy(s, 0, 4) == (bad == -100 ? 3 : 2));
     CHECK(kernels<RowKernels>().f32.cross_entropy(s, 0, 2) == -1);
     CHECK(loss[3] == 0.f);
-    CrossEntropyBackward<float> b{x.data(), labels.data(), nullptr, 3, 0.1f,
-                                  -100,     lse.data(),    &one,    0, dx.data()};
+    CrossEntropyBackward<float> b{x.data(),       labels.data(),  nullptr, 3, 0.1f,     -100,
+                                  largest.data(), log_sum.data(), &one,    0, dx.data()};
     kernels<RowKernels>().f32.cross_entropy_backward(b, 0, 4);
     CHECK(dx[9] == 0.f);
   }
-  CrossEntropy<float> none{nullptr, nullptr, nullptr, 3, 0.f, -100, nullptr, nullptr, nullptr};
+  CrossEntropy<float> none{nullptr, nullptr, nullptr, 3,       0.f,
+                           -100,    nullptr, nullptr, nullptr, nullptr};
   CHECK(kernels<RowKernels>().f32.cross_entropy(none, 0, 0) == -1);
 }

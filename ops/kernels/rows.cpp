@@ -72,6 +72,15 @@ T largest(const T* x, int64_t n, T scale, const uint8_t* keep) {
   return top.max();
 }
 
+template <bool masked>
+inline bool keeps_any(const uint8_t* keep, int64_t n) {
+  bool any = !masked;
+  if constexpr (masked) {
+    for (int64_t j = 0; j < n && !any; ++j) any = keep[j] != 0;
+  }
+  return any;
+}
+
 /// Where the largest score of a row is m. Returns that of the row `next`, which is found meanwhile:
 /// waiting for it would leave the memory idle.
 template <class T, bool masked, bool logarithm>
@@ -92,12 +101,13 @@ T softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep, T m, co
   });
   const T sum = total.sum(), next_top = top.max();
   if (sum == T(0)) {
-    over_row<T>(
-        n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY { access.put(y + j, Vec<T>(0)); });
+    const Vec<T> value(logarithm && keeps_any<masked>(keep, n) ? -infinity<T> : T(0));
+    over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY { access.put(y + j, value); });
   } else if constexpr (logarithm) {
-    const Vec<T> lse(base.get(0) + scalar_log(sum));
+    // The largest score goes first: added to it, the logarithm would be rounded away.
+    const Vec<T> log_sum(scalar_log(sum));
     over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
-      access.put(y + j, score<masked>(access, x + j, keep + j, scale) - lse);
+      access.put(y + j, (score<masked>(access, x + j, keep + j, scale) - base) - log_sum);
     });
   } else {
     const Vec<T> factor(T(1) / sum);
@@ -189,12 +199,21 @@ void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
   }
 }
 
+/// Whether a row is -inf throughout; of others the first elements mostly say so.
+template <class T>
+bool all_hidden(const T* y, int64_t n) {
+  int64_t j = 0;
+  while (j < n && y[j] == -infinity<T>) ++j;
+  return j == n;
+}
+
 template <class T, bool masked>
 void log_softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n, T scale,
                               const uint8_t* keep) {
-  bool any = !masked;
-  if constexpr (masked) {
-    for (int64_t j = 0; j < n && !any; ++j) any = keep[j] != 0;
+  if (!keeps_any<masked>(keep, n) || all_hidden(y, n)) {
+    over_row<T>(
+        n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY { access.put(dx + j, Vec<T>(0)); });
+    return;
   }
   const Vec<T> factor(scale);
   const Vec<T> zero(0);
@@ -211,7 +230,7 @@ void log_softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n, T scale
     ahead(dy + j, slot);
     ahead(dx + j, slot);
     Vec<T> d = (access.get(dy + j) - exp(access.get(y + j)) * sum) * factor;
-    if constexpr (masked) d = any ? xsimd::select(get_mask<T>(access, keep + j), d, zero) : zero;
+    if constexpr (masked) d = xsimd::select(get_mask<T>(access, keep + j), d, zero);
     access.put(dx + j, d);
   });
 }
@@ -425,7 +444,8 @@ int64_t cross_entropy(const CrossEntropy<T>& s, int64_t begin, int64_t end) {
     if (label == s.ignore || !valid) {
       if (label != s.ignore && bad < 0) bad = r;
       s.loss[r] = T(0);
-      s.lse[r] = T(0);
+      s.largest[r] = T(0);
+      s.log_sum[r] = T(0);
       if (s.weight != nullptr) s.weight[r] = T(0);
       continue;
     }
@@ -447,12 +467,14 @@ int64_t cross_entropy(const CrossEntropy<T>& s, int64_t begin, int64_t end) {
         shifted.of[slot] += s.class_weight != nullptr ? d * access.get(s.class_weight + j) : d;
       }
     });
-    const T log_sum = scalar_log(total.sum());
+    const T sum = total.sum();
+    const T log_sum = sum == T(0) ? infinity<T> : scalar_log(sum);
     const T w = s.class_weight != nullptr ? s.class_weight[label] : T(1);
     T loss = (T(1) - s.smoothing) * w * (log_sum - (x[label] - m));
     if (smooth) loss += s.smoothing / T(n) * (log_sum * all_weights - shifted.sum());
     s.loss[r] = loss;
-    s.lse[r] = m + log_sum;
+    s.largest[r] = m;
+    s.log_sum[r] = log_sum;
     if (s.weight != nullptr) s.weight[r] = w;
   }
   return bad;
@@ -469,7 +491,7 @@ void cross_entropy_backward(const CrossEntropyBackward<T>& s, int64_t begin, int
     const int32_t label = s.labels[r];
     const T* x = s.logits + r * n;
     T* dx = s.dlogits + r * n;
-    if (label == s.ignore || label < 0 || label >= n) {
+    if (label == s.ignore || label < 0 || label >= n || s.log_sum[r] == infinity<T>) {
       over_row<T>(
           n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY { access.put(dx + j, Vec<T>(0)); });
       continue;
@@ -479,16 +501,17 @@ void cross_entropy_backward(const CrossEntropyBackward<T>& s, int64_t begin, int
     const T on_label = g * (T(1) - s.smoothing) * w;
     const T each = g * s.smoothing / T(n);
     const T of_p = on_label + each * all_weights;
-    const Vec<T> lse(s.lse[r]);
+    const Vec<T> base(s.largest[r]), log_sum(s.log_sum[r]);
     const Vec<T> factor(of_p);
     const Vec<T> less(each);
     const Ahead<T> ahead;
     // First of all, as dx may be x.
-    const T at_label = of_p * scalar_exp(x[label] - s.lse[r]) - each * w - on_label;
+    const T p = scalar_exp((x[label] - s.largest[r]) - s.log_sum[r]);
+    const T at_label = of_p * p - each * w - on_label;
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
       ahead(x + j, slot);
       ahead(dx + j, slot);
-      Vec<T> d = exp(access.get(x + j) - lse) * factor;
+      Vec<T> d = exp((access.get(x + j) - base) - log_sum) * factor;
       if (smooth) {
         d = d - (s.class_weight != nullptr ? less * access.get(s.class_weight + j) : less);
       }

@@ -20,8 +20,9 @@ struct RowMask {
 };
 
 /// y = softmax(scale * x), or its logarithm, over the kept elements. Softmax gives 0 to the others
-/// and to all of a row that keeps none. Log-softmax gives -inf to the others, and 0 to all of a
-/// row that keeps none. Values under the mask are ignored, NaN too. y may be x.
+/// and to all of a row that keeps none, or nothing but -inf. Log-softmax gives -inf to the others
+/// and to all of a row that keeps nothing but -inf, and 0 to all of a row that keeps none. Values
+/// under the mask are ignored, NaN too. y may be x.
 template <class T>
 struct SoftmaxForward {
   const T* x;  // [rows, width]
@@ -32,7 +33,7 @@ struct SoftmaxForward {
 };
 
 /// dx from y and dy: scale * y * (dy - sum(dy * y)), or scale * (dy - exp(y) * sum(dy)). 0 where
-/// the mask keeps nothing. dx may be dy.
+/// the mask keeps nothing, and where all of a row is -inf. dx may be dy.
 template <class T>
 struct SoftmaxBackward {
   const T* y;
@@ -99,12 +100,16 @@ struct CrossEntropy {
   int64_t classes;
   T smoothing = T(0);
   int32_t ignore = -100;
-  T* loss;    // [rows]
+  T* loss;    // [rows]; inf where all logits are -inf
   T* weight;  // [rows]: w[label], 0 for ignored rows; or null
-  T* lse;     // [rows]: log(sum(exp(logits))), which the backward pass reads
+  // What the backward pass reads, [rows] each: the largest logit, and log(sum(exp(logits -
+  // largest))), inf where all logits are -inf. Added up, large logits would swallow the logarithm.
+  T* largest;
+  T* log_sum;
 };
 
-/// dlogits = grad * d loss / d logits, from the logits and their lse alone.
+/// dlogits = grad * d loss / d logits, from the logits and what the forward pass left. 0 where all
+/// logits are -inf.
 template <class T>
 struct CrossEntropyBackward {
   const T* logits;
@@ -113,7 +118,8 @@ struct CrossEntropyBackward {
   int64_t classes;
   T smoothing = T(0);
   int32_t ignore = -100;
-  const T* lse;
+  const T* largest;
+  const T* log_sum;
   const T* grad;        // upstream gradient of each row's loss
   int64_t grad_stride;  // 1, or 0: one value for all rows
   T* dlogits;           // [rows, classes]; may be the logits
