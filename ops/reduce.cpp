@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/reduce_work.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/strided.hpp>
+#include <vector>
 
 namespace rapt {
 namespace {
@@ -94,8 +96,9 @@ void run_plan(const ForwardContext& c, const kernels::ReduceFunctions<T>& f, con
               const void* x, void* y, void* scratch) {
   const T* from = static_cast<const T*>(x);
   T* partial = static_cast<T*>(scratch);
-  c.parallel(plan.tasks, [&](int64_t task) { f.run(plan, from, y, partial, task); });
-  c.parallel(plan.combine_tasks, [&](int64_t task) { f.combine(plan, partial, y, task); });
+  T* rest = plan.reduction == Reduction::logsumexp ? c.output(1).as<T>() : nullptr;
+  c.parallel(plan.tasks, [&](int64_t task) { f.run(plan, from, y, rest, partial, task); });
+  c.parallel(plan.combine_tasks, [&](int64_t task) { f.combine(plan, partial, y, rest, task); });
 }
 
 /// The sum of whole numbers, modulo 2^32 as every int32 result.
@@ -265,21 +268,26 @@ const Op argmax_op{.name = "argmax",
                    .scratch = &reduce_scratch<Reduction::argmax>,
                    .strided = true};
 
-// y = log(sum of exp(x_i)): dx_i = exp(x_i - y) dy
+// y = log(sum of exp(x_i)): dx_i = exp(x_i - y) dy. Outputs: y, and what rounding took from it: for
+// a large y more than the logarithm, and exp(x_i - y) would not add up to 1. Of both together the
+// gradient is that of y, so that the second output has none.
 const Op logsumexp_op{
     .name = "logsumexp",
     .shape =
         [](ShapeContext& c) {
           expect_float(c);
-          return checked_shape(c);
+          const Shape shape = checked_shape(c);
+          for (int i = 0; i < 2; ++i) c.output(shape, c.dtype());
         },
     .forward = &reduce_forward<Reduction::logsumexp>,
     .gradient =
         [](GradientContext& c) {
+          if (!c.has_output_grad(0)) return;
           // Where y is -inf, so is every x_i: exp(x_i - 0) is the 0 that -inf - -inf is not.
-          const Var y = c.output();
+          const Var y = c.output(0);
           const Var finite = where(equal(y, -std::numeric_limits<double>::infinity()), 0, y);
-          c.input_grad(0) = exp(c.input(0) - spread(c, finite)) * spread(c, c.output_grad());
+          const Var below = c.input(0) - spread(c, finite) - spread(c, c.output(1));
+          c.input_grad(0) = exp(below) * spread(c, c.output_grad());
         },
     .scratch = &reduce_scratch<Reduction::logsumexp>,
     .strided = true};
@@ -363,6 +371,25 @@ const Op cumsum_op{
         },
     .in_place = 1};
 
+/// The axes of x in an order that puts the reduced ones last; empty where these are neighbours
+/// already, or where the operator has to say that they are none.
+std::vector<int> reduced_last(const Var& x, const Axes& axes) {
+  const int rank = x.rank();
+  std::vector<bool> reduced(static_cast<size_t>(rank));
+  for (const int axis : axes) {
+    const int place = from_front(axis, rank);
+    if (place < 0 || place >= rank || reduced[static_cast<size_t>(place)]) return {};
+    reduced[static_cast<size_t>(place)] = true;
+  }
+  const auto first = std::find(reduced.begin(), reduced.end(), true);
+  if (std::find(first, reduced.end(), false) - first >= axes.size()) return {};
+  std::vector<int> order(static_cast<size_t>(rank));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_partition(order.begin(), order.end(),
+                        [&](int axis) { return !reduced[static_cast<size_t>(axis)]; });
+  return order;
+}
+
 /// Booleans are counted, not added. Throws Error where int32 cannot count that many.
 Arg countable(std::string_view op, const Arg& x, const Axes& axes) {
   if (x.dtype() != DType::boolean) return x;
@@ -392,8 +419,17 @@ Var mean(const Arg& x, const Axes& axes, bool keepdims) {
 }
 Var max(const Arg& x, const Axes& axes, bool keepdims) { return reduce(max_op, x, axes, keepdims); }
 Var min(const Arg& x, const Axes& axes, bool keepdims) { return reduce(min_op, x, axes, keepdims); }
-Var logsumexp(const Arg& x, const Axes& axes, bool keepdims) {
-  return reduce(logsumexp_op, x, axes, keepdims);
+Var logsumexp(const Arg& arg, const Axes& axes, bool keepdims) {
+  const Var x = as_var(arg);
+  const std::vector<int> order = reduced_last(x, axes);
+  if (order.empty()) return reduce(logsumexp_op, arg, axes, keepdims);
+  std::vector<int> last(order.end() - axes.size(), order.end());
+  std::iota(last.begin(), last.end(), x.rank() - axes.size());
+  const Arg turned(permute(Arg(x, arg.where), Axes(order)), arg.where);
+  const Var y = reduce(logsumexp_op, turned, Axes(last), false);
+  if (!keepdims) return y;
+  const std::vector<int64_t> words(axes.begin(), axes.end());
+  return reshape(y, reduced_shape(words, x.shape(), true));
 }
 Var any(const Arg& x, const Axes& axes, bool keepdims) { return reduce(any_op, x, axes, keepdims); }
 Var all(const Arg& x, const Axes& axes, bool keepdims) { return reduce(all_op, x, axes, keepdims); }

@@ -112,7 +112,7 @@ ReduceWork::ReduceWork(const TensorView& x, int64_t results, std::span<const int
                        Reduction reduction) {
   if (x.size() == 0) {
     add(reduction, {results, 0, 1, 0, 1});
-  } else if (!plan(x, axes, reduction)) {
+  } else if (!plan(x, axes, reduction) || (reduction == Reduction::logsumexp && count > 1)) {
     copied = true;
     count = 0;
     plan({nullptr, x.dtype, x.shape, contiguous_strides(x.shape)}, axes, reduction);

@@ -7,7 +7,8 @@
 namespace rapt {
 
 /// One kernel call for each run of neighbouring axes that are reduced, the innermost first: each
-/// works on the results of the one before.
+/// works on the results of the one before. Results of logsumexp are rounded too much to go on with:
+/// where its axes are neighbours there is one call.
 struct ReduceWork {
   bool copied = false;  // the strides fit no kernel: x has to be made contiguous first
   int count = 0;

@@ -52,14 +52,15 @@ const ReduceFunctions<T>& functions() {
 
 // Runs all tasks, backwards or forwards.
 template <class T>
-void reduce(Reduction r, const ReduceShape& shape, const T* x, void* out, bool backwards = false) {
+void reduce(Reduction r, const ReduceShape& shape, const T* x, void* out, bool backwards = false,
+            T* rest = nullptr) {
   const ReducePlan p = kernels<ReduceKernels>().plan(r, shape);
   std::vector<T> scratch(size_t(p.scratch), std::numeric_limits<T>::quiet_NaN());
   for (int64_t t = 0; t < p.tasks; ++t) {
-    functions<T>().run(p, x, out, scratch.data(), backwards ? p.tasks - 1 - t : t);
+    functions<T>().run(p, x, out, rest, scratch.data(), backwards ? p.tasks - 1 - t : t);
   }
   for (int64_t t = 0; t < p.combine_tasks; ++t) {
-    functions<T>().combine(p, scratch.data(), out, backwards ? p.combine_tasks - 1 - t : t);
+    functions<T>().combine(p, scratch.data(), out, rest, backwards ? p.combine_tasks - 1 - t : t);
   }
 }
 

@@ -201,9 +201,14 @@ void join_exponentials(T* top, T* sum, const T* other_top, const T* other_sum, i
 }
 
 template <class T>
-void finish_exponentials(const T* top, const T* sum, T* to, int64_t columns) {
+void finish_exponentials(const T* top, const T* sum, T* to, T* rest, int64_t columns) {
   for (int64_t c = 0; c < columns; ++c) {
-    to[c] = exponent_base(top[c]) + log(Vec<T>(sum[c])).get(0);
+    const T base = exponent_base(top[c]);
+    const T log_sum = log(Vec<T>(sum[c])).get(0);
+    const T y = base + log_sum;
+    to[c] = y;
+    // Exact wherever it matters: where y is large, base - y is a difference of near numbers.
+    if (rest != nullptr) rest[c] = y - y == T(0) ? (base - y) + log_sum : T(0);
   }
 }
 
@@ -263,7 +268,7 @@ ReducePlan plan(Reduction reduction, const ReduceShape& s) {
 }
 
 template <class T>
-void run(const ReducePlan& p, const T* x, void* out, T* scratch, int64_t task) {
+void run(const ReducePlan& p, const T* x, void* out, T* rest, T* scratch, int64_t task) {
   const ReduceShape& s = p.shape;
   const int64_t tile = task % p.tiles;
   const int64_t k = task / p.tiles % p.chunks;
@@ -301,7 +306,8 @@ void run(const ReducePlan& p, const T* x, void* out, T* scratch, int64_t task) {
           alignas(64) T top[max_tile];
           alignas(64) T sum[max_tile];
           sum_exponentials(from, n, s.row_stride, columns, row, top, sum);
-          finish_exponentials(top, sum, to, columns);
+          T* const lost = rest == nullptr ? nullptr : rest + at * s.inner + column;
+          finish_exponentials(top, sum, to, lost, columns);
         }
         break;
       case Reduction::argmax:
@@ -338,7 +344,7 @@ void combine_slice(const ReducePlan& p, T* scratch, T* out, int64_t columns) {
 }
 
 template <class T>
-void combine(const ReducePlan& p, T* scratch, void* out, int64_t task) {
+void combine(const ReducePlan& p, T* scratch, void* out, T* rest, int64_t task) {
   const int64_t inner = p.shape.inner;
   const int64_t block = task / p.tiles;
   const int64_t column = task % p.tiles * p.tile;
@@ -361,7 +367,8 @@ void combine(const ReducePlan& p, T* scratch, void* out, int64_t task) {
           const T* y = top + b * 2 * inner;
           join_exponentials(x, x + inner, y, y + inner, columns);
         });
-        finish_exponentials(top, top + inner, to, columns);
+        T* const lost = rest == nullptr ? nullptr : rest + o * inner + column;
+        finish_exponentials(top, top + inner, to, lost, columns);
         break;
       }
       default:

@@ -37,10 +37,11 @@ struct ReducePlan {
 
 template <class T>
 struct ReduceFunctions {
-  /// out: [outer, inner] of T, or of int32_t for argmax. scratch: plan.scratch elements, shared by
-  /// all tasks of one reduction.
-  void (*run)(const ReducePlan& plan, const T* x, void* out, T* scratch, int64_t task);
-  void (*combine)(const ReducePlan& plan, T* scratch, void* out, int64_t task);
+  /// out: [outer, inner] of T, or of int32_t for argmax. rest: null, or for logsumexp [outer,
+  /// inner], what rounding to T took from the results; 0 where these are infinite. scratch:
+  /// plan.scratch elements, shared by all tasks of one reduction.
+  void (*run)(const ReducePlan& plan, const T* x, void* out, T* rest, T* scratch, int64_t task);
+  void (*combine)(const ReducePlan& plan, T* scratch, void* out, T* rest, int64_t task);
 
   /// y[o, i, c] = sum of x[o, k, c] over k <= i, or over k >= i if reversed, added one by one in
   /// double. y is contiguous; it may be x where x is so too. Tasks: cumsum_tasks.
