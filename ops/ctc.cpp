@@ -65,6 +65,7 @@ void ctc_shape(ShapeContext& c) {
   }
   c.output(Shape{logits[0]}, c.dtype());
   c.output(Shape{logits[0], logits[1]}, c.dtype());
+  c.output(Shape{logits[0], logits[1]}, c.dtype());
   c.output(Shape{logits[0], logits[1], 2 * targets[1] + 3}, c.dtype());
 }
 
@@ -108,8 +109,9 @@ template <class T>
 void ctc_forward(const ForwardContext& c) {
   const kernels::CtcForward<T> task{.in = ctc_of<T>(c),
                                     .loss = c.output(0).as<T>(),
-                                    .lse = c.output(1).as<T>(),
-                                    .alpha = c.output(2).as<T>()};
+                                    .largest = c.output(1).as<T>(),
+                                    .log_sum = c.output(2).as<T>(),
+                                    .alpha = c.output(3).as<T>()};
   check_numbers(task.in, c.input(0).shape[0]);
   over_utterances(c, task.in, [&](const auto& kernel, int64_t begin, int64_t end, T* scratch) {
     kernel.forward(task, begin, end, scratch);
@@ -122,8 +124,9 @@ void ctc_backward(const ForwardContext& c) {
   const kernels::CtcBackward<T> task{.in = ctc_of<T>(c),
                                      .grad_loss = c.input(4).as<const T>(),
                                      .loss = c.input(5).as<const T>(),
-                                     .lse = c.input(6).as<const T>(),
-                                     .alpha = c.input(7).as<const T>(),
+                                     .largest = c.input(6).as<const T>(),
+                                     .log_sum = c.input(7).as<const T>(),
+                                     .alpha = c.input(8).as<const T>(),
                                      .grad_logits = c.output().as<T>()};
   over_utterances(c, task.in, [&](const auto& kernel, int64_t begin, int64_t end, T* scratch) {
     kernel.backward(task, begin, end, scratch);
@@ -188,7 +191,7 @@ const Op ctc_grad_op{.name = "ctc_loss_grad",
                          },
                      .reference =
                          [](ReferenceContext& c) {
-                           std::vector<Var> inputs, outputs(3);
+                           std::vector<Var> inputs, outputs(4);
                            for (int i = 0; i < forward_inputs; ++i) inputs.push_back(c.input(i));
                            ReferenceContext loss(inputs, outputs, c.words());
                            ctc_reference(loss);
@@ -209,7 +212,7 @@ const Op ctc_op{.name = "ctc_loss",
                       Recycled<Arg> inputs;
                       for (int i = 0; i < forward_inputs; ++i) inputs.emplace_back(c.input(i));
                       inputs.emplace_back(c.output_grad());
-                      for (int i = 0; i < 3; ++i) inputs.emplace_back(c.output(i));
+                      for (int i = 0; i < 4; ++i) inputs.emplace_back(c.output(i));
                       c.input_grad(0) = record(ctc_grad_op, inputs, c.attributes<CtcAttributes>());
                     },
                 .reference = ctc_reference,

@@ -24,15 +24,24 @@ T max_of(const T* x, int64_t n) {
   return top.max();
 }
 
-/// log(sum(exp(x))) of a row; NaN where x holds one.
+/// What turns a row of logits into log-probabilities: x - largest - log_sum. Added up, large
+/// logits would swallow the logarithm.
 template <class T>
-T log_sum_exp(const T* x, int64_t n) {
-  const Vec<T> base(max_of(x, n));
+struct Normaliser {
+  T largest, log_sum;
+};
+
+/// Of a row of nothing but -inf zeros, NaN where x holds one.
+template <class T>
+Normaliser<T> normaliser_of(const T* x, int64_t n) {
+  const T top = max_of(x, n);
+  const Vec<T> base(top == -infinity<T> ? T(0) : top);
   Accumulators<T> total(T(0));
   over_row<T>(n, [&](int64_t j, auto access, int slot) {
     total.of[slot] = total.of[slot] + exp(get(access, x + j, -infinity<T>) - base);
   });
-  return (base + log(Vec<T>(total.sum()))).get(0);
+  const T sum = total.sum();
+  return {base.get(0), sum == T(0) ? T(0) : log(Vec<T>(sum)).get(0)};
 }
 
 /// p = exp(p) / sum(exp(p)), also where p are large numbers near each other.
@@ -87,25 +96,29 @@ struct Utterance {
   }
 
   /// The log-probabilities of the states' labels at one time.
-  void set_emissions(const T* x, T lse, T* emissions) const {
-    for (int64_t s = 0; s < states; ++s) emissions[s] = x[label(s)] - lse;
+  void set_emissions(const T* x, Normaliser<T> by, T* emissions) const {
+    for (int64_t s = 0; s < states; ++s) emissions[s] = (x[label(s)] - by.largest) - by.log_sum;
   }
 };
 
 template <class T>
 T forward_one(const CtcForward<T>& a, const Utterance<T>& u, int64_t b, T* scratch) {
   const int64_t row = a.in.row();
-  T* lse = a.lse + b * a.in.times;
+  T* largest = a.largest + b * a.in.times;
+  T* log_sum = a.log_sum + b * a.in.times;
   T* alpha = a.alpha + b * a.in.times * row + 2;
   T* emissions = scratch;
   T* skips = scratch + row;
   u.set_skips(skips);
   set_all(alpha - 2, a.in.times * row, -infinity<T>);
-  set_all(lse, a.in.times, T(0));
+  set_all(largest, a.in.times, T(0));
+  set_all(log_sum, a.in.times, T(0));
   for (int64_t t = 0; t < u.times; ++t, alpha += row) {
     const T* x = u.logits + t * a.in.classes;
-    lse[t] = log_sum_exp(x, a.in.classes);
-    u.set_emissions(x, lse[t], emissions);
+    const Normaliser<T> by = normaliser_of(x, a.in.classes);
+    largest[t] = by.largest;
+    log_sum[t] = by.log_sum;
+    u.set_emissions(x, by, emissions);
     if (t == 0) {
       for (int64_t s = 0; s < 2 && s < u.states; ++s) alpha[s] = emissions[s];
       continue;
@@ -138,7 +151,6 @@ void forward(const CtcForward<T>& a, int64_t begin, int64_t end, T* scratch) {
 template <class T>
 void backward_one(const CtcBackward<T>& a, const Utterance<T>& u, int64_t b, T* scratch) {
   const int64_t row = a.in.row(), classes = a.in.classes;
-  const T* lse = a.lse + b * a.in.times;
   T* gradient = a.grad_logits + b * a.in.times * classes;
   const bool possible = a.loss[b] < infinity<T> || a.loss[b] != a.loss[b];
   const int64_t times = possible ? u.times : 0;
@@ -162,13 +174,14 @@ void backward_one(const CtcBackward<T>& a, const Utterance<T>& u, int64_t b, T* 
     });
     softmax_in_place(share, u.states);
     T* d = gradient + t * classes;
-    const Vec<T> base(lse[t]), factor(g);
+    const Normaliser<T> by{a.largest[b * a.in.times + t], a.log_sum[b * a.in.times + t]};
+    const Vec<T> base(by.largest), log_sum(by.log_sum), factor(g);
     for_each_vector<T>(classes, [&](int64_t j, auto access) {
-      access.put(d + j, factor * exp(access.get(x + j) - base));
+      access.put(d + j, factor * exp((access.get(x + j) - base) - log_sum));
     });
     for (int64_t s = 0; s < u.states; ++s) d[u.label(s)] -= g * share[s];
     if (t == 0) return;
-    u.set_emissions(x, lse[t], emissions);
+    u.set_emissions(x, by, emissions);
     for_each_vector<T>(u.states, [&](int64_t s, auto access) {
       access.put(ahead + s, access.get(beta + s) + access.get(emissions + s));
     });

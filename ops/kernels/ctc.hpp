@@ -28,8 +28,11 @@ struct Ctc {
 template <class T>
 struct CtcForward {
   Ctc<T> in;
-  T* loss = nullptr;   // [B]: -log p(targets), infinite where no alignment fits
-  T* lse = nullptr;    // [B, T]: log(sum(exp(logits))); 0 behind an utterance's end
+  T* loss = nullptr;  // [B]: -log p(targets), infinite where no alignment fits
+  // [B, T] each: the largest logit m, and log(sum(exp(logits - m))). Both are 0 behind an
+  // utterance's end, and where all logits are -inf.
+  T* largest = nullptr;
+  T* log_sum = nullptr;
   T* alpha = nullptr;  // [B, T, 2 U + 3], equation 6 with t's own probability; -inf: not reached
 };
 
@@ -38,7 +41,8 @@ struct CtcBackward {
   Ctc<T> in;
   const T* grad_loss = nullptr;  // [B]
   const T* loss = nullptr;
-  const T* lse = nullptr;
+  const T* largest = nullptr;
+  const T* log_sum = nullptr;
   const T* alpha = nullptr;
   T* grad_logits = nullptr;  // [B, T, V]; 0 where no alignment fits
 };
