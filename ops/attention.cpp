@@ -66,8 +66,8 @@ struct BackwardOperands : AttentionOperands<T> {
   explicit BackwardOperands(const ForwardContext& c) : AttentionOperands<T>(c, backward_inputs) {
     pass.in = this->in;
     pass.out = heads_inside<const T>(c.input(3));
-    pass.lse = c.input(4).as<const T>();
-    pass.grad_out = heads_inside<const T>(c.input(5));
+    pass.rows = {c.input(4).as<const T>(), c.input(5).as<const T>()};
+    pass.grad_out = heads_inside<const T>(c.input(6));
     pass.grad_q = heads_inside<T>(c.output(0));
     pass.grad_k = heads_inside<T>(c.output(1));
     pass.grad_v = heads_inside<T>(c.output(2));
@@ -99,9 +99,9 @@ void attention_backward(const ForwardContext& c) {
              [&](int64_t task) { kernel.combine(pass, plan, workspace, task); });
 }
 
-// Inputs: q, k, v, the output [B, Tq, Hq, Dv], its lse [B, Hq, Tq], the output's gradient, and the
-// optional ones. Outputs: the gradients of q, k and v, as [B, T, H, n], where it is wanted of the
-// bias, and of the arrays that the score function captured.
+// Inputs: q, k, v, the output [B, Tq, Hq, Dv], its normalisers [B, Hq, Tq], the output's gradient,
+// and the optional ones. Outputs: the gradients of q, k and v, as [B, T, H, n], where it is wanted
+// of the bias, and of the arrays that the score function captured.
 const Op attention_grad_op{
     .name = "attention_grad",
     .shape =
@@ -124,7 +124,8 @@ const Op attention_grad_op{
         },
     .reference =
         [](ReferenceContext& c) {
-          // The output and its lse follow from the rest: a second derivative takes them from there.
+          // The output and its normalisers follow from the rest: a second derivative takes them
+          // from there.
           // One Var given twice counts as two operands.
           Var bias = bias_of(c, backward_inputs);
           if (bias) bias = alias(bias);
@@ -136,7 +137,7 @@ const Op attention_grad_op{
           for_captured_grads(
               c.words(), [&](int64_t i, int) { wrt.push_back(captured[static_cast<size_t>(i)]); });
           const Var y = plain_attention(c, backward_inputs, q, k, v, bias, captured);
-          const std::vector<Var> grads = vjp(std::span(&y, 1), std::span(&c.input(5), 1), wrt);
+          const std::vector<Var> grads = vjp(std::span(&y, 1), std::span(&c.input(6), 1), wrt);
           for (size_t i = 0; i < grads.size(); ++i) {
             c.output(static_cast<int>(i)) =
                 i < static_cast<size_t>(forward_inputs) ? transpose(grads[i], 1, 2) : grads[i];
@@ -167,7 +168,7 @@ void attention_gradient(GradientContext& c) {
   Recycled<Arg> inputs;
   for (int i = 0; i < forward_inputs; ++i) inputs.emplace_back(c.input(i));
   inputs.emplace_back(c.output(0));
-  inputs.emplace_back(c.output(1));
+  for (int i = 1; i < 3; ++i) inputs.emplace_back(c.output(i));
   inputs.emplace_back(dense_rows(c.output_grad(0)));
   for (int i = forward_inputs; i < c.inputs(); ++i) inputs.emplace_back(c.input(i));
   const auto text = score_text(c.words());
@@ -199,8 +200,9 @@ void attention_gradient(GradientContext& c) {
 
 // ---- forward ------------------------------------------------------------------------------------
 
-// Inputs: q, k, v, and the optional ones. Outputs: [B, Tq, Hq, Dv] and the scores' log-sum-exp
-// [B, Hq, Tq]. y = dropout(softmax(score(scale q k') + bias)) v
+// Inputs: q, k, v, and the optional ones. Outputs: [B, Tq, Hq, Dv], and of each row of scores the
+// largest and the logarithm of the sum, see kernels::Normalisers, [B, Hq, Tq] each.
+// y = dropout(softmax(score(scale q k') + bias)) v
 const Op attention_op{
     .name = "attention",
     .shape =
@@ -209,14 +211,16 @@ const Op attention_op{
           const Shape q = c.input(0), v = c.input(2);
           const DType dtype = c.dtype();
           c.output({q[0], q[2], q[1], v[3]}, dtype);
-          c.output({q[0], q[1], q[2]}, dtype);
+          for (int i = 0; i < 2; ++i) c.output({q[0], q[1], q[2]}, dtype);
         },
     .forward =
         [](const ForwardContext& c) {
           by_float_type(c.output().dtype, [&]<class T>() {
             const AttentionOperands<T> operands(c, forward_inputs);
             const kernels::AttentionForward<T> pass{
-                .in = operands.in, .out = heads_inside<T>(c.output(0)), .lse = c.output(1).as<T>()};
+                .in = operands.in,
+                .out = heads_inside<T>(c.output(0)),
+                .rows = {c.output(1).as<T>(), c.output(2).as<T>()}};
             run_attention(c, pass, attention_kernels<T>().plan_forward(pass.in));
           });
         },
@@ -228,8 +232,7 @@ const Op attention_op{
         },
     .flops =
         [](const ForwardContext& c) { return attention_flops(c, depth_of(c, 0) + depth_of(c, 2)); },
-    .strided = true,
-    .makes_infinity = true};
+    .strided = true};
 
 }  // namespace
 

@@ -34,7 +34,7 @@ struct AttentionAttributes {
 
 constexpr int weights_inputs = 2;   // q, k
 constexpr int forward_inputs = 3;   // and v
-constexpr int backward_inputs = 6;  // and the output, its lse and its gradient
+constexpr int backward_inputs = 7;  // and the output, its two normalisers and its gradient
 
 /// The places of the optional inputs; -1: not there.
 struct AttentionOptional {

@@ -33,26 +33,27 @@ Var weights_of(const ReferenceContext& c) {
                        captured_of(c, weights_inputs));
 }
 
-/// The forward pass without values gives the log-sum-exp alone, into `lse` [B, Hq, Tq].
+/// The forward pass without values gives the normalisers alone, into the step's scratch memory.
 template <class T>
-void find_lse(const ForwardContext& c, const kernels::Attention<T>& in, T* lse) {
-  const kernels::AttentionForward<T> pass{.in = in, .out = {}, .lse = lse};
+kernels::Normalisers<const T> find_rows(const ForwardContext& c, const kernels::Attention<T>& in) {
+  auto* memory = static_cast<T*>(c.scratch());
+  const kernels::Normalisers<T> rows{memory, memory + rows_of(c.input(0).shape)};
+  const kernels::AttentionForward<T> pass{.in = in, .out = {}, .rows = rows};
   run_attention(c, pass, attention_kernels<T>().plan_forward(in));
+  return {rows.largest, rows.log_sum};
 }
 
-int64_t lse_bytes(const ForwardContext& c) {
-  return rows_of(c.input(0).shape) * size_of(c.output().dtype);
+int64_t rows_bytes(const ForwardContext& c) {
+  return 2 * rows_of(c.input(0).shape) * size_of(c.output().dtype);
 }
 
 template <class T>
 void run_weights(const ForwardContext& c) {
   const AttentionOperands<T> operands(c, weights_inputs);
-  auto* lse = static_cast<T*>(c.scratch());
-  find_lse(c, operands.in, lse);
   const Look look = look_of(c.words());
   kernels::AttentionWeights<T> pass;
   pass.in = operands.in;
-  pass.lse = lse;
+  pass.rows = find_rows<T>(c, operands.in);
   const TensorView& y = c.output();
   if (y.shape.rank() == 4) {
     pass.weights = pairs<T>(y);
@@ -103,17 +104,15 @@ const Op attention_weights_op{
                        : look.head >= 0  ? contiguous(select(weights, 1, look.head))
                                          : weights;
         },
-    .scratch = lse_bytes,
+    .scratch = rows_bytes,
     .flops = [](const ForwardContext& c) { return attention_flops(c, 2 * depth_of(c, 0)); },
     .strided = true};
 
 template <class T>
 void run_statistics(const ForwardContext& c) {
   const AttentionOperands<T> operands(c, weights_inputs);
-  auto* lse = static_cast<T*>(c.scratch());
-  find_lse(c, operands.in, lse);
   const kernels::AttentionStatistics<T> pass{.in = operands.in,
-                                             .lse = lse,
+                                             .rows = find_rows<T>(c, operands.in),
                                              .entropy = c.output(0).as<T>(),
                                              .largest = c.output(1).as<T>(),
                                              .top = look_of(c.words()).top,
@@ -151,7 +150,7 @@ const Op attention_statistics_op{
           c.output(0) = -sum(where(some, w * log(where(some, w, 1)), 0), -1);
           c.output(1) = w.size(3) == 0 ? sum(w, -1) : max(w, -1);
         },
-    .scratch = lse_bytes,
+    .scratch = rows_bytes,
     .flops = [](const ForwardContext& c) { return attention_flops(c, 2 * depth_of(c, 0)); },
     .strided = true};
 

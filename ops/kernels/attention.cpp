@@ -7,9 +7,6 @@ namespace {
 // Queries whose tasks share one packed copy of the keys.
 constexpr int64_t block_queries = 256;
 
-// Products of fewer queries read keys and values in place.
-constexpr int64_t few_queries = 4;
-
 // Blocks are joined into tasks of about so many multiplications.
 constexpr int64_t task_work = 1 << 20;
 
@@ -37,7 +34,7 @@ struct Scratch {
   Carver carver;
   int64_t queries_row, keys_row, values_row;
   T* largest;  // [rows]: the largest score so far
-  T* sum;      // [rows]: of exp2(score - largest)
+  T* sum;      // [rows]: of exp(score - largest)
   uint32_t* bits;
   T* scores;   // [tile_queries, keys_row], then weights
   T* out;      // [rows, values_row]: before division by the sum
@@ -89,23 +86,22 @@ Range keys_of_block(const Attention<T>& in, int64_t b, int64_t begin, int64_t en
   return {keys_seen(in, b, begin).begin, keys_seen(in, b, end - 1).end};
 }
 
-/// Scores of a tile, not yet masked; in base 2, but for a score function to come.
+/// Scores of a tile, not yet masked, and before the score function.
 template <class T>
 void score_tile(const Attention<T>& in, const TilePlace& place, int64_t queries, Range within,
                 const Range* seen, bool few, const Scratch<T>& s) {
   const T* q = at(in.q, place.b, place.h, place.query);
-  const T alpha = product_scale(in);
   begin_scores(in, s.score, place, within);
   if (few) {
     const int64_t head = place.h / (in.query_heads / in.key_heads);
     const T* k = at(in.k, place.b, head, place.key + within.begin);
     dot_region(queries, within.end - within.begin, in.depth, q, in.q.time, k, in.k.time,
-               s.scores + within.begin, s.keys_row, Finish<T>{alpha, T(0)});
+               s.scores + within.begin, s.keys_row, Finish<T>{in.scale, T(0)});
     return;
   }
   copy_rows(q, in.q.time, queries, in.depth, s.queries);
   multiply_seen(queries, vectors_around<T>(within), in.depth, s.queries, s.queries_row, s.keys,
-                s.keys_row, s.scores, s.keys_row, alpha, seen);
+                s.keys_row, s.scores, s.keys_row, in.scale, seen);
 }
 
 /// Lane by lane, the largest of a row's masked scores.
@@ -118,12 +114,12 @@ Vec<T> largest_of(const T* s, Range whole) {
   return most;
 }
 
-/// Turns a row's scores into exp2(score - base); returns their sum, lane by lane.
+/// Turns a row's scores into exp(score - base); returns their sum, lane by lane.
 template <class T>
 Vec<T> soften(T* s, Range whole, T base) {
   Vec<T> sum(T(0));
   for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
-    const Vec<T> weight = weight_exp2(load(s + j) - Vec<T>(base));
+    const Vec<T> weight = weight_exp2((load(s + j) - Vec<T>(base)) * Vec<T>(T(log2_e)));
     sum += weight;
     store(s + j, weight);
   }
@@ -149,8 +145,8 @@ void update_largest(int64_t rows, const T* of_tile, T* largest, T* base, T* resc
     const Vec<T> from = xsimd::select(now == hidden, Vec<T>(T(0)), now);
     access.put(largest + i, now);
     access.put(base + i, from);
-    access.put(rescale + i,
-               xsimd::select(before == hidden, Vec<T>(T(1)), weight_exp2(before - from)));
+    access.put(rescale + i, xsimd::select(before == hidden, Vec<T>(T(1)),
+                                          weight_exp2((before - from) * Vec<T>(T(log2_e)))));
   });
 }
 
@@ -201,12 +197,84 @@ void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries
               seen);
 }
 
-/// Divides by the sums and writes a block's output and log-sum-exp.
+/// Calls take(query, key, logs, seen) for what the queries of a block see of each tile of keys:
+/// logs[j] is the base-2 logarithm of the weight of key + j, for the whole vectors around seen.
+/// `rows` begins with the block's first query.
+template <class T, class Take>
+void for_each_weight_row(const Attention<T>& in, const Normalisers<const T>& rows,
+                         const Block& block, bool few, const Scratch<T>& s, const Take& take) {
+  const int64_t end = min_of(block.end, queries_of(in, block.b));
+  const Range all = keys_of_block(in, block.b, block.begin, end);
+  const int64_t key_head = block.h / (in.query_heads / in.key_heads);
+  for (int64_t key = all.begin; key < all.end; key += tile_keys) {
+    const int64_t keys = min_of(all.end - key, tile_keys);
+    if (!few) {
+      copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
+                      s.keys_row);
+    }
+    for (int64_t query = block.begin; query < end; query += tile_queries) {
+      const TilePlace place{block.b, block.h, query, key};
+      const int64_t queries = min_of(end - query, tile_queries);
+      Range seen[tile_queries];
+      const Range within = seen_in_tile(in, place, queries, keys, seen);
+      if (within.begin >= within.end) continue;
+      score_tile(in, place, queries, within, seen, few, s);
+      for (int64_t i = 0; i < queries; ++i) {
+        T* row = s.scores + i * s.keys_row;
+        score_row(in, s.score, place, query + i, seen[i], row);
+        mask_row(in, place, query + i, seen[i], row);
+        const Range whole = vectors_around<T>(seen[i]);
+        const int64_t of_block = query + i - block.begin;
+        const Vec<T> largest(rows.largest[of_block]), log_sum(rows.log_sum[of_block]);
+        for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
+          store(row + j, log_weight(load(row + j), largest, log_sum));
+        }
+        take(query + i, key, row, seen[i]);
+      }
+    }
+  }
+}
+
+/// Output i of a block once more, from the values of the keys that have a weight. In products of
+/// tiles, 0 times what a hidden key holds is NaN where that is no finite number.
 template <class T>
-void finish_block(const AttentionForward<T>& a, const Block& block, int64_t rows,
+void attend_again(const AttentionForward<T>& a, const Block& block, int64_t i, bool few,
+                  const Scratch<T>& s) {
+  const Attention<T>& in = a.in;
+  const int64_t query = block.begin + i, key_head = block.h / (in.query_heads / in.key_heads);
+  const Dropout dropout = dropout_of(in);
+  const Vec<T> growth(static_cast<T>(dropout.growth));
+  T* out = at(a.out, block.b, block.h, query);
+  set_all(out, in.value_depth, T(0));
+  const auto add = [&](int64_t, int64_t key, T* logs, Range seen) {
+    const Range whole = vectors_around<T>(seen);
+    for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
+      store(logs + j, weight_exp2(load(logs + j)) * growth);
+    }
+    if (dropout.any) {
+      row_bits(in, TilePlace{block.b, block.h, query, key}, query, seen, s.bits);
+      drop(logs, s.bits, dropout.threshold, seen);
+    }
+    for (int64_t j = seen.begin; j < seen.end; ++j) {
+      if (logs[j] == T(0)) continue;
+      const T* value = at(in.v, block.b, key_head, key + j);
+      const Vec<T> weight(logs[j]);
+      for_each_vector<T>(in.value_depth, [&](int64_t d, auto access) {
+        access.put(out + d, multiply_add(weight, access.get(value + d), access.get(out + d)));
+      });
+    }
+  };
+  for_each_weight_row(in, {s.largest + i, s.sum + i}, Block{block.b, block.h, query, query + 1},
+                      few, s, add);
+}
+
+/// Divides by the sums and writes a block's output and normalisers.
+template <class T>
+void finish_block(const AttentionForward<T>& a, const Block& block, int64_t rows, bool few,
                   const Scratch<T>& s) {
   const Attention<T>& in = a.in;
   const T growth = static_cast<T>(dropout_of(in).growth);
+  bool spoilt[block_queries] = {};
   for (int64_t i = 0; i < block.end - block.begin; ++i) {
     T* out = at(a.out, block.b, block.h, block.begin + i);
     if (i >= rows || s.sum[i] == T(0)) {
@@ -215,19 +283,31 @@ void finish_block(const AttentionForward<T>& a, const Block& block, int64_t rows
     }
     const T* from = s.out + i * s.values_row;
     const Vec<T> factor(growth / s.sum[i]);
+    Vec<T> none(T(0));  // NaN where an output is no finite number
     for_each_vector<T>(in.value_depth, [&](int64_t j, auto access) {
-      access.put(out + j, load(from + j) * factor);
+      const Vec<T> y = load(from + j) * factor;
+      none += y - y;
+      access.put(out + j, y);
     });
+    spoilt[i] = sum_lanes(none) != T(0) && s.sum[i] - s.sum[i] == T(0);
   }
-  if (a.lse == nullptr) return;
-  constexpr T nothing = std::numeric_limits<T>::infinity();
-  T* lse = a.lse + (block.b * in.query_heads + block.h) * in.queries + block.begin;
+  const Vec<T> zero(T(0));
   for_each_vector<T>(rows, [&](int64_t i, auto access) {
     const Vec<T> sum = access.get(s.sum + i);
-    const Vec<T> log_sum = multiply_add(log(sum), Vec<T>(T(log2_e)), access.get(s.largest + i));
-    access.put(lse + i, xsimd::select(sum == Vec<T>(T(0)), Vec<T>(nothing), log_sum));
+    const auto nothing = sum == zero;
+    access.put(s.largest + i, xsimd::select(nothing, zero, access.get(s.largest + i)));
+    access.put(s.sum + i, xsimd::select(nothing, zero, log(sum) * Vec<T>(T(log2_e))));
   });
-  set_all(lse + rows, block.end - block.begin - rows, nothing);
+  for (int64_t i = 0; i < rows; ++i) {
+    if (spoilt[i]) attend_again(a, block, i, few, s);
+  }
+  if (a.rows.largest == nullptr) return;
+  const int64_t head = block.b * in.query_heads + block.h;
+  const Normalisers<T> to = rows_from(a.rows, in.queries, head, block.begin);
+  for (int64_t i = 0; i < block.end - block.begin; ++i) {
+    to.largest[i] = i < rows ? s.largest[i] : T(0);
+    to.log_sum[i] = i < rows ? s.sum[i] : T(0);
+  }
 }
 
 template <class T>
@@ -256,7 +336,7 @@ void forward_block(const AttentionForward<T>& a, const Block& block, const Scrat
                   rows * (part + 1) / parts - first, keys, few, first, s);
     }
   }
-  finish_block(a, block, rows, s);
+  finish_block(a, block, rows, few, s);
 }
 
 template <class T>
@@ -268,43 +348,6 @@ void forward(const AttentionForward<T>& a, const AttentionPlan& plan, void* memo
 }
 
 // ---- looking at weights -------------------------------------------------------------------------
-
-/// Calls take(query, key, logs, seen) for what the queries of a block see of each tile of keys:
-/// logs[j] is the base-2 logarithm of the weight of key + j, for the whole vectors around seen.
-template <class T, class Take>
-void for_each_weight_row(const Attention<T>& in, const T* lses, const Block& block, bool few,
-                         const Scratch<T>& s, const Take& take) {
-  const int64_t end = min_of(block.end, queries_of(in, block.b));
-  const Range all = keys_of_block(in, block.b, block.begin, end);
-  const int64_t key_head = block.h / (in.query_heads / in.key_heads);
-  const T* lse = lses + (block.b * in.query_heads + block.h) * in.queries;
-  for (int64_t key = all.begin; key < all.end; key += tile_keys) {
-    const int64_t keys = min_of(all.end - key, tile_keys);
-    if (!few) {
-      copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
-                      s.keys_row);
-    }
-    for (int64_t query = block.begin; query < end; query += tile_queries) {
-      const TilePlace place{block.b, block.h, query, key};
-      const int64_t queries = min_of(end - query, tile_queries);
-      Range seen[tile_queries];
-      const Range within = seen_in_tile(in, place, queries, keys, seen);
-      if (within.begin >= within.end) continue;
-      score_tile(in, place, queries, within, seen, few, s);
-      for (int64_t i = 0; i < queries; ++i) {
-        T* row = s.scores + i * s.keys_row;
-        score_row(in, s.score, place, query + i, seen[i], row);
-        mask_row(in, place, query + i, seen[i], row);
-        const Range whole = vectors_around<T>(seen[i]);
-        const Vec<T> shift(lse[query + i]);
-        for (int64_t j = whole.begin; j < whole.end; j += lanes<T>) {
-          store(row + j, load(row + j) - shift);
-        }
-        take(query + i, key, row, seen[i]);
-      }
-    }
-  }
-}
 
 template <class T>
 AttentionPlan plan_weights(const AttentionWeights<T>& a) {
@@ -326,7 +369,9 @@ void weights_of_block(const AttentionWeights<T>& a, Block block, bool few, const
   const Vec<T> factor(a.factor);
   for (int64_t h = first; h < first + (summed ? a.heads : 1); ++h) {
     block.h = h;
-    for_each_weight_row(a.in, a.lse, block, few, s,
+    const int64_t head = block.b * a.in.query_heads + h;
+    const auto rows = rows_from(a.rows, a.in.queries, head, block.begin);
+    for_each_weight_row(a.in, rows, block, few, s,
                         [&](int64_t query, int64_t key, const T* logs, Range seen) {
                           T* to = out + query * a.weights.query + key + seen.begin;
                           const T* from = logs + seen.begin;
@@ -382,7 +427,8 @@ void statistics(const AttentionStatistics<T>& a, const AttentionPlan& plan, void
     set_all(a.largest + head + block.begin, block.end - block.begin, T(0));
     set_all(a.values + (head + block.begin) * a.top, (block.end - block.begin) * a.top, T(0));
     set_all(a.keys + (head + block.begin) * a.top, (block.end - block.begin) * a.top, int32_t(-1));
-    for_each_weight_row(in, a.lse, block, few, s,
+    const auto rows = rows_from(a.rows, in.queries, head / max_of(in.queries, 1), block.begin);
+    for_each_weight_row(in, rows, block, few, s,
                         [&](int64_t query, int64_t key, T* logs, Range seen) {
                           const Range whole = vectors_around<T>(seen);
                           Vec<T> most = zero, entropy = zero;

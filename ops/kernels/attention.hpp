@@ -32,7 +32,8 @@ struct Pairs {
 inline constexpr int64_t unlimited = int64_t(1) << 40;
 
 /// weights = softmax over keys of score(scale * q . k) + bias, out = dropout(weights) v. A query
-/// that sees no key has weights, output and gradients of exactly 0.
+/// that sees no key has weights, output and gradients of exactly 0. What a key holds that a query
+/// does not see has no part in what the query gets, NaN neither.
 template <class T>
 struct Attention {
   int64_t batch = 0, query_heads = 0, key_heads = 0;  // B, Hq, Hk; Hk divides Hq
@@ -69,19 +70,27 @@ struct Attention {
   uint64_t key0 = 0, key1 = 0;
 };
 
+/// What makes weights of a row's scores again: weight = 2^(log2(e) (score - largest) - log_sum),
+/// where log_sum is the base-2 logarithm of the sum of exp(score - largest). Added up, large scores
+/// would swallow it. [B, Hq, Tq] each; both are 0 where no key is seen.
+template <class T>
+struct Normalisers {
+  T* largest = nullptr;
+  T* log_sum = nullptr;
+};
+
 template <class T>
 struct AttentionForward {
   Attention<T> in;
-  Heads<T> out;      // [B, Hq, Tq, Dv]
-  T* lse = nullptr;  // [B, Hq, Tq] for the backward pass, or null: log2 of the sum over keys of
-                     // exp(score), +inf where no key is seen
+  Heads<T> out;         // [B, Hq, Tq, Dv]
+  Normalisers<T> rows;  // for the passes below, or null
 };
 
 /// The weights themselves, before dropout, where somebody wants to look at them.
 template <class T>
 struct AttentionWeights {
-  Attention<T> in;         // v is not read
-  const T* lse = nullptr;  // [B, Hq, Tq]
+  Attention<T> in;  // v is not read
+  Normalisers<const T> rows;
   // [B, heads, Tq, Tk] of the heads from first_head on, or, with a head stride of 0, their sum
   // times factor; its key stride is 1.
   Pairs<T> weights;
@@ -94,7 +103,7 @@ struct AttentionWeights {
 template <class T>
 struct AttentionStatistics {
   Attention<T> in;  // v is not read
-  const T* lse = nullptr;
+  Normalisers<const T> rows;
   T* entropy = nullptr;  // [B, Hq, Tq], in nats
   T* largest = nullptr;  // [B, Hq, Tq]
   // The largest weights of a query, falling, and their keys: [B, Hq, Tq, top]; where there are not
@@ -115,8 +124,8 @@ struct ScoreGradient {
 template <class T>
 struct AttentionBackward {
   Attention<T> in;
-  Heads<const T> out;       // [B, Hq, Tq, Dv]
-  const T* lse = nullptr;   // [B, Hq, Tq]
+  Heads<const T> out;  // [B, Hq, Tq, Dv]
+  Normalisers<const T> rows;
   Heads<const T> grad_out;  // [B, Hq, Tq, Dv]
   // All written. For grouped heads those of k and v are summed over the group.
   Heads<T> grad_q, grad_k, grad_v;

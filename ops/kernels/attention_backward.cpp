@@ -151,14 +151,23 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
   copy_rows(at(a.grad_out, place.b, place.h, place.query), a.grad_out.time, queries, in.value_depth,
             s.grad_out);
   const Range whole = vectors_around<T>(within);
-  multiply_seen(queries, whole, in.depth, s.queries, s.depth_row, s.keys_t, s.keys_row, s.weights,
-                s.keys_row, product_scale(in), seen);
+  if (in.queries <= few_queries) {  // As the forward pass: scores have to be the same to the bit.
+    const T* k = at(in.k, place.b, place.h / (in.query_heads / in.key_heads), place.key);
+    dot_region(queries, within.end - within.begin, in.depth,
+               at(in.q, place.b, place.h, place.query), in.q.time, k + within.begin * in.k.time,
+               in.k.time, s.weights + within.begin, s.keys_row, Finish<T>{in.scale, T(0)});
+  } else {
+    multiply_seen(queries, whole, in.depth, s.queries, s.depth_row, s.keys_t, s.keys_row, s.weights,
+                  s.keys_row, in.scale, seen);
+  }
   multiply_seen(queries, whole, in.value_depth, s.grad_out, s.value_row, s.values_t, s.keys_row,
                 s.grads, s.keys_row, T(1), seen);
   begin_scores(in, s.score, place, within);
   const Dropout dropout = dropout_of(in);
   const Vec<T> growth(static_cast<T>(dropout.growth));
-  const T* lse = a.lse + (place.b * in.query_heads + place.h) * in.queries + place.query;
+  const Normalisers<const T> rows =
+      rows_from(a.rows, in.queries, place.b * in.query_heads + place.h, place.query);
+  const Vec<T> zero(T(0));
   for (int64_t i = 0; i < queries; ++i) {
     T* weights = s.weights + i * s.keys_row;
     T* grads = s.grads + i * s.keys_row;
@@ -169,13 +178,15 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
       row_bits(in, place, place.query + i, seen[i], s.bits);
       drop(grads, s.bits, dropout.threshold, seen[i]);
     }
-    const Vec<T> shift(lse[i]);
+    const Vec<T> largest(rows.largest[i]), log_sum(rows.log_sum[i]);
     const Vec<T> mean(means[i]);
     for (int64_t j = mine.begin; j < mine.end; j += lanes<T>) {
-      // weight = softmax(score): d_score = weight (d_weight - sum of weight d_weight)
-      const Vec<T> weight = weight_exp2(load(weights + j) - shift);
+      // weight = softmax(score): d_score = weight (d_weight - sum of weight d_weight), 0 for a
+      // weight of 0, whatever a hidden key's value is.
+      const Vec<T> weight = weight_exp2(log_weight(load(weights + j), largest, log_sum));
+      const Vec<T> grad = weight * (load(grads + j) * growth - mean);
       store(weights + j, weight);
-      store(grads + j, weight * (load(grads + j) * growth - mean));
+      store(grads + j, xsimd::select(weight == zero, zero, grad));
     }
     if (in.score != nullptr && !for_bias) {
       run_score_gradient(*in.score, s.score, place.key, weights, grads, mine.begin, mine.end);
@@ -185,6 +196,17 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
     clear_outside(grads, whole, mine);
   }
   return within;
+}
+
+/// Zeros for what is no finite number. Who sees such a key has gradients that are none; for others
+/// it must not be multiplied by their 0. n: whole vectors.
+template <class T>
+void drop_nonfinite(T* x, int64_t n) {
+  const Vec<T> zero(T(0));
+  for (int64_t i = 0; i < n; i += lanes<T>) {
+    const Vec<T> v = load(x + i);
+    store(x + i, xsimd::select(v - v == zero, v, zero));
+  }
 }
 
 /// Zeros for the gradients of n queries.
@@ -260,6 +282,7 @@ void backward_keys(const AttentionBackward<T>& a, int64_t b, int64_t key_head, i
   if (valid > 0 && queries > 0) {
     take_keys(in, b, key_head, key, valid, s);
     copy_rows(at(in.k, b, key_head, key), in.k.time, valid, in.depth, s.keys);
+    drop_nonfinite(s.keys, valid * s.depth_row);
     const int64_t blocks = blocks_of(queries, tile_queries);
     for (int64_t i = 0; i < heads_together(in); ++i) {
       for (int64_t block = 0; block < blocks; ++block) {

@@ -19,6 +19,9 @@ namespace rapt::kernels::RAPT_KERNEL_ISA {
 inline constexpr int64_t tile_queries = 64;
 inline constexpr int64_t tile_keys = 256;
 
+// Products of fewer queries read keys and values in place.
+inline constexpr int64_t few_queries = 4;
+
 inline constexpr double log2_e = 1.4426950408889634;
 inline constexpr double ln_2 = 0.6931471805599453;
 
@@ -278,11 +281,18 @@ inline void clear_outside(T* s, Range all, Range mine) {
   for (int64_t j = mine.end; j < all.end; j += lanes<T>) store(s + j, zero);
 }
 
-/// What the product of queries and keys is multiplied by: scores are in base 2 where no score
-/// function comes first.
+/// What a row's weights follow from, beginning with query `query` of a head.
 template <class T>
-inline T product_scale(const Attention<T>& in) {
-  return in.score == nullptr ? in.scale * T(log2_e) : in.scale;
+inline Normalisers<T> rows_from(const Normalisers<T>& rows, int64_t queries, int64_t head,
+                                int64_t query) {
+  const int64_t at = head * queries + query;
+  return {rows.largest + at, rows.log_sum + at};
+}
+
+/// log2 of the weight of a score. The largest goes first, exactly: see Normalisers.
+template <class T>
+inline Vec<T> log_weight(const Vec<T>& score, const Vec<T>& largest, const Vec<T>& log_sum) {
+  return multiply_add(score - largest, Vec<T>(T(log2_e)), -log_sum);
 }
 
 template <class T>
@@ -296,13 +306,13 @@ inline ScoreMemory<T> take_score_memory(const Attention<T>& in, int64_t row, Car
   return memory;
 }
 
-/// Runs the score function on one row, into base 2.
+/// Runs the score function on one row.
 template <class T>
 inline void score_row(const Attention<T>& in, const ScoreMemory<T>& memory, const TilePlace& at,
                       int64_t query, Range seen, T* s) {
   if (in.score == nullptr) return;
   const Range whole = vectors_around<T>(seen);
-  run_score_row(*in.score, memory, query, at.key, s, whole.begin, whole.end, T(log2_e));
+  run_score_row(*in.score, memory, query, at.key, s, whole.begin, whole.end);
 }
 
 template <class T>
@@ -313,8 +323,8 @@ inline void begin_scores(const Attention<T>& in, const ScoreMemory<T>& memory, c
   begin_score_tile(*in.score, memory, at.b, at.h, at.key, whole.begin, whole.end);
 }
 
-/// Finishes one row of scores (base 2, s[0] belongs to key at.key): adds the bias, and puts -inf
-/// where the key is not seen, within the whole vectors around `seen`.
+/// Finishes one row of scores (s[0] belongs to key at.key): adds the bias, and puts -inf where the
+/// key is not seen, whatever its score, within the whole vectors around `seen`.
 template <class T>
 inline void mask_row(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen, T* s) {
   constexpr T hidden = -std::numeric_limits<T>::infinity();
@@ -328,9 +338,13 @@ inline void mask_row(const Attention<T>& in, const TilePlace& at, int64_t query,
     const Pairs<const T>& x = in.bias;
     const T* bias = x.data + at.b * x.batch + at.h * x.head + query * x.query + at.key * x.key;
     if (x.key == 1) {
-      for (int64_t j = seen.begin; j < seen.end; ++j) s[j] += bias[j] * T(log2_e);
+      for (int64_t j = seen.begin; j < seen.end; ++j) {
+        s[j] = bias[j] == hidden ? hidden : s[j] + bias[j];
+      }
     } else {
-      for (int64_t j = seen.begin; j < seen.end; ++j) s[j] += bias[j * x.key] * T(log2_e);
+      for (int64_t j = seen.begin; j < seen.end; ++j) {
+        s[j] = bias[j * x.key] == hidden ? hidden : s[j] + bias[j * x.key];
+      }
     }
   }
   if (in.keep.data != nullptr) {

@@ -221,7 +221,7 @@ void begin_score_tile(const ScoreProgram& p, const ScoreMemory<T>& m, int64_t b,
 
 template <class T>
 void run_score_row(const ScoreProgram& p, const ScoreMemory<T>& m, int64_t query, int64_t key,
-                   T* row, int64_t begin, int64_t end, T factor) {
+                   T* row, int64_t begin, int64_t end) {
   T* value = row;
   if (p.keeps_value) {
     value = m.wide + p.slot[p.value] * m.row;
@@ -234,7 +234,7 @@ void run_score_row(const ScoreProgram& p, const ScoreMemory<T>& m, int64_t query
   const T* out = run.at(p.out);
   const bool wide = run.is_wide(p.out);
   for (int64_t j = begin; j < end; j += lanes<T>) {
-    store(row + j, load(out + (wide ? j : 0)) * Vec<T>(factor));
+    store(row + j, load(out + (wide ? j : 0)));
   }
 }
 
@@ -262,9 +262,9 @@ template void begin_score_tile(const ScoreProgram&, const ScoreMemory<float>&, i
 template void begin_score_tile(const ScoreProgram&, const ScoreMemory<double>&, int64_t, int64_t,
                                int64_t, int64_t, int64_t);
 template void run_score_row(const ScoreProgram&, const ScoreMemory<float>&, int64_t, int64_t,
-                            float*, int64_t, int64_t, float);
+                            float*, int64_t, int64_t);
 template void run_score_row(const ScoreProgram&, const ScoreMemory<double>&, int64_t, int64_t,
-                            double*, int64_t, int64_t, double);
+                            double*, int64_t, int64_t);
 template void run_score_gradient(const ScoreProgram&, const ScoreMemory<float>&, int64_t,
                                  const float*, float*, int64_t, int64_t);
 template void run_score_gradient(const ScoreProgram&, const ScoreMemory<double>&, int64_t,

@@ -22,10 +22,10 @@ template <class T>
 void begin_score_tile(const ScoreProgram& p, const ScoreMemory<T>& m, int64_t b, int64_t h,
                       int64_t key, int64_t begin, int64_t end);
 
-/// Turns a row of scaled scores into `factor` times the program's result; whole vectors.
+/// Turns a row of scaled scores into the program's result; whole vectors.
 template <class T>
 void run_score_row(const ScoreProgram& p, const ScoreMemory<T>& m, int64_t query, int64_t key,
-                   T* row, int64_t begin, int64_t end, T factor);
+                   T* row, int64_t begin, int64_t end);
 
 /// Behind run_score_row for the same row: turns the results' gradients into those of the scaled
 /// scores, and adds up those of what was captured. Where the weight is 0 nothing passes.
