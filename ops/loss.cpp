@@ -96,8 +96,9 @@ void cross_entropy_reference(ReferenceContext& c) {
   const bool has_weight = c.inputs() == 3;
   const Var weighted = has_weight ? log_p * c.input(2) : log_p;
   const Var on_label = -sum(where(is_label, weighted, 0), -1);
-  const Var on_all = -sum(weighted, -1);
-  const Var loss = (1 - smoothing) * on_label + smoothing / static_cast<double>(classes) * on_all;
+  Var loss = (1 - smoothing) * on_label;
+  // A logarithm of -inf costs nothing that has no share.
+  if (smoothing > 0) loss = loss - smoothing / static_cast<double>(classes) * sum(weighted, -1);
   c.output(0) = where(counts, loss, 0);
   const Var ones = cast(is_label, logits.dtype());
   c.output(1) = where(counts, sum(has_weight ? ones * c.input(2) : ones, -1), 0);
