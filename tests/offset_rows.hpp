@@ -9,6 +9,7 @@
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/grad.hpp>
 #include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,13 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 template <class T>
 constexpr double epsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
+
+template <class T>
+constexpr DType type_of = sizeof(T) == 4 ? DType::float32 : DType::float64;
+
+inline std::vector<double> values_of(const Var& x) {
+  return contiguous(x).value().to_vector<double>();
+}
 
 /// The last two are the largest that a score of 2 does not make infinite: it is rounded away.
 template <class T>

@@ -1,8 +1,10 @@
-// Softmax, its logarithm, log-sum-exp, cross-entropy and CTC under any common offset of their
-// scores, the largest numbers included: values, gradients and second derivatives against closed
-// forms in long double.
+// Softmax, its logarithm, log-sum-exp, cross-entropy, CTC, additive attention and attention in
+// decoding under any common offset of their scores, the largest numbers included: values, gradients
+// and second derivatives against closed forms in long double.
 #include <functional>
 #include <rapt/framework/executor.hpp>
+#include <rapt/ops/additive_attention.hpp>
+#include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/ctc.hpp>
 #include <rapt/ops/loss.hpp>
 #include <rapt/ops/shape.hpp>
@@ -129,7 +131,6 @@ struct Right {
 template <class T>
 void check(const Operator& op, int64_t width) {
   const Scores<T> s(width, op.holes);
-  const DType dtype = sizeof(T) == 4 ? DType::float32 : DType::float64;
   std::vector<T> g = some<T>(s.rows * width, 1), u = some<T>(s.rows * width, 2);
   for (int64_t i = 0; i < s.rows; ++i) {
     for (int64_t j = 0; j < width; ++j) {
@@ -143,7 +144,7 @@ void check(const Operator& op, int64_t width) {
   }
   const Tape tape;
   const Var x = as_var(tensor(s.x, {s.rows, width}));
-  const Var y = op.apply(x, x > full({}, -infinity, dtype));
+  const Var y = op.apply(x, x > full({}, -infinity, type_of<T>));
   Var of = as_var(tensor(g, {s.rows, width}));
   if (y.shape().size() != x.shape().size()) of = reshape(select(of, 1, 0), y.shape());
   const Derivatives d(y, of, x, as_var(tensor(u, {s.rows, width})));
@@ -331,6 +332,95 @@ TEMPLATE_TEST_CASE("ctc_loss keeps value and gradients under any offset", "[offs
                  right.second, close);
     }
   }
+}
+
+TEMPLATE_TEST_CASE("additive attention under any offset", "[offset]", float, double) {
+  using T = TestType;
+  const std::vector<T> by = offsets<T>();
+  const int64_t B = int64_t(by.size()), Tq = 3, Tk = 19, A = 2, M = 3;
+  const std::vector<T> query = some<T>(B * Tq * A, 1), keys = some<T>(B * Tk * A, 2),
+                       memory = some<T>(B * Tk * M, 3), g = some<T>(B * Tq * M, 4),
+                       u = some<T>(B * Tq * Tk, 5);
+  // With v = 0 the scores are the biases; the last query sees nothing.
+  std::vector<T> x;
+  for (int64_t b = 0; b < B; ++b) {
+    for (int64_t i = 0; i < Tq; ++i) {
+      for (int64_t j = 0; j < Tk; ++j) {
+        const bool hidden = i + 1 == Tq || (i + j) % 4 == 3;
+        x.push_back(hidden ? T(-INFINITY) : T(small<T>(i, j + b) + by[size_t(b)]));
+      }
+    }
+  }
+  const Tape tape;
+  const Var bias = as_var(tensor(x, {B, 1, Tq, Tk})), v = as_var(zeros({A}, type_of<T>));
+  const Var y = additive_attention(tensor(query, {B, Tq, A}), tensor(keys, {B, Tk, A}), v,
+                                   tensor(memory, {B, Tk, M}), additive(bias));
+  const std::vector<Var> found = grad(sum(y * tensor(g, {B, Tq, M})), {bias, v});
+  const Var second = grad(sum(found[0] * tensor(u, {B, 1, Tq, Tk})), {bias})[0];
+  std::vector<Exact> out, w, ds, dd, dv(A, 0);
+  for (int64_t row = 0; row < B * Tq; ++row) {
+    const int64_t b = row / Tq;
+    const SoftmaxRow of(&x[size_t(row * Tk)], Tk);
+    std::vector<Exact> dot(size_t(Tk), 0), mean(size_t(M), 0);
+    for (int64_t j = 0; j < Tk; ++j) {
+      for (int64_t m = 0; m < M; ++m) {
+        const Exact value = memory[size_t((b * Tk + j) * M + m)];
+        dot[size_t(j)] += Exact(g[size_t(row * M + m)]) * value;
+        mean[size_t(m)] += of.p[size_t(j)] * value;
+      }
+    }
+    const std::vector<Exact> d = of.first(dot);
+    const std::vector<Exact> h =
+        of.second(dot, std::vector<Exact>(u.begin() + row * Tk, u.begin() + (row + 1) * Tk));
+    for (int64_t j = 0; j < Tk; ++j) {
+      for (int64_t a = 0; a < A; ++a) {
+        dv[size_t(a)] += d[size_t(j)] * std::tanh(Exact(query[size_t(row * A + a)]) +
+                                                  Exact(keys[size_t((b * Tk + j) * A + a)]));
+      }
+    }
+    out.insert(out.end(), mean.begin(), mean.end());
+    w.insert(w.end(), of.p.begin(), of.p.end());
+    ds.insert(ds.end(), d.begin(), d.end());
+    dd.insert(dd.end(), h.begin(), h.end());
+  }
+  const double close = 64 * epsilon<T>;
+  check_near("context", values_of(y), out, close);
+  check_near("weights", values_of(y.output(1)), w, close);
+  check_near("gradient of scores", values_of(found[0]), ds, close);
+  check_near("gradient of v", values_of(found[1]), dv, close);
+  check_near("second derivative", values_of(second), dd, close);
+}
+
+TEMPLATE_TEST_CASE("cached attention under any offset", "[offset]", float, double) {
+  using T = TestType;
+  // A head for each offset, and one that sees nothing; the last step is the one that is written.
+  std::vector<T> by = offsets<T>();
+  by.push_back(T(-INFINITY));
+  const int64_t H = int64_t(by.size()), steps = 11;
+  std::vector<T> q, keys, values = some<T>(steps * H, 2), bias;
+  for (int64_t h = 0; h < H; ++h) q.push_back(T(h % 5 - 2) / 2);
+  for (int64_t i = 0; i < steps * H; ++i) keys.push_back(small<T>(i, 3));
+  for (int64_t h = 0; h < H; ++h) {
+    for (int64_t t = 0; t < steps; ++t) bias.push_back(by[size_t(h)]);
+  }
+  std::vector<Exact> out;
+  for (size_t h = 0; h < size_t(H); ++h) {
+    std::vector<T> x, v;
+    for (size_t t = 0; t < size_t(steps); ++t) {
+      x.push_back(T(q[h] * keys[t * size_t(H) + h] + by[h]));
+      v.push_back(values[t * size_t(H) + h]);
+    }
+    out.push_back(SoftmaxRow(x.data(), steps).mean(v));
+  }
+  const KeyValueCache cache{tensor(keys, {steps, 1, H, 1}), tensor(values, {steps, 1, H, 1})};
+  const auto last = [&](const std::vector<T>& x) {
+    return tensor(std::vector<T>(x.end() - H, x.end()), {1, H, 1});
+  };
+  const Tape tape;
+  const Var y = cached_attention(
+      tensor(q, {1, H, 1}), last(keys), last(values), cache, zeros({1, steps}, DType::int32),
+      tensor<int32_t>({int32_t(steps - 1)}), 1, as_var(tensor(bias, {H, steps})));
+  check_near("output", values_of(y), out, 64 * epsilon<T>);
 }
 
 }  // namespace rapt::test
