@@ -12,6 +12,7 @@
 #include <rapt/framework/block_pool.hpp>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
+#include <rapt/framework/guard.hpp>
 #include <rapt/framework/parallel.hpp>
 #include <rapt/framework/plan_cache.hpp>
 #include <rapt/framework/plan_check.hpp>
@@ -23,26 +24,6 @@ namespace rapt {
 namespace {
 
 thread_local Executor* current_executor = nullptr;
-
-/// Whether an array of a float type holds a NaN or an infinity: both have all exponent bits set,
-/// and of a NaN some bits below them. With `infinity` an infinity passes.
-bool has_nonfinite(const TensorView& view, bool infinity) {
-  Tensor array(nullptr, view.data, view.dtype, view.shape, view.strides);
-  if (!array.is_contiguous()) array = array.clone();
-  const auto any = [&](auto exponent) {
-    using Bits = decltype(exponent);
-    constexpr Bits magnitude = std::numeric_limits<Bits>::max() >> 1;
-    const Bits limit = infinity ? exponent : exponent - 1;  // the largest magnitude that passes
-    const auto* bits = static_cast<const Bits*>(array.bytes());
-    const int64_t n = view.size();
-    Bits found = 0;
-    for (int64_t i = 0; i < n; ++i) found |= (bits[i] & magnitude) > limit ? Bits{1} : Bits{0};
-    return found != 0;
-  };
-  if (view.dtype == DType::float32) return any(uint32_t{0x7f800000});
-  if (view.dtype == DType::float64) return any(uint64_t{0x7ff0000000000000});
-  return false;
-}
 
 /// What a plan's memory may grow by where its steps run side by side.
 constexpr int64_t spare_bytes = int64_t{1} << 24;
@@ -217,15 +198,14 @@ class Run {
             step.program.get()};
   }
 
-  void check(const Plan::Step& step, const ForwardContext& context) const {
-    for (int i = 0; i < context.outputs(); ++i) {
-      if (!has_nonfinite(context.output(i), step.makes_infinity)) continue;
-      failed_.store(true, std::memory_order_relaxed);
-      throw NonFinite(
-          fmt::format("{}: the result {} holds a NaN or an infinity{}", step.op->name,
-                      to_string(context.output(i).shape), graph_.place_of(node_of(step))),
-          step.nodes);
-    }
+  void check(const Plan::Step& step, const ForwardContext& context) {
+    const int bad = guarded_results_.first_bad(step, context);
+    if (bad < 0) return;
+    failed_.store(true, std::memory_order_relaxed);
+    throw NonFinite(
+        fmt::format("{}: the result {} holds a NaN or an infinity{}", step.op->name,
+                    to_string(context.output(bad).shape), graph_.place_of(node_of(step))),
+        step.nodes);
   }
 
   void* scratch_of(const Plan::Step& step) const {
@@ -251,6 +231,7 @@ class Run {
   uint32_t end_ = 0;
   Recycled<std::atomic<uint32_t>> waiting_;
   mutable std::atomic<bool> failed_{false};
+  Guard guarded_results_;
   struct Workers {
     // Isolated: a host whose own tasks were cancelled must not cancel ours in silence.
     tbb::task_group_context context{tbb::task_group_context::isolated};

@@ -18,8 +18,8 @@ struct ExecutorOptions {
   /// How many plans are kept; the one unused for longest goes first.
   int plan_capacity = 512;
   /// Checks every step's result: the first NaN or infinity throws an Error that names the node
-  /// that made it, its layer and its line, and no parameter is updated. The minus infinity of a
-  /// masked score passes.
+  /// that made it, its layer and its line, and no parameter is updated. Minus infinity passes where
+  /// a mask made it, and on from there: where an input of the step holds it already.
   bool guard = false;
   /// Gathers chains of elementwise nodes into one step.
   bool fuse = true;

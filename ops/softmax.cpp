@@ -176,6 +176,7 @@ const Op log_softmax_op{.name = "log_softmax",
                                                   : record(log_softmax_grad_op, {y, g});
                             },
                         .reference = log_softmax_reference,
+                        .makes_infinity = true,
                         .in_place = 1u << 0};
 
 /// The mask as the operators take it: with as many axes as x, `axis` turned to the last place and

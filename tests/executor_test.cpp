@@ -139,6 +139,34 @@ TEST_CASE("the guard lets masked scores pass") {
   CHECK_THROWS_WITH(sum(log(scores - 1)).item(), Contains("log"));
 }
 
+TEST_CASE("the guard lets minus infinity pass where a mask made it, and on from there") {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  for (const bool fuse : {true, false}) {
+    for (const int threads : {1, 4}) {
+      Executor executor({.threads = threads, .guard = true, .fuse = fuse});
+      const Executor::Use use(executor);
+      const Tape tape;
+      const Var keep = as_var(tensor<bool>({true, false, true}));
+      const Var scores = as_var(tensor<float>({1, 2, 3}));
+      const Var bias = as_var(tensor<float>({0, static_cast<float>(-infinity), 0}));
+      // The last is made in the place of what it reads.
+      for (const Var& y : {log_softmax(scores, {.mask = keep}), where(keep, scores, -infinity),
+                           scores + bias, cumsum(cumsum(scores + bias, 0), 0)}) {
+        CHECK(y.value().to_vector<double>()[1] == -infinity);
+      }
+      const Var hidden = as_var(full({3}, -infinity));
+      CHECK(logsumexp(hidden).item() == -infinity);
+      CHECK(max(hidden).item() == -infinity);
+
+      // Nothing else goes on, and none that is new, made in the place of what it reads or not.
+      CHECK_THROWS_WITH(((scores + bias) * -1.0).value(), Contains("infinity"));
+      CHECK_THROWS_WITH((scores + bias - bias).value(), Contains("NaN"));
+      CHECK_THROWS_WITH(log(scores - 1).value(), Contains("log"));
+      if (!fuse) CHECK_THROWS_WITH(log(exp(scores + bias)).value(), Contains("log"));
+    }
+  }
+}
+
 TEST_CASE("the guard names the first node that made a NaN, and stops the update") {
   for (const int threads : {1, 4}) {
     Executor executor({.threads = threads, .guard = true});
