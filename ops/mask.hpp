@@ -10,6 +10,10 @@ namespace rapt {
 /// `causal() & lengths(source_lengths)`. A query that sees no key gets zeros, in value, weights and
 /// gradient.
 ///
+/// In attention() and additive_attention(), what a hidden key and its value hold reaches no query
+/// that does not see them, NaN included: neither results nor gradients. Second derivatives, and
+/// products written out with masked(), multiply it by 0.
+///
 /// Where queries and keys differ in number, the last query stands at the last key, as in decoding
 /// with a cache: the place of query i is i + (Tk - Tq).
 struct Mask {
