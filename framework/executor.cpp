@@ -233,6 +233,7 @@ class Run {
   mutable std::atomic<bool> failed_{false};
   Guard guarded_results_;
   struct Workers {
+    Workers() {}  // written out, or clang++ takes it for unknown until Run is complete
     // Isolated: a host whose own tasks were cancelled must not cancel ours in silence.
     tbb::task_group_context context{tbb::task_group_context::isolated};
     tbb::task_group group{context};
