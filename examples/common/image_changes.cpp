@@ -180,7 +180,8 @@ void erase(Image& image, const Augmentation& how, std::uint64_t random) {
                        x0 = first(n + 3, image.width, width);
     for (std::int64_t y = y0; y < y0 + height; ++y) {
       std::uint8_t* to = image.pixels.data() + 3 * (y * image.width + x0);
-      for (std::int64_t x = 0; x < 3 * width; ++x) *to++ = byte_of(mean[x % 3]);
+      for (std::int64_t x = 0; x < 3 * width; ++x)
+        *to++ = byte_of(mean[static_cast<std::size_t>(x % 3)]);
     }
   }
 }
