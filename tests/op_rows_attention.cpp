@@ -381,6 +381,33 @@ void add_dot(std::vector<Row>& rows) {
              return dot_weights(x[0], x[1],
                                 {.scale = 0.7, .causal = true, .bias = &bias, .lengths = &x[3]});
            }});
+  rows.push_back({.name = "attention_statistics, entropy",
+                  .inputs = {{{2, 2, 3, 5}}, {{2, 1, 4, 5}}},
+                  .apply = [](const Vars& v) { return attention_statistics(v[0], v[1]).entropy; },
+                  .expected =
+                      [](const Arrays& x) {
+                        const Array w = dot_weights(x[0], x[1], {root(5)});
+                        Array entropy = xt::zeros<double>(std::vector<size_t>{2, 2, 3});
+                        for (size_t i = 0; i < w.size(); ++i) {
+                          entropy.flat(i / 4) -= w.flat(i) * std::log(w.flat(i));
+                        }
+                        return entropy;
+                      }});
+  rows.push_back({.name = "attention_statistics, the largest weight, causal",
+                  .inputs = {{{2, 2, 4, 3}}, {{2, 2, 4, 3}}},
+                  .apply =
+                      [](const Vars& v) {
+                        return attention_statistics(v[0], v[1], {.mask = causal()}).largest;
+                      },
+                  .expected =
+                      [](const Arrays& x) {
+                        const Array w = dot_weights(x[0], x[1], {.scale = root(3), .causal = true});
+                        Array largest = xt::zeros<double>(std::vector<size_t>{2, 2, 4});
+                        for (size_t i = 0; i < w.size(); ++i) {
+                          largest.flat(i / 4) = std::max(largest.flat(i / 4), w.flat(i));
+                        }
+                        return largest;
+                      }});
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // Matrix products: the oracle is a loop over every product of two elements.
+#include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/matmul.hpp>
 #include <rapt/ops/shape.hpp>
 #include <xtensor/xmanipulation.hpp>
@@ -224,6 +225,24 @@ std::vector<Row> matmul_rows() {
                              Array(xt::view(v[2], xt::range(0, 8, 2)))},
                             Activation::sigmoid);
                       }});
+  // From its third use on, products read a copy of the weight.
+  rows.push_back({.name = "linear, a weight that comes again",
+                  .inputs = {{{40, 19}}, {{21, 19}}},
+                  .apply =
+                      [](const Vars& v) {
+                        const Var once = linear(v[0], v[1]);
+                        const Var twice = linear(v[0] * 2, v[1]), thrice = linear(v[0] * 3, v[1]);
+                        return once + twice * thrice + linear(tanh(v[0]), v[1]);
+                      },
+                  .expected =
+                      [](const Arrays& v) {
+                        const Array w = xt::transpose(v[1]), x = v[0];
+                        const Array y = plain_matmul(x, w);
+                        const Array last = plain_matmul(Array(xt::tanh(x)), w);
+                        return Array(y + 6 * y * y + last);
+                      },
+                  // 19 products of numbers up to 4, squared and times 6
+                  .tolerance = 1e-4});
   return rows;
 }
 

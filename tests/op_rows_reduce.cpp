@@ -6,6 +6,7 @@
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
+#include <rapt/optim/clip.hpp>
 #include <xtensor/xmanipulation.hpp>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xview.hpp>
@@ -232,6 +233,17 @@ std::vector<Row> reduce_rows() {
   rows.push_back(cumulative("cumsum: of a middle axis", {2, 4, 5}, 1, false));
   rows.push_back(of_type(cumulative("cumsum: of integers, reversed", {3, 6, 2}, 1, true),
                          DType::int32, -9, 9));
+  rows.push_back({.name = "global_norm",
+                  .inputs = {{{3, 5}}, {{7}}, {{2, 1, 2}}},
+                  .apply = [](const Vars& v) { return global_norm(v); },
+                  .expected =
+                      [](const Arrays& v) {
+                        double total = 0;
+                        for (const Array& array : v) {
+                          for (const double x : array) total += x * x;
+                        }
+                        return Array(std::sqrt(total));
+                      }});
   rows.push_back(
       of_type(cumulative("cumsum: of booleans", {3, 300}, 1, false), DType::boolean, 0, 2));
   return rows;
