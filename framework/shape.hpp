@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -23,9 +24,16 @@ constexpr int64_t size_of(DType dtype) {
 
 constexpr bool is_float(DType dtype) { return dtype <= DType::float64; }
 
+/// Whether arrays have elements of a C++ type.
+template <class T>
+concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int32_t> ||
+    std::same_as<T, bool>;
+
 /// The DType of a C++ type.
 template <class T>
-struct DTypeOf;
+struct DTypeOf {
+  static_assert(Element<T>, "elements of arrays are float, double, int32_t or bool");
+};
 template <>
 struct DTypeOf<float> {
   static constexpr DType value = DType::float32;

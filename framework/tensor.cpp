@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #endif
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -194,19 +195,32 @@ Tensor Tensor::reshape(const Shape& shape) const {
   return {memory_, data_, dtype_, shape, contiguous_strides(shape)};
 }
 
-template <class T>
-std::vector<T> Tensor::to_vector() const {
+template <Element T>
+std::vector<T> Tensor::elements() const {
   const Tensor same = dtype_ == dtype_of<T> && is_contiguous() ? *this : to(dtype_of<T>);
   const std::span<T> values = same.data<T>();
   return {values.begin(), values.end()};
 }
-template std::vector<float> Tensor::to_vector() const;
-template std::vector<double> Tensor::to_vector() const;
-template std::vector<int32_t> Tensor::to_vector() const;
-template std::vector<bool> Tensor::to_vector() const;
+template std::vector<float> Tensor::elements() const;
+template std::vector<double> Tensor::elements() const;
+template std::vector<int32_t> Tensor::elements() const;
+template std::vector<bool> Tensor::elements() const;
 
-template <class T>
-Tensor tensor(std::span<const T> values, const Shape& shape) {
+void Tensor::check_range(double value, double lowest, int digits) {
+  const double whole = std::trunc(value);
+  if (whole >= lowest && whole < std::ldexp(1.0, digits)) return;
+  throw Error(
+      fmt::format("to_vector: the value {} is beyond the range [{}, 2^{})", value, lowest, digits));
+}
+
+namespace detail {
+
+void fail_int32(const std::string& value, size_t place) {
+  throw Error(fmt::format("tensor: the value {}, number {}, is no int32", value, place));
+}
+
+template <Element T>
+Tensor tensor_of(std::span<const T> values, const Shape& shape) {
   if (static_cast<int64_t>(values.size()) != shape.size()) {
     throw Error(fmt::format("tensor: {} values for the shape {}", values.size(), to_string(shape)));
   }
@@ -214,10 +228,12 @@ Tensor tensor(std::span<const T> values, const Shape& shape) {
   if (!values.empty()) std::memcpy(result.bytes(), values.data(), values.size_bytes());
   return result;
 }
-template Tensor tensor(std::span<const float>, const Shape&);
-template Tensor tensor(std::span<const double>, const Shape&);
-template Tensor tensor(std::span<const int32_t>, const Shape&);
-template Tensor tensor(std::span<const bool>, const Shape&);
+template Tensor tensor_of(std::span<const float>, const Shape&);
+template Tensor tensor_of(std::span<const double>, const Shape&);
+template Tensor tensor_of(std::span<const int32_t>, const Shape&);
+template Tensor tensor_of(std::span<const bool>, const Shape&);
+
+}  // namespace detail
 
 Tensor zeros(const Shape& shape, DType dtype) {
   Tensor result(shape, dtype);

@@ -1,9 +1,14 @@
 // Arrays that hold values: what goes into a graph and what comes out of it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <rapt/framework/shape.hpp>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace rapt {
@@ -49,9 +54,25 @@ class Tensor {
   }
   /// The one element. Throws Error where there are more or less.
   double item() const;
-  /// The elements in row-major order, converted.
+  /// The elements in row-major order, converted. Throws Error for a value beyond the range of T,
+  /// where T is a whole number of another size than int32_t.
   template <class T>
-  std::vector<T> to_vector() const;
+  std::vector<T> to_vector() const {
+    static_assert(Element<T> || std::is_integral_v<T>,
+                  "to_vector: the elements become float, double, bool or a whole number");
+    if constexpr (Element<T>) {
+      return elements<T>();
+    } else {
+      std::vector<T> result;
+      result.reserve(static_cast<size_t>(size()));
+      for (const double value : elements<double>()) {  // which holds every element exactly
+        check_range(value, static_cast<double>(std::numeric_limits<T>::min()),
+                    std::numeric_limits<T>::digits);
+        result.push_back(static_cast<T>(value));
+      }
+      return result;
+    }
+  }
 
   /// A contiguous copy of its own, of the same or another element type. To int32: rounded towards
   /// 0; what is beyond int32's range becomes its nearest number, and NaN becomes 0.
@@ -65,6 +86,10 @@ class Tensor {
 
  private:
   void* checked_data(DType dtype) const;
+  template <Element T>
+  std::vector<T> elements() const;
+  /// Throws Error unless lowest <= value, without its fraction, < 2^digits.
+  static void check_range(double value, double lowest, int digits);
 
   std::shared_ptr<std::byte> memory_;
   void* data_ = nullptr;
@@ -73,12 +98,43 @@ class Tensor {
   DType dtype_ = DType::float32;
 };
 
-/// A tensor of the given values in row-major order. Throws Error where the sizes differ.
+namespace detail {
+
+template <Element T>
+Tensor tensor_of(std::span<const T> values, const Shape& shape);
+[[noreturn]] void fail_int32(const std::string& value, size_t place);
+
+}  // namespace detail
+
+/// A tensor of the given values in row-major order. Whole numbers of other types (int64_t, uint8_t)
+/// become int32. Throws Error where the sizes differ, and for a number that is no int32.
 template <class T>
-Tensor tensor(std::span<const T> values, const Shape& shape);
+Tensor tensor(std::span<const T> values, const Shape& shape) {
+  static_assert(Element<T> || std::is_integral_v<T>,
+                "tensor: the values have to be float, double, bool or whole numbers");
+  if constexpr (Element<T>) {
+    return detail::tensor_of(values, shape);
+  } else {
+    std::vector<int32_t> converted;
+    converted.reserve(values.size());
+    for (const T value : values) {
+      if (!std::in_range<int32_t>(+value)) {  // + makes a number of a character
+        detail::fail_int32(std::to_string(+value), converted.size());
+      }
+      converted.push_back(static_cast<int32_t>(value));
+    }
+    return detail::tensor_of(std::span<const int32_t>(converted), shape);
+  }
+}
 template <class T>
 Tensor tensor(const std::vector<T>& values, const Shape& shape) {
-  return tensor(std::span<const T>(values), shape);
+  if constexpr (std::same_as<T, bool>) {
+    const auto copy = std::make_unique<bool[]>(values.size());  // vector<bool> has no array
+    std::copy(values.begin(), values.end(), copy.get());
+    return tensor(std::span<const bool>(copy.get(), values.size()), shape);
+  } else {
+    return tensor(std::span<const T>(values), shape);
+  }
 }
 template <class T>
 Tensor tensor(std::initializer_list<T> values) {
