@@ -10,6 +10,7 @@
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/files.hpp>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace rapt {
@@ -206,8 +207,21 @@ void restore(const NamedTensors& own, const NamedTensors& saved) { restore(own, 
 
 NamedTensors named(const std::vector<Parameter>& parameters) {
   NamedTensors result;
+  std::unordered_set<std::string_view> names;
   for (const Parameter& parameter : parameters) {
-    result.emplace_back(parameter.name(), parameter.value());
+    const std::string& name = parameter.name();
+    if (name.empty()) {
+      throw Error(fmt::format(
+          "parameter {} of {} has no name: parameters(model) lists and names those of a model",
+          result.size(), parameters.size()));
+    }
+    if (!names.insert(name).second) {
+      throw Error(fmt::format(
+          "two parameters are named '{}': list them by parameters() of a struct that holds both"
+          " parts",
+          name));
+    }
+    result.emplace_back(name, parameter.value());
   }
   return result;
 }

@@ -46,10 +46,11 @@ Checkpoint load_safetensors(const std::string& path);
 /// Error listing what is missing, or has another shape or type; then nothing has been copied.
 void restore(const NamedTensors& own, const NamedTensors& saved);
 
-/// The parameters' names and values (their own memory).
+/// The parameters' names and values (their own memory). Throws Error for a parameter without a name
+/// and where two have the same: parameters(model) gives each its path.
 NamedTensors named(const std::vector<Parameter>& parameters);
 
-/// Writes the parameters under their names.
+/// Writes the parameters under their names. Throws Error as named() and save_safetensors() do.
 void save_parameters(const std::string& path, const std::vector<Parameter>& parameters,
                      const std::map<std::string, std::string>& metadata = {});
 

@@ -8,6 +8,7 @@
 // else (the list of parameters, the names in a saved file, the layer path of an error) follows.
 #pragma once
 
+#include <algorithm>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/tensor.hpp>
 #include <string>
@@ -20,8 +21,11 @@ class Arg;
 
 struct ParameterState {
   Tensor value;
+  /// Its path in the largest model that was listed: what errors and layer paths are made of.
   std::string name;
   bool trainable = true;
+  /// Whether an optimizer has been made for it.
+  bool optimized = false;
   /// Counts the writes, so that a tape can tell that a value it recorded has changed.
   uint64_t version = 0;
 };
@@ -43,8 +47,10 @@ class Parameter {
   /// where the handle is empty.
   const Tensor& value() const { return checked().value; }
   const Shape& shape() const { return checked().value.shape(); }
-  /// The path of names that leads to it in the model: "decoder/attention/query/weight".
-  const std::string& name() const { return checked().name; }
+  /// The path of names that leads to it in the model whose parameters() gave this handle:
+  /// "decoder/attention/query/weight". Another list, of a part of the model, changes nothing here.
+  /// Of any other handle: its path in the largest model that was listed; empty before.
+  const std::string& name() const { return listed_as_.empty() ? checked().name : listed_as_; }
   bool trainable() const { return checked().trainable; }
   void set_trainable(bool trainable) { checked().trainable = trainable; }
   /// Replaces the values. Throws Error where the shapes differ.
@@ -53,6 +59,8 @@ class Parameter {
     ++state_->version;
   }
   const std::shared_ptr<ParameterState>& state() const { return state_; }
+  /// The same parameter, as the model lists it under this path.
+  Parameter listed_as(const std::string& path) const;
 
   /// The elements of its value by computed indices, as <rapt/ops/index.hpp> defines them.
   template <class Index = Arg>
@@ -67,7 +75,18 @@ class Parameter {
   }
 
   std::shared_ptr<ParameterState> state_;
+  std::string listed_as_;
 };
+
+inline Parameter Parameter::listed_as(const std::string& path) const {
+  Parameter handle = *this;
+  handle.listed_as_ = path;
+  // A part's list has the shorter paths: the whole model's name stays.
+  std::string& name = checked().name;
+  const auto depth = [](const std::string& p) { return std::count(p.begin(), p.end(), '/'); };
+  if (name.empty() || depth(path) >= depth(name)) name = path;
+  return handle;
+}
 
 template <class M>
 concept Visitable = requires(M& model) {
@@ -96,7 +115,8 @@ void for_each_parameter(M& member, const std::string& path, F&& f) {
   }
 }
 
-/// The parameters of a model, each once, named by their paths.
+/// The parameters of a model, each once, named by their paths in it. Throws Error where two have
+/// one path.
 template <class M>
 std::vector<Parameter> parameters(M& model) {
   std::vector<Parameter> found;
@@ -105,8 +125,7 @@ std::vector<Parameter> parameters(M& model) {
       if (other.state() == parameter.state()) return;  // shared: the first name stays
       if (other.name() == path) throw Error("parameters: two are named '" + path + "'");
     }
-    parameter.state()->name = path;
-    found.push_back(parameter);
+    found.push_back(parameter.listed_as(path));
   });
   return found;
 }

@@ -19,8 +19,14 @@ ExponentialMovingAverage::ExponentialMovingAverage(std::vector<Parameter> parame
     if (!parameter) throw Error("moving average: a parameter has no value");
     if (!is_float(parameter.value().dtype())) {
       throw Error(fmt::format("moving average: the parameter {} holds {}, not floats",
-                              parameter.name(), name(parameter.value().dtype())));
+                              parameter.name(), rapt::name(parameter.value().dtype())));
     }
+    const std::string name =
+        parameter.name().empty() ? std::to_string(names_.size()) : parameter.name();
+    if (std::find(names_.begin(), names_.end(), name) != names_.end()) {
+      throw Error(fmt::format("moving average: two parameters are named '{}'", name));
+    }
+    names_.push_back(name);
     averages_.push_back(parameter.value().clone());
   }
 }
@@ -56,8 +62,7 @@ void ExponentialMovingAverage::copy_to_parameters() {
 NamedTensors ExponentialMovingAverage::state() const {
   NamedTensors state;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    const std::string& name = parameters_[i].name();
-    state.emplace_back("average/" + (name.empty() ? std::to_string(i) : name), averages_[i]);
+    state.emplace_back("average/" + names_[i], averages_[i]);
   }
   return state;
 }

@@ -14,8 +14,8 @@ namespace rapt {
 /// form). A model often does better with them than with the last step's values.
 class ExponentialMovingAverage {
  public:
-  /// Starts from the parameters' present values. Throws Error for a parameter without a value or
-  /// not of floats.
+  /// Starts from the parameters' present values and names. Throws Error for a parameter without a
+  /// value or not of floats, and where two have the same name.
   explicit ExponentialMovingAverage(std::vector<Parameter> parameters, double decay = 0.999);
 
   /// Takes in the present values; runs at once, in the thread's executor.
@@ -35,6 +35,7 @@ class ExponentialMovingAverage {
  private:
   std::vector<Parameter> parameters_;
   std::vector<Tensor> averages_;
+  std::vector<std::string> names_;
   double decay_;
 };
 
