@@ -230,7 +230,7 @@ void cell_workload(const Settings& s) {
 
 /// Repeats the update `op` of a parameter of n numbers along a fixed gradient; `slots` are arrays
 /// that it keeps.
-void update_workload(const Settings& s, const Op& op, int slots, const Tensor& numbers) {
+void update_workload(const Settings& s, StaticOp op, int slots, const Tensor& numbers) {
   const Shape shape{s["n"]};
   const Parameter parameter(normal(key.fold(0), shape));
   const Tensor gradient = normal(key.fold(1), shape);
@@ -257,7 +257,8 @@ void sgd_workload(const Settings& s) {
   const Tensor numbers =
       numbers_tensor(kernels::SgdNumbers{.lr = 1e-6, .momentum = 0.9, .decay = 0, .nesterov = 0});
   const bool momentum = s["momentum"] != 0;
-  update_workload(s, momentum ? sgd_momentum_op : sgd_op, momentum ? 1 : 0, numbers);
+  update_workload(s, momentum ? StaticOp(sgd_momentum_op) : StaticOp(sgd_op), momentum ? 1 : 0,
+                  numbers);
 }
 
 void adam_workload(const Settings& s) {

@@ -61,7 +61,8 @@ class ShapeContext {
   ShapeContext(Graph& graph, uint32_t node) : graph_(graph), node_(node) {}
 
   int inputs() const;
-  const Shape& input(int i) const;
+  /// By value: an output that is declared moves the graph's list of shapes.
+  Shape input(int i) const;
   DType dtype(int i = 0) const;
   Strides strides(int i) const;
   std::span<const int64_t> words() const;
@@ -179,8 +180,8 @@ class ShapeRule {
  public:
   ShapeRule() = default;
   template <class Rule>
-  requires std::is_invocable_v<Rule, ShapeContext&> && std::is_empty_v<Rule> ShapeRule(
-      Rule) {  // NOLINT(google-explicit-constructor): reads as a plain field
+  requires std::is_invocable_v<Rule, ShapeContext&> && std::is_empty_v<Rule>
+  constexpr ShapeRule(Rule) {  // NOLINT(google-explicit-constructor): reads as a plain field
     rule_ = [](ShapeContext& c) {
       if constexpr (std::is_void_v<std::invoke_result_t<Rule, ShapeContext&>>) {
         Rule{}(c);
@@ -190,7 +191,8 @@ class ShapeRule {
       }
     };
   }
-  ShapeRule(void (*rule)(ShapeContext&)) : rule_(rule) {}  // NOLINT(google-explicit-constructor)
+  constexpr ShapeRule(void (*rule)(ShapeContext&))
+      : rule_(rule) {}  // NOLINT(google-explicit-constructor)
   explicit operator bool() const { return rule_ != nullptr; }
   void operator()(ShapeContext& c) const { rule_(c); }
 
@@ -278,26 +280,48 @@ struct Op {
   uint32_t mutates = 0;
 };
 
+/// An operator's record, in static memory. Nodes and plans keep its address and compare it, so that
+/// it has to stay where it is until the program ends: a record in a function is `static const Op`.
+/// The compiler refuses any other.
+class StaticOp {
+ public:
+  // NOLINTNEXTLINE(google-explicit-constructor): an Op is what users write
+  consteval StaticOp(const Op& op_in_static_memory) : op_(&op_in_static_memory) {}
+  /// That of a node that was recorded.
+  static StaticOp of_node(const Op* op) {
+    StaticOp result;
+    result.op_ = op;
+    return result;
+  }
+  const Op& operator*() const { return *op_; }
+  const Op* operator->() const { return op_; }
+
+ private:
+  StaticOp() = default;
+
+  const Op* op_ = nullptr;
+};
+
 /// Records a node of `op` on the tape of the first input that is on one, or else on the current
 /// tape, and returns its first output. Throws Error where the shape rule refuses the inputs, or
 /// where they are on different tapes.
-Var record(const Op& op, std::span<const Arg> inputs, std::span<const int64_t> words = {});
+Var record(StaticOp op, std::span<const Arg> inputs, std::span<const int64_t> words = {});
 /// The same, of inputs where they lie.
-Var record(const Op& op, std::span<const Arg* const> inputs, std::span<const int64_t> words);
+Var record(StaticOp op, std::span<const Arg* const> inputs, std::span<const int64_t> words);
 template <std::same_as<Arg>... Args>
-requires(sizeof...(Args) > 0) Var record(const Op& op, const Args&... inputs) {
+requires(sizeof...(Args) > 0) Var record(StaticOp op, const Args&... inputs) {
   const Arg* const list[] = {&inputs...};
   return record(op, std::span<const Arg* const>(list), {});
 }
-inline Var record(const Op& op, std::initializer_list<Arg> inputs) {
+inline Var record(StaticOp op, std::initializer_list<Arg> inputs) {
   return record(op, std::span(inputs.begin(), inputs.size()));
 }
 template <Attributes A>
-Var record(const Op& op, std::initializer_list<Arg> inputs, const A& attributes) {
+Var record(StaticOp op, std::initializer_list<Arg> inputs, const A& attributes) {
   return record(op, std::span(inputs.begin(), inputs.size()), words_of(attributes));
 }
 template <Attributes A>
-Var record(const Op& op, std::span<const Arg> inputs, const A& attributes) {
+Var record(StaticOp op, std::span<const Arg> inputs, const A& attributes) {
   return record(op, inputs, words_of(attributes));
 }
 

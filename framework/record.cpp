@@ -14,7 +14,7 @@ static Graph& find_graph(std::span<const Arg* const> args) {
   Graph* const current = Graph::current();
   if (current == nullptr) {
     throw Error(fmt::format("there is no tape to record on: Tape tape; comes first; at {}",
-                            args.empty() ? "?" : to_string(args.front()->where)));
+                            place_of(args.empty() ? SourceLocation() : args.front()->where)));
   }
   return *current;
 }
@@ -46,7 +46,7 @@ static const Value& input_of(const Graph& graph, uint32_t node, int i) {
   return graph.values[graph.inputs[graph.nodes[node].first_input + static_cast<uint32_t>(i)]];
 }
 
-const Shape& ShapeContext::input(int i) const { return input_of(graph_, node_, i).shape; }
+Shape ShapeContext::input(int i) const { return input_of(graph_, node_, i).shape; }
 DType ShapeContext::dtype(int i) const { return input_of(graph_, node_, i).dtype; }
 Strides ShapeContext::strides(int i) const { return graph_.strides_of(input_of(graph_, node_, i)); }
 std::span<const int64_t> ShapeContext::words() const {
@@ -117,7 +117,7 @@ class ShortList {
   size_t size_;
 };
 
-Var record(const Op& op, std::span<const Arg> args, std::span<const int64_t> words) {
+Var record(StaticOp op, std::span<const Arg> args, std::span<const int64_t> words) {
   ShortList<const Arg*> operands(args.size());
   for (size_t i = 0; i < args.size(); ++i) operands[i] = &args[i];
   return record(op, operands.all(), words);
@@ -131,12 +131,21 @@ static DType type_for_numbers(std::span<const Arg* const> args) {
   return DType::float32;
 }
 
-Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64_t> words) {
+/// The line that tells most of a call: an operand that a layer was given was written where the
+/// layer was called, one that it has made itself is from a line within.
+static SourceLocation line_of(std::span<const Arg* const> args, const Scope& scope) {
+  for (const Arg* arg : args) {
+    if (arg->where.line() != scope.where().line()) return arg->where;
+  }
+  return args.empty() ? SourceLocation() : args.front()->where;
+}
+
+Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_t> words) {
   Graph& graph = graph_of(args);
-  check(op);
+  check(*op);
   if (args.size() > most_inputs) {
-    throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op.name, args.size(),
-                            most_inputs, to_string(args.front()->where)));
+    throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op->name, args.size(),
+                            most_inputs, place_of(args.front()->where)));
   }
   // Leaves and contiguous copies are recorded first: a node's own entries lie together.
   ShortList<uint32_t> ids(args.size());
@@ -145,7 +154,7 @@ Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64
     const uint32_t id = known != nullptr && graph.holds(*known)
                             ? known->id()
                             : args[i]->on(graph, type_for_numbers(args)).id();
-    ids[i] = op.strided || op.copy != nullptr ? id : graph.contiguous({graph, id}).id();
+    ids[i] = op->strided || op->copy != nullptr ? id : graph.contiguous({graph, id}).id();
   }
 
   const auto node = static_cast<uint32_t>(graph.nodes.size());
@@ -154,8 +163,8 @@ Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64
   const auto first_word = static_cast<uint32_t>(graph.words.size());
   const size_t first_layout = graph.layouts.size();
   Scope* scope = Scope::current();
-  graph.nodes.push_back({.op = &op,
-                         .where = scope != nullptr ? scope->where()
+  graph.nodes.push_back({.op = &*op,
+                         .where = scope != nullptr ? scope->line_of(line_of(args, *scope))
                                   : args.empty()   ? SourceLocation()
                                                    : args.front()->where,
                          .scope = scope != nullptr ? scope->index_in(graph) : 0,
@@ -170,7 +179,7 @@ Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64
   for (const int64_t word : words) graph.words.push_back(word);
   ShapeContext context(graph, node);
   try {
-    op.shape(context);
+    op->shape(context);
     if (graph.nodes[node].outputs == 0) context.fail("its shape rule declares no output");
   } catch (...) {
     graph.nodes.resize(node);
@@ -182,15 +191,15 @@ Var record(const Op& op, std::span<const Arg* const> args, std::span<const int64
   }
 
   // Operators are compared by address; counts and inputs are packed two to a word.
-  graph.structure.push_back(reinterpret_cast<uint64_t>(&op));
+  graph.structure.push_back(reinterpret_cast<uint64_t>(&*op));
   graph.structure.push_back(static_cast<uint64_t>(args.size()) << 32 | words.size());
   for (size_t i = 0; i < args.size(); i += 2) {
     graph.structure.push_back(static_cast<uint64_t>(ids[i]) << 32 |
                               (i + 1 < args.size() ? ids[i + 1] : 0));
   }
   for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
-  for (size_t i = 0; op.mutates >> i != 0; ++i) {
-    if ((op.mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
+  for (size_t i = 0; op->mutates >> i != 0; ++i) {
+    if ((op->mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
   }
   return {graph, first_value};
 }

@@ -10,8 +10,9 @@ struct Graph;
 struct Node;
 
 /// Opened by a layer's call operator for as long as it records: `Scope scope(*this, x.where);`.
-/// Errors then name the layer's path in its model, and the line where the outermost layer was
-/// called. The path is worked out from the names of the layer's parameters, only when it is needed.
+/// Errors then name the layer's path in its model, the line of the mistake, and the line where the
+/// outermost layer was called. An operand that is handed on as it came keeps the line where it was
+/// written. The path is worked out from the names of the layer's parameters.
 class Scope {
  public:
   template <class Layer>
@@ -32,22 +33,35 @@ class Scope {
 
   /// The innermost one of this thread, or none.
   static Scope* current();
-  /// Where the user called the outermost layer.
+  /// The scope around this one, or none.
+  const Scope* outer() const { return outer_; }
+  /// Where the layer was called.
   SourceLocation where() const { return where_; }
+  /// The line of a node that is recorded in it, written at `where`: of what is recorded on another
+  /// node's behalf, that node's.
+  SourceLocation line_of(SourceLocation where) const { return of_node_ ? where_ : where; }
   /// "decoder/attention/query"; empty where the model's parameters were never named.
   std::string path() const;
-  /// The number of this scope's path in the graph's list, written there once; 0 for no path.
+  /// 1 + this scope's place in Graph::scopes, where it is written once; 0 where a node has none.
   uint32_t index_in(Graph& graph);
 
  private:
-  void write_path(std::string& text) const;
+  void write_own_path(std::string& text) const;
 
-  Scope* parent_;
+  Scope* outer_;
   SourceLocation where_;
   const ParameterState* parameter_ = nullptr;
   int depth_ = 0;
-  const Graph* graph_ = nullptr;
+  bool of_node_ = false;
   uint32_t index_ = 0;
+  uint32_t generation_ = 0;
+  const Graph* graph_ = nullptr;
 };
+
+/// What was written at `where`, as an error tells it, by the scopes that are open:
+/// "block/attention, model.cpp:11, called at train.cpp:29". Lines of rapt's own are passed over.
+std::string place_of(SourceLocation where);
+/// The same of a recorded node.
+std::string place_of(const Graph& graph, const Node& node);
 
 }  // namespace rapt

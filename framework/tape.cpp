@@ -24,7 +24,8 @@ struct GraphPool {
   }
 };
 
-/// The idle graphs of this thread; the common pool takes them over when the thread ends.
+/// The idle graphs of this thread; the common pool takes them over when the thread ends. A tape
+/// that is still there then gives its graph back when it ends, in whatever thread.
 struct ThreadGraphs {
   std::vector<Graph*> idle;
 
@@ -37,6 +38,12 @@ ThreadGraphs::~ThreadGraphs() {
   thread_is_ending = true;
   const std::lock_guard lock(GraphPool::all().mutex);
   for (Graph* graph : idle) GraphPool::all().idle.push_back(graph);
+  for (Graph* graph = current_graph; graph != nullptr; graph = graph->outer) {
+    if (graph->abandoned) GraphPool::all().idle.push_back(graph);
+    graph->homeless = !graph->abandoned;
+    graph->abandoned = false;
+  }
+  current_graph = nullptr;
 }
 
 Graph* take_graph() {
@@ -66,34 +73,43 @@ void give_back(Graph* graph) {
 // ---- Tape ---------------------------------------------------------------------------------------
 
 Tape::Tape() : graph_(take_graph()) {
-  graph_->outer = current_graph;
+  graph_->outer = Graph::current();
   current_graph = graph_;
 }
 
 Tape::Tape(const Training& training) : Tape() { graph_->training = training; }
 
 Tape::~Tape() {
+  graph_->clear();
   // Mostly the innermost one; but tapes may end in any order.
   for (Graph** link = &current_graph; *link != nullptr; link = &(*link)->outer) {
     if (*link != graph_) continue;
     *link = graph_->outer;
-    break;
+    give_back(graph_);
+    return;
   }
-  graph_->clear();
-  give_back(graph_);
+  // It began in another thread, whose list of tapes is not ours to change.
+  const std::lock_guard lock(GraphPool::all().mutex);
+  if (!graph_->homeless) {
+    graph_->abandoned = true;
+    return;
+  }
+  graph_->homeless = false;
+  GraphPool::all().idle.push_back(graph_);
 }
 
 size_t Tape::size() const { return graph_->nodes.size(); }
 
-/// The line of the user's code: where the outermost layer was called, if one is recording.
-static SourceLocation users_line(SourceLocation where) {
-  const Scope* scope = Scope::current();
-  return scope != nullptr ? scope->where() : where;
-}
-
 // ---- Graph --------------------------------------------------------------------------------------
 
-Graph* Graph::current() { return current_graph; }
+Graph* Graph::current() {
+  while (current_graph != nullptr && current_graph->abandoned) {
+    Graph* const ended = std::exchange(current_graph, current_graph->outer);
+    ended->abandoned = false;
+    give_back(ended);
+  }
+  return current_graph;
+}
 
 void Graph::clear() {
   nodes.clear();
@@ -137,8 +153,7 @@ Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
 }
 
 Var Graph::constant(const Tensor& tensor, SourceLocation where) {
-  if (!tensor)
-    throw Error(fmt::format("an empty tensor was used; at {}", to_string(users_line(where))));
+  if (!tensor) throw Error(fmt::format("an empty tensor was used; at {}", rapt::place_of(where)));
   const int64_t bytes = tensor.size() * size_of(tensor.dtype());
   if (!tensor.is_contiguous() || bytes <= most_copied_bytes) {
     const Var var = shared(tensor.clone(), where);
@@ -170,7 +185,7 @@ Var Graph::constant(double number, DType dtype, SourceLocation where) {
     case DType::int32: {
       if (number != std::floor(number) || std::abs(number) > 2147483647) {
         throw Error(fmt::format("the number {} is no int32, the type of the other operand; at {}",
-                                number, to_string(where)));
+                                number, rapt::place_of(where)));
       }
       const auto value = static_cast<int32_t>(number);
       std::memcpy(bits.data(), &value, sizeof value);
@@ -187,14 +202,17 @@ Var Graph::constant(double number, DType dtype, SourceLocation where) {
 
 Var Graph::parameter(const std::shared_ptr<ParameterState>& parameter, SourceLocation where) {
   if (!parameter) {
-    throw Error(
-        fmt::format("a parameter without a value was used; at {}", to_string(users_line(where))));
+    throw Error(fmt::format("a parameter without a value was used; at {}", rapt::place_of(where)));
   }
   const ParameterState* state = parameter.get();
   for (const auto& [known, value] : parameter_leaves_) {
     if (known == state) return {*this, value};
   }
   const Var var = leaf(state->value.shape(), state->value.dtype(), where);
+  if (Scope* scope = Scope::current()) {  // for the error of a parameter that has changed
+    nodes.back().where = scope->line_of(where);
+    nodes.back().scope = scope->index_in(*this);
+  }
   leaves.back().parameter = parameter;
   leaves.back().version = state->version;
   parameter_leaves_.emplace_back(state, var.id());
@@ -206,7 +224,7 @@ Var Graph::key(SourceLocation where) {
     throw Error(
         fmt::format("a random operator needs a tape for training: Tape tape{{Training{{key}}}};"
                     " at {}",
-                    to_string(where)));
+                    rapt::place_of(where)));
   }
   const Var var = leaf({4}, DType::int32, where);
   const Key key = training->key.fold(static_cast<uint64_t>(streams++));
@@ -289,9 +307,7 @@ std::byte* Graph::leaf_data(uint32_t value) const {
 }
 
 std::string Graph::place_of(const Node& node) const {
-  const std::string line = to_string(node.where);
-  if (node.scope == 0) return fmt::format("; at {}", line);
-  return fmt::format("; at {}, {}", scopes[node.scope - 1], line);
+  return "; at " + rapt::place_of(*this, node);
 }
 
 Var Graph::contiguous(const Var& var) {
@@ -302,7 +318,7 @@ Var Graph::contiguous(const Var& var) {
     if (it->first == var.id()) return {*this, it->second};
   }
   const Node& node = nodes[value.node];
-  const Var copy = record(*node.op->copy, {Arg(var, node.where)});
+  const Var copy = record(StaticOp::of_node(node.op->copy), {Arg(var, node.where)});
   copies_.emplace_back(var.id(), copy.id());
   return copy;
 }
@@ -314,33 +330,37 @@ uint32_t& Graph::note(uint32_t value) {
 
 // ---- Var and Arg --------------------------------------------------------------------------------
 
-Graph& Var::graph() const {
-  if (graph_ == nullptr) throw Error("a Var that holds nothing was used");
+Graph& Var::graph(SourceLocation here) const {
+  if (graph_ == nullptr) {
+    throw Error(fmt::format("a Var that holds nothing was used; at {}", place_of(here)));
+  }
   if (graph_->generation != generation_) {
-    throw Error("a Var was used after its Tape ended; keep value() instead");
+    throw Error(fmt::format("a Var was used after its Tape ended; keep value() instead; at {}",
+                            place_of(here)));
   }
   return *graph_;
 }
 
-Shape Var::shape() const { return graph().values[id_].shape; }
-DType Var::dtype() const { return graph().values[id_].dtype; }
+Shape Var::shape(SourceLocation here) const { return graph(here).values[id_].shape; }
+DType Var::dtype(SourceLocation here) const { return graph(here).values[id_].dtype; }
 
-int64_t Var::size(int axis) const {
-  const Shape all = shape();
+int64_t Var::size(int axis, SourceLocation here) const {
+  const Shape all = shape(here);
   if (axis < -all.rank() || axis >= all.rank()) {
-    throw Error(fmt::format("size: there is no axis {} in {}", axis, to_string(all)));
+    throw Error(fmt::format("size: there is no axis {} in {}; at {}", axis, to_string(all),
+                            place_of(here)));
   }
   return all[axis];
 }
 
-Tensor Var::value() const {
-  Graph& owner = graph();
+Tensor Var::value(SourceLocation here) const {
+  Graph& owner = graph(here);
   if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
   return owner.hand_out(id_);
 }
 
-double Var::item() const {
-  Graph& owner = graph();
+double Var::item(SourceLocation here) const {
+  Graph& owner = graph(here);
   if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
   return owner.result(id_)->item();
 }
@@ -355,6 +375,9 @@ Var Var::output(int i) const {
   return {owner, node.first_value + static_cast<uint32_t>(i)};
 }
 
+Var::Var(const Tensor& tensor, SourceLocation here) : Var(as_var(Arg(tensor, here))) {}
+Var::Var(const Parameter& parameter, SourceLocation here) : Var(as_var(Arg(parameter, here))) {}
+
 Arg::Arg(const Parameter& parameter, SourceLocation here)
     : where(here), kind_(Kind::parameter), held_(parameter.state()) {}
 
@@ -363,19 +386,12 @@ Arg::Arg(const Tensor& tensor, SourceLocation here)
       kind_(Kind::tensor),
       held_(std::allocate_shared<Tensor>(RecyclingAllocator<Tensor>(), tensor)) {}
 
-Graph* Arg::graph() const {
-  if (kind_ != Kind::var) return nullptr;
-  if (!var_) {
-    throw Error(
-        fmt::format("a Var that holds nothing was used; at {}", to_string(users_line(where))));
-  }
-  return &var_.graph();
-}
+Graph* Arg::graph() const { return kind_ == Kind::var ? &var_.graph(where) : nullptr; }
 
 DType Arg::dtype() const {
   switch (kind_) {
     case Kind::var:
-      return var_.dtype();
+      return var_.dtype(where);
     case Kind::parameter:
       return held_ ? static_cast<ParameterState*>(held_.get())->value.dtype() : DType::float32;
     case Kind::tensor:
@@ -389,8 +405,8 @@ Var Arg::on(Graph& graph, DType number_type) const {
   switch (kind_) {
     case Kind::var:
       if (this->graph() != &graph) {
-        throw Error(fmt::format("the operands are on different tapes; at {}",
-                                to_string(users_line(where))));
+        throw Error(
+            fmt::format("the operands are on different tapes; at {}", rapt::place_of(where)));
       }
       return var_;
     case Kind::parameter:

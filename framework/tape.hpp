@@ -1,6 +1,7 @@
 // The tape: the append-only list of what a user's code computes.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <rapt/framework/op.hpp>
 #include <rapt/framework/random.hpp>
@@ -18,7 +19,7 @@ struct Training {
 };
 
 /// While it lives, operators of this thread are recorded on it. Recording checks shapes and does no
-/// arithmetic; values are computed when somebody asks for them.
+/// arithmetic; values are computed when somebody asks for them. It may end in another thread.
 class Tape {
  public:
   /// For evaluation: dropout passes its input through.
@@ -75,6 +76,13 @@ struct Result {
   uint64_t fingerprint = 0;  // where its memory was handed out
 };
 
+/// A layer's call, or that of a function of several operators, under which nodes were recorded.
+struct ScopeEntry {
+  std::string path;  // of the layer in its model, where it has one
+  SourceLocation where;
+  uint32_t outer = 0;  // the call around it: 0: none; else 1 + index into Graph::scopes
+};
+
 struct Graph {
   std::vector<Node> nodes;
   std::vector<Value> values;
@@ -82,7 +90,7 @@ struct Graph {
   std::vector<uint32_t> inputs;
   std::vector<int64_t> words;
   std::vector<Leaf> leaves;
-  std::vector<std::string> scopes;  // layer paths: the first used_scopes are this tape's
+  std::vector<ScopeEntry> scopes;  // the first used_scopes are this tape's
   size_t used_scopes = 0;
   /// The structure of the recording, word by word: two recordings with the same words have the
   /// same plan. Values of leaves are no part of it.
@@ -94,6 +102,9 @@ struct Graph {
   int64_t streams = 0;  // random operators recorded so far
   uint32_t generation = 1;
   Graph* outer = nullptr;  // the tape around this one, on its thread
+  /// Its tape has ended in another thread than it began in; its own has not seen that yet.
+  std::atomic<bool> abandoned = false;
+  bool homeless = false;  // its thread has ended before its tape; guarded as the pool is
 
   static Graph* current();
 
@@ -147,7 +158,7 @@ struct Graph {
   /// Notes that an operator writes to a value, which has to be a leaf: to the tensor itself that
   /// was recorded, if it was one. Throws Error for other values.
   void note_write(uint32_t value);
-  /// "; at decoder/attention, train.cpp:84".
+  /// "; at decoder/attention, model.cpp:11, called at train.cpp:84".
   std::string place_of(const Node& node) const;
   /// Forgets everything, keeping the memory for the next recording.
   void clear();

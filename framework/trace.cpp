@@ -7,6 +7,7 @@
 #include <iterator>
 #include <mutex>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/scope.hpp>
 #include <rapt/framework/trace.hpp>
 #include <unordered_set>
 
@@ -18,8 +19,7 @@ struct Trace::State {
   };
   struct Event {
     uint32_t text;
-    const std::string* scope;  // in `scopes`
-    SourceLocation where;
+    const std::string* place;  // in `places`
     int64_t begin, end;
     double flops, bytes;
     int row;
@@ -29,7 +29,7 @@ struct Trace::State {
   int64_t start = now();
   mutable std::mutex mutex;
   std::vector<Text> texts;
-  std::unordered_set<std::string> scopes;  // layer paths
+  std::unordered_set<std::string> places;  // layer paths and lines
   std::vector<Event> events;
   int rows = 0;
 };
@@ -80,7 +80,7 @@ int64_t Trace::now() {
 
 void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node,
                  int64_t begin, int64_t end) {
-  const std::string none;
+  std::string place = place_of(graph, node);
   const std::lock_guard lock(state_->mutex);
   plan.traced.resize(plan.steps.size(), 0);
   uint32_t& text = plan.traced[static_cast<size_t>(&step - plan.steps.data())];
@@ -88,10 +88,9 @@ void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, const N
     state_->texts.push_back({step.label(), shapes_of(plan, step)});
     text = static_cast<uint32_t>(state_->texts.size());
   }
-  const std::string& scope = node.scope == 0 ? none : graph.scopes[node.scope - 1];
   thread_local int row = -1;
   if (row < 0) row = state_->rows++;
-  state_->events.push_back({text - 1, &*state_->scopes.insert(scope).first, node.where, begin, end,
+  state_->events.push_back({text - 1, &*state_->places.insert(std::move(place)).first, begin, end,
                             step.flops, step.bytes, row});
 }
 
@@ -108,14 +107,12 @@ std::string Trace::json() const {
   for (const State::Event& e : state_->events) {
     const auto nanoseconds = static_cast<double>(std::max<int64_t>(e.end - e.begin, 1));
     const State::Text& step = state_->texts[e.text];
-    const std::string place = to_string(e.where);
     fmt::format_to(out,
                    "{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
                    "\"name\":\"{}\",\"args\":{{\"shapes\":\"{}\",\"at\":\"{}\","
                    "\"gflop_per_s\":{:.2f},\"gb_per_s\":{:.2f}}}}},\n",
                    e.row, static_cast<double>(e.begin - state_->start) / 1e3, nanoseconds / 1e3,
-                   escaped(step.name), escaped(step.shapes),
-                   escaped(e.scope->empty() ? place : *e.scope + ", " + place),
+                   escaped(step.name), escaped(step.shapes), escaped(*e.place),
                    e.flops / nanoseconds, e.bytes / nanoseconds);
   }
   if (text.ends_with(",\n")) text.resize(text.size() - 2);

@@ -1,6 +1,7 @@
 // Handles on recorded values, and the operands that operators take.
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <rapt/framework/location.hpp>
 #include <rapt/framework/tensor.hpp>
@@ -18,27 +19,43 @@ class Var {
  public:
   Var() = default;
   Var(Graph& graph, uint32_t id);
+  /// A Tensor or a Parameter, as a value of the current tape: what takes a Var takes these. Throws
+  /// Error where there is no tape.
+  Var(const Tensor& tensor, SourceLocation here = SourceLocation::current());
+  Var(const Parameter& parameter, SourceLocation here = SourceLocation::current());
 
-  explicit operator bool() const { return graph_ != nullptr; }
-  Shape shape() const;
-  DType dtype() const;
-  int rank() const { return shape().rank(); }
+  /// Whether it is a handle on nothing.
+  bool is_empty() const { return graph_ == nullptr; }
+  /// A Var in a condition does not compile: its value is not known yet.
+  template <std::same_as<bool> Bool>
+  explicit operator Bool() const {
+    static_assert(sizeof(Bool) == 0,
+                  "a Var is no condition. Its value, computed now: item(). Whether it holds one: "
+                  "is_empty(). For arrays: where(), maximum() and minimum(), and logical_and(), "
+                  "logical_or() and logical_not() in place of &&, || and !");
+    return false;
+  }
+
+  /// This and what follows throw Error where it is empty, or its tape has ended.
+  Shape shape(SourceLocation here = SourceLocation::current()) const;
+  DType dtype(SourceLocation here = SourceLocation::current()) const;
+  int rank(SourceLocation here = SourceLocation::current()) const { return shape(here).rank(); }
   /// The size of one axis; negative axes count from the end. Throws Error for an axis that is not
   /// there.
-  int64_t size(int axis) const;
+  int64_t size(int axis, SourceLocation here = SourceLocation::current()) const;
 
   /// The value, computed now if it was not before. The tensor is the caller's to keep: up to 64 KB
   /// a copy. A larger one is the tape's own memory, to read: if it is written to, the tape refuses
   /// to go on from there.
-  Tensor value() const;
+  Tensor value(SourceLocation here = SourceLocation::current()) const;
   /// The value of a single element. Throws Error where there are more.
-  double item() const;
+  double item(SourceLocation here = SourceLocation::current()) const;
   /// The i-th output of the node that made this value.
   Var output(int i) const;
 
   uint32_t id() const { return id_; }
   /// The graph that the value is recorded in. Throws Error where the tape is gone.
-  Graph& graph() const;
+  Graph& graph(SourceLocation here = SourceLocation::current()) const;
 
   /// x[i][j]: elements by computed indices, as <rapt/ops/index.hpp> defines them.
   template <class Index = Arg>
@@ -71,7 +88,7 @@ class Arg {
 
   bool is_number() const { return kind_ == Kind::number; }
   /// Whether it is a Var that holds nothing: an operand that is left out.
-  bool is_empty() const { return kind_ == Kind::var && !var_; }
+  bool is_empty() const { return kind_ == Kind::var && var_.is_empty(); }
   /// The Var; null for the other kinds.
   const Var* var() const { return kind_ == Kind::var ? &var_ : nullptr; }
   /// The graph of the Var; none for the other kinds. Throws Error for an empty Var.

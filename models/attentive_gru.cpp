@@ -15,7 +15,7 @@ namespace {
 void check_rows(int64_t rows, int64_t sentences) {
   if (sentences > 0 && rows % sentences == 0) return;
   throw Error(fmt::format("step: {} rows are no multiple of {} sentences; at {}", rows, sentences,
-                          to_string(Scope::current()->where())));
+                          place_of(Scope::current()->where())));
 }
 
 /// What there is once a sentence, for each of its rows: [B, C] -> [rows, C].
@@ -51,7 +51,7 @@ Var AttentiveGru::keys(const Var& memory) const {
 }
 
 Attended AttentiveGru::look_at_memory(const Encoded& encoded, const Var& state) const {
-  const Mask mask = encoded.lengths ? lengths(encoded.lengths) : Mask();
+  const Mask mask = encoded.lengths.is_empty() ? Mask() : lengths(encoded.lengths);
   const int64_t sentences = encoded.state.size(0), rows = state.size(0);
   check_rows(rows, sentences);
   if (!additive && !dot) return {for_rows(encoded.context, rows), Var()};

@@ -15,14 +15,14 @@ struct EncodedValues {
     const Tape tape;
     const GruSeq2Seq::Encoded encoded = model.encode(source);
     std::vector<Var> wanted{encoded.memory, encoded.context, encoded.state, encoded.lengths};
-    if (encoded.keys) wanted.push_back(encoded.keys);
+    if (!encoded.keys.is_empty()) wanted.push_back(encoded.keys);
     Executor::current().run(wanted);
     // The memory is a view with time and batch swapped: made dense once, not at every step.
     memory = encoded.memory.value().clone();
     context = encoded.context.value();
     state = encoded.state.value();
     lengths = encoded.lengths.value();
-    if (encoded.keys) keys = encoded.keys.value().clone();
+    if (!encoded.keys.is_empty()) keys = encoded.keys.value().clone();
   }
 
   GruSeq2Seq::Encoded on_tape() const {
@@ -49,7 +49,7 @@ std::vector<Decoded> greedy(const GruSeq2Seq& model, const Tensor& source,
         model.step(encoded.on_tape(), tensor(tokens, {rows}), as_var(state));
     const Var best = argmax(step.logits, -1);  // [B]
     std::vector<Var> wanted{best, step.state};
-    const bool weights = options.weights && step.weights;
+    const bool weights = options.weights && !step.weights.is_empty();
     if (weights) wanted.push_back(step.weights);
     Executor::current().run(wanted);
     tokens = best.value().to_vector<int32_t>();

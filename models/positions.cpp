@@ -50,7 +50,7 @@ Var Positions::operator()(const Arg& x) const {
   const Var all = table_of(var.dtype());
   if (var.size(1) > length_) {
     throw Error(fmt::format("positions: {} places in {}, there is room for {}; at {}", var.size(1),
-                            to_string(var.shape()), length_, to_string(scope.where())));
+                            to_string(var.shape()), length_, place_of(x.where)));
   }
   return var + slice(all, 0, 0, var.size(1));
 }

@@ -4,6 +4,7 @@
 #include <rapt/framework/scope.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/models/recurrent.hpp>
+#include <rapt/ops/axes.hpp>
 #include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/matmul.hpp>
@@ -53,7 +54,7 @@ Var last_of(const Var& states, bool reverse) {
 Var by_steps(const Arg& x, const Var& lengths) {
   const Var steps = transpose(x, 0, 1);
   const bool fits =
-      lengths && lengths.dtype() == DType::int32 && lengths.shape() == Shape{steps.size(1)};
+      !lengths.is_empty() && lengths.dtype() == DType::int32 && lengths.shape() == Shape{steps.size(1)};
   if (!fits) return contiguous(steps);  // without lengths, or the sequence says what is wrong
   Tensor times({steps.size(0), 1}, DType::int32);
   std::iota(times.data<int32_t>().begin(), times.data<int32_t>().end(), 0);
@@ -63,9 +64,14 @@ Var by_steps(const Arg& x, const Var& lengths) {
 /// Runs `sequence` over a layer's direction and returns its states [T, B, H]; it also appends what
 /// the direction ends with.
 template <class Sequence>
-RecurrentOutput run_layers(const std::vector<RecurrentWeights>& forward,
+RecurrentOutput run_layers(std::string_view layer_name,
+                           const std::vector<RecurrentWeights>& forward,
                            const std::vector<RecurrentWeights>& backward, double dropout_p,
                            const Arg& x, const Var& lengths, Sequence&& sequence) {
+  const Shape shape = as_var(x).shape();
+  if (shape.rank() == 3 && shape[1] == 0) {
+    fail(layer_name, "expected sequences of one step or more, got " + to_string(shape), x.where);
+  }
   Var input = by_steps(x, lengths);  // [T, B, C]
   Recycled<Var> last, last_cells;
   for (size_t layer = 0; layer < forward.size(); ++layer) {
@@ -79,7 +85,7 @@ RecurrentOutput run_layers(const std::vector<RecurrentWeights>& forward,
       const LstmState states = sequence(gates, weights, reverse);
       directions.push_back(states.h);
       last.push_back(last_of(states.h, reverse));
-      if (states.c) last_cells.push_back(last_of(states.c, reverse));
+      if (!states.c.is_empty()) last_cells.push_back(last_of(states.c, reverse));
     }
     input = directions.size() == 1 ? directions[0] : concat(directions, -1);  // [T, B, D H]
   }
@@ -103,7 +109,7 @@ GRU::GRU(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options)
 
 RecurrentOutput GRU::operator()(const Arg& x, const Var& lengths) const {
   const Scope scope(*this, x.where);
-  return run_layers(forward, backward, dropout, x, lengths,
+  return run_layers("GRU", forward, backward, dropout, x, lengths,
                     [&](const Var& gates, const RecurrentWeights& w, bool reverse) {
                       return LstmState{gru_sequence(gates, initial_state(gates, w), w.weight_hh,
                                                     w.bias_hh, {lengths, reverse}),
@@ -119,7 +125,7 @@ LSTM::LSTM(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options)
 RecurrentOutput LSTM::operator()(const Arg& x, const Var& lengths) const {
   const Scope scope(*this, x.where);
   return run_layers(
-      forward, backward, dropout, x, lengths,
+      "LSTM", forward, backward, dropout, x, lengths,
       [&](const Var& gates, const RecurrentWeights& w, bool reverse) {
         const Var zero = initial_state(gates, w);
         return lstm_sequence(gates, {zero, zero}, w.weight_hh, w.bias_hh, {lengths, reverse});

@@ -77,7 +77,8 @@ struct GRU {
   GRU(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options = {});
 
   int64_t hidden() const { return forward.at(0).hidden(); }
-  /// x [B, T, in], lengths int32 [B] or an empty Var for none, states start at zero.
+  /// x [B, T, in], lengths int32 [B] or an empty Var for none, states start at zero. Throws Error
+  /// for sequences of no step and, when it is computed, for a length that is none of 0 .. T.
   RecurrentOutput operator()(const Arg& x, const Var& lengths = {}) const;
   void visit(auto&& f) {
     f("forward", forward);

@@ -111,7 +111,7 @@ class Sampler {
           }
           const Var weights = softmax(kept / options_.temperature);
           Var chosen = unsqueeze(draw(weights, tensor(draws, {rows}), options_.top_p), 1);
-          if (tokens) chosen = gather(tokens, 1, chosen);
+          if (!tokens.is_empty()) chosen = gather(tokens, 1, chosen);
           const Var must = as_var(tensor(forced, {rows, 1}));
           chosen = where(greater_equal(must, 0), must, chosen);  // [R, 1]
           return {chosen, gather(scores, 1, chosen) - logsumexp(scores, {1}, true)};

@@ -70,7 +70,7 @@ SpeechTransformer::Encoded SpeechTransformer::encode(const Arg& features,
     throw Error(
         fmt::format("SpeechTransformer: expected features [B, T, F] with F / 4 = {}, got "
                     "{}; at {}",
-                    wanted, to_string(frames.shape()), to_string(features.where)));
+                    wanted, to_string(frames.shape()), place_of(features.where)));
   }
   Var x = cut(unsqueeze(frames, 1), ends);  // [B, 1, T, F]
   for (const Conv2d* conv : {&conv1, &conv2}) {

@@ -118,13 +118,13 @@ class TransformerSteps : public StepModel {
         wanted.push_back(part);
       }
     }
-    if (encoded.lengths) wanted.push_back(encoded.lengths);
+    if (!encoded.lengths.is_empty()) wanted.push_back(encoded.lengths);
     Executor::current().run(wanted);
-    lengths_ = encoded.lengths
-                   ? encoded.lengths.value()
-                   : tensor(std::vector<int32_t>(static_cast<size_t>(sentences),
-                                                 static_cast<int32_t>(encoded.memory.size(1))),
-                            {sentences});
+    lengths_ =
+        encoded.lengths.is_empty()
+            ? tensor(std::vector<int64_t>(static_cast<size_t>(sentences), encoded.memory.size(1)),
+                     {sentences})
+            : encoded.lengths.value();
     for (size_t i = 0; i < 2 * model.decoder.size(); i += 2) {
       memory_.push_back({wanted[i].value().clone(), wanted[i + 1].value().clone()});
     }

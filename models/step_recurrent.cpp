@@ -38,10 +38,10 @@ class GruSteps : public StepModel {
     const std::vector<Var> parts{encoded.memory, encoded.keys, encoded.context, encoded.state,
                                  encoded.lengths};
     for (const Var& part : parts) {
-      if (part) wanted.push_back(part);
+      if (!part.is_empty()) wanted.push_back(part);
     }
     Executor::current().run(wanted);
-    for (const Var& part : parts) all_.push_back(part ? part.value().clone() : Tensor());
+    for (const Var& part : parts) all_.push_back(part.is_empty() ? Tensor() : part.value().clone());
     for (int32_t i = 0; i < sentences_; ++i) left_sentences_.push_back(i);
     left_ = all_;
   }

@@ -166,11 +166,11 @@ Var TransformerDecoder::decode(const Encoded& encoded, const Arg& target_in) con
   const int64_t B = encoded.memory.size(0);
   if (B == 0 || x.size(0) % B != 0) {
     throw Error(fmt::format("decode: {} rows are no multiple of {} memories; at {}", x.size(0), B,
-                            to_string(Scope::current()->where())));
+                            place_of(Scope::current()->where())));
   }
   const Shape rows = x.shape();
   const Shape queries{B, rows[0] / B * rows[1], rows[2]};
-  const Mask mask = encoded.lengths ? lengths(encoded.lengths) : Mask();
+  const Mask mask = encoded.lengths.is_empty() ? Mask() : lengths(encoded.lengths);
   for (const DecoderLayer& layer : decoder) {
     x = layer.with(
         x, [&](const Var& y) { return layer.self_attention(y, causal()); },

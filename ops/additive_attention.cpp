@@ -152,7 +152,7 @@ void attention_grad_reference(ReferenceContext& c) {
   if (optional.grad_context >= 0) {
     const Var g = with_queries(c.input(optional.grad_context));  // [B, Tq, M]
     const Var through_context = matmul(g, transpose(memory));
-    dw = dw ? dw + through_context : through_context;
+    dw = dw.is_empty() ? through_context : dw + through_context;
     grad_memory = matmul(transpose(w), g);
   }
   const Var ds_of_pairs = w * (dw - sum(w * dw, -1, true));  // [B, Tq, T]
@@ -161,11 +161,11 @@ void attention_grad_reference(ReferenceContext& c) {
   c.output(0) = without_queries(sum(du, 2), single);
   c.output(1) = sum(du, 1);
   c.output(2) = sum(ds * u, {0, 1, 2});
-  c.output(3) = grad_memory ? grad_memory : memory * 0;
+  c.output(3) = grad_memory.is_empty() ? memory * 0 : grad_memory;
   if (c.attributes<AttentionAttributes>().grad_bias != 0) c.output(4) = ds_of_pairs;
 }
 
-const Op additive_attention_grad_op{
+constinit const Op additive_attention_grad_op{
     .name = "additive_attention_grad",
     .shape =
         [](ShapeContext& c) {
@@ -235,11 +235,13 @@ void attention_forward(const ForwardContext& c) {
 
 // Inputs: query, keys, v, memory, and where they are there lengths, keep and bias [B, Tq, T].
 // Outputs: context, weights. context = softmax(v . tanh(query + key) + bias) memory
-const Op additive_attention_op{
+constinit const Op additive_attention_op{
     .name = "additive_attention",
     .shape = attention_shape,
     .forward =
         [](const ForwardContext& c) {
+          const Optional optional(c.attributes<AttentionAttributes>(), forward_inputs);
+          if (optional.lengths >= 0) check_lengths(c.input(optional.lengths), c.input(1).shape[1]);
           by_float_type(c.output().dtype, [&]<class T>() { attention_forward<T>(c); });
         },
     .gradient =
@@ -277,7 +279,7 @@ Var of_pairs(const Var& x, const Shape& all, SourceLocation where) {
     throw Error(
         fmt::format("additive_attention: expected a mask [B, T] of keys, or [B, Tq, T], for "
                     "{} sentences, {} queries and {} keys, got {}; at {}",
-                    all[0], all[2], all[3], to_string(x.shape()), to_string(where)));
+                    all[0], all[2], all[3], to_string(x.shape()), place_of(where)));
   }
   return squeeze(broadcast_to(x, all), 1);
 }
@@ -296,7 +298,7 @@ Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Ar
   const bool sized = (q.rank() == 2 || q.rank() == 3) && key.rank() == 3;
   if (!sized || mask.limits_nothing()) return record(additive_attention_op, inputs, attributes);
   const Shape all{q.size(0), 1, q.rank() == 2 ? 1 : q.size(1), key.size(1)};  // [B, 1, Tq, T]
-  if (mask.key_lengths) {
+  if (!mask.key_lengths.is_empty()) {
     attributes.lengths = 1;
     inputs.emplace_back(contiguous(mask.key_lengths), query.where);
   }
@@ -304,11 +306,12 @@ Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Ar
   others.key_lengths = others.bias = Var();
   if (!others.limits_nothing()) {
     attributes.keep = 1;
-    if (others.keep) others.keep = unsqueeze(of_pairs(others.keep, all, query.where), 1);
-    const Var keep = as_boolean(others, q.graph(), all[0], all[2], all[3]);
+    if (!others.keep.is_empty())
+      others.keep = unsqueeze(of_pairs(others.keep, all, query.where), 1);
+    const Var keep = as_boolean(others, q.graph(), all[0], all[2], all[3], query.where);
     inputs.emplace_back(of_pairs(keep, all, query.where), query.where);
   }
-  if (mask.bias) {
+  if (!mask.bias.is_empty()) {
     attributes.bias = 1;
     inputs.emplace_back(of_pairs(mask.bias, all, query.where), query.where);
   }

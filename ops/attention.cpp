@@ -102,7 +102,7 @@ void attention_backward(const ForwardContext& c) {
 // Inputs: q, k, v, the output [B, Tq, Hq, Dv], its normalisers [B, Hq, Tq], the output's gradient,
 // and the optional ones. Outputs: the gradients of q, k and v, as [B, T, H, n], where it is wanted
 // of the bias, and of the arrays that the score function captured.
-const Op attention_grad_op{
+constinit const Op attention_grad_op{
     .name = "attention_grad",
     .shape =
         [](ShapeContext& c) {
@@ -128,7 +128,7 @@ const Op attention_grad_op{
           // from there.
           // One Var given twice counts as two operands.
           Var bias = bias_of(c, backward_inputs);
-          if (bias) bias = alias(bias);
+          if (!bias.is_empty()) bias = alias(bias);
           const Var q = alias(c.input(0)), k = alias(c.input(1)), v = alias(c.input(2));
           Recycled<Var> captured = captured_of(c, backward_inputs);
           for (Var& var : captured) var = alias(var);
@@ -203,7 +203,7 @@ void attention_gradient(GradientContext& c) {
 // Inputs: q, k, v, and the optional ones. Outputs: [B, Tq, Hq, Dv], and of each row of scores the
 // largest and the logarithm of the sum, see kernels::Normalisers, [B, Hq, Tq] each.
 // y = dropout(softmax(score(scale q k') + bias)) v
-const Op attention_op{
+constinit const Op attention_op{
     .name = "attention",
     .shape =
         [](ShapeContext& c) {
@@ -240,7 +240,7 @@ Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& 
   const double p = options.dropout;
   if (!(p >= 0 && p <= 1)) {
     throw Error(fmt::format("attention: the dropout has to be in [0, 1], it is {}; at {}", p,
-                            to_string(q.where)));
+                            place_of(q.where)));
   }
   const Var query = as_var(q);
   const bool drops = query.graph().training.has_value();

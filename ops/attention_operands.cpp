@@ -57,7 +57,11 @@ void set_masks(const ForwardContext& c, const AttentionAttributes& a, const Atte
     in.band_first = shift - width;
     in.band_last = std::min(in.band_last, shift + width);
   }
-  if (o.lengths >= 0) in.key_lengths = c.input(o.lengths).as<const int32_t>();
+  if (o.lengths >= 0) {
+    in.key_lengths = c.input(o.lengths).as<const int32_t>();
+    if (in.key_lengths != nullptr)
+      check_lengths(c.input(o.lengths), in.keys);  // a scratch rule's is
+  }
   if (o.prefix >= 0) {
     in.prefix = c.input(o.prefix).as<const int32_t>();
     in.prefix_step = sentence_step(c.input(o.prefix));
@@ -202,13 +206,13 @@ Var plain_weights(const ReferenceContext& c, int required, const Var& q, const V
   const double scale = attention_scale(attributes, q.size(3));
   Var scores = matmul(q, transpose(repeat_heads(k, group_of(q, k)))) * scale;  // [B, Hq, Tq, Tk]
   if (attributes.score != 0) scores = replay_score(score_text(c.words()), scores, captured);
-  if (bias) scores = scores + bias;
+  if (!bias.is_empty()) scores = scores + bias;
   const Mask mask = mask_of(c, attributes, optional);
   if (mask.limits_nothing()) return softmax(scores);
   return softmax(scores, {.mask = as_boolean(mask, q.graph(), q.size(0), q.size(2), k.size(2))});
 }
 
-Var record_attention(const Op& op, std::initializer_list<const Arg*> operands,
+Var record_attention(StaticOp op, std::initializer_list<const Arg*> operands,
                      const AttentionOptions& options, double dropout,
                      std::span<const int64_t> more) {
   const SourceLocation where = (*operands.begin())->where;
@@ -224,16 +228,19 @@ Var record_attention(const Op& op, std::initializer_list<const Arg*> operands,
   attributes.causal = mask.causal ? 1 : 0;
   attributes.window = mask.window;
   const auto add = [&](const Var& var, int64_t& there) {
-    if (!var) return;
+    if (var.is_empty()) return;
     there = 1;
     inputs.emplace_back(var, where);
   };
   Var bias = options.bias;
-  while (bias && bias.rank() < 4) bias = unsqueeze(bias, 0);
-  add(bias && mask.bias ? bias + mask.bias : bias ? bias : mask.bias, attributes.bias);
-  add(mask.key_lengths ? contiguous(mask.key_lengths) : Var(), attributes.lengths);
+  while (!bias.is_empty() && bias.rank() < 4) bias = unsqueeze(bias, 0);
+  add(bias.is_empty()        ? mask.bias
+      : mask.bias.is_empty() ? bias
+                             : bias + mask.bias,
+      attributes.bias);
+  add(mask.key_lengths.is_empty() ? Var() : contiguous(mask.key_lengths), attributes.lengths);
   add(mask.prefix, attributes.prefix);
-  if (mask.query_documents) {
+  if (!mask.query_documents.is_empty()) {
     add(dense_rows(mask.query_documents), attributes.documents);
     add(dense_rows(mask.key_documents), attributes.documents);
   }

@@ -136,7 +136,7 @@ int64_t group_of(const Var& q, const Var& k);
 
 /// Records one of the operators on operands and what the options name; `more` words of its own come
 /// last.
-Var record_attention(const Op& op, std::initializer_list<const Arg*> operands,
+Var record_attention(StaticOp op, std::initializer_list<const Arg*> operands,
                      const AttentionOptions& options, double dropout,
                      std::span<const int64_t> more = {});
 

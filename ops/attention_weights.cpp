@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/scope.hpp>
 #include <rapt/ops/attention_operands.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/reduce.hpp>
@@ -75,7 +76,7 @@ void run_weights(const ForwardContext& c) {
 
 // Inputs: q, k, and the optional ones. y = softmax(score(scale q k') + bias), of all heads, one of
 // them, or their mean
-const Op attention_weights_op{
+constinit const Op attention_weights_op{
     .name = "attention_weights",
     .shape =
         [](ShapeContext& c) {
@@ -126,7 +127,7 @@ void run_statistics(const ForwardContext& c) {
 
 // Inputs: q, k, and the optional ones. Outputs: of the weights' rows the entropy, the largest, the
 // largest few and their keys.
-const Op attention_statistics_op{
+constinit const Op attention_statistics_op{
     .name = "attention_statistics",
     .shape =
         [](ShapeContext& c) {
@@ -169,7 +170,7 @@ AttentionStatistics attention_statistics(const Arg& q, const Arg& k,
     throw Error(
         fmt::format("attention_statistics: expected 0 or more of the largest weights, got "
                     "{}; at {}",
-                    which.top, to_string(q.where)));
+                    which.top, place_of(q.where)));
   }
   const Look look{0, -1, which.top};
   const Var y = record_attention(attention_statistics_op, {&q, &k}, options, 0, words_of(look));

@@ -68,10 +68,7 @@ void check_places(const ShapeContext& c, int64_t axis, const Shape& shape) {
 }
 
 void fail(std::string_view op, std::string_view message, SourceLocation where) {
-  const Scope* scope = Scope::current();
-  const std::string path = scope == nullptr ? std::string() : scope->path();
-  throw Error(fmt::format("{}: {}; at {}{}{}", op, message, path, path.empty() ? "" : ", ",
-                          to_string(scope == nullptr ? where : scope->where())));
+  throw Error(fmt::format("{}: {}; at {}", op, message, place_of(where)));
 }
 
 int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLocation where) {

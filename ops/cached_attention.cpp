@@ -110,7 +110,7 @@ void check_rows(const TensorView& index, int64_t columns, int64_t limit, std::st
 // writes to the cache without being an update in the planner's sense: updates run after everything
 // else, and what reads this result must not wait. Nobody else reads a cache, and written twice it
 // holds the same.
-const Op cached_attention_op{
+constinit const Op cached_attention_op{
     .name = "cached_attention",
     .shape =
         [](ShapeContext& c) {
@@ -169,7 +169,7 @@ const Op cached_attention_op{
     .strided = true};
 
 // Inputs: q, keys, values, memory, lengths.
-const Op shared_attention_op{
+constinit const Op shared_attention_op{
     .name = "shared_attention",
     .shape =
         [](ShapeContext& c) {
@@ -189,6 +189,7 @@ const Op shared_attention_op{
           TensorView entries = memory;
           entries.strides[0] = 1;
           check_rows(entries, 1, keys.shape[0], "the memory");
+          check_lengths(c.input(4), keys.shape[1]);
           by_float_type(c.output().dtype, [&]<class T>() {
             auto a = attention_of<T>(c, keys, values, 0, 1);
             a.rows = memory.as<const int32_t>();
@@ -226,7 +227,7 @@ Var cached_attention(const Arg& q, const Arg& k, const Arg& v, const KeyValueCac
                        Arg(contiguous(place), place.where),
                        Arg(cache.keys, q.where),
                        Arg(cache.values, q.where)};
-  if (bias) inputs.emplace_back(dense_rows(bias), q.where);
+  if (!bias.is_empty()) inputs.emplace_back(dense_rows(bias), q.where);
   return record(cached_attention_op, inputs, CachedAttributes{scale});
 }
 

@@ -103,7 +103,7 @@ class Check {
     for (size_t i = 0; i < vars.size(); ++i) {
       if (!is_float(vars[i].dtype())) continue;
       const Var part = sum(gradients[g++] * directions_[i]);
-      result = result ? result + part : part;
+      result = result.is_empty() ? part : result + part;
     }
     return result;
   }
@@ -171,7 +171,7 @@ void check_gradient(FunctionRef<Var(std::span<const Var>)> f, std::span<const In
   Check(f, inputs, options).run();
 }
 
-void check_gradient(const Op& op, const std::vector<InputSpec>& inputs,
+void check_gradient(StaticOp op, const std::vector<InputSpec>& inputs,
                     std::span<const int64_t> words, const GradientCheckOptions& options) {
   const auto apply = [&](std::span<const Var> vars) {
     std::vector<Arg> args;
@@ -181,7 +181,7 @@ void check_gradient(const Op& op, const std::vector<InputSpec>& inputs,
   try {
     check_gradient(apply, inputs, options);
   } catch (const Error& error) {
-    throw Error(fmt::format("{}: {}", op.name, error.what()));
+    throw Error(fmt::format("{}: {}", op->name, error.what()));
   }
 }
 

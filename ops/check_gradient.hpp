@@ -43,7 +43,7 @@ void check_gradient(FunctionRef<Var(std::span<const Var>)> f, std::span<const In
                     const GradientCheckOptions& options = {});
 
 /// The same for one operator and its first output.
-void check_gradient(const Op& op, const std::vector<InputSpec>& inputs,
+void check_gradient(StaticOp op, const std::vector<InputSpec>& inputs,
                     std::span<const int64_t> words = {}, const GradientCheckOptions& options = {});
 
 }  // namespace rapt

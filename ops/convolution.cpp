@@ -213,7 +213,7 @@ void convolution_gradient(GradientContext& c) {
   if (bias) c.input_grad(2) = gradient.output(1);
 }
 
-Op make_convolution(std::string_view name) {
+constexpr Op make_convolution(std::string_view name) {
   return {.name = name,
           .shape = [](ShapeContext& c) { return convolution_shape(c); },
           .forward = forward<ConvolutionPass::forward>,
@@ -222,32 +222,30 @@ Op make_convolution(std::string_view name) {
           .flops = flops<ConvolutionPass::forward>};
 }
 
-const Op conv1d_op = make_convolution("conv1d"), conv2d_op = make_convolution("conv2d");
+constinit const Op conv1d_op = make_convolution("conv1d"), conv2d_op = make_convolution("conv2d");
 
 // Inputs: g like y, w. gx(g, w) is what makes sum(gx * u) = sum(g * (u * w)) for every u like x.
-const Op input_gradient_op{.name = "convolution_input_gradient",
-                           .shape =
-                               [](ShapeContext& c) {
-                                 const auto a = c.attributes<ConvolutionAttributes>();
-                                 return gradient_shape(c.input(0)[0], c.input(1)[1] * a.groups,
-                                                       c.input(0), a);
-                               },
-                           .forward = forward<ConvolutionPass::input_gradient>,
-                           .gradient =
-                               [](GradientContext& c) {
-                                 const auto a = c.attributes<ConvolutionAttributes>();
-                                 const Var g = c.input(0), weight = c.input(1), u = c.output_grad();
-                                 if (c.needs(0))
-                                   c.input_grad(0) = convolution(u.rank(), u, weight, Var(), a);
-                                 if (c.needs(1))
-                                   c.input_grad(1) = weight_gradient(g, u, weight.shape(), a);
-                               },
-                           .scratch = scratch<ConvolutionPass::input_gradient>,
-                           .flops = flops<ConvolutionPass::input_gradient>};
+constinit const Op input_gradient_op{
+    .name = "convolution_input_gradient",
+    .shape =
+        [](ShapeContext& c) {
+          const auto a = c.attributes<ConvolutionAttributes>();
+          return gradient_shape(c.input(0)[0], c.input(1)[1] * a.groups, c.input(0), a);
+        },
+    .forward = forward<ConvolutionPass::input_gradient>,
+    .gradient =
+        [](GradientContext& c) {
+          const auto a = c.attributes<ConvolutionAttributes>();
+          const Var g = c.input(0), weight = c.input(1), u = c.output_grad();
+          if (c.needs(0)) c.input_grad(0) = convolution(u.rank(), u, weight, Var(), a);
+          if (c.needs(1)) c.input_grad(1) = weight_gradient(g, u, weight.shape(), a);
+        },
+    .scratch = scratch<ConvolutionPass::input_gradient>,
+    .flops = flops<ConvolutionPass::input_gradient>};
 
 // Inputs: g like y, x. sum(gw * v) + sum(gb * b) = sum(g * (x * v + b)) for every v like w and b
 // like the bias, whose gradient gb is the second output if it is asked for.
-const Op weight_gradient_op{
+constinit const Op weight_gradient_op{
     .name = "convolution_weight_gradient",
     .shape =
         [](ShapeContext& c) {
@@ -268,7 +266,7 @@ const Op weight_gradient_op{
     .scratch = scratch<ConvolutionPass::weight_gradient>,
     .flops = flops<ConvolutionPass::weight_gradient>};
 
-const Op& convolution_op(int rank) { return rank == 3 ? conv1d_op : conv2d_op; }
+StaticOp convolution_op(int rank) { return rank == 3 ? StaticOp(conv1d_op) : StaticOp(conv2d_op); }
 
 Var input_gradient(const Var& g, const Var& weight, const Shape& x,
                    const ConvolutionAttributes& attributes) {
@@ -286,7 +284,7 @@ Var convolution(int rank, const Arg& x, const Arg& weight, const Arg& bias,
                 ConvolutionAttributes attributes) {
   attributes.size[0] = attributes.size[1] = attributes.bias = 0;
   attributes.rank = rank;
-  const Op& op = convolution_op(rank);
+  const StaticOp op = convolution_op(rank);
   if (bias.is_empty()) return record(op, {x, weight}, attributes);
   return record(op, {x, weight, bias}, attributes);
 }

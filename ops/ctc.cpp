@@ -183,40 +183,41 @@ void ctc_reference(ReferenceContext& c) {
 }
 
 // d loss / d logits[t, v] = g (softmax(logits)[t, v] - the share of the paths with v at t)
-const Op ctc_grad_op{.name = "ctc_loss_grad",
-                     .shape = [](ShapeContext& c) { return c.input(0); },
-                     .forward =
-                         [](const ForwardContext& c) {
-                           by_float_type(c.output().dtype, [&]<class T>() { ctc_backward<T>(c); });
-                         },
-                     .reference =
-                         [](ReferenceContext& c) {
-                           std::vector<Var> inputs, outputs(4);
-                           for (int i = 0; i < forward_inputs; ++i) inputs.push_back(c.input(i));
-                           ReferenceContext loss(inputs, outputs, c.words());
-                           ctc_reference(loss);
-                           const Var g = c.input(forward_inputs);
-                           c.output() = vjp(std::span(outputs.data(), 1), std::span(&g, 1),
-                                            {{c.input(0)}})[0];
-                         }};
+constinit const Op ctc_grad_op{
+    .name = "ctc_loss_grad",
+    .shape = [](ShapeContext& c) { return c.input(0); },
+    .forward =
+        [](const ForwardContext& c) {
+          by_float_type(c.output().dtype, [&]<class T>() { ctc_backward<T>(c); });
+        },
+    .reference =
+        [](ReferenceContext& c) {
+          std::vector<Var> inputs, outputs(4);
+          for (int i = 0; i < forward_inputs; ++i) inputs.push_back(c.input(i));
+          ReferenceContext loss(inputs, outputs, c.words());
+          ctc_reference(loss);
+          const Var g = c.input(forward_inputs);
+          c.output() = vjp(std::span(outputs.data(), 1), std::span(&g, 1), {{c.input(0)}})[0];
+        }};
 
-const Op ctc_op{.name = "ctc_loss",
-                .shape = ctc_shape,
-                .forward =
-                    [](const ForwardContext& c) {
-                      by_float_type(c.output().dtype, [&]<class T>() { ctc_forward<T>(c); });
-                    },
-                .gradient =
-                    [](GradientContext& c) {
-                      if (!c.has_output_grad(0)) return;
-                      Recycled<Arg> inputs;
-                      for (int i = 0; i < forward_inputs; ++i) inputs.emplace_back(c.input(i));
-                      inputs.emplace_back(c.output_grad());
-                      for (int i = 0; i < 4; ++i) inputs.emplace_back(c.output(i));
-                      c.input_grad(0) = record(ctc_grad_op, inputs, c.attributes<CtcAttributes>());
-                    },
-                .reference = ctc_reference,
-                .makes_infinity = true};
+constinit const Op ctc_op{
+    .name = "ctc_loss",
+    .shape = ctc_shape,
+    .forward =
+        [](const ForwardContext& c) {
+          by_float_type(c.output().dtype, [&]<class T>() { ctc_forward<T>(c); });
+        },
+    .gradient =
+        [](GradientContext& c) {
+          if (!c.has_output_grad(0)) return;
+          Recycled<Arg> inputs;
+          for (int i = 0; i < forward_inputs; ++i) inputs.emplace_back(c.input(i));
+          inputs.emplace_back(c.output_grad());
+          for (int i = 0; i < 4; ++i) inputs.emplace_back(c.output(i));
+          c.input_grad(0) = record(ctc_grad_op, inputs, c.attributes<CtcAttributes>());
+        },
+    .reference = ctc_reference,
+    .makes_infinity = true};
 
 }  // namespace
 

@@ -49,7 +49,7 @@ int64_t draw_from_largest(const T* x, int64_t V, double total, double u, double 
                          [&](int64_t i) { return static_cast<double>(x[places[i]]); })];
 }
 
-const Op draw_op{
+constinit const Op draw_op{
     .name = "draw",
     .shape =
         [](ShapeContext& c) {

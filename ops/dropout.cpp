@@ -9,29 +9,30 @@ namespace rapt {
 namespace {
 
 // y = x keep / (1 - p), keep drawn from the key: so is the gradient, from g.
-const Op dropout_op{.name = "dropout",
-                    .shape =
-                        [](ShapeContext& c) {
-                          if (!is_float(c.dtype(0))) {
-                            c.fail(fmt::format("expected a float type, got {}", name(c.dtype(0))));
-                          }
-                          return c.input(0);
-                        },
-                    .gradient =
-                        [](GradientContext& c) {
-                          c.input_grad(0) = record(dropout_op, {c.output_grad(), c.input(1)},
-                                                   c.attributes<DropoutAttributes>());
-                        },
-                    .pointwise = &pointwise_family,
-                    .code = code_of(kernels::Code::dropout),
-                    .strided = true};
+constinit const Op dropout_op{
+    .name = "dropout",
+    .shape =
+        [](ShapeContext& c) {
+          if (!is_float(c.dtype(0))) {
+            c.fail(fmt::format("expected a float type, got {}", name(c.dtype(0))));
+          }
+          return c.input(0);
+        },
+    .gradient =
+        [](GradientContext& c) {
+          c.input_grad(0) =
+              record(dropout_op, {c.output_grad(), c.input(1)}, c.attributes<DropoutAttributes>());
+        },
+    .pointwise = &pointwise_family,
+    .code = code_of(kernels::Code::dropout),
+    .strided = true};
 
 }  // namespace
 
 Var dropout(const Arg& x, double p) {
   if (!(p >= 0 && p <= 1)) {
     throw Error(fmt::format("dropout: the probability has to be in [0, 1], it is {}; at {}", p,
-                            to_string(x.where)));
+                            place_of(x.where)));
   }
   const Var var = as_var(x);
   Graph& graph = var.graph();

@@ -12,7 +12,7 @@ using kernels::Code;
 using Rule = void (*)(GradientContext&);
 
 /// An operator that is one instruction.
-Op pointwise(std::string_view name, Code code, Rule gradient) {
+constexpr Op pointwise(std::string_view name, Code code, Rule gradient) {
   return {.name = name,
           .shape = &pointwise_shape,
           .gradient = gradient,
@@ -22,19 +22,19 @@ Op pointwise(std::string_view name, Code code, Rule gradient) {
 }
 
 /// The same, for floats only.
-Op real(std::string_view name, Code code, Rule gradient) {
+constexpr Op real(std::string_view name, Code code, Rule gradient) {
   Op op = pointwise(name, code, gradient);
   op.shape = &float_shape;
   return op;
 }
 
-Op logic(std::string_view name, Code code) {
+constexpr Op logic(std::string_view name, Code code) {
   Op op = pointwise(name, code, nullptr);
   op.shape = &logic_shape;
   return op;
 }
 
-Op comparison(std::string_view name, Code code) {
+constexpr Op comparison(std::string_view name, Code code) {
   Op op = pointwise(name, code, nullptr);
   op.shape = &comparison_shape;
   return op;
@@ -47,7 +47,7 @@ void no_gradient(GradientContext&) {}
 // --------------------
 
 // relu'(x) g
-const Op relu_grad_op = pointwise("relu_grad", Code::relu_grad, [](GradientContext& c) {
+constinit const Op relu_grad_op = pointwise("relu_grad", Code::relu_grad, [](GradientContext& c) {
   c.input_grad(1) = record(relu_grad_op, {c.input(0), c.output_grad()});
 });
 
@@ -56,7 +56,7 @@ const Op relu_grad_op = pointwise("relu_grad", Code::relu_grad, [](GradientConte
 Var within(const Var& x, double bound) { return where(abs(x) > bound, bound, x); }
 
 // gelu'(x) g, where gelu''(x) = phi(x) (2 - x^2)
-const Op gelu_grad_op = pointwise("gelu_grad", Code::gelu_grad, [](GradientContext& c) {
+constinit const Op gelu_grad_op = pointwise("gelu_grad", Code::gelu_grad, [](GradientContext& c) {
   const Var x = c.input(0), g = c.input(1);
   if (c.needs(0)) {
     const Var squared = square(within(x, 50));
@@ -70,7 +70,7 @@ const Op gelu_grad_op = pointwise("gelu_grad", Code::gelu_grad, [](GradientConte
 Var sigmoid_slope(const Var& x) { return sigmoid(x) * sigmoid(-x); }
 
 // silu'(x) g, where silu''(x) = s (1 - s) (2 + x (1 - 2 s)) with s = sigmoid(x)
-const Op silu_grad_op = pointwise("silu_grad", Code::silu_grad, [](GradientContext& c) {
+constinit const Op silu_grad_op = pointwise("silu_grad", Code::silu_grad, [](GradientContext& c) {
   const Var x = c.input(0), g = c.input(1);
   if (c.needs(0)) {
     const Var near = within(x, 800);
@@ -81,21 +81,23 @@ const Op silu_grad_op = pointwise("silu_grad", Code::silu_grad, [](GradientConte
 });
 
 // g sigmoid(x)
-const Op softplus_grad_op = pointwise("softplus_grad", Code::softplus_grad, [](GradientContext& c) {
-  const Var x = c.input(0), g = c.input(1);
-  if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * sigmoid_slope(x);
-  if (c.needs(1)) c.input_grad(1) = record(softplus_grad_op, {x, c.output_grad()});
-});
+constinit const Op softplus_grad_op =
+    pointwise("softplus_grad", Code::softplus_grad, [](GradientContext& c) {
+      const Var x = c.input(0), g = c.input(1);
+      if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * sigmoid_slope(x);
+      if (c.needs(1)) c.input_grad(1) = record(softplus_grad_op, {x, c.output_grad()});
+    });
 
 // g y (1 - y)
-const Op sigmoid_grad_op = pointwise("sigmoid_grad", Code::sigmoid_grad, [](GradientContext& c) {
-  const Var y = c.input(0), g = c.input(1);
-  if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * (1 - 2 * y);
-  if (c.needs(1)) c.input_grad(1) = record(sigmoid_grad_op, {y, c.output_grad()});
-});
+constinit const Op sigmoid_grad_op =
+    pointwise("sigmoid_grad", Code::sigmoid_grad, [](GradientContext& c) {
+      const Var y = c.input(0), g = c.input(1);
+      if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * (1 - 2 * y);
+      if (c.needs(1)) c.input_grad(1) = record(sigmoid_grad_op, {y, c.output_grad()});
+    });
 
 // g (1 - y^2)
-const Op tanh_grad_op = pointwise("tanh_grad", Code::tanh_grad, [](GradientContext& c) {
+constinit const Op tanh_grad_op = pointwise("tanh_grad", Code::tanh_grad, [](GradientContext& c) {
   const Var y = c.input(0), g = c.input(1);
   if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * y * -2;
   if (c.needs(1)) c.input_grad(1) = record(tanh_grad_op, {y, c.output_grad()});
@@ -105,7 +107,7 @@ const Op tanh_grad_op = pointwise("tanh_grad", Code::tanh_grad, [](GradientConte
 // ---------------------------------------------------------------------------------
 
 // y = a + b
-const Op add_op = [] {
+constinit const Op add_op = [] {
   Op op = pointwise("add", Code::add, [](GradientContext& c) {
     c.input_grad(0) = c.output_grad();
     c.input_grad(1) = c.output_grad();
@@ -115,26 +117,26 @@ const Op add_op = [] {
 }();
 
 // y = a - b
-const Op sub_op = pointwise("sub", Code::sub, [](GradientContext& c) {
+constinit const Op sub_op = pointwise("sub", Code::sub, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad();
   if (c.needs(1)) c.input_grad(1) = -c.output_grad();
 });
 
 // y = a b
-const Op mul_op = pointwise("mul", Code::mul, [](GradientContext& c) {
+constinit const Op mul_op = pointwise("mul", Code::mul, [](GradientContext& c) {
   if (c.needs(0)) c.input_grad(0) = c.output_grad() * c.input(1);
   if (c.needs(1)) c.input_grad(1) = c.output_grad() * c.input(0);
 });
 
 // y = a / b
-const Op div_op = pointwise("div", Code::div, [](GradientContext& c) {
+constinit const Op div_op = pointwise("div", Code::div, [](GradientContext& c) {
   const Var share = c.output_grad() / c.input(1);
   if (c.needs(0)) c.input_grad(0) = share;
   if (c.needs(1)) c.input_grad(1) = -(share * c.output());
 });
 
 // y = a^b: da = b a^(b - 1) dy, db = a^b log(a) dy
-const Op pow_op = pointwise("pow", Code::pow, [](GradientContext& c) {
+constinit const Op pow_op = pointwise("pow", Code::pow, [](GradientContext& c) {
   const Var a = c.input(0), b = c.input(1), g = c.output_grad();
   if (c.needs(0)) {
     // a^0 is 1, whatever a is: its derivative is 0, and not 0 times the infinity of 0^-1. With
@@ -156,14 +158,14 @@ Var winner(const Var& wins, const Var& a, const Var& b, const Var& g) {
 }
 
 // y = min(a, b)
-const Op minimum_op = pointwise("minimum", Code::minimum, [](GradientContext& c) {
+constinit const Op minimum_op = pointwise("minimum", Code::minimum, [](GradientContext& c) {
   const Var a = c.input(0), b = c.input(1), g = c.output_grad();
   if (c.needs(0)) c.input_grad(0) = winner(a < b, a, b, g);
   if (c.needs(1)) c.input_grad(1) = winner(b < a, a, b, g);
 });
 
 // y = max(a, b)
-const Op maximum_op = pointwise("maximum", Code::maximum, [](GradientContext& c) {
+constinit const Op maximum_op = pointwise("maximum", Code::maximum, [](GradientContext& c) {
   const Var a = c.input(0), b = c.input(1), g = c.output_grad();
   if (c.needs(0)) c.input_grad(0) = winner(a > b, a, b, g);
   if (c.needs(1)) c.input_grad(1) = winner(b > a, a, b, g);
@@ -173,117 +175,117 @@ const Op maximum_op = pointwise("maximum", Code::maximum, [](GradientContext& c)
 // ----------------------------------------------------------------------------------
 
 // y = -x
-const Op neg_op =
+constinit const Op neg_op =
     pointwise("neg", Code::neg, [](GradientContext& c) { c.input_grad(0) = -c.output_grad(); });
 
 // y = |x|
-const Op abs_op = pointwise("abs", Code::abs, [](GradientContext& c) {
+constinit const Op abs_op = pointwise("abs", Code::abs, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() * sign(c.input(0));
 });
 
 // y = e^x
-const Op exp_op = real("exp", Code::exp,
-                       [](GradientContext& c) { c.input_grad(0) = c.output_grad() * c.output(); });
+constinit const Op exp_op = real(
+    "exp", Code::exp, [](GradientContext& c) { c.input_grad(0) = c.output_grad() * c.output(); });
 
 // y = e^x - 1
-const Op expm1_op = real("expm1", Code::expm1, [](GradientContext& c) {
+constinit const Op expm1_op = real("expm1", Code::expm1, [](GradientContext& c) {
   // Not y + 1, which has lost the digits of a small e^x.
   c.input_grad(0) = c.output_grad() * exp(c.input(0));
 });
 
 // y = ln x
-const Op log_op = real("log", Code::log,
-                       [](GradientContext& c) { c.input_grad(0) = c.output_grad() / c.input(0); });
+constinit const Op log_op = real(
+    "log", Code::log, [](GradientContext& c) { c.input_grad(0) = c.output_grad() / c.input(0); });
 
 // y = ln(1 + x)
-const Op log1p_op = real("log1p", Code::log1p, [](GradientContext& c) {
+constinit const Op log1p_op = real("log1p", Code::log1p, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() / (c.input(0) + 1);
 });
 
 // y = x^(1/2)
-const Op sqrt_op = real("sqrt", Code::sqrt, [](GradientContext& c) {
+constinit const Op sqrt_op = real("sqrt", Code::sqrt, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() * 0.5 / c.output();
 });
 
 // y = x^(-1/2)
-const Op rsqrt_op = real("rsqrt", Code::rsqrt, [](GradientContext& c) {
+constinit const Op rsqrt_op = real("rsqrt", Code::rsqrt, [](GradientContext& c) {
   const Var y = c.output();
   c.input_grad(0) = c.output_grad() * -0.5 * y * y * y;
 });
 
 // y = 1 / x
-const Op reciprocal_op = real("reciprocal", Code::reciprocal, [](GradientContext& c) {
+constinit const Op reciprocal_op = real("reciprocal", Code::reciprocal, [](GradientContext& c) {
   // One after the other: the square alone may overflow.
   c.input_grad(0) = -(c.output_grad() * c.output() * c.output());
 });
 
 // y = x^2
-const Op square_op = pointwise("square", Code::square, [](GradientContext& c) {
+constinit const Op square_op = pointwise("square", Code::square, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() * 2 * c.input(0);
 });
 
 // y = sin x
-const Op sin_op = real("sin", Code::sin, [](GradientContext& c) {
+constinit const Op sin_op = real("sin", Code::sin, [](GradientContext& c) {
   c.input_grad(0) = c.output_grad() * cos(c.input(0));
 });
 
 // y = cos x
-const Op cos_op = real("cos", Code::cos, [](GradientContext& c) {
+constinit const Op cos_op = real("cos", Code::cos, [](GradientContext& c) {
   c.input_grad(0) = -(c.output_grad() * sin(c.input(0)));
 });
 
 // y = tanh x
-const Op tanh_op = real("tanh", Code::tanh, [](GradientContext& c) {
+constinit const Op tanh_op = real("tanh", Code::tanh, [](GradientContext& c) {
   c.input_grad(0) = record(tanh_grad_op, {c.output(), c.output_grad()});
 });
 
 // y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x
-const Op erf_op = real("erf", Code::erf, [](GradientContext& c) {
+constinit const Op erf_op = real("erf", Code::erf, [](GradientContext& c) {
   const Var near = within(c.input(0), 50);
   c.input_grad(0) = c.output_grad() * exp(-square(near)) * (2 * std::numbers::inv_sqrtpi);
 });
 
 // y = 1 / (1 + e^-x)
-const Op sigmoid_op = real("sigmoid", Code::sigmoid, [](GradientContext& c) {
+constinit const Op sigmoid_op = real("sigmoid", Code::sigmoid, [](GradientContext& c) {
   c.input_grad(0) = record(sigmoid_grad_op, {c.output(), c.output_grad()});
 });
 
 // y = max(x, 0)
-const Op relu_op = pointwise("relu", Code::relu, [](GradientContext& c) {
+constinit const Op relu_op = pointwise("relu", Code::relu, [](GradientContext& c) {
   c.input_grad(0) = record(relu_grad_op, {c.input(0), c.output_grad()});
 });
 
 // y = x Phi(x)
-const Op gelu_op = real("gelu", Code::gelu, [](GradientContext& c) {
+constinit const Op gelu_op = real("gelu", Code::gelu, [](GradientContext& c) {
   c.input_grad(0) = record(gelu_grad_op, {c.input(0), c.output_grad()});
 });
 
 // y = x sigmoid(x)
-const Op silu_op = real("silu", Code::silu, [](GradientContext& c) {
+constinit const Op silu_op = real("silu", Code::silu, [](GradientContext& c) {
   c.input_grad(0) = record(silu_grad_op, {c.input(0), c.output_grad()});
 });
 
 // y = ln(1 + e^x)
-const Op softplus_op = real("softplus", Code::softplus, [](GradientContext& c) {
+constinit const Op softplus_op = real("softplus", Code::softplus, [](GradientContext& c) {
   c.input_grad(0) = record(softplus_grad_op, {c.input(0), c.output_grad()});
 });
 
-const Op sign_op = pointwise("sign", Code::sign, no_gradient);
-const Op floor_op = pointwise("floor", Code::floor, no_gradient);
-const Op ceil_op = pointwise("ceil", Code::ceil, no_gradient);
+constinit const Op sign_op = pointwise("sign", Code::sign, no_gradient);
+constinit const Op floor_op = pointwise("floor", Code::floor, no_gradient);
+constinit const Op ceil_op = pointwise("ceil", Code::ceil, no_gradient);
 
 // ---- comparison and choice
 // ------------------------------------------------------------------------
 
-const Op equal_op = comparison("equal", Code::equal);
-const Op not_equal_op = comparison("not_equal", Code::not_equal);
-const Op less_op = comparison("less", Code::less);
-const Op less_equal_op = comparison("less_equal", Code::less_equal);
-const Op greater_op = comparison("greater", Code::greater);
-const Op greater_equal_op = comparison("greater_equal", Code::greater_equal);
-const Op logical_and_op = logic("logical_and", Code::logical_and);
-const Op logical_or_op = logic("logical_or", Code::logical_or);
-const Op logical_not_op = logic("logical_not", Code::logical_not);
+constinit const Op equal_op = comparison("equal", Code::equal);
+constinit const Op not_equal_op = comparison("not_equal", Code::not_equal);
+constinit const Op less_op = comparison("less", Code::less);
+constinit const Op less_equal_op = comparison("less_equal", Code::less_equal);
+constinit const Op greater_op = comparison("greater", Code::greater);
+constinit const Op greater_equal_op = comparison("greater_equal", Code::greater_equal);
+constinit const Op logical_and_op = logic("logical_and", Code::logical_and);
+constinit const Op logical_or_op = logic("logical_or", Code::logical_or);
+constinit const Op logical_not_op = logic("logical_not", Code::logical_not);
 
 void where_shape(ShapeContext& c) {
   if (c.dtype(0) != DType::boolean) {
@@ -301,7 +303,7 @@ void where_shape(ShapeContext& c) {
 }
 
 // y = condition ? a : b
-const Op where_op = [] {
+constinit const Op where_op = [] {
   Op op = pointwise("where", Code::where, [](GradientContext& c) {
     const Var condition = c.input(0), g = c.output_grad();
     if (c.needs(1)) c.input_grad(1) = where(condition, g, 0);
@@ -312,7 +314,7 @@ const Op where_op = [] {
 }();
 
 // y = min(max(x, low), high)
-const Op clamp_op = pointwise("clamp", Code::clamp, [](GradientContext& c) {
+constinit const Op clamp_op = pointwise("clamp", Code::clamp, [](GradientContext& c) {
   const Var x = c.input(0), low = c.input(1), high = c.input(2), g = c.output_grad();
   if (c.needs(0)) c.input_grad(0) = where(logical_and(x >= low, x <= high), g, 0);
   if (c.needs(1)) c.input_grad(1) = where(x < low, g, 0);
@@ -323,7 +325,7 @@ struct CastAttributes {
   int64_t dtype;
 };
 
-const Op cast_op = [] {
+constinit const Op cast_op = [] {
   Op op = pointwise("cast", Code::copy, [](GradientContext& c) {
     if (is_float(c.output().dtype()) && is_float(c.input(0).dtype())) {
       c.input_grad(0) = cast(c.output_grad(), c.input(0).dtype());

@@ -77,7 +77,7 @@ class OftenNamed {
 // dweight[v] = sum of g[i] over the positions i with ids[i] = v. Each task owns a range of the
 // table's rows and looks through all ids for them: no two write to one row, and every row's sum
 // runs in the order of the positions.
-const Op embedding_grad_op{
+constinit const Op embedding_grad_op{
     .name = "embedding_grad",
     .shape =
         [](ShapeContext& c) {
@@ -117,7 +117,7 @@ const Op embedding_grad_op{
         [](GradientContext& c) { c.input_grad(1) = embedding(c.input(0), c.output_grad()); }};
 
 // y[i] = weight[ids[i]]
-const Op embedding_op{
+constinit const Op embedding_op{
     .name = "embedding",
     .shape =
         [](ShapeContext& c) {

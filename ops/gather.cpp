@@ -136,7 +136,7 @@ void scatter_elements(const ForwardContext& c, int axis) {
 }
 
 // y[.., i, ..] = x[.., index[.., i, ..], ..]
-const Op gather_op{
+constinit const Op gather_op{
     .name = "gather",
     .shape =
         [](ShapeContext& c) {
@@ -165,7 +165,7 @@ const Op gather_op{
     .strided = true};
 
 // y = x, then y[.., index[.., i, ..], ..] += source[.., i, ..]
-const Op scatter_add_op{
+constinit const Op scatter_add_op{
     .name = "scatter_add",
     .shape =
         [](ShapeContext& c) {

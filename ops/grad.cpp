@@ -41,28 +41,33 @@ class Backward final : public GradientContext {
     std::unique_ptr<Backward> walk_;
   };
 
-  void run(Graph& graph, std::span<const Var> outputs, std::span<const Var> seeds,
-           std::span<const Var> wrt, std::span<Var> grads) {
+  /// Returns how many of `wrt` something has flowed to.
+  size_t run(Graph& graph, std::span<const Var> outputs, std::span<const Var> seeds,
+             std::span<const Var> wrt, std::span<Var> grads) {
     graph_ = &graph;
     mark(outputs, wrt);
     heads_.assign(first_value_of(last_node_ + 1), 0);
     parts_.assign(1, {});  // number 0 is the end of every list
     for (size_t i = 0; i < outputs.size(); ++i) {
-      if (seeds[i]) add_seed(outputs[i], seeds[i]);
+      if (!seeds[i].is_empty()) add_seed(outputs[i], seeds[i]);
     }
     for (uint32_t n = last_node_ + 1; n-- > first_node_;) {
       if (depends_[n - first_node_] && graph_->nodes[n].op != nullptr) visit(n);
     }
+    size_t reached = 0;
     for (size_t i = 0; i < wrt.size(); ++i) {
       const Var& var = wrt[i];
       const uint32_t total = var.id() < heads_.size() ? total_of(var.id()) : none;
       if (total != none) {
         grads[i] = {*graph_, total};
+        ++reached;
         continue;
       }
-      grads[i] = filled(*graph_, 0, var.shape(), var.dtype(),
-                        graph_->nodes[graph_->values[var.id()].node].where);
+      const Node node = graph_->nodes[graph_->values[var.id()].node];
+      const Scope scope(*graph_, node);
+      grads[i] = filled(*graph_, 0, var.shape(), var.dtype(), node.where);
     }
+    return reached;
   }
 
   // ---- what a rule sees -------------------------------------------------------------------------
@@ -188,7 +193,7 @@ class Backward final : public GradientContext {
     for (size_t i = 0; i < operands_.size(); ++i) {
       const Var& gradient = input_grads_[i];
       const auto [id, wanted] = operands_[i];
-      if (gradient && wanted) arrive(id, fit(node, gradient, static_cast<int>(i)));
+      if (!gradient.is_empty() && wanted) arrive(id, fit(node, gradient, static_cast<int>(i)));
     }
   }
 
@@ -241,8 +246,8 @@ class Backward final : public GradientContext {
     std::vector<Var> seeds(outputs.size());
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (output_grads_[i] != none) seeds[i] = {*graph_, output_grads_[i]};
-      if (outputs[i]) continue;
-      if (seeds[i]) {
+      if (!outputs[i].is_empty()) continue;
+      if (!seeds[i].is_empty()) {
         throw Error(fmt::format("grad: the reference of {} leaves out output {}{}", node.op->name,
                                 i, graph_->place_of(node)));
       }
@@ -316,12 +321,15 @@ thread_local std::vector<std::unique_ptr<Backward>> Backward::Lease::idle_walks;
 
 }  // namespace
 
-void vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
-         std::span<Var> grads) {
+size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
+           std::span<Var> grads) {
   if (outputs.size() != seeds.size()) {
     throw Error(fmt::format("vjp: {} outputs and {} seeds", outputs.size(), seeds.size()));
   }
-  if (outputs.empty() || wrt.empty()) return std::fill(grads.begin(), grads.end(), Var());
+  if (outputs.empty() || wrt.empty()) {
+    std::fill(grads.begin(), grads.end(), Var());
+    return 0;
+  }
   Graph& graph = outputs.front().graph();
   for (const Var& var : wrt) {
     if (&var.graph() != &graph) throw Error("grad: the values are on different tapes");
@@ -331,7 +339,7 @@ void vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<con
     }
   }
   const Backward::Lease walk;
-  walk->run(graph, outputs, seeds, wrt, grads);
+  return walk->run(graph, outputs, seeds, wrt, grads);
 }
 
 std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
@@ -341,15 +349,16 @@ std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
   return grads;
 }
 
-void grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads) {
+size_t grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads) {
   Graph& graph = loss.graph();
-  const Node& node = graph.nodes[graph.values[loss.id()].node];
+  const Node node = graph.nodes[graph.values[loss.id()].node];
   if (loss.shape().size() != 1 || !is_float(loss.dtype())) {
     throw Error(fmt::format("grad: the loss has to be one float value, it is {} {}{}",
                             name(loss.dtype()), to_string(loss.shape()), graph.place_of(node)));
   }
+  const Scope scope(graph, node);
   const Var seed = filled(graph, 1, loss.shape(), loss.dtype(), node.where);
-  vjp(std::span(&loss, 1), std::span(&seed, 1), wrt, grads);
+  return vjp(std::span(&loss, 1), std::span(&seed, 1), wrt, grads);
 }
 
 std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {

@@ -18,14 +18,18 @@ inline std::vector<Var> grad(const Var& loss, std::initializer_list<Var> wrt) {
   return grad(loss, std::span(wrt.begin(), wrt.size()));
 }
 std::vector<Var> grad(const Var& loss, std::span<const Parameter> wrt);
-/// The same into a list that is there, one for each of `wrt`.
-void grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads);
+inline std::vector<Var> grad(const Var& loss, std::initializer_list<Parameter> wrt) {
+  return grad(loss, std::span(wrt.begin(), wrt.size()));
+}
+/// The same into a list that is there, one for each of `wrt`. Returns how many of them the loss has
+/// a gradient for: the others get zeros.
+size_t grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads);
 
 /// The vector-Jacobian product: the gradients, with respect to `wrt`, of the sum of
 /// outputs[i] * seeds[i]. A seed has its output's shape; an empty one stands for zeros.
 std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
                      std::span<const Var> wrt);
-void vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
-         std::span<Var> grads);
+size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
+           std::span<Var> grads);
 
 }  // namespace rapt

@@ -91,39 +91,40 @@ void for_each_element(const ForwardContext& c, int first, const Shape& spread, c
 }
 
 // Inputs: x, a gradient of x's elements, their indices. Output: the gradient of x.
-const Op element_grad_op{.name = "element_grad",
-                         .shape =
-                             [](ShapeContext& c) {
-                               const Shape x = c.input(0);
-                               indices_shape(c, 2, x.rank());
-                               return x;
-                             },
-                         .forward =
-                             [](const ForwardContext& c) {
-                               fill_zeros(c, c.output());
-                               by_float_type(c.output().dtype, [&]<class T>() {
-                                 const TensorView& g = c.input(1);
-                                 const Shape& x = c.output().shape;
-                                 // Not split: elements may meet at one place, where the order
-                                 // decides the bits.
-                                 for_each_element(c, 2, g.shape, x, c.output().strides, 0, g.size(),
-                                                  [&](int64_t n, int64_t offset) {
-                                                    c.output().as<T>()[offset] +=
-                                                        g.as<const T>()[n];
-                                                  });
-                               });
-                             },
-                         .gradient =
-                             [](GradientContext& c) {
-                               Recycled<Arg> index;
-                               for (int i = 2; i < c.inputs(); ++i) index.emplace_back(c.input(i));
-                               c.input_grad(1) = element(c.output_grad(), index);
-                             }};
+constinit const Op element_grad_op{.name = "element_grad",
+                                   .shape =
+                                       [](ShapeContext& c) {
+                                         const Shape x = c.input(0);
+                                         indices_shape(c, 2, x.rank());
+                                         return x;
+                                       },
+                                   .forward =
+                                       [](const ForwardContext& c) {
+                                         fill_zeros(c, c.output());
+                                         by_float_type(c.output().dtype, [&]<class T>() {
+                                           const TensorView& g = c.input(1);
+                                           const Shape& x = c.output().shape;
+                                           // Not split: elements may meet at one place, where the
+                                           // order decides the bits.
+                                           for_each_element(
+                                               c, 2, g.shape, x, c.output().strides, 0, g.size(),
+                                               [&](int64_t n, int64_t offset) {
+                                                 c.output().as<T>()[offset] += g.as<const T>()[n];
+                                               });
+                                         });
+                                       },
+                                   .gradient =
+                                       [](GradientContext& c) {
+                                         Recycled<Arg> index;
+                                         for (int i = 2; i < c.inputs(); ++i)
+                                           index.emplace_back(c.input(i));
+                                         c.input_grad(1) = element(c.output_grad(), index);
+                                       }};
 
 }  // namespace
 
 // y[n] = x[i[n], j[n], ...]
-const Op element_op{
+constinit const Op element_op{
     .name = "element",
     .shape =
         [](ShapeContext& c) {
@@ -168,8 +169,7 @@ Var element(const Arg& x, std::span<const Arg> index) {
 
 Indexed Indexed::operator[](const Arg& index) const {
   if (count_ == max_rank) {
-    throw Error(
-        fmt::format("index: more than {} indices; at {}", max_rank, to_string(index.where)));
+    throw Error(fmt::format("index: more than {} indices; at {}", max_rank, place_of(index.where)));
   }
   Indexed more = *this;
   const Var array = as_var(array_);

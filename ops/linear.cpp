@@ -95,7 +95,7 @@ Var through_activation(Activation activation, const Var& y, const Var& g) {
 }
 
 // y = f(x W' + b)
-const Op linear_op{
+constinit const Op linear_op{
     .name = "linear",
     .shape = [](ShapeContext& c) { return linear_shape(c); },
     .forward = linear_forward,
@@ -155,7 +155,7 @@ void pack_forward_of(const ForwardContext& c) {
 }
 
 // A weight as products of many rows read it.
-const Op pack_op{
+constinit const Op pack_op{
     .name = "pack",
     .shape = [](ShapeContext& c) { return Shape{c.attributes<PackAttributes>().size}; },
     .forward =
@@ -203,13 +203,13 @@ Var linear_of(const Arg& x, const Arg& weight, const Arg* bias, Activation activ
     const Var w = weight.on(*graph, x.dtype());
     copy = packed_weight(as_var(x).shape(), w);
     inputs[1] = Arg(w, weight.where);
-    if (copy) inputs.emplace_back(copy, weight.where);
+    if (!copy.is_empty()) inputs.emplace_back(copy, weight.where);
   }
   const bool inside = known_by_value(activation);
   const Var y = record(linear_op, inputs,
                        LinearAttributes{.activation = inside ? static_cast<int64_t>(activation) : 0,
                                         .bias = bias != nullptr ? 1 : 0,
-                                        .packed = copy ? 1 : 0});
+                                        .packed = copy.is_empty() ? 0 : 1});
   return inside ? y : activated(y, activation);
 }
 

@@ -130,22 +130,22 @@ void cross_entropy_grad_forward(const ForwardContext& c) {
 
 // With p = softmax(logits):
 // dlogits = g ((1 - s) w[label] (p - [label]) + s / V (p sum(w) - w)), 0 where ignored
-const Op cross_entropy_grad_op{.name = "cross_entropy_grad",
-                               .shape = [](ShapeContext& c) { return c.input(0); },
-                               .forward = cross_entropy_grad_forward,
-                               .reference =
-                                   [](ReferenceContext& c) {
-                                     const Var g = c.input(2);
-                                     std::vector<Var> inputs{c.input(0), c.input(1)}, outputs(4);
-                                     if (c.inputs() == 6) inputs.push_back(c.input(5));
-                                     ReferenceContext loss(inputs, outputs, c.words());
-                                     cross_entropy_reference(loss);
-                                     c.output() = vjp(std::span(outputs.data(), 1),
-                                                      std::span(&g, 1), {{c.input(0)}})[0];
-                                   },
-                               .in_place = 1u << 0};
+constinit const Op cross_entropy_grad_op{
+    .name = "cross_entropy_grad",
+    .shape = [](ShapeContext& c) { return c.input(0); },
+    .forward = cross_entropy_grad_forward,
+    .reference =
+        [](ReferenceContext& c) {
+          const Var g = c.input(2);
+          std::vector<Var> inputs{c.input(0), c.input(1)}, outputs(4);
+          if (c.inputs() == 6) inputs.push_back(c.input(5));
+          ReferenceContext loss(inputs, outputs, c.words());
+          cross_entropy_reference(loss);
+          c.output() = vjp(std::span(outputs.data(), 1), std::span(&g, 1), {{c.input(0)}})[0];
+        },
+    .in_place = 1u << 0};
 
-const Op cross_entropy_op{
+constinit const Op cross_entropy_op{
     .name = "cross_entropy",
     .shape = &cross_entropy_shape,
     .forward = cross_entropy_forward,
@@ -159,10 +159,9 @@ const Op cross_entropy_op{
         },
     .reference = cross_entropy_reference};
 
-// ---- binary cross-entropy
-// ------------------------------------------------------------------------
+// ---- binary cross-entropy -----------------------------------------------------------------------
 
-Op logistic(std::string_view name, kernels::Code code, void (*gradient)(GradientContext&)) {
+constexpr Op logistic(std::string_view name, kernels::Code code, void (*gradient)(GradientContext&)) {
   return {.name = name,
           .shape = &float_shape,
           .gradient = gradient,
@@ -172,7 +171,7 @@ Op logistic(std::string_view name, kernels::Code code, void (*gradient)(Gradient
 }
 
 // By x: g ((1 - t) sigmoid(x) - t sigmoid(-x)), whose own derivative is g sigmoid(x) sigmoid(-x)
-const Op logistic_loss_grad_op =
+constinit const Op logistic_loss_grad_op =
     logistic("logistic_loss_grad", kernels::Code::logistic_loss_grad, [](GradientContext& c) {
       const Var x = c.input(0), t = c.input(1), g = c.input(2);
       if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * sigmoid(x) * sigmoid(-x);
@@ -181,7 +180,7 @@ const Op logistic_loss_grad_op =
     });
 
 // y = t softplus(-x) + (1 - t) softplus(x): dt = -x dy
-const Op logistic_loss_op =
+constinit const Op logistic_loss_op =
     logistic("logistic_loss", kernels::Code::logistic_loss, [](GradientContext& c) {
       const Var x = c.input(0), t = c.input(1), g = c.output_grad();
       if (c.needs(0)) c.input_grad(0) = record(logistic_loss_grad_op, {x, t, g});
@@ -207,7 +206,7 @@ std::pair<Var, Var> same_shape(std::string_view op, const Arg& a, const Arg& b) 
   const Var y = b.on(x.graph(), x.dtype());
   if (x.shape() != y.shape()) {
     throw Error(fmt::format("{}: shapes differ: {} and {}; at {}", op, to_string(x.shape()),
-                            to_string(y.shape()), to_string(a.where)));
+                            to_string(y.shape()), place_of(a.where)));
   }
   return {x, y};
 }
@@ -217,7 +216,7 @@ std::pair<Var, Var> same_shape(std::string_view op, const Arg& a, const Arg& b) 
 Var cross_entropy(const Arg& logits, const Arg& labels, const CrossEntropyOptions& options) {
   const Scope scope(logits.where);
   Recycled<Arg> inputs{logits, labels};
-  if (options.weight) inputs.emplace_back(options.weight);
+  if (!options.weight.is_empty()) inputs.emplace_back(options.weight);
   const Var losses = record(cross_entropy_op, inputs,
                             CrossEntropyAttributes{options.ignore, options.label_smoothing});
   if (options.reduction == Reduction::mean) return sum(losses) / sum(losses.output(1));

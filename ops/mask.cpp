@@ -6,18 +6,20 @@
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/mask.hpp>
+#include <rapt/ops/row_split.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/softmax.hpp>
+#include <rapt/ops/strided.hpp>
 
 namespace rapt {
 namespace {
 
 [[noreturn]] void fail(const std::string& message, SourceLocation where) {
-  throw Error(fmt::format("mask: {}; at {}", message, to_string(where)));
+  throw Error(fmt::format("mask: {}; at {}", message, place_of(where)));
 }
 
 Var join(const Var& a, const Var& b, Var (*both)(const Arg&, const Arg&)) {
-  return !a ? b : !b ? a : both(a, b);
+  return a.is_empty() ? b : b.is_empty() ? a : both(a, b);
 }
 
 /// Which keys are inside the window, and up to the query's place or inside the prefix where there
@@ -57,10 +59,23 @@ Var same_document(const Mask& mask) {
                unsqueeze(unsqueeze(mask.key_documents, 1), 1));
 }
 
-void check_batch(const Var& var, int64_t batch, const char* what) {
+/// Lengths that are known to be within 0 .. most once they are computed.
+struct LengthsAttributes {
+  int64_t most;
+};
+constinit const Op lengths_op{.name = "lengths",
+                              .shape = [](ShapeContext& c) { return c.input(0); },
+                              .forward =
+                                  [](const ForwardContext& c) {
+                                    const auto most = c.attributes<LengthsAttributes>().most;
+                                    check_lengths(c.input(0), most);
+                                    copy(c, c.input(0), c.output());
+                                  }};
+
+void check_batch(const Var& var, int64_t batch, const char* what, SourceLocation where) {
   const int64_t size = var.size(0);
   if (size != batch && size != 1) {
-    throw Error(fmt::format("mask: {} {} for a batch of {}", size, what, batch));
+    fail(fmt::format("{} {} for a batch of {}", size, what, batch), where);
   }
 }
 
@@ -136,34 +151,36 @@ Mask operator&(const Mask& a, const Mask& b) {
                                      : std::min(a.window, b.window),
             .key_lengths = join(a.key_lengths, b.key_lengths, minimum),
             .prefix = join(a.prefix, b.prefix, minimum),
-            .query_documents = a.query_documents ? a.query_documents : b.query_documents,
-            .key_documents = a.key_documents ? a.key_documents : b.key_documents,
+            .query_documents = a.query_documents.is_empty() ? b.query_documents : a.query_documents,
+            .key_documents = a.key_documents.is_empty() ? b.key_documents : a.key_documents,
             .keep = join(a.keep, b.keep, logical_and),
             .bias = join(a.bias, b.bias, add)};
   // What a query sees of the keys before it, it sees of a prefix and those before it as well.
   if (both.causal) both.prefix = Var();
-  if (a.query_documents && b.query_documents) {
+  if (!a.query_documents.is_empty() && !b.query_documents.is_empty()) {
     both.keep = join(both.keep, same_document(b), logical_and);
   }
   return both;
 }
 
-Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, int64_t keys) {
-  const SourceLocation here = SourceLocation::current();
+Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, int64_t keys,
+               SourceLocation here) {
+  const Scope scope(here);
   Var result;
-  if (mask.key_lengths) {
+  if (!mask.key_lengths.is_empty()) {
     if (mask.key_lengths.size(0) != batch) {
-      throw Error(
-          fmt::format("mask: {} lengths for a batch of {}", mask.key_lengths.size(0), batch));
+      fail(fmt::format("{} lengths for a batch of {}", mask.key_lengths.size(0), batch), here);
     }
     const Var place = graph.constant(places(keys), here);
-    result = place < reshape(mask.key_lengths, {batch, 1, 1, 1});  // [B, 1, 1, Tk]
+    const Var checked = record(lengths_op, {mask.key_lengths}, LengthsAttributes{keys});
+    result = place < reshape(checked, {batch, 1, 1, 1});  // [B, 1, 1, Tk]
   }
-  if (mask.keep) {
+  if (!mask.keep.is_empty()) {
     const Shape s = mask.keep.shape();
     if ((s[0] != batch && s[0] != 1) || (s[2] != queries && s[2] != 1) || s[3] != keys) {
-      throw Error(fmt::format("mask: {} does not fit a batch of {}, {} queries and {} keys",
-                              to_string(s), batch, queries, keys));
+      fail(fmt::format("{} does not fit a batch of {}, {} queries and {} keys", to_string(s), batch,
+                       queries, keys),
+           here);
     }
     result = join(result, mask.keep, logical_and);
   }
@@ -171,29 +188,30 @@ Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, i
     const Tensor band = band_keep(queries, keys, mask.causal, mask.window);
     result = join(result, graph.constant(band, here), logical_and);
   }
-  if (mask.prefix) {
-    check_batch(mask.prefix, batch, "prefixes");
+  if (!mask.prefix.is_empty()) {
+    check_batch(mask.prefix, batch, "prefixes", here);
     const Var place = graph.constant(places(keys), here);
     const Var first = place < reshape(mask.prefix, {mask.prefix.size(0), 1, 1, 1});
     const Var before = graph.constant(band_keep(queries, keys, true, -1), here);
     result = join(result, logical_or(first, before), logical_and);
   }
-  if (mask.query_documents) {
-    check_batch(mask.query_documents, batch, "rows of documents");
-    check_batch(mask.key_documents, batch, "rows of documents");
+  if (!mask.query_documents.is_empty()) {
+    check_batch(mask.query_documents, batch, "rows of documents", here);
+    check_batch(mask.key_documents, batch, "rows of documents", here);
     if (mask.query_documents.size(1) != queries || mask.key_documents.size(1) != keys) {
-      throw Error(fmt::format("mask: documents {} and {} do not fit {} queries and {} keys",
-                              to_string(mask.query_documents.shape()),
-                              to_string(mask.key_documents.shape()), queries, keys));
+      fail(fmt::format("documents {} and {} do not fit {} queries and {} keys",
+                       to_string(mask.query_documents.shape()),
+                       to_string(mask.key_documents.shape()), queries, keys),
+           here);
     }
     result = join(result, same_document(mask), logical_and);
   }
-  if (mask.bias) {
+  if (!mask.bias.is_empty()) {
     const Var hidden =
         graph.constant(-std::numeric_limits<double>::infinity(), mask.bias.dtype(), here);
     result = join(result, mask.bias > hidden, logical_and);
   }
-  return result ? result : graph.constant(full({1, 1, 1, 1}, 1, DType::boolean), here);
+  return result.is_empty() ? graph.constant(full({1, 1, 1, 1}, 1, DType::boolean), here) : result;
 }
 
 Var masked(const Arg& scores, const Mask& mask) {
@@ -208,9 +226,10 @@ Var masked(const Arg& scores, const Mask& mask) {
   Mask hiding = mask;
   hiding.bias = Var();
   Var result = x;
-  if (mask.bias) result = x + fitted(mask.bias);
+  if (!mask.bias.is_empty()) result = x + fitted(mask.bias);
   if (hiding.limits_nothing()) return result;
-  return masked(result, fitted(as_boolean(hiding, x.graph(), x.size(0), x.size(-2), x.size(-1))));
+  return masked(result, fitted(as_boolean(hiding, x.graph(), x.size(0), x.size(-2), x.size(-1),
+                                          scores.where)));
 }
 
 }  // namespace rapt

@@ -27,7 +27,8 @@ struct Mask {
   Var bias{};             // float, broadcasts to [B, H, Tq, Tk], or empty
 
   bool limits_nothing() const {
-    return !causal && window < 0 && !key_lengths && !prefix && !query_documents && !keep && !bias;
+    return !causal && window < 0 && key_lengths.is_empty() && prefix.is_empty() &&
+           query_documents.is_empty() && keep.is_empty() && bias.is_empty();
   }
 };
 
@@ -35,7 +36,8 @@ struct Mask {
 /// Tq > Tk the first queries see none.
 Mask causal();
 
-/// Of sentence b, the first key_lengths[b] keys are seen; key_lengths is int32 [B].
+/// Of sentence b, the first key_lengths[b] keys are seen; key_lengths is int32 [B]. A length below
+/// 0 or above Tk is an Error when it is computed.
 Mask lengths(const Arg& key_lengths);
 
 /// Keys at most `width` places from the query's place are seen, before and after it: 2 width + 1
@@ -67,7 +69,8 @@ Mask operator&(const Mask& a, const Mask& b);
 
 /// The mask as a boolean array that broadcasts to [batch, H, queries, keys]; of a bias it holds
 /// whether it is above -inf. Throws Error where the mask's sizes are others.
-Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, int64_t keys);
+Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, int64_t keys,
+               SourceLocation here = SourceLocation::current());
 
 /// Scores [B, H, Tq, Tk], or [B, Tq, Tk] for a mask that is the same for all heads, with the mask's
 /// bias added, and -inf where it hides the key: softmax() gives those weight 0, and a row of

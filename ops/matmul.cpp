@@ -88,19 +88,20 @@ void product_gradient(GradientContext& c) {
   c.input_grad(1) = gradient;
 }
 
-const Op matmul_op{.name = "matmul",
-                   .shape = [](ShapeContext& c) { return product_shape(c); },
-                   .forward = product_forward,
-                   .gradient = product_gradient,
-                   .flops =
-                       [](const ForwardContext& c) {
-                         const Shape& a = c.input(0).shape;
-                         const bool transposed =
-                             c.attributes<ProductAttributes>().transpose_a != 0 && a.rank() > 1;
-                         return product_flops(c, a[transposed ? -2 : -1]);
-                       },
-                   .strided = true,
-                   .adds = [](std::span<const int64_t>) { return true; }};
+constinit const Op matmul_op{.name = "matmul",
+                             .shape = [](ShapeContext& c) { return product_shape(c); },
+                             .forward = product_forward,
+                             .gradient = product_gradient,
+                             .flops =
+                                 [](const ForwardContext& c) {
+                                   const Shape& a = c.input(0).shape;
+                                   const bool transposed =
+                                       c.attributes<ProductAttributes>().transpose_a != 0 &&
+                                       a.rank() > 1;
+                                   return product_flops(c, a[transposed ? -2 : -1]);
+                                 },
+                             .strided = true,
+                             .adds = [](std::span<const int64_t>) { return true; }};
 
 }  // namespace
 
@@ -130,7 +131,9 @@ Var merge_weight_products(std::span<const Var> products) {
   Graph& graph = products.front().graph();
   Recycled<Var> left, right;
   Var total;
-  const auto add_to_total = [&](const Var& part) { total = total ? total + part : part; };
+  const auto add_to_total = [&](const Var& part) {
+    total = total.is_empty() ? part : total + part;
+  };
   for (const Var& var : products) {
     const auto ids = graph.inputs_of(graph.nodes[graph.values[var.id()].node]);
     const Var a(graph, ids[0]), b(graph, ids[1]);

@@ -152,49 +152,50 @@ void norm_grad_reference(ReferenceContext& c) {
   if (centred) c.output(2) = sum_to(g, weight.shape());
 }
 
-const Op layer_norm_grad_op{.name = "layer_norm_grad",
-                            .shape = &norm_grad_shape,
-                            .rowwise = &norm_grad_rowwise<true>,
-                            .reference = norm_grad_reference<true>,
-                            .scratch = norm_grad_scratch,
-                            .in_place = 1u << 2};
+constinit const Op layer_norm_grad_op{.name = "layer_norm_grad",
+                                      .shape = &norm_grad_shape,
+                                      .rowwise = &norm_grad_rowwise<true>,
+                                      .reference = norm_grad_reference<true>,
+                                      .scratch = norm_grad_scratch,
+                                      .in_place = 1u << 2};
 
-const Op rms_norm_grad_op{.name = "rms_norm_grad",
-                          .shape = &norm_grad_shape,
-                          .rowwise = &norm_grad_rowwise<false>,
-                          .reference = norm_grad_reference<false>,
-                          .scratch = norm_grad_scratch,
-                          .in_place = 1u << 2};
+constinit const Op rms_norm_grad_op{.name = "rms_norm_grad",
+                                    .shape = &norm_grad_shape,
+                                    .rowwise = &norm_grad_rowwise<false>,
+                                    .reference = norm_grad_reference<false>,
+                                    .scratch = norm_grad_scratch,
+                                    .in_place = 1u << 2};
 
 // y = (x - mean) rstd weight + bias
-const Op layer_norm_op{.name = "layer_norm",
-                       .shape = &norm_shape,
-                       .rowwise = &norm_rowwise<true>,
-                       .gradient =
-                           [](GradientContext& c) {
-                             const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
-                             const Var dx = record(layer_norm_grad_op,
-                                                   {x, weight, g, c.output(1), c.output(2)},
-                                                   c.attributes<NormAttributes>());
-                             c.input_grad(0) = dx;
-                             c.input_grad(1) = dx.output(1);
-                             c.input_grad(2) = dx.output(2);
-                           },
-                       .reference = norm_reference<true>};
+constinit const Op layer_norm_op{
+    .name = "layer_norm",
+    .shape = &norm_shape,
+    .rowwise = &norm_rowwise<true>,
+    .gradient =
+        [](GradientContext& c) {
+          const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
+          const Var dx = record(layer_norm_grad_op, {x, weight, g, c.output(1), c.output(2)},
+                                c.attributes<NormAttributes>());
+          c.input_grad(0) = dx;
+          c.input_grad(1) = dx.output(1);
+          c.input_grad(2) = dx.output(2);
+        },
+    .reference = norm_reference<true>};
 
 // y = x rstd weight
-const Op rms_norm_op{.name = "rms_norm",
-                     .shape = &norm_shape,
-                     .rowwise = &norm_rowwise<false>,
-                     .gradient =
-                         [](GradientContext& c) {
-                           const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
-                           const Var dx = record(rms_norm_grad_op, {x, weight, g, c.output(1)},
-                                                 c.attributes<NormAttributes>());
-                           c.input_grad(0) = dx;
-                           c.input_grad(1) = dx.output(1);
-                         },
-                     .reference = norm_reference<false>};
+constinit const Op rms_norm_op{
+    .name = "rms_norm",
+    .shape = &norm_shape,
+    .rowwise = &norm_rowwise<false>,
+    .gradient =
+        [](GradientContext& c) {
+          const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
+          const Var dx =
+              record(rms_norm_grad_op, {x, weight, g, c.output(1)}, c.attributes<NormAttributes>());
+          c.input_grad(0) = dx;
+          c.input_grad(1) = dx.output(1);
+        },
+    .reference = norm_reference<false>};
 
 }  // namespace
 

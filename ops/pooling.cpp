@@ -93,7 +93,7 @@ Shape pooled_shape(ShapeContext& c) {
 extern const Op pick_op;
 
 // Inputs: g like y, index. gx = 0, then gx[index[i]] += g[i], plane by plane.
-const Op put_op{
+constinit const Op put_op{
     .name = "max_pool_gradient",
     .shape = [](ShapeContext& c) { return with_size(c.input(0), c.attributes<PoolAttributes>()); },
     .forward =
@@ -118,28 +118,28 @@ const Op put_op{
         }};
 
 // Inputs: x, index. y[i] = x[index[i]], plane by plane.
-const Op pick_op{.name = "max_pool_pick",
-                 .shape = [](ShapeContext& c) { c.output(Shape(c.input(1)), c.dtype(0)); },
-                 .forward =
-                     [](const ForwardContext& c) {
-                       by_float_type(c.output().dtype, [&]<class T>() {
-                         const auto a = c.attributes<PoolAttributes>();
-                         const int64_t in = plane_size(c.input(0).shape, a);
-                         const int64_t out = plane_size(c.output().shape, a);
-                         over_planes(c, [&](int64_t plane) {
-                           const T* const x = c.input(0).as<const T>() + plane * in;
-                           const int32_t* const index =
-                               c.input(1).as<const int32_t>() + plane * out;
-                           T* const y = c.output().as<T>() + plane * out;
-                           for (int64_t i = 0; i < out; ++i) y[i] = x[index[i]];
-                         });
-                       });
-                     },
-                 .gradient =
-                     [](GradientContext& c) {
-                       const auto a = c.attributes<PoolAttributes>();
-                       c.input_grad(0) = record(put_op, {c.output_grad(), c.input(1)}, a);
-                     }};
+constinit const Op pick_op{
+    .name = "max_pool_pick",
+    .shape = [](ShapeContext& c) { c.output(Shape(c.input(1)), c.dtype(0)); },
+    .forward =
+        [](const ForwardContext& c) {
+          by_float_type(c.output().dtype, [&]<class T>() {
+            const auto a = c.attributes<PoolAttributes>();
+            const int64_t in = plane_size(c.input(0).shape, a);
+            const int64_t out = plane_size(c.output().shape, a);
+            over_planes(c, [&](int64_t plane) {
+              const T* const x = c.input(0).as<const T>() + plane * in;
+              const int32_t* const index = c.input(1).as<const int32_t>() + plane * out;
+              T* const y = c.output().as<T>() + plane * out;
+              for (int64_t i = 0; i < out; ++i) y[i] = x[index[i]];
+            });
+          });
+        },
+    .gradient =
+        [](GradientContext& c) {
+          const auto a = c.attributes<PoolAttributes>();
+          c.input_grad(0) = record(put_op, {c.output_grad(), c.input(1)}, a);
+        }};
 
 // y[i] = x[index[i]] of the largest in window i; index is the second output.
 void max_gradient(GradientContext& c) {
@@ -164,7 +164,7 @@ void max_forward(const ForwardContext& c) {
   });
 }
 
-Op make_max(std::string_view name) {
+constexpr Op make_max(std::string_view name) {
   return {.name = name,
           .shape =
               [](ShapeContext& c) {
@@ -181,7 +181,7 @@ Op make_max(std::string_view name) {
           .gradient = max_gradient};
 }
 
-const Op max_pool1d_op = make_max("max_pool1d"), max_pool2d_op = make_max("max_pool2d");
+constinit const Op max_pool1d_op = make_max("max_pool1d"), max_pool2d_op = make_max("max_pool2d");
 
 // ---- the mean -----------------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ T scale_of(const PoolAttributes& a) {
 
 void average_gradient(GradientContext& c);
 
-Op make_average(std::string_view name) {
+constexpr Op make_average(std::string_view name) {
   return {.name = name,
           .shape = [](ShapeContext& c) { return pooled_shape(c); },
           .forward =
@@ -212,10 +212,11 @@ Op make_average(std::string_view name) {
           .gradient = average_gradient};
 }
 
-const Op avg_pool1d_op = make_average("avg_pool1d"), avg_pool2d_op = make_average("avg_pool2d");
+constinit const Op avg_pool1d_op = make_average("avg_pool1d"),
+                   avg_pool2d_op = make_average("avg_pool2d");
 
 // The transposed of the mean over windows, which is linear: each is the other's gradient.
-const Op spread_op{
+constinit const Op spread_op{
     .name = "avg_pool_gradient",
     .shape = [](ShapeContext& c) { return with_size(c.input(0), c.attributes<PoolAttributes>()); },
     .forward =
@@ -235,8 +236,8 @@ const Op spread_op{
     .gradient =
         [](GradientContext& c) {
           const auto a = c.attributes<PoolAttributes>();
-          c.input_grad(0) =
-              record(a.axes == 1 ? avg_pool1d_op : avg_pool2d_op, {c.output_grad()}, a);
+          c.input_grad(0) = record(a.axes == 1 ? StaticOp(avg_pool1d_op) : StaticOp(avg_pool2d_op),
+                                   {c.output_grad()}, a);
         }};
 
 void average_gradient(GradientContext& c) {

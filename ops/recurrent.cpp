@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <limits>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/kernels/recurrent.hpp>
@@ -35,6 +36,7 @@ struct StepAttributes {
 
 kernels::ActiveRows active_of(const ForwardContext& c, int lengths) {
   if (c.inputs() == lengths) return {};
+  check_lengths(c.input(lengths), std::numeric_limits<int32_t>::max());
   return {.lengths = c.input(lengths).as<const int32_t>(),
           .step = c.attributes<StepAttributes>().step};
 }
@@ -46,7 +48,7 @@ Var active_of(const ReferenceContext& c, int lengths) {
 
 /// The inputs of an operator, with the lengths where there are any.
 Recycled<Arg> with_lengths(Recycled<Arg> inputs, const Var& lengths) {
-  if (lengths) inputs.emplace_back(lengths);
+  if (!lengths.is_empty()) inputs.emplace_back(lengths);
   return inputs;
 }
 
@@ -73,7 +75,7 @@ void check_step(const ShapeContext& c, int64_t parts, int states) {
 // ---- GRU ----------------------------------------------------------------------------------------
 
 // Inputs: gradient of h', h, saved [B, 4H], lengths. Outputs: gradients of gates_x, gates_h, h.
-const Op gru_gates_grad_op{
+constinit const Op gru_gates_grad_op{
     .name = "gru_gates_grad",
     .shape =
         [](ShapeContext& c) {
@@ -118,7 +120,7 @@ void gru_gates_reference(ReferenceContext& c) {
 // Inputs: gates_x, gates_h with its bias [B, 3H], h [B, H], lengths. Outputs: h' [B, H], and for
 // the backward pass r, z, n, h_n [B, 4H].
 // r, z = sigmoid(x_rz + h_rz), n = tanh(x_n + r h_n), h' = (1 - z) n + z h
-const Op gru_gates_op{
+constinit const Op gru_gates_op{
     .name = "gru_gates",
     .shape =
         [](ShapeContext& c) {
@@ -157,7 +159,7 @@ const Op gru_gates_op{
 
 // Inputs: gradients of h' and c', c, c', saved [B, 4H], lengths. Outputs: gradients of the gates
 // (gates_x and gates_h alike), h, c.
-const Op lstm_gates_grad_op{
+constinit const Op lstm_gates_grad_op{
     .name = "lstm_gates_grad",
     .shape =
         [](ShapeContext& c) {
@@ -205,7 +207,7 @@ void lstm_gates_reference(ReferenceContext& c) {
 // Inputs: gates_x, gates_h with its bias [B, 4H], h, c [B, H], lengths. Outputs: h', c' [B, H],
 // and for the backward pass i, f, g, o [B, 4H].
 // c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c')
-const Op lstm_gates_op{
+constinit const Op lstm_gates_op{
     .name = "lstm_gates",
     .shape =
         [](ShapeContext& c) {
@@ -253,7 +255,7 @@ const Op lstm_gates_op{
 /// reach the weight's gradient.
 Var without_padding(const Arg& x, const RecurrentStep& options) {
   const Var active = active_rows(options.lengths, options.step);
-  return active ? where(Arg(active, x.where), x, 0) : as_var(x);
+  return active.is_empty() ? as_var(x) : where(Arg(active, x.where), x, 0);
 }
 
 // The product with h is a node of its own: over the steps of a loop, the engine gathers the

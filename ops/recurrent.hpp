@@ -3,7 +3,8 @@
 // A row of a padded batch that has ended hands its state on unchanged: a sentence has the same
 // states in a batch as alone. What stands in its padding is never used, NaN included; whoever makes
 // gates of an input by a product of his own has to keep NaN out of that. All throw Error where
-// shapes or element types do not fit.
+// shapes or element types do not fit and, when it is computed, for a length below 0 or above the
+// number of steps.
 #pragma once
 
 #include <rapt/framework/op.hpp>

@@ -16,13 +16,13 @@ Var part(const Var& gates, int64_t i, const Var& h) {
 Var side_by_side(const std::vector<Var>& parts) { return concat(parts, -1); }
 
 Var choose(const Var& active, const Var& moved, const Arg& kept) {
-  return active ? where(active, moved, kept) : moved;
+  return active.is_empty() ? moved : where(active, moved, kept);
 }
 
 }  // namespace
 
 Var active_rows(const Var& lengths, int64_t step) {
-  return lengths ? unsqueeze(lengths > step, 1) : Var();
+  return lengths.is_empty() ? Var() : unsqueeze(lengths > step, 1);
 }
 
 GruStep gru_step(const Var& all_gates_x, const Var& gates_h, const Var& h, const Var& active) {
@@ -67,7 +67,7 @@ LstmStepGrad lstm_step_grad(const Var& grad_h, const Var& grad_c, const Var& c, 
   const Var gates = side_by_side(
       {d_c * update * input * (1 - input), d_c * c * forget * (1 - forget),
        d_c * input * (1 - update * update), grad_h * squashed * output * (1 - output)});
-  return {choose(active, gates, 0), active ? where(active, 0, grad_h) : grad_h * 0,
+  return {choose(active, gates, 0), active.is_empty() ? grad_h * 0 : where(active, 0, grad_h),
           choose(active, d_c * forget, grad_c)};
 }
 

@@ -45,6 +45,11 @@ kernels::ActiveRows active_at(const ForwardContext& c, int64_t t) {
   return {.lengths = c.input(c.inputs() - 1).as<const int32_t>(), .step = t};
 }
 
+void check_lengths(const ForwardContext& c) {
+  if (c.attributes<SequenceAttributes>().has_lengths == 0) return;
+  rapt::check_lengths(c.input(c.inputs() - 1), c.input(0).shape[0]);
+}
+
 Var active_at(const ReferenceContext& c, int64_t t) {
   if (c.attributes<SequenceAttributes>().has_lengths == 0) return {};
   return recurrent::active_rows(c.input(c.inputs() - 1), t);
@@ -184,7 +189,7 @@ double sequence_grad_flops(const ForwardContext& c) {
   return 2.0 * static_cast<double>(c.output().size() * c.input(1).shape[-1]);
 }
 
-const Op gru_sequence_grad_op{
+constinit const Op gru_sequence_grad_op{
     .name = "gru_sequence_grad",
     .shape =
         [](ShapeContext& c) {
@@ -270,7 +275,7 @@ void gru_sequence_reference(ReferenceContext& c) {
 // Inputs: gates_x [T, B, 3H], h0 [B, H], weight, bias, lengths. Outputs: states [T, B, H], and for
 // the backward pass r, z, n, h_n [T, B, 4H].
 // r, z = sigmoid(x_rz + h_rz), n = tanh(x_n + r h_n), h' = (1 - z) n + z h; gates_h = h W' + b
-const Op gru_sequence_op{
+constinit const Op gru_sequence_op{
     .name = "gru_sequence",
     .shape =
         [](ShapeContext& c) {
@@ -281,6 +286,7 @@ const Op gru_sequence_op{
         },
     .forward =
         [](const ForwardContext& c) {
+          check_lengths(c);
           by_float_type(c.output().dtype, [&]<class T>() { gru_sequence_forward<T>(c); });
         },
     .gradient =
@@ -347,7 +353,7 @@ void lstm_sequence_backward(const ForwardContext& c) {
   }
 }
 
-const Op lstm_sequence_grad_op{
+constinit const Op lstm_sequence_grad_op{
     .name = "lstm_sequence_grad",
     .shape =
         [](ShapeContext& c) {
@@ -439,7 +445,7 @@ void lstm_sequence_reference(ReferenceContext& c) {
 // Inputs: gates_x [T, B, 4H], h0, c0 [B, H], weight, bias, lengths. Outputs: states and cells
 // [T, B, H], and for the backward pass i, f, g, o [T, B, 4H].
 // c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c'); gates_h = h W' + b
-const Op lstm_sequence_op{
+constinit const Op lstm_sequence_op{
     .name = "lstm_sequence",
     .shape =
         [](ShapeContext& c) {
@@ -451,6 +457,7 @@ const Op lstm_sequence_op{
         },
     .forward =
         [](const ForwardContext& c) {
+          check_lengths(c);
           by_float_type(c.output().dtype, [&]<class T>() { lstm_sequence_forward<T>(c); });
         },
     .gradient =
@@ -481,7 +488,7 @@ const Op lstm_sequence_op{
     .flops = sequence_flops};
 
 SequenceAttributes sequence_attributes(const RecurrentSequence& options) {
-  return {options.reverse ? 1 : 0, options.lengths ? 1 : 0, 0};
+  return {options.reverse ? 1 : 0, options.lengths.is_empty() ? 0 : 1, 0};
 }
 
 }  // namespace
@@ -489,14 +496,14 @@ SequenceAttributes sequence_attributes(const RecurrentSequence& options) {
 Var gru_sequence(const Arg& gates_x, const Arg& h0, const Arg& weight_hh, const Arg& bias_hh,
                  const RecurrentSequence& options) {
   Recycled<Arg> inputs{gates_x, h0, weight_hh, bias_hh};
-  if (options.lengths) inputs.emplace_back(options.lengths);
+  if (!options.lengths.is_empty()) inputs.emplace_back(options.lengths);
   return record(gru_sequence_op, inputs, sequence_attributes(options));
 }
 
 LstmState lstm_sequence(const Arg& gates_x, const LstmState& state, const Arg& weight_hh,
                         const Arg& bias_hh, const RecurrentSequence& options) {
   Recycled<Arg> inputs{gates_x, state.h, state.c, weight_hh, bias_hh};
-  if (options.lengths) inputs.emplace_back(options.lengths);
+  if (!options.lengths.is_empty()) inputs.emplace_back(options.lengths);
   const Var states = record(lstm_sequence_op, inputs, sequence_attributes(options));
   return {states, states.output(1)};
 }

@@ -168,7 +168,7 @@ void reduce_forward(const ForwardContext& c) {
   }
 }
 
-Var reduce(const Op& op, const Arg& x, const Axes& axes, bool keepdims) {
+Var reduce(StaticOp op, const Arg& x, const Axes& axes, bool keepdims) {
   std::array<int64_t, max_rank + 1> words{keepdims ? 1 : 0};
   const size_t count = 1 + put_axes(axes, x, words.data() + 1);
   return record(op, std::span(&x, 1), std::span<const int64_t>(words.data(), count));
@@ -185,7 +185,7 @@ Var spread(const GradientContext& c, const Var& value) {
 // ---- the operators ------------------------------------------------------------------------------
 
 // y = sum of x_i
-const Op sum_op{
+constinit const Op sum_op{
     .name = "sum",
     .shape = [](ShapeContext& c) { return checked_shape(c); },
     .forward = &reduce_forward<Reduction::sum>,
@@ -206,29 +206,30 @@ void divide(const TensorView& y, int64_t n) {
 }
 
 // y = (sum of x_i) / n
-const Op mean_op{.name = "mean",
-                 .shape =
-                     [](ShapeContext& c) {
-                       expect_float(c);
-                       return checked_shape(c);
-                     },
-                 .forward =
-                     [](const ForwardContext& c) {
-                       reduce_forward<Reduction::sum>(c);
-                       const int64_t n = reduced_size(c.words(), c.input(0).shape);
-                       if (c.output().dtype == DType::float32) {
-                         divide<float>(c.output(), n);
-                       } else {
-                         divide<double>(c.output(), n);
-                       }
-                     },
-                 .gradient =
-                     [](GradientContext& c) {
-                       const int64_t n = reduced_size(c.words(), c.input(0).shape());
-                       c.input_grad(0) = spread(c, c.output_grad() / static_cast<double>(n));
-                     },
-                 .scratch = &reduce_scratch<Reduction::sum>,
-                 .strided = true};
+constinit const Op mean_op{.name = "mean",
+                           .shape =
+                               [](ShapeContext& c) {
+                                 expect_float(c);
+                                 return checked_shape(c);
+                               },
+                           .forward =
+                               [](const ForwardContext& c) {
+                                 reduce_forward<Reduction::sum>(c);
+                                 const int64_t n = reduced_size(c.words(), c.input(0).shape);
+                                 if (c.output().dtype == DType::float32) {
+                                   divide<float>(c.output(), n);
+                                 } else {
+                                   divide<double>(c.output(), n);
+                                 }
+                               },
+                           .gradient =
+                               [](GradientContext& c) {
+                                 const int64_t n = reduced_size(c.words(), c.input(0).shape());
+                                 c.input_grad(0) =
+                                     spread(c, c.output_grad() / static_cast<double>(n));
+                               },
+                           .scratch = &reduce_scratch<Reduction::sum>,
+                           .strided = true};
 
 /// Those equal to y share the gradient.
 void share_gradient(GradientContext& c) {
@@ -239,39 +240,39 @@ void share_gradient(GradientContext& c) {
 }
 
 // y = max of x_i: dx_i = dy / k for the k elements that are y
-const Op max_op{.name = "max",
-                .shape = [](ShapeContext& c) { return checked_extremum_shape(c); },
-                .forward = &reduce_forward<Reduction::max>,
-                .gradient = &share_gradient,
-                .scratch = &reduce_scratch<Reduction::max>,
-                .strided = true};
+constinit const Op max_op{.name = "max",
+                          .shape = [](ShapeContext& c) { return checked_extremum_shape(c); },
+                          .forward = &reduce_forward<Reduction::max>,
+                          .gradient = &share_gradient,
+                          .scratch = &reduce_scratch<Reduction::max>,
+                          .strided = true};
 
 // y = min of x_i
-const Op min_op{.name = "min",
-                .shape = [](ShapeContext& c) { return checked_extremum_shape(c); },
-                .forward = &reduce_forward<Reduction::min>,
-                .gradient = &share_gradient,
-                .scratch = &reduce_scratch<Reduction::min>,
-                .strided = true};
+constinit const Op min_op{.name = "min",
+                          .shape = [](ShapeContext& c) { return checked_extremum_shape(c); },
+                          .forward = &reduce_forward<Reduction::min>,
+                          .gradient = &share_gradient,
+                          .scratch = &reduce_scratch<Reduction::min>,
+                          .strided = true};
 
 // y = the first i with x_i = max of x
-const Op argmax_op{.name = "argmax",
-                   .shape =
-                       [](ShapeContext& c) {
-                         const Shape shape = checked_extremum_shape(c);
-                         for (const int64_t axis : axes_in(c.words()))
-                           check_places(c, axis, c.input(0));
-                         c.output(shape, DType::int32);
-                       },
-                   .forward = &reduce_forward<Reduction::argmax>,
-                   .gradient = [](GradientContext&) {},
-                   .scratch = &reduce_scratch<Reduction::argmax>,
-                   .strided = true};
+constinit const Op argmax_op{.name = "argmax",
+                             .shape =
+                                 [](ShapeContext& c) {
+                                   const Shape shape = checked_extremum_shape(c);
+                                   for (const int64_t axis : axes_in(c.words()))
+                                     check_places(c, axis, c.input(0));
+                                   c.output(shape, DType::int32);
+                                 },
+                             .forward = &reduce_forward<Reduction::argmax>,
+                             .gradient = [](GradientContext&) {},
+                             .scratch = &reduce_scratch<Reduction::argmax>,
+                             .strided = true};
 
 // y = log(sum of exp(x_i)): dx_i = exp(x_i - y) dy. Outputs: y, and what rounding took from it: for
 // a large y more than the logarithm, and exp(x_i - y) would not add up to 1. Of both together the
 // gradient is that of y, so that the second output has none.
-const Op logsumexp_op{
+constinit const Op logsumexp_op{
     .name = "logsumexp",
     .shape =
         [](ShapeContext& c) {
@@ -300,18 +301,18 @@ void boolean_shape(ShapeContext& c) {
 }
 
 // y = x_1 or x_2 or ...
-const Op any_op{.name = "any",
-                .shape = &boolean_shape,
-                .forward = &reduce_forward<Reduction::max>,
-                .scratch = &reduce_scratch<Reduction::max>,
-                .strided = true};
+constinit const Op any_op{.name = "any",
+                          .shape = &boolean_shape,
+                          .forward = &reduce_forward<Reduction::max>,
+                          .scratch = &reduce_scratch<Reduction::max>,
+                          .strided = true};
 
 // y = x_1 and x_2 and ...
-const Op all_op{.name = "all",
-                .shape = &boolean_shape,
-                .forward = &reduce_forward<Reduction::min>,
-                .scratch = &reduce_scratch<Reduction::min>,
-                .strided = true};
+constinit const Op all_op{.name = "all",
+                          .shape = &boolean_shape,
+                          .forward = &reduce_forward<Reduction::min>,
+                          .scratch = &reduce_scratch<Reduction::min>,
+                          .strided = true};
 
 // ---- cumsum -------------------------------------------------------------------------------------
 
@@ -333,7 +334,7 @@ void add_up(const ReduceShape& s, const int32_t* x, int32_t* y, bool reversed) {
 }
 
 // y_i = sum of x_k for k <= i, or for k >= i
-const Op cumsum_op{
+constinit const Op cumsum_op{
     .name = "cumsum",
     .shape =
         [](ShapeContext& c) {

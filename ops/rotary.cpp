@@ -132,21 +132,21 @@ Var record_rotary(const Arg& x, const Arg& table, const Arg& first, bool inverse
 
 // Inputs: x, table, and where it is there first. y = R x with a rotation R a row, whose transposed
 // is its inverse: dx = R^-1 dy
-const Op rotary_op{.name = "rotary",
-                   .shape = rotary_shape,
-                   .forward =
-                       [](const ForwardContext& c) {
-                         by_float_type(c.output().dtype, [&]<class T>() { rotate<T>(c); });
-                       },
-                   .gradient =
-                       [](GradientContext& c) {
-                         const bool inverse = c.attributes<RotaryAttributes>().inverse != 0;
-                         c.input_grad(0) =
-                             record_rotary(c.output_grad(), c.input(1),
-                                           c.inputs() > 2 ? c.input(2) : Var(), !inverse);
-                       },
-                   .strided = true,
-                   .in_place = 1};
+constinit const Op rotary_op{
+    .name = "rotary",
+    .shape = rotary_shape,
+    .forward =
+        [](const ForwardContext& c) {
+          by_float_type(c.output().dtype, [&]<class T>() { rotate<T>(c); });
+        },
+    .gradient =
+        [](GradientContext& c) {
+          const bool inverse = c.attributes<RotaryAttributes>().inverse != 0;
+          c.input_grad(0) = record_rotary(c.output_grad(), c.input(1),
+                                          c.inputs() > 2 ? c.input(2) : Var(), !inverse);
+        },
+    .strided = true,
+    .in_place = 1};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <rapt/framework/cpu.hpp>
+#include <rapt/framework/error.hpp>
 #include <rapt/ops/row_split.hpp>
 
 namespace rapt {
@@ -11,6 +12,14 @@ RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs) {
           .range = range_of(shape[-1]),
           .inputs = inputs,
           .outputs = outputs};
+}
+
+void check_lengths(const TensorView& lengths, int64_t most) {
+  const auto* values = lengths.as<const int32_t>();
+  for (int64_t b = 0; b < lengths.size(); ++b) {
+    if (values[b] >= 0 && values[b] <= most) continue;
+    throw Error(fmt::format("length {} of row {} is none of 0 .. {}", values[b], b, most));
+  }
 }
 
 bool write_past_caches(const TensorView& out) {

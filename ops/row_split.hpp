@@ -42,6 +42,9 @@ RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs);
 /// "position [1, 2]": where element `index` of an array lies, for messages.
 std::string position_in(const Shape& shape, int64_t index);
 
+/// Throws Error for a length, of int32 [B], that is none of 0 .. most: for forward functions.
+void check_lengths(const TensorView& lengths, int64_t most);
+
 /// Whether a kernel should write `out` past the caches, as nobody will find it there anyway.
 bool write_past_caches(const TensorView& out);
 

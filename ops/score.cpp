@@ -107,7 +107,7 @@ ScoreFunction t5_bias(const Arg& table, const T5Options& options) {
     if (array.rank() != 2 || array.size(1) != s.value.size(1)) {
       throw Error(fmt::format("t5_bias: expected a table [buckets, {}] for {} heads, got {}; at {}",
                               s.value.size(1), s.value.size(1), to_string(array.shape()),
-                              to_string(table.where)));
+                              place_of(table.where)));
     }
     // One bias for each distance, worked out once: scores only look it up.
     Tensor distances({std::max<int64_t>(queries + keys - 1, 1)},
@@ -127,7 +127,7 @@ ScoreFunction relative_bias(const Arg& table) {
       throw Error(fmt::format(
           "relative_bias: expected a table [{}, 2 w + 1] for {} heads, got {}; "
           "at {}",
-          s.value.size(1), s.value.size(1), to_string(array.shape()), to_string(table.where)));
+          s.value.size(1), s.value.size(1), to_string(array.shape()), place_of(table.where)));
     }
     return s.value + array[s.head][s.key - s.query + array.size(1) / 2];
   };

@@ -31,7 +31,7 @@ struct PlaceAttributes {
 };
 
 /// A name for a place while a function is recorded. It has no value outside of the kernels.
-const Op place_op{
+constinit const Op place_op{
     .name = "score",
     .shape =
         [](ShapeContext& c) {
@@ -294,21 +294,21 @@ RecordedScore record_score(const ScoreFunction& function, const Var& q, const Sh
                     .query = place(ScorePlace::query, {1, 1, all[2], 1}),
                     .key = place(ScorePlace::key, {1, 1, 1, all[3]})};
   const Var result = function(score);
-  if (!result || &result.graph() != &graph) {
+  if (result.is_empty() || &result.graph() != &graph) {
     throw Error(
-        fmt::format("score function: it returns nothing of its own tape; at {}", to_string(where)));
+        fmt::format("score function: it returns nothing of its own tape; at {}", place_of(where)));
   }
   Shape both;
   if (result.dtype() != dtype || !broadcast(result.shape(), all, both) || both != all) {
     throw Error(fmt::format("score function: expected {} scores {}, it returns {} {}; at {}",
                             name(dtype), to_string(all), name(result.dtype()),
-                            to_string(result.shape()), to_string(where)));
+                            to_string(result.shape()), place_of(where)));
   }
   transcript.mark();
   const int64_t output = transcript.reference(result.id());
   if (transcript.writer.steps > most_steps) {
     throw Error(fmt::format("score function: it has {} operators, the most is {}; at {}",
-                            transcript.writer.steps, most_steps, to_string(where)));
+                            transcript.writer.steps, most_steps, place_of(where)));
   }
   RecordedScore recorded;
   for (const uint32_t id : transcript.captured) recorded.captured.emplace_back(graph, id);
@@ -334,7 +334,7 @@ Var replay_score(std::span<const int64_t> text, const Var& scores, std::span<con
   const auto value_of = [&](int64_t reference) -> Var {
     if (reference >= 0) return steps[static_cast<size_t>(reference)];
     Var& place = places[static_cast<size_t>(-1 - reference)];
-    if (place) return place;
+    if (!place.is_empty()) return place;
     switch (static_cast<ScorePlace>(-1 - reference)) {
       case ScorePlace::batch:
         return place = numbers(0, 0);
@@ -358,7 +358,7 @@ Var replay_score(std::span<const int64_t> text, const Var& scores, std::span<con
       continue;
     }
     for (const int64_t input : step.inputs) inputs.emplace_back(value_of(input));
-    steps.push_back(record(*step.op, inputs, step.words));
+    steps.push_back(record(StaticOp::of_node(step.op), inputs, step.words));
   }
   const Var result = value_of(reader.outputs()[0]);
   return result.shape() == all ? result : broadcast_to(result, all);
@@ -396,7 +396,7 @@ ScoreDerivative differentiate_score(std::span<const int64_t> text, DType dtype,
     } else {
       Recycled<Arg> inputs;
       for (const int64_t input : step.inputs) inputs.emplace_back(value_of(input));
-      steps.push_back(record(*step.op, inputs, step.words));
+      steps.push_back(record(StaticOp::of_node(step.op), inputs, step.words));
     }
     transcript.writer.add(step.op, step.inputs, step.words);
     transcript.know(steps.back(), i);

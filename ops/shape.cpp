@@ -11,15 +11,16 @@
 namespace rapt {
 
 // y = x
-const Op contiguous_op{.name = "contiguous",
-                       .shape = [](ShapeContext& c) { return c.input(0); },
-                       .forward = [](const ForwardContext& c) { copy(c, c.input(0), c.output()); },
-                       .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad(); },
-                       .strided = true};
+constinit const Op contiguous_op{
+    .name = "contiguous",
+    .shape = [](ShapeContext& c) { return c.input(0); },
+    .forward = [](const ForwardContext& c) { copy(c, c.input(0), c.output()); },
+    .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad(); },
+    .strided = true};
 
 namespace {
 
-const Op alias_op = view_op(
+constinit const Op alias_op = view_op(
     "alias", [](ShapeContext& c) { c.view(Shape(c.input(0)), c.strides(0), 0); },
     [](GradientContext& c) { c.input_grad(0) = c.output_grad(); });
 
@@ -90,7 +91,7 @@ std::string text_of(std::span<const int64_t> dims) {
   return fmt::format("[{}]", text);
 }
 
-const Op reshape_op = view_op(
+constinit const Op reshape_op = view_op(
     "reshape",
     [](ShapeContext& c) {
       const Shape from = c.input(0);
@@ -103,7 +104,7 @@ const Op reshape_op = view_op(
     },
     [](GradientContext& c) { c.input_grad(0) = reshape(c.output_grad(), c.input(0).shape()); });
 
-const Op unsqueeze_op = view_op(
+constinit const Op unsqueeze_op = view_op(
     "unsqueeze",
     [](ShapeContext& c) {
       const Shape from = c.input(0);
@@ -124,7 +125,7 @@ const Op unsqueeze_op = view_op(
     },
     [](GradientContext& c) { c.input_grad(0) = reshape(c.output_grad(), c.input(0).shape()); });
 
-const Op squeeze_op = view_op(
+constinit const Op squeeze_op = view_op(
     "squeeze",
     [](ShapeContext& c) {
       const Shape from = c.input(0);
@@ -147,7 +148,7 @@ const Op squeeze_op = view_op(
 // ---- broadcast_to, permute ----------------------------------------------------------------------
 
 // y[i, j, ...] = x[..., 0 in an axis of size 1, ...]
-const Op broadcast_to_op = view_op(
+constinit const Op broadcast_to_op = view_op(
     "broadcast_to",
     [](ShapeContext& c) {
       const Shape from = c.input(0);
@@ -191,7 +192,7 @@ void permute_shape(ShapeContext& c) {
 }
 
 // y's axis i is x's axis words[i]
-const Op permute_op = view_op("permute", &permute_shape, [](GradientContext& c) {
+constinit const Op permute_op = view_op("permute", &permute_shape, [](GradientContext& c) {
   const auto words = c.words();
   std::array<int, max_rank> back{};
   for (size_t i = 0; i < words.size(); ++i) {
@@ -205,7 +206,7 @@ struct TransposeAttributes {
   int64_t a, b;
 };
 
-const Op transpose_op = view_op(
+constinit const Op transpose_op = view_op(
     "transpose",
     [](ShapeContext& c) {
       Shape shape = c.input(0);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <limits>
+#include <rapt/framework/parameter.hpp>
 #include <rapt/ops/axes.hpp>
 #include <vector>
 
@@ -55,15 +56,41 @@ std::vector<Var> split(const Arg& x, std::initializer_list<int64_t> sizes, int a
 /// The same with a number of equal pieces, which has to divide the axis.
 std::vector<Var> split(const Arg& x, int64_t sections, int axis);
 
-/// The arrays one after the other along an axis. Throws Error where their types differ, or their
-/// shapes in another axis.
-Var concat(std::initializer_list<Arg> arrays, int axis);
-Var concat(std::span<const Arg> arrays, int axis);
+namespace detail {
+
+template <class Array>
+std::vector<Arg> operands(const std::vector<Array>& arrays, SourceLocation here) {
+  std::vector<Arg> args;
+  args.reserve(arrays.size());
+  for (const Array& array : arrays) args.emplace_back(array, here);
+  return args;
+}
+
+}  // namespace detail
+
+/// The arrays one after the other along an axis. Throws Error where there are none, and where
+/// their types differ, or their shapes in another axis.
+Var concat(std::initializer_list<Arg> arrays, int axis,
+           SourceLocation here = SourceLocation::current());
+Var concat(std::span<const Arg> arrays, int axis, SourceLocation here = SourceLocation::current());
 Var concat(std::span<const Var> arrays, int axis, SourceLocation here = SourceLocation::current());
+template <class Array>
+requires(std::same_as<Array, Tensor> || std::same_as<Array, Parameter>) Var
+    concat(const std::vector<Array>& arrays, int axis,
+           SourceLocation here = SourceLocation::current()) {
+  return concat(std::span<const Arg>(detail::operands(arrays, here)), axis, here);
+}
 /// Arrays of one shape side by side along a new axis `axis`.
-Var stack(std::initializer_list<Arg> arrays, int axis);
-Var stack(std::span<const Arg> arrays, int axis);
+Var stack(std::initializer_list<Arg> arrays, int axis,
+          SourceLocation here = SourceLocation::current());
+Var stack(std::span<const Arg> arrays, int axis, SourceLocation here = SourceLocation::current());
 Var stack(std::span<const Var> arrays, int axis, SourceLocation here = SourceLocation::current());
+template <class Array>
+requires(std::same_as<Array, Tensor> || std::same_as<Array, Parameter>) Var
+    stack(const std::vector<Array>& arrays, int axis,
+          SourceLocation here = SourceLocation::current()) {
+  return stack(std::span<const Arg>(detail::operands(arrays, here)), axis, here);
+}
 
 /// The same elements backwards along the axes.
 Var flip(const Arg& x, const Axes& axes);

@@ -75,7 +75,7 @@ void unslice_forward(const ForwardContext& c) {
 }
 
 // y = 0, then y[place of piece i] += x_i for every i. The words: y's dimensions, a Place per piece.
-const Op unslice_op{
+constinit const Op unslice_op{
     .name = "unslice",
     .shape =
         [](ShapeContext& c) {
@@ -115,7 +115,7 @@ Range range_of(const SliceAttributes& a, int64_t size) {
 }
 
 // y[i] = x[begin + i step] along the axis
-const Op slice_op = view_op(
+constinit const Op slice_op = view_op(
     "slice",
     [](ShapeContext& c) {
       const auto a = c.attributes<SliceAttributes>();
@@ -169,7 +169,7 @@ void concat_shape(ShapeContext& c) {
 }
 
 // y = x_0, then x_1, ... along the axis
-const Op concat_op{
+constinit const Op concat_op{
     .name = "concat",
     .shape = &concat_shape,
     .forward =
@@ -197,35 +197,35 @@ const Op concat_op{
     .strided = true};
 
 // y[i] = x[n - 1 - i] along the axes of the words
-const Op flip_op{.name = "flip",
-                 .shape =
-                     [](ShapeContext& c) {
-                       check_axes(c, c.words(), c.input(0));
-                       return c.input(0);
-                     },
-                 .forward =
-                     [](const ForwardContext& c) {
-                       // Backwards is a negative stride, which is kept from other operators by this
-                       // copy.
-                       TensorView x = c.input(0);
-                       if (x.size() == 0) return;
-                       const auto flipped = marked_axes(c.words(), x.shape.rank());
-                       int64_t offset = 0;
-                       for (int i = 0; i < x.shape.rank(); ++i) {
-                         int64_t& stride = x.strides[static_cast<size_t>(i)];
-                         if (!flipped[static_cast<size_t>(i)]) continue;
-                         offset += (x.shape[i] - 1) * stride;
-                         stride = -stride;
-                       }
-                       x.data = x.as<char>() + offset * size_of(x.dtype);
-                       copy(c, x, c.output());
-                     },
-                 .gradient =
-                     [](GradientContext& c) {
-                       const Arg g = c.output_grad();
-                       c.input_grad(0) = record(flip_op, std::span(&g, 1), c.words());
-                     },
-                 .strided = true};
+constinit const Op flip_op{.name = "flip",
+                           .shape =
+                               [](ShapeContext& c) {
+                                 check_axes(c, c.words(), c.input(0));
+                                 return c.input(0);
+                               },
+                           .forward =
+                               [](const ForwardContext& c) {
+                                 // Backwards is a negative stride, which is kept from other
+                                 // operators by this copy.
+                                 TensorView x = c.input(0);
+                                 if (x.size() == 0) return;
+                                 const auto flipped = marked_axes(c.words(), x.shape.rank());
+                                 int64_t offset = 0;
+                                 for (int i = 0; i < x.shape.rank(); ++i) {
+                                   int64_t& stride = x.strides[static_cast<size_t>(i)];
+                                   if (!flipped[static_cast<size_t>(i)]) continue;
+                                   offset += (x.shape[i] - 1) * stride;
+                                   stride = -stride;
+                                 }
+                                 x.data = x.as<char>() + offset * size_of(x.dtype);
+                                 copy(c, x, c.output());
+                               },
+                           .gradient =
+                               [](GradientContext& c) {
+                                 const Arg g = c.output_grad();
+                                 c.input_grad(0) = record(flip_op, std::span(&g, 1), c.words());
+                               },
+                           .strided = true};
 
 Recycled<Arg> args_of(std::span<const Var> vars, SourceLocation where) {
   Recycled<Arg> args;
@@ -234,8 +234,8 @@ Recycled<Arg> args_of(std::span<const Var> vars, SourceLocation where) {
   return args;
 }
 
-const Arg& first_of(std::string_view op, std::span<const Arg> arrays) {
-  if (arrays.empty()) fail(op, "there has to be at least one array", SourceLocation());
+const Arg& first_of(std::string_view op, std::span<const Arg> arrays, SourceLocation here) {
+  if (arrays.empty()) fail(op, "there has to be at least one array", here);
   if (arrays.size() > max_pieces) {
     fail(op, fmt::format("{} arrays are more than {}", arrays.size(), max_pieces),
          arrays.front().where);
@@ -291,14 +291,14 @@ std::vector<Var> split(const Arg& x, std::initializer_list<int64_t> sizes, int a
   return split(x, std::span(sizes.begin(), sizes.size()), axis);
 }
 
-Var concat(std::span<const Arg> arrays, int axis) {
-  first_of("concat", arrays);
+Var concat(std::span<const Arg> arrays, int axis, SourceLocation here) {
+  first_of("concat", arrays, here);
   const int64_t word = axis;
   return record(concat_op, arrays, std::span(&word, 1));
 }
 
-Var stack(std::span<const Arg> arrays, int axis) {
-  const Shape shape = as_var(first_of("stack", arrays)).shape();
+Var stack(std::span<const Arg> arrays, int axis, SourceLocation here) {
+  const Shape shape = as_var(first_of("stack", arrays, here)).shape();
   Recycled<Arg> raised;
   raised.reserve(arrays.size());
   for (const Arg& array : arrays) {
@@ -310,23 +310,23 @@ Var stack(std::span<const Arg> arrays, int axis) {
     }
     raised.emplace_back(unsqueeze(Arg(one, array.where), axis), array.where);
   }
-  return concat(raised, axis);
+  return concat(raised, axis, here);
 }
 
-Var concat(std::initializer_list<Arg> arrays, int axis) {
-  return concat(std::span(arrays.begin(), arrays.size()), axis);
+Var concat(std::initializer_list<Arg> arrays, int axis, SourceLocation here) {
+  return concat(std::span(arrays.begin(), arrays.size()), axis, here);
 }
 
 Var concat(std::span<const Var> arrays, int axis, SourceLocation here) {
-  return concat(args_of(arrays, here), axis);
+  return concat(args_of(arrays, here), axis, here);
 }
 
-Var stack(std::initializer_list<Arg> arrays, int axis) {
-  return stack(std::span(arrays.begin(), arrays.size()), axis);
+Var stack(std::initializer_list<Arg> arrays, int axis, SourceLocation here) {
+  return stack(std::span(arrays.begin(), arrays.size()), axis, here);
 }
 
 Var stack(std::span<const Var> arrays, int axis, SourceLocation here) {
-  return stack(args_of(arrays, here), axis);
+  return stack(args_of(arrays, here), axis, here);
 }
 
 Var flip(const Arg& x, const Axes& axes) {
@@ -348,7 +348,7 @@ Var merge_unslices(std::span<const Var> contributions) {
   Var total;
   const auto put_together = [&] {
     const Var part = record(unslice_op, pieces, words);
-    total = total ? total + part : part;
+    total = total.is_empty() ? part : total + part;
     pieces.clear();
     words.resize(static_cast<size_t>(shape.rank()));
   };

@@ -127,57 +127,58 @@ void log_softmax_reference(ReferenceContext& c) {
 }
 
 // dx = y (g - sum(y g))
-const Op softmax_grad_op{.name = "softmax_grad",
-                         .shape = [](ShapeContext& c) { return c.input(0); },
-                         .rowwise = &backward_rowwise<false>,
-                         .reference =
-                             [](ReferenceContext& c) {
-                               const Var y = c.input(0), g = c.input(1);
-                               c.output() = y * (g - row_sum(y * g));
-                             },
-                         .in_place = 1u << 1};
+constinit const Op softmax_grad_op{.name = "softmax_grad",
+                                   .shape = [](ShapeContext& c) { return c.input(0); },
+                                   .rowwise = &backward_rowwise<false>,
+                                   .reference =
+                                       [](ReferenceContext& c) {
+                                         const Var y = c.input(0), g = c.input(1);
+                                         c.output() = y * (g - row_sum(y * g));
+                                       },
+                                   .in_place = 1u << 1};
 
 // y = exp(x) / sum(exp(x)), of what the mask keeps
-const Op softmax_op{.name = "softmax",
-                    .shape = [](ShapeContext& c) { return softmax_shape(c); },
-                    .rowwise = &forward_rowwise<false>,
-                    .gradient =
-                        [](GradientContext& c) {
-                          c.input_grad(0) = record(softmax_grad_op, {c.output(), c.output_grad()});
-                        },
-                    .reference = softmax_reference,
-                    .in_place = 1u << 0};
+constinit const Op softmax_op{
+    .name = "softmax",
+    .shape = [](ShapeContext& c) { return softmax_shape(c); },
+    .rowwise = &forward_rowwise<false>,
+    .gradient =
+        [](GradientContext& c) {
+          c.input_grad(0) = record(softmax_grad_op, {c.output(), c.output_grad()});
+        },
+    .reference = softmax_reference,
+    .in_place = 1u << 0};
 
 // dx = g - exp(y) sum(g), of what the mask keeps; 0 where all of y is -inf. A row that keeps
 // nothing has sum(g) = 0.
-const Op log_softmax_grad_op{.name = "log_softmax_grad",
-                             .shape = [](ShapeContext& c) { return c.input(0); },
-                             .rowwise = &backward_rowwise<true>,
-                             .reference =
-                                 [](ReferenceContext& c) {
-                                   const Var y = c.input(0);
-                                   const bool has_mask = c.inputs() == 3;
-                                   const Var g =
-                                       has_mask ? where(c.input(2), c.input(1), 0) : c.input(1);
-                                   const Var some = any(y > -infinity, -1, true);
-                                   c.output() = where(some, g - exp(y) * row_sum(g), 0);
-                                 },
-                             .in_place = 1u << 1};
+constinit const Op log_softmax_grad_op{
+    .name = "log_softmax_grad",
+    .shape = [](ShapeContext& c) { return c.input(0); },
+    .rowwise = &backward_rowwise<true>,
+    .reference =
+        [](ReferenceContext& c) {
+          const Var y = c.input(0);
+          const bool has_mask = c.inputs() == 3;
+          const Var g = has_mask ? where(c.input(2), c.input(1), 0) : c.input(1);
+          const Var some = any(y > -infinity, -1, true);
+          c.output() = where(some, g - exp(y) * row_sum(g), 0);
+        },
+    .in_place = 1u << 1};
 
 // y = x - m - log(sum(exp(x - m))) with m = max(x), of what the mask keeps
-const Op log_softmax_op{.name = "log_softmax",
-                        .shape = [](ShapeContext& c) { return softmax_shape(c); },
-                        .rowwise = &forward_rowwise<true>,
-                        .gradient =
-                            [](GradientContext& c) {
-                              const Var y = c.output(), g = c.output_grad();
-                              c.input_grad(0) =
-                                  c.inputs() == 2 ? record(log_softmax_grad_op, {y, g, c.input(1)})
-                                                  : record(log_softmax_grad_op, {y, g});
-                            },
-                        .reference = log_softmax_reference,
-                        .makes_infinity = true,
-                        .in_place = 1u << 0};
+constinit const Op log_softmax_op{
+    .name = "log_softmax",
+    .shape = [](ShapeContext& c) { return softmax_shape(c); },
+    .rowwise = &forward_rowwise<true>,
+    .gradient =
+        [](GradientContext& c) {
+          const Var y = c.output(), g = c.output_grad();
+          c.input_grad(0) = c.inputs() == 2 ? record(log_softmax_grad_op, {y, g, c.input(1)})
+                                            : record(log_softmax_grad_op, {y, g});
+        },
+    .reference = log_softmax_reference,
+    .makes_infinity = true,
+    .in_place = 1u << 0};
 
 /// The mask as the operators take it: with as many axes as x, `axis` turned to the last place and
 /// spread to full length there, as the kernels read the rows of a mask without a stride.
@@ -195,7 +196,7 @@ Var dense_mask(const Var& x, const Var& given, int axis) {
   return axis == shape.rank() - 1 ? mask : transpose(mask, axis, -1);
 }
 
-Var along_axis(const Op& op, const Arg& arg, const SoftmaxOptions& options) {
+Var along_axis(StaticOp op, const Arg& arg, const SoftmaxOptions& options) {
   const Var x = as_var(arg);
   const int last = x.rank() - 1;
   const int axis = from_front(options.axis, x.rank());
@@ -204,7 +205,7 @@ Var along_axis(const Op& op, const Arg& arg, const SoftmaxOptions& options) {
   const Arg rows(turned ? transpose(Arg(x, arg.where), axis, last) : x, arg.where);
   const SoftmaxAttributes attributes{inside ? last : options.axis};
   Var y;
-  if (options.mask) {
+  if (!options.mask.is_empty()) {
     const Var mask = inside ? dense_mask(x, options.mask, axis) : options.mask;
     y = record(op, {rows, mask}, attributes);
   } else {
@@ -224,7 +225,7 @@ Var log_softmax(const Arg& x, const SoftmaxOptions& options) {
 }
 
 // y = keep ? scores : -inf
-const Op masked_op = [] {
+constinit const Op masked_op = [] {
   Op op{.name = "masked",
         .shape =
             [](ShapeContext& c) {

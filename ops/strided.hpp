@@ -10,7 +10,7 @@ namespace rapt {
 extern const Op contiguous_op;
 
 /// An operator whose output is a view of its input.
-inline Op view_op(std::string_view name, ShapeRule shape, void (*gradient)(GradientContext&)) {
+constexpr Op view_op(std::string_view name, ShapeRule shape, void (*gradient)(GradientContext&)) {
   return {.name = name, .shape = shape, .gradient = gradient, .copy = &contiguous_op};
 }
 

@@ -16,7 +16,7 @@ struct TopKAttributes {
 };
 
 // y[j] = x[index[j]]
-const Op top_k_op{
+constinit const Op top_k_op{
     .name = "top_k",
     .shape =
         [](ShapeContext& c) {

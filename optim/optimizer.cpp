@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/tape.hpp>
@@ -10,6 +12,9 @@
 #include <rapt/optim/clip.hpp>
 #include <rapt/optim/optimizer.hpp>
 #include <rapt/optim/update.hpp>
+#include <set>
+#include <string_view>
+#include <utility>
 
 namespace rapt {
 namespace {
@@ -22,11 +27,15 @@ Var apart_from_parameters(Graph& graph, const Var& gradient) {
   return aliased ? gradient * 1 : gradient;
 }
 
+bool is_finite_rate(double value) {
+  return value >= 0 && value < std::numeric_limits<double>::infinity();
+}
+
 void run(const Var& loss, std::span<const Var> also, std::initializer_list<Var> more) {
   Recycled<Var> targets{loss};
   targets.insert(targets.end(), also.begin(), also.end());
   for (const Var& var : more) {
-    if (var) targets.push_back(var);
+    if (!var.is_empty()) targets.push_back(var);
   }
   Executor::current().run(targets);
 }
@@ -44,13 +53,19 @@ std::vector<ParameterGroup> decay_matrices_only(const std::vector<Parameter>& pa
 Optimizer::Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_norm,
                      std::vector<std::string> slots)
     : groups_(std::move(groups)), slots_(std::move(slots)), lr_(lr), clip_norm_(clip_norm) {
-  if (!(std::abs(lr_) < std::numeric_limits<double>::infinity())) {
-    throw Error(fmt::format("optimizer: the learning rate is {}", lr_));
+  if (!is_finite_rate(lr_)) {
+    throw Error(fmt::format("optimizer: the learning rate is {}, expected 0 or more", lr_));
   }
   if (!(clip_norm_ >= 0)) {
     throw Error(fmt::format("optimizer: clip_norm is {}, below 0", clip_norm_));
   }
   for (size_t g = 0; g < groups_.size(); ++g) {
+    const auto [lr_factor, decay_factor] = std::pair(groups_[g].lr_factor, groups_[g].decay_factor);
+    if (!is_finite_rate(lr_factor) || !is_finite_rate(decay_factor)) {
+      throw Error(
+          fmt::format("optimizer: the factors of group {} are {} and {}, expected 0 or more", g,
+                      lr_factor, decay_factor));
+    }
     for (const Parameter& parameter : groups_[g].parameters) {
       if (!parameter) throw Error("optimizer: a parameter has no value");
       const std::string name =
@@ -71,6 +86,58 @@ Optimizer::Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_
       entries_.push_back(std::move(entry));
     }
   }
+  name_apart();
+  for (const Entry& entry : entries_) entry.parameter.state()->optimized = true;
+}
+
+/// Parts of a model may list parameters under the same names.
+void Optimizer::name_apart() {
+  std::map<std::string, int> uses;
+  for (const Entry& entry : entries_) ++uses[entry.name];
+  for (Entry& entry : entries_) {
+    if (uses[entry.name] > 1) entry.name = fmt::format("{}/{}", entry.group, entry.name);
+  }
+  std::set<std::string_view> names;
+  for (const Entry& entry : entries_) {
+    if (names.insert(entry.name).second) continue;
+    throw Error(
+        fmt::format("optimizer: two parameters are named '{}': give each part of the model a"
+                    " group, or list them by parameters() of a struct that holds both",
+                    entry.parameter.name()));
+  }
+}
+
+void Optimizer::lr(double lr, SourceLocation where) {
+  if (!is_finite_rate(lr)) {
+    throw Error(fmt::format("optimizer: the learning rate is {}, expected 0 or more; at {}", lr,
+                            place_of(where)));
+  }
+  lr_ = lr;
+}
+
+/// A member that visit() leaves out would never be learned, and nothing would say so. What has a
+/// name, another optimizer, or is not trainable, is left out on purpose.
+void Optimizer::look_for_forgotten(const Var& loss, SourceLocation where) const {
+  for (const Entry& entry : entries_) {
+    if (entry.parameter.name().empty()) return;  // none of a model's list: there was no visit()
+  }
+  const Graph& graph = loss.graph();
+  const uint32_t last = graph.values[loss.id()].node;
+  std::vector<bool> takes_part(last + 1, false);
+  takes_part[last] = true;
+  for (uint32_t n = last + 1; n-- > 0;) {
+    if (!takes_part[n]) continue;
+    const Node& node = graph.nodes[n];
+    for (const uint32_t input : graph.inputs_of(node)) takes_part[graph.values[input].node] = true;
+    if (node.op != nullptr) continue;
+    const ParameterState* p = graph.leaves[node.first_word].parameter.get();
+    if (p == nullptr || !p->trainable || p->optimized || !p->name.empty()) continue;
+    throw Error(fmt::format(
+        "step: a trainable parameter {} takes part in the loss that no parameters() list names and"
+        " no optimizer has: does a visit() leave a member out? set_trainable(false) says that it is"
+        " not to be learned. It was used{}, the step is at {}",
+        to_string(p->value.shape()), graph.place_of(node).substr(1), place_of(where)));
+  }
 }
 
 Recycled<Optimizer::Entry*> Optimizer::trainable() {
@@ -81,22 +148,30 @@ Recycled<Optimizer::Entry*> Optimizer::trainable() {
   return found;
 }
 
-Recycled<Var> Optimizer::gradients(const Var& loss, std::span<Entry* const> entries,
-                                   SourceLocation where) const {
-  Graph& graph = loss.graph();
+Recycled<Var> Optimizer::gradients(const char* who, const Var& loss,
+                                   std::span<Entry* const> entries, SourceLocation where) {
+  Graph& graph = loss.graph(where);
+  if (!std::exchange(looked_, true)) look_for_forgotten(loss, where);
   Recycled<Var> wrt, grads(entries.size());
   wrt.reserve(entries.size());
   for (const Entry* entry : entries)
     wrt.push_back(graph.parameter(entry->parameter.state(), where));
-  grad(loss, wrt, grads);
+  const size_t reached = grad(loss, wrt, grads);
+  const auto pending = [](const Entry* entry) { return entry->pending; };
+  if (reached == 0 && !entries.empty() && std::none_of(entries.begin(), entries.end(), pending)) {
+    throw Error(fmt::format(
+        "{}: the loss depends on none of the optimizer's {} trainable parameters (or through"
+        " operators that pass no gradient); at {}",
+        who, entries.size(), place_of(where)));
+  }
   for (Var& gradient : grads) gradient = apart_from_parameters(graph, gradient);
   return grads;
 }
 
 void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLocation where) {
-  Graph& graph = loss.graph();
+  Graph& graph = loss.graph(where);
   const Recycled<Entry*> entries = trainable();
-  const Recycled<Var> grads = gradients(loss, entries, where);
+  const Recycled<Var> grads = gradients("accumulate", loss, entries, where);
   Recycled<Arg> parts;
   for (size_t i = 0; i < entries.size(); ++i) {
     Entry& entry = *entries[i];
@@ -104,7 +179,7 @@ void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLoc
       entry.gathered = Tensor(entry.parameter.shape(), entry.parameter.value().dtype());
     }
     const Var gathered = graph.shared(entry.gathered, where);
-    const Op& op = entry.pending ? add_gradient_op : keep_gradient_op;
+    const StaticOp op = entry.pending ? StaticOp(add_gradient_op) : StaticOp(keep_gradient_op);
     parts.emplace_back(record(op, {Arg(gathered, where), Arg(grads[i], where)}), where);
   }
   run(loss, also, {parts.empty() ? Var() : record(updates_op, parts)});
@@ -112,9 +187,9 @@ void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLoc
 }
 
 bool Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation where) {
-  Graph& graph = loss.graph();
+  Graph& graph = loss.graph(where);
   const Recycled<Entry*> entries = trainable();
-  Recycled<Var> grads = gradients(loss, entries, where);
+  Recycled<Var> grads = gradients("step", loss, entries, where);
   for (size_t i = 0; i < entries.size(); ++i) {
     if (!entries[i]->pending) continue;
     grads[i] = add(Arg(graph.shared(entries[i]->gathered, where), where), Arg(grads[i], where));
@@ -151,17 +226,17 @@ bool Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation 
     }
     args.emplace_back(grads[i], where);
     args.emplace_back(numbers_of(*entries[i]), where);
-    if (factor) args.emplace_back(factor, where);
+    if (!factor.is_empty()) args.emplace_back(factor, where);
     parts.emplace_back(record(update(), args), where);
   }
   run(loss, also, {parts.empty() ? Var() : record(updates_op, parts), norm, factor});
 
-  last_norm_ = norm ? norm.item() : 0;
-  const bool taken = !factor || std::isfinite(factor.item());
+  last_norm_ = norm.is_empty() ? 0 : norm.item();
+  const bool taken = factor.is_empty() || std::isfinite(factor.item());
   for (Entry* entry : entries) {
     entry->steps += taken ? 1 : 0;
-    entry->pending = false;
   }
+  for (Entry& entry : entries_) entry.pending = false;  // also of those that are frozen now
   steps_ += taken ? 1 : 0;
   return taken;
 }
@@ -201,12 +276,18 @@ Sgd::Sgd(std::vector<ParameterGroup> groups, const SgdOptions& options)
                 options.momentum != 0 ? std::vector<std::string>{"velocity"}
                                       : std::vector<std::string>{}),
       options_(options) {
+  if (!is_finite_rate(options.momentum) || !is_finite_rate(options.weight_decay)) {
+    throw Error(fmt::format("sgd: momentum and weight_decay are {} and {}, expected 0 or more",
+                            options.momentum, options.weight_decay));
+  }
   if (options.nesterov && options.momentum <= 0) {
     throw Error("sgd: Nesterov's momentum needs a momentum above 0");
   }
 }
 
-const Op& Sgd::update() const { return options_.momentum != 0 ? sgd_momentum_op : sgd_op; }
+StaticOp Sgd::update() const {
+  return options_.momentum != 0 ? StaticOp(sgd_momentum_op) : StaticOp(sgd_op);
+}
 
 Tensor Sgd::numbers(double lr, double decay_factor, int64_t) const {
   return numbers_tensor(kernels::SgdNumbers{.lr = lr,
@@ -228,7 +309,7 @@ Adam::Adam(std::vector<ParameterGroup> groups, const AdamOptions& options, bool 
   }
 }
 
-const Op& Adam::update() const { return adam_op; }
+StaticOp Adam::update() const { return adam_op; }
 
 Tensor Adam::numbers(double lr, double decay_factor, int64_t t) const {
   const double decay = options_.weight_decay * decay_factor;

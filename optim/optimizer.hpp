@@ -33,8 +33,10 @@ struct ParameterGroup {
 std::vector<ParameterGroup> decay_matrices_only(const std::vector<Parameter>& parameters);
 
 /// What every optimizer does. Parameters that are not trainable when a step is taken are left
-/// alone. One that the loss does not depend on has a gradient of zeros, and is treated as any
-/// other: its moments decay, its weight decay acts.
+/// alone, and what accumulate() gathered for them before is forgotten. One that the loss does not
+/// depend on has a gradient of zeros, and is treated as any other: its moments decay, its weight
+/// decay acts. Where two groups list parameters under one name, as parts of a model do, state() has
+/// the group's number before it: "optimizer/0/query/weight".
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -44,6 +46,10 @@ class Optimizer {
   /// One update along the gradients of `loss` (and those that accumulate() gathered before).
   /// Computes the values of `loss` and of `also` in the same run, with the parameters as they were
   /// before the update. Throws Error as grad() and the executor do; the step then was not taken.
+  /// So it does where no gradient reaches any of the parameters that it has to update. The first
+  /// step also looks for members that a visit() has left out: it throws Error where a trainable
+  /// parameter takes part in the loss that no parameters() list names and no optimizer has, if all
+  /// of this one's parameters have names.
   /// Nor is it, and false returned, where clip_norm is on and the loss or the norm of the gradients
   /// is not finite: parameters and state stay as they were, last_norm() says what the norm was, and
   /// what accumulate() gathered is forgotten.
@@ -55,7 +61,8 @@ class Optimizer {
   }
 
   /// Adds the gradients of `loss` to what the next step uses: n - 1 calls of accumulate(loss / n)
-  /// and one step(loss / n), each on a part of a batch, are one step on all of it.
+  /// and one step(loss / n), each on a part of a batch, are one step on all of it. Throws Error as
+  /// step() does.
   void accumulate(const Var& loss, std::span<const Var> also = {},
                   SourceLocation where = SourceLocation::current());
   void accumulate(const Var& loss, std::initializer_list<Var> also,
@@ -64,8 +71,9 @@ class Optimizer {
   }
 
   double lr() const { return lr_; }
-  /// From the next step on. Costs nothing: no plan depends on it.
-  void lr(double lr) { lr_ = lr; }
+  /// From the next step on. Costs nothing: no plan depends on it. Throws Error for a rate that is
+  /// negative or not finite.
+  void lr(double lr, SourceLocation where = SourceLocation::current());
   /// Updates made so far.
   int64_t steps() const { return steps_; }
   /// The norm of all gradients in the last step, before clipping; 0 where clip_norm is off. With a
@@ -81,13 +89,14 @@ class Optimizer {
 
  protected:
   /// `slots` names the arrays kept per parameter. Throws Error for a parameter without a value, not
-  /// of floats, or given twice, and for a negative clip_norm.
+  /// of floats, or given twice, for two of one name in a group, for a rate or a factor that is
+  /// negative or not finite, and for a negative clip_norm.
   Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_norm,
             std::vector<std::string> slots);
 
   /// The update: its inputs are the parameter, the slots, the gradient, numbers() and, with
   /// clipping, the gradient's factor. It writes to the parameter and the slots.
-  virtual const Op& update() const = 0;
+  virtual StaticOp update() const = 0;
   /// What the update has to know of step t (from 1), as float64.
   virtual Tensor numbers(double lr, double decay_factor, int64_t t) const = 0;
 
@@ -103,14 +112,17 @@ class Optimizer {
   };
 
   Recycled<Entry*> trainable();
-  Recycled<Var> gradients(const Var& loss, std::span<Entry* const> entries,
-                          SourceLocation where) const;
+  Recycled<Var> gradients(const char* who, const Var& loss, std::span<Entry* const> entries,
+                          SourceLocation where);
+  void name_apart();
+  void look_for_forgotten(const Var& loss, SourceLocation where) const;
 
   std::vector<ParameterGroup> groups_;
   std::vector<Entry> entries_;
   std::vector<std::string> slots_;
   double lr_, clip_norm_, last_norm_ = 0;
   int64_t steps_ = 0;
+  bool looked_ = false;  // for forgotten parameters
 };
 
 struct SgdOptions {
@@ -130,7 +142,7 @@ class Sgd : public Optimizer {
   explicit Sgd(std::vector<ParameterGroup> groups, const SgdOptions& options = {});
 
  private:
-  const Op& update() const override;
+  StaticOp update() const override;
   Tensor numbers(double lr, double decay_factor, int64_t t) const override;
 
   SgdOptions options_;
@@ -158,7 +170,7 @@ class Adam : public Optimizer {
   Adam(std::vector<ParameterGroup> groups, const AdamOptions& options, bool decoupled);
 
  private:
-  const Op& update() const override;
+  StaticOp update() const override;
   Tensor numbers(double lr, double decay_factor, int64_t t) const override;
 
   AdamOptions options_;

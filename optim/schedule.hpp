@@ -1,4 +1,5 @@
-// Learning rates over the steps of training: functions of the number of updates made so far.
+// Learning rates over the steps of training: functions of the number of updates made so far. All
+// throw Error for a rate or a factor that is negative or not finite.
 //
 //   const auto rate = schedules::warmup_inverse_sqrt(1e-3, 4000);
 //   adam.lr(rate(adam.steps()));
@@ -8,20 +9,35 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <numbers>
+#include <rapt/framework/error.hpp>
+#include <string>
 
 namespace rapt::schedules {
 
 /// The learning rate of the update that follows `step` others.
 using Schedule = std::function<double(int64_t step)>;
 
+namespace detail {
+
+inline void check(const char* what, double value) {
+  if (value >= 0 && value < std::numeric_limits<double>::infinity()) return;
+  throw Error(std::string("schedule: the ") + what + " is " + std::to_string(value) +
+              ", expected a finite number of 0 or more");
+}
+
+}  // namespace detail
+
 inline Schedule constant(double rate) {
+  detail::check("rate", rate);
   return [=](int64_t) { return rate; };
 }
 
 /// With t = step + 1: peak * min(t / warmup, sqrt(warmup / t)). Vaswani et al. 2017, section 5.3,
 /// whose formula this is with peak = 1 / sqrt(d_model * warmup).
 inline Schedule warmup_inverse_sqrt(double peak, int64_t warmup) {
+  detail::check("peak", peak);
   return [=](int64_t step) {
     const auto t = static_cast<double>(step + 1),
                w = static_cast<double>(std::max<int64_t>(warmup, 1));
@@ -33,6 +49,8 @@ inline Schedule warmup_inverse_sqrt(double peak, int64_t warmup) {
 /// and stays there: floor + (peak - floor) (1 + cos(pi (step - warmup) / (total - warmup))) / 2.
 /// Loshchilov and Hutter 2017 (SGDR), equation 5, without restarts.
 inline Schedule cosine(double peak, int64_t warmup, int64_t total, double floor = 0) {
+  detail::check("peak", peak);
+  detail::check("floor", floor);
   return [=](int64_t step) {
     if (step < warmup) return peak * static_cast<double>(step + 1) / static_cast<double>(warmup);
     if (step >= total) return floor;
@@ -43,6 +61,8 @@ inline Schedule cosine(double peak, int64_t warmup, int64_t total, double floor 
 
 /// base * factor^floor(step / every): multiplied by `factor` after each `every` updates.
 inline Schedule step_decay(double base, int64_t every, double factor) {
+  detail::check("base", base);
+  detail::check("factor", factor);
   return [=](int64_t step) {
     return base * std::pow(factor, static_cast<double>(step / std::max<int64_t>(every, 1)));
   };

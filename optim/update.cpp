@@ -63,17 +63,17 @@ void sgd(const ForwardContext& c, bool momentum) {
 
 }  // namespace
 
-const Op sgd_op{.name = "sgd",
-                .shape = [](ShapeContext& c) { same_arrays(c, 2); },
-                .forward = [](const ForwardContext& c) { sgd(c, false); },
-                .mutates = 0b1};
+constinit const Op sgd_op{.name = "sgd",
+                          .shape = [](ShapeContext& c) { same_arrays(c, 2); },
+                          .forward = [](const ForwardContext& c) { sgd(c, false); },
+                          .mutates = 0b1};
 
-const Op sgd_momentum_op{.name = "sgd_momentum",
-                         .shape = [](ShapeContext& c) { same_arrays(c, 3); },
-                         .forward = [](const ForwardContext& c) { sgd(c, true); },
-                         .mutates = 0b11};
+constinit const Op sgd_momentum_op{.name = "sgd_momentum",
+                                   .shape = [](ShapeContext& c) { same_arrays(c, 3); },
+                                   .forward = [](const ForwardContext& c) { sgd(c, true); },
+                                   .mutates = 0b11};
 
-const Op adam_op{
+constinit const Op adam_op{
     .name = "adam",
     .shape = [](ShapeContext& c) { same_arrays(c, 4); },
     .forward =
@@ -92,7 +92,7 @@ const Op adam_op{
         },
     .mutates = 0b111};
 
-const Op keep_gradient_op{
+constinit const Op keep_gradient_op{
     .name = "keep_gradient",
     .shape = [](ShapeContext& c) { same_arrays(c, 2); },
     .forward =
@@ -105,7 +105,7 @@ const Op keep_gradient_op{
         },
     .mutates = 0b1};
 
-const Op add_gradient_op{
+constinit const Op add_gradient_op{
     .name = "add_gradient",
     .shape = [](ShapeContext& c) { same_arrays(c, 2); },
     .forward =
@@ -117,7 +117,7 @@ const Op add_gradient_op{
         },
     .mutates = 0b1};
 
-const Op moving_average_op{
+constinit const Op moving_average_op{
     .name = "moving_average",
     .shape = [](ShapeContext& c) { same_arrays(c, 2); },
     .forward =
@@ -130,8 +130,8 @@ const Op moving_average_op{
         },
     .mutates = 0b1};
 
-const Op updates_op{.name = "updates",
-                    .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
-                    .forward = [](const ForwardContext&) {}};
+constinit const Op updates_op{.name = "updates",
+                              .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
+                              .forward = [](const ForwardContext&) {}};
 
 }  // namespace rapt

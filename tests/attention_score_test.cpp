@@ -70,7 +70,7 @@ Var composed(const Var& q, const Var& k, const Var& v, const AttentionOptions& o
                       .key = numbers(3, Tk, 0, dtype)});
     scores = broadcast_to(scores, {q.size(0), q.size(1), Tq, Tk});
   }
-  if (o.bias) scores = scores + o.bias;
+  if (!o.bias.is_empty()) scores = scores + o.bias;
   return matmul(softmax(masked(scores, o.mask)), spread_heads(v, q.size(1)));
 }
 

@@ -176,7 +176,7 @@ TEST_CASE("teacher forcing gives what decoding gives step by step, with every at
         const std::vector<float> a = step.logits.value().to_vector<float>();
         const std::vector<float> b = select(logits, 1, t).value().to_vector<float>();
         for (size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).margin(1e-5));
-        if (!step.weights) continue;
+        if (step.weights.is_empty()) continue;
         const std::vector<float> weights = step.weights.value().to_vector<float>();
         CHECK(weights[6] == 0);  // padding is not looked at
         CHECK(weights[4] + weights[5] == Approx(1));

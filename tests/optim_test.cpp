@@ -11,6 +11,7 @@
 #include <rapt/optim/clip.hpp>
 #include <rapt/optim/ema.hpp>
 #include <rapt/optim/optimizer.hpp>
+#include <rapt/optim/schedule.hpp>
 
 #include "catch.hpp"
 
@@ -430,6 +431,125 @@ TEST_CASE("what cannot be trained is refused") {
   Adam adam({p});
   Tape tape;
   CHECK_THROWS_AS(adam.step(p * tensor<double>({1, 2})), Error);
+}
+
+TEST_CASE("learning rates that are negative or not finite are refused where they are set") {
+  const Parameter p = parameter({1});
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::nan("");
+  Adam adam({p}, {.clip_norm = 1});
+  for (const double rate : {-0.1, inf, nan}) {
+    CHECK_THROWS_WITH(Adam({p}, {.lr = rate}), Contains("learning rate"));
+    const int line = __LINE__ + 1;
+    CHECK_THROWS_WITH(adam.lr(rate), Contains("learning rate") &&
+                                         Contains("optim_test.cpp:" + std::to_string(line)));
+    CHECK_THROWS_WITH(Sgd({{.parameters = {p}, .lr_factor = rate}}), Contains("factors"));
+    CHECK_THROWS_WITH(Sgd({{.parameters = {p}, .decay_factor = rate}}), Contains("factors"));
+    CHECK_THROWS_WITH(Sgd({p}, {.momentum = rate}), Contains("momentum"));
+    CHECK_THROWS_WITH(schedules::constant(rate), Contains("rate"));
+    CHECK_THROWS_WITH(schedules::warmup_inverse_sqrt(rate, 10), Contains("peak"));
+    CHECK_THROWS_WITH(schedules::cosine(rate, 1, 10), Contains("peak"));
+    CHECK_THROWS_WITH(schedules::cosine(1, 1, 10, rate), Contains("floor"));
+    CHECK_THROWS_WITH(schedules::step_decay(rate, 1, 0.5), Contains("base"));
+    CHECK_THROWS_WITH(schedules::step_decay(1, 1, rate), Contains("factor"));
+  }
+  CHECK(adam.lr() == 1e-3);
+  adam.lr(0);
+  Tape tape;
+  CHECK(adam.step(distance(p, 3)));
+  CHECK(at(p) == 1);
+}
+
+TEST_CASE("a step of a loss that no parameter of the optimizer is in is refused") {
+  const Parameter p = parameter({1}), other = parameter({1}, "other");
+  AdamW adam({p}, {.lr = 0.1, .weight_decay = 0.5});
+  {
+    Tape tape;
+    const Var loss = distance(other, 3);
+    const int line = __LINE__ + 1;
+    CHECK_THROWS_WITH(adam.step(loss), Contains("step: the loss depends on none") &&
+                                           Contains("optim_test.cpp:" + std::to_string(line)));
+    CHECK_THROWS_WITH(adam.accumulate(loss), Contains("accumulate: the loss depends on none"));
+    CHECK_THROWS_WITH(adam.step(as_var(distance(p, 3).value())), Contains("depends on none"));
+    CHECK_THROWS_WITH(adam.step(sum(sign(as_var(p)))), Contains("pass no gradient"));
+  }
+  CHECK(at(p) == 1);
+  CHECK(adam.steps() == 0);
+  // What was accumulated before may be all that a step is about.
+  {
+    Tape tape;
+    adam.accumulate(distance(p, 3));
+  }
+  Tape tape;
+  CHECK(adam.step(as_var(full({}, 0))));
+  CHECK(at(p) > 1);
+}
+
+TEST_CASE("what was gathered for a parameter that is frozen at the step is forgotten") {
+  const Parameter p = parameter({1}), q = parameter({1}, "q");
+  Sgd sgd({p, q}, {.lr = 1});
+  const auto loss = [&](double factor) { return (as_var(p) + q) * factor; };
+  {
+    Tape tape;
+    sgd.accumulate(sum(loss(100)));
+  }
+  Parameter(p).set_trainable(false);
+  {
+    Tape tape;
+    sgd.step(sum(loss(1)));
+  }
+  CHECK(at(p) == 1);
+  CHECK(at(q) == 1 - 101);
+  Parameter(p).set_trainable(true);
+  Tape tape;
+  sgd.step(sum(loss(0.5)));
+  CHECK(at(p) == 0.5);
+}
+
+struct Forgetful {
+  Parameter weight{full({2}, 1)}, bias{full({2}, 1)};
+  Var operator()(const Arg& x) const { return weight * x + bias; }
+  void visit(auto&& f) { f("weight", weight); }  // and not bias
+};
+
+TEST_CASE("a member that visit() leaves out is found at the first step") {
+  Forgetful model, teacher;
+  const Tensor x = full({2}, 3);
+  {
+    Tape tape;
+    Sgd sgd(parameters(model));
+    const int line = __LINE__ + 1;
+    const Var loss = sum(model(x));
+    CHECK_THROWS_WITH(sgd.step(loss),
+                      Contains("does a visit() leave a member out?") &&
+                          Contains("the step is at optim_test.cpp:" + std::to_string(line + 1)));
+  }
+  // What somebody has said something about is no mistake: frozen, another optimizer's, a list's.
+  const auto steps = [](Forgetful& forgetful, const Var& loss) {
+    return Sgd(parameters(forgetful)).step(loss);
+  };
+  {
+    Tape tape;
+    model.bias.set_trainable(false);
+    CHECK(steps(model, sum(model(x))));
+    model.bias.set_trainable(true);
+  }
+  {
+    Tape tape;
+    const Var loss = sum(model(x));
+    const Sgd other({model.bias});
+    CHECK(steps(model, loss));
+  }
+  {
+    Tape tape;
+    (void)parameters(teacher.bias);
+    std::vector<Parameter> all{teacher.weight, teacher.bias};
+    (void)parameters(all);
+    CHECK(steps(model, mean(square(model(x) - teacher(x)))));
+  }
+  // An optimizer of loose parameters has no visit() to look at.
+  Tape tape;
+  const Parameter a(full({2}, 1)), b(full({2}, 1));
+  CHECK(Sgd({a}).step(sum(a * b)));
 }
 
 TEST_CASE("averages of parameters") {

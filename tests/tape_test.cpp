@@ -228,5 +228,52 @@ TEST_CASE("tapes of different threads do not see each other") {
   CHECK((x + 1).item() == 6);
 }
 
+TEST_CASE("a tape may end in another thread than it began in") {
+  auto outer = std::make_unique<Tape>();
+  auto inner = std::make_unique<Tape>();
+  const Var x = as_var(full({}, 1));
+  std::thread([&] {
+    Tape own;  // of this thread, which must not be handed to the other
+    inner.reset();
+    CHECK(Graph::current() == &own.graph());
+    CHECK((as_var(2) * 3).item() == 6);
+  }).join();
+  // The tape around it is the current one again; what began on the inner one has ended.
+  CHECK(Graph::current() == &outer->graph());
+  CHECK_THROWS_WITH(x + 1, Contains("after its Tape ended"));
+  CHECK((as_var(2) * 3).item() == 6);
+  std::thread([&] { outer.reset(); }).join();
+  CHECK(Graph::current() == nullptr);
+  CHECK_THROWS_WITH(as_var(2), Contains("there is no tape"));
+  // The graphs are used again, by one tape each.
+  Tape first, second, third;
+  CHECK(&first.graph() != &second.graph());
+  CHECK(&second.graph() != &third.graph());
+  CHECK(&first.graph() != &third.graph());
+  CHECK(third.size() == 0);
+}
+
+TEST_CASE("a tape may outlive its thread") {
+  std::unique_ptr<Tape> tape;
+  std::thread([&] {
+    tape = std::make_unique<Tape>();
+    (void)(as_var(2) * 3);
+  }).join();
+  CHECK(tape->size() == 3);
+  Graph* const graph = &tape->graph();
+  tape.reset();
+  // Its graph is in the common pool, and is taken from there.
+  bool taken = false;
+  std::thread([&] {
+    std::vector<std::unique_ptr<Tape>> tapes;
+    for (int i = 0; i < 100 && !taken; ++i) {
+      tapes.push_back(std::make_unique<Tape>());
+      taken = &tapes.back()->graph() == graph;
+    }
+    while (!tapes.empty()) tapes.pop_back();
+  }).join();
+  CHECK(taken);
+}
+
 }  // namespace
 }  // namespace rapt

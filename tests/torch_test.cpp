@@ -141,7 +141,7 @@ TEST_CASE("a GRU and an LSTM with PyTorch's state") {
     const Tensor place = tensor(std::vector<int32_t>{0, 1, 2, 3, 4, 5}, {1, 6});
     const Var seen = cast(as_var(place) < unsqueeze(lengths, 1), DType::float32);
     std::vector<Var> parts{reshape(y.states * unsqueeze(seen, 2), {-1}), reshape(y.last, {-1})};
-    if (y.last_cells) parts.push_back(reshape(y.last_cells, {-1}));
+    if (!y.last_cells.is_empty()) parts.push_back(reshape(y.last_cells, {-1}));
     return concat(parts, 0);
   };
   const RecurrentOptions options{.layers = 2, .bidirectional = true};
