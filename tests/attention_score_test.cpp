@@ -1,5 +1,6 @@
 // Score functions and masks inside fused attention against the same in plain operators, values and
 // gradients, in double.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <rapt/framework/error.hpp>
@@ -30,6 +31,11 @@ struct Sizes {
 };
 
 /// What a case makes of q, k, v, and of arrays to learn.
+/// Lengths of the two sentences, at most all keys.
+Mask lengths_of(int64_t first, int64_t second, int64_t keys) {
+  return lengths(tensor({std::min(first, keys), std::min(second, keys)}));
+}
+
 using Build = std::function<AttentionOptions(const std::vector<Var>&)>;
 
 // In the shape of what a case learns: as many as there are.
@@ -233,7 +239,7 @@ std::vector<Case> score_cases() {
        {{}}},
       {"with a bias, lengths and groups",
        [=](const Learned& x) {
-         AttentionOptions o{.mask = lengths(tensor<int32_t>({5, 300})), .bias = x[1]};
+         AttentionOptions o{.mask = lengths_of(5, 300, x[1].size(-1)), .bias = x[1]};
          o.score = score::softcap(2) | score::alibi(x[0]);
          return o;
        },
@@ -269,7 +275,7 @@ std::vector<Case> mask_cases(const Sizes& s) {
       {"prefix, window, lengths",
        [=](const Learned&) {
          return of(prefix(tensor<int32_t>({90, 2})) & sliding_window(20) &
-                   lengths(tensor<int32_t>({3, 200})));
+                   lengths_of(3, 200, s.Tk));
        }},
       {"prefix and causal", [=](const Learned&) { return of(prefix(4) & causal()); }},
       {"documents",
@@ -297,7 +303,7 @@ std::vector<Case> mask_cases(const Sizes& s) {
       {"all of them, and a score",
        [=](const Learned& x) {
          AttentionOptions o;
-         o.mask = prefix(3) & sliding_window(30) & lengths(tensor<int32_t>({40, 6})) &
+         o.mask = prefix(3) & sliding_window(30) & lengths_of(40, 6, s.Tk) &
                   documents(ids(s.Tq, 30, false), ids(s.Tk, 30, false)) & additive(x[0]);
          o.score = score::softcap(2) | score::alibi(x[1]);
          return o;

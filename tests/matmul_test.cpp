@@ -191,7 +191,7 @@ TEST_CASE("a weight used at every step gets one product for all of them") {
   Var expected;
   for (int t = steps_taken; t-- > 0;) {
     const Var part = matmul(transpose(states[static_cast<size_t>(t)]), d);
-    expected = expected ? expected + part : part;
+    expected = expected.is_empty() ? part : expected + part;
     d = matmul(d, transpose(weight));
   }
   const std::vector<double> want = expected.value().to_vector<double>();
