@@ -2,10 +2,10 @@ cmake_minimum_required(VERSION 3.22)
 # Compiles the cases of refused.cpp: CASE 0 has to compile, each other to fail with a message that
 # matches what stands beside its number. Run by ctest with -DSOURCE=<refused.cpp> -DCXX=<compiler>
 # -DINCLUDE=<the folder of rapt/>.
-file(STRINGS ${SOURCE} cases REGEX "^#(el)?if CASE == [0-9]+  // ")
+file(STRINGS ${SOURCE} cases REGEX "^#(el)?if CASE == [0-9]+ +// ")
 set(failures "")
 foreach(line ${cases})
-  string(REGEX MATCH "CASE == ([0-9]+)  // (.*)$" unused "${line}")
+  string(REGEX MATCH "CASE == ([0-9]+) +// (.*)$" unused "${line}")
   set(number ${CMAKE_MATCH_1})
   set(pattern "${CMAKE_MATCH_2}")
   execute_process(COMMAND ${CXX} -std=c++20 -fsyntax-only -DCASE=${number} -I ${INCLUDE} ${SOURCE}
