@@ -1,6 +1,7 @@
 // How a node is recorded: its operands as values of one graph, then what its shape rule declares.
 #include <fmt/format.h>
 
+#include <cstring>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
@@ -135,7 +136,8 @@ static DType type_for_numbers(std::span<const Arg* const> args) {
 /// layer was called, one that it has made itself is from a line within.
 static SourceLocation line_of(std::span<const Arg* const> args, const Scope& scope) {
   for (const Arg* arg : args) {
-    if (arg->where.line() != scope.where().line()) return arg->where;
+    const SourceLocation call = scope.where();  // by its bytes: its line lies in far memory
+    if (std::memcmp(&arg->where, &call, sizeof call) != 0) return arg->where;
   }
   return args.empty() ? SourceLocation() : args.front()->where;
 }
