@@ -7,6 +7,7 @@
 #include <rapt/ops/row_split.hpp>
 #include <rapt/ops/shape.hpp>
 #include <rapt/ops/strided.hpp>
+#include <vector>
 
 namespace rapt {
 namespace {
@@ -90,36 +91,44 @@ void for_each_element(const ForwardContext& c, int first, const Shape& spread, c
   }
 }
 
+/// Adds each element's gradient where the element is from. Not split: elements may meet at one
+/// place, where the order decides the bits.
+template <class T>
+void add_elements(const ForwardContext& c) {
+  const TensorView &g = c.input(1), &y = c.output();
+  const auto add_to = [&](auto* sums) {
+    for_each_element(c, 2, g.shape, y.shape, y.strides, 0, g.size(),
+                     [&](int64_t n, int64_t offset) { sums[offset] += g.as<const T>()[n]; });
+  };
+  fill_zeros(c, y);
+  // A float that is added to a long sum loses digits: in double, where a copy of y is worth it.
+  constexpr int64_t often = 2048;
+  if (sizeof(T) == 8 || g.size() <= often || g.size() < y.size() / 4) return add_to(y.as<T>());
+  std::vector<double> sums(static_cast<size_t>(y.size()), 0);
+  add_to(sums.data());
+  for (int64_t i = 0; i < y.size(); ++i)
+    y.as<T>()[i] = static_cast<T>(sums[static_cast<size_t>(i)]);
+}
+
 // Inputs: x, a gradient of x's elements, their indices. Output: the gradient of x.
 constinit const Op element_grad_op{.name = "element_grad",
-                                   .shape =
-                                       [](ShapeContext& c) {
-                                         const Shape x = c.input(0);
-                                         indices_shape(c, 2, x.rank());
-                                         return x;
-                                       },
-                                   .forward =
-                                       [](const ForwardContext& c) {
-                                         fill_zeros(c, c.output());
-                                         by_float_type(c.output().dtype, [&]<class T>() {
-                                           const TensorView& g = c.input(1);
-                                           const Shape& x = c.output().shape;
-                                           // Not split: elements may meet at one place, where the
-                                           // order decides the bits.
-                                           for_each_element(
-                                               c, 2, g.shape, x, c.output().strides, 0, g.size(),
-                                               [&](int64_t n, int64_t offset) {
-                                                 c.output().as<T>()[offset] += g.as<const T>()[n];
-                                               });
-                                         });
-                                       },
-                                   .gradient =
-                                       [](GradientContext& c) {
-                                         Recycled<Arg> index;
-                                         for (int i = 2; i < c.inputs(); ++i)
-                                           index.emplace_back(c.input(i));
-                                         c.input_grad(1) = element(c.output_grad(), index);
-                                       }};
+                         .shape =
+                             [](ShapeContext& c) {
+                               const Shape x = c.input(0);
+                               indices_shape(c, 2, x.rank());
+                               return x;
+                             },
+                         .forward =
+                             [](const ForwardContext& c) {
+                               by_float_type(c.output().dtype,
+                                             [&]<class T>() { add_elements<T>(c); });
+                             },
+                         .gradient =
+                             [](GradientContext& c) {
+                               Recycled<Arg> index;
+                               for (int i = 2; i < c.inputs(); ++i) index.emplace_back(c.input(i));
+                               c.input_grad(1) = element(c.output_grad(), index);
+                             }};
 
 }  // namespace
 

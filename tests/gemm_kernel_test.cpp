@@ -342,7 +342,7 @@ TEMPLATE_TEST_CASE("gemm: last columns that fill half of a vector, or less", "[g
 
 TEMPLATE_TEST_CASE("gemm: long dot products are added up in pieces", "[gemm]", float, double) {
   using T = TestType;
-  for (const int64_t k : {8191, 8192, 8193, 20000}) {
+  for (const int64_t k : {2049, 4096, 8192, 8193, 20000}) {
     for (const int64_t m : {1, 3, 17}) {
       check<T>({.m = m, .n = 1, .k = k, .b_transposed = true});
       check<T>(

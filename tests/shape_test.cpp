@@ -6,6 +6,7 @@
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/gather.hpp>
 #include <rapt/ops/grad.hpp>
+#include <rapt/ops/index.hpp>
 #include <rapt/ops/reduce.hpp>
 #include <rapt/ops/shape.hpp>
 
@@ -181,6 +182,11 @@ TEST_CASE("what many indices add to one place keeps its digits") {
     CHECK(y[row + 1] == Approx(1 + 0.1 * static_cast<double>(n)).epsilon(1e-6));
     CHECK(y[row + 2] == 1);
   }
+  const Var table = as_var(zeros({2, 3}));
+  const Var picked = element(table, std::vector<Arg>{as_var(full({n}, 1, DType::int32)), 2});
+  const Values g = values_of(grad(sum(picked * 0.1), {table})[0]);
+  CHECK(g[5] == Approx(0.1 * static_cast<double>(n)).epsilon(1e-6));
+  CHECK(g[4] == 0);
 }
 
 TEST_CASE("sizes beside an axis of 0 may multiply beyond int64") {

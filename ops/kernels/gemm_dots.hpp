@@ -172,8 +172,9 @@ void dot_piece(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const
 template <class T>
 void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
                 int64_t b_col, T* c, int64_t c_row, const Finish<T>& finish) {
-  constexpr int64_t piece = 8192;
-  for (int64_t p = 0; p == 0 || p < k; p += piece) {
+  constexpr int64_t piece = 512 * lanes<T>;
+  if (k <= piece) return dot_piece(m, n, k, a, a_row, b, b_col, c, c_row, finish);
+  for (int64_t p = 0; p < k; p += piece) {
     Finish<T> here = finish;
     if (p > 0) here.bias = nullptr;
     if (p > 0) here.beta = 1;
