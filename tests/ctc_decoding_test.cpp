@@ -133,7 +133,7 @@ TEST_CASE("CTC's prefix scores are the shares of all labels that begin so") {
     StepInput following{.tokens = {}, .parents = {}, .sentences = {0, 1}, .states = {}};
     for (size_t b = 0; b < 2; ++b) {
       for (size_t j = 0; j < 2 && j < 2 * width; ++j) {
-        const size_t parent = b * width + (width - 1) * (step % 2);
+        const size_t parent = b * width + (width - 1) * static_cast<size_t>(step % 2);
         const auto token = static_cast<int32_t>(2 - j);
         following.parents.push_back(static_cast<int32_t>(parent));
         following.tokens.push_back(token);

@@ -92,8 +92,9 @@ TEST_CASE("the level of an utterance is no part of its features, unless it is to
     REQUIRE(loud.values[i] == Approx(soft.values[i]).margin(1e-3));
   }
   // A hundredth of the height is a ten-thousandth of the energy.
-  const double difference = raw(tone(700, 8000, 0.1, 0.9)).values[largest(loud, 2) + 40] -
-                            raw(tone(700, 8000, 0.1, 0.009)).values[largest(loud, 2) + 40];
+  const auto place = static_cast<size_t>(largest(loud, 2) + 40);
+  const double difference =
+      raw(tone(700, 8000, 0.1, 0.9)).values[place] - raw(tone(700, 8000, 0.1, 0.009)).values[place];
   CHECK(difference == Approx(std::log(1e4)).margin(1e-3));
   // Silence is the floor.
   for (const float x : bank(std::vector<float>(800, 0.f)).values) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -15,11 +16,12 @@
 namespace rapt::test {
 
 /// An array that ends right before a page nobody may touch; uniform in +-spread, or all 77, or
-/// as given.
+/// as given. Sizes and places are integers of any type.
 template <class T>
 class Guarded {
  public:
-  explicit Guarded(int64_t n, double spread = 0, uint32_t seed = 1) : size_(n) {
+  explicit Guarded(std::integral auto n, double spread = 0, uint32_t seed = 1)
+      : size_(static_cast<int64_t>(n)) {
     const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     const size_t bytes = static_cast<size_t>(n) * sizeof(T);
     bytes_ = (bytes + page - 1) / page * page + page;
@@ -31,10 +33,10 @@ class Guarded {
     data_ = reinterpret_cast<T*>(base_ + bytes_ - page - bytes);
     std::mt19937 generator(seed);
     std::uniform_real_distribution<double> uniform(-spread, spread);
-    for (int64_t i = 0; i < n; ++i)
+    for (int64_t i = 0; i < size_; ++i)
       data_[i] = static_cast<T>(spread > 0 ? uniform(generator) : 77.0);
   }
-  explicit Guarded(const std::vector<T>& values) : Guarded(static_cast<int64_t>(values.size())) {
+  explicit Guarded(const std::vector<T>& values) : Guarded(values.size()) {
     std::copy(values.begin(), values.end(), data_);
   }
   Guarded(const Guarded&) = delete;
@@ -42,7 +44,7 @@ class Guarded {
   ~Guarded() { munmap(base_, bytes_); }
 
   T* data() const { return data_; }
-  T& operator[](int64_t i) const { return data_[i]; }
+  T& operator[](std::integral auto i) const { return data_[i]; }
   int64_t size() const { return size_; }
   std::vector<T> values() const { return {data_, data_ + size_}; }
 

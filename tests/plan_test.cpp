@@ -145,7 +145,7 @@ TEST_CASE("an equal hash is no hit unless every word agrees") {
   CHECK(cache.find(b) == nullptr);
   // Two structures of one hash: the second word makes up for the first.
   constexpr uint64_t odd = 0x9e3779b97f4a7c15;
-  const std::vector<uint64_t> x{10, 77}, y{11, 77 ^ ((2 ^ 10) * odd) ^ ((2 ^ 11) * odd)};
+  const std::vector<uint64_t> x{10, 77}, y{11, 77 ^ ((0x2 ^ 0xa) * odd) ^ ((0x2 ^ 0xb) * odd)};
   REQUIRE(hash_words(x) == hash_words(y));
   cache.add(x, std::make_shared<Plan>());
   CHECK(cache.find(x) != nullptr);

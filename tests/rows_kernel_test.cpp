@@ -266,8 +266,9 @@ TEMPLATE_TEST_CASE("gradients written past the caches have the same bits", "[row
   using T = TestType;
   constexpr size_t count = 37, guard = 64 / sizeof(T);
   // Aligned rows of whole vectors, rows with a rest, and rows that begin off a vector.
-  for (const auto& [n, offset] :
+  for (const auto& [width, offset] :
        {std::pair<size_t, size_t>{64, 0}, {80, 0}, {72, 0}, {65, 0}, {3, 0}, {64, 1}}) {
+    const size_t n = width;  // a lambda of clang++ 14 takes no part of a pair
     INFO("rows of " << n << ", off by " << offset);
     const size_t size = count * n;
     const auto x = random_values<T>(size, 1), dy = random_values<T>(size, 2),
