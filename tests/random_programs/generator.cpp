@@ -24,6 +24,9 @@ bool spreads_to(const Shape& from, const Shape& to) {
 
 /// Of a value; all of a program's have ten times as many at most.
 constexpr int64_t most_elements = 1 << 18;
+/// The same for a program that is to use more memory than the planner may spare (16 MB), so that
+/// steps have to wait for others to be done with theirs.
+constexpr int64_t most_elements_of_huge = 1 << 20;
 
 std::vector<int64_t> dims_of(const Shape& shape) { return {shape.begin(), shape.end()}; }
 
@@ -37,6 +40,8 @@ Generator::Generator(uint64_t seed, const GenerateOptions& options)
     : key_(Key{7001}.fold(seed)), options_(options), tape_(Training{Key{seed}}) {
   program_.seed = seed;
 }
+
+int64_t Generator::most() const { return huge_ ? most_elements_of_huge : most_elements; }
 
 // ---- values -------------------------------------------------------------------------------------
 
@@ -52,7 +57,7 @@ int Generator::emit(const Kind& kind, std::vector<int> in, std::vector<int64_t> 
       .parameter_of = [](const Statement& s) { return Parameter(leaf_tensor(s, 0)); }};
   for (const Var& made : kind.apply(statement, operands, recording)) {
     elements_ += made.shape().size();
-    if (made.shape().size() > most_elements || elements_ > 10 * most_elements) {
+    if (made.shape().size() > most() || elements_ > 10 * most()) {
       throw Error("an array too large for a quick program");
     }
     statement.out.push_back(static_cast<int>(vars_.size()));
@@ -81,7 +86,7 @@ int Generator::find(const std::function<bool(const ValueInfo&)>& wanted) {
 
 int Generator::any_real(int at_least) {
   const int value = find([&](const ValueInfo& v) {
-    return v.dtype == real_ && v.shape.rank() >= at_least && v.shape.size() <= 1 << 16;
+    return v.dtype == real_ && v.shape.rank() >= at_least && (huge_ || v.shape.size() <= 1 << 16);
   });
   if (value >= 0) return value;
   Shape shape = home_;
@@ -179,7 +184,7 @@ int Generator::within(const Shape& shape, DType dtype, double low, double high) 
 }
 
 int Generator::leaf(const Shape& shape, DType dtype, double low, double high) {
-  if (shape.size() > most_elements) throw Error("a leaf too large for a quick program");
+  if (shape.size() > most()) throw Error("a leaf too large for a quick program");
   const int64_t layout = shape.rank() >= 2 && chance(0.15) ? 1 : 0;
   std::vector<int64_t> p{static_cast<int64_t>(dtype), static_cast<int64_t>(std::lround(low * 1000)),
                          static_cast<int64_t>(std::lround(high * 1000)), layout,
@@ -189,7 +194,7 @@ int Generator::leaf(const Shape& shape, DType dtype, double low, double high) {
 }
 
 int Generator::parameter(const Shape& shape) {
-  if (shape.size() > most_elements) throw Error("a parameter too large for a quick program");
+  if (shape.size() > most()) throw Error("a parameter too large for a quick program");
   std::vector<int64_t> p{static_cast<int64_t>(real_), -1000, 1000, 0,
                          static_cast<int64_t>(vars_.size())};
   p.insert(p.end(), shape.begin(), shape.end());
@@ -247,16 +252,18 @@ void Generator::start_streams() {
   for (int64_t i = 0; i < rank; ++i) dims.push_back(dim());
   if (chance(0.03)) dims[static_cast<size_t>(below(rank))] = 0;
   // Now and then large enough for steps side by side, more seldom for chains of row by row steps
-  // and for loops that are shared out.
+  // and for loops that are shared out, or for memory that is short.
   if (chance(0.12)) {
     dims.back() = one_of({16, 33, 64, 96});
     dims[0] = rank == 1 ? 5000 : between(64, 300);
   } else if (chance(0.03)) {
-    dims.assign(dims.size(), 1);
-    dims.back() = rank == 1 ? between(30000, 60000) : one_of({32, 65, 128, 200});
-    if (rank > 1) dims[0] = between(30000, 70000) / dims.back();
-    if (rank > 2 && chance(0.5)) std::swap(dims[0], dims[1]);
     large_ = true;
+    huge_ = chance(0.12);
+    const int64_t elements = huge_ ? between(400000, 600000) : between(30000, 70000);
+    dims.assign(dims.size(), 1);
+    dims.back() = rank == 1 ? elements : one_of({32, 65, 128, 200});
+    if (rank > 1) dims[0] = elements / dims.back();
+    if (rank > 2 && chance(0.5)) std::swap(dims[0], dims[1]);
   }
   home_ = Shape(dims);
   real_ = chance(0.8) ? DType::float32 : DType::float64;
@@ -365,6 +372,25 @@ void Generator::cross_gates() {
   if (shape(y) == home_) streams_[j] = y;
 }
 
+/// What products are added to: x + f(x) W, and sums of several products.
+void Generator::residual() {
+  int& stream = streams_[static_cast<size_t>(below(static_cast<int64_t>(streams_.size())))];
+  const Shape s = shape(stream);
+  if (s.rank() == 0 || s[-1] > 200) return;
+  const auto product = [&](int x) {
+    const int w = weight({s[-1], s[-1]});
+    x = tame(x, 4);
+    return chance(0.5) ? emit("matmul", {x, w}, {}, 12) : emit("linear", {x, w}, {0}, 12);
+  };
+  int sum = chance(0.6) ? stream : product(stream);
+  for (int64_t i = between(1, 3); i > 0; --i) {
+    const int term = product(chance(0.5) ? elementwise_of(stream) : far_of(stream));
+    if (shape(term) != shape(sum)) continue;
+    sum = chance(0.5) ? emit("add", {sum, term}, {}, 13) : emit("add", {term, sum}, {}, 13);
+  }
+  stream = sum;
+}
+
 void Generator::chain() {
   int value = any_real();
   for (int64_t i = between(3, 12); i > 0; --i) {
@@ -432,6 +458,8 @@ void Generator::grow() {
   } else if (which < 53) {
     fan_out();
   } else if (which < 56) {
+    residual();
+  } else if (which < 59) {
     look(false);
   } else {
     any_kind();
@@ -504,8 +532,15 @@ void Generator::ending() {
   std::vector<int> in = losses;
   for (const int value : some_values(below(4))) in.push_back(value);
   for (const int loss : losses) differentiate(loss);
-  emit("step", in, {n});
-  if (chance(0.4) && static_cast<int64_t>(in.size()) > n) {
+  // A step that fails leaves parameters alone.
+  int64_t failing = -1;
+  const int victim = chance(0.15) ? any_real() : -1;
+  if (victim >= 0 && shape(victim).size() > 0) {
+    failing = below(program_.steps);
+    in.push_back(emit("trap", {victim}, {failing}));
+  }
+  emit("step", in, {n, failing});
+  if (failing < 0 && chance(0.4) && static_cast<int64_t>(in.size()) > n) {
     emit("look", {in.begin() + n, in.end()}, {one_of({0, 1})});
   }
 }

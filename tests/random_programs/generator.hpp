@@ -73,6 +73,7 @@ class Generator {
   int grads = 0;
 
  private:
+  int64_t most() const;
   bool attempt(const std::function<bool()>& body);
   void start_streams();
   void grow();
@@ -81,6 +82,7 @@ class Generator {
   int elementwise_of(int a, int b);
   int far_of(int value);
   void cross_gates();
+  void residual();
   void chain();
   void fan_out();
   void any_kind();
@@ -99,7 +101,7 @@ class Generator {
   Vars vars_;
   Shape home_;
   DType real_ = DType::float32;
-  bool large_ = false;
+  bool large_ = false, huge_ = false;
   int64_t elements_ = 0;
   std::vector<int> streams_;
 };

@@ -145,6 +145,53 @@ bool choose_attention(Generator& g) {
   return true;
 }
 
+/// The attention of a sequence to itself, from one projection: its gradients are written as pieces
+/// of the projection's.
+bool choose_self_attention(Generator& g) {
+  const int64_t B = g.between(1, 2), T = g.dim(), H = g.one_of({1, 2}), D = 2 * g.between(1, 2);
+  const bool many = g.chance(0.05);
+  const Sizes n{B, H, many ? 40 : T, many ? 40 : T};
+  const int64_t width = H * D;
+  const int x = g.of_shape({n.B, n.Tq, width}, 4);
+  const int all = g.emit("linear", {x, g.weight({3 * width, width})}, {0}, 6);
+  std::vector<int> parts;
+  const int64_t form = g.below(3);
+  if (form == 0) {  // [B, T, 3, H, D]
+    const int whole = g.emit("reshape", {all}, {n.B, n.Tq, 3, H, D});
+    for (const int64_t i : {0, 1, 2}) parts.push_back(g.emit("select", {whole}, {2, i}));
+  } else if (form == 1) {
+    g.emit("split", {all}, {2, width, width, width});
+    const std::vector<int> pieces{g.output(0), g.output(1), g.output(2)};
+    for (const int piece : pieces) {
+      parts.push_back(g.emit("reshape", {piece}, {n.B, n.Tq, H, D}));
+    }
+  } else {
+    for (const int64_t i : {0, 1, 2}) {
+      const int piece = g.emit("slice", {all}, {2, i * width, (i + 1) * width, 1});
+      parts.push_back(g.emit("reshape", {piece}, {n.B, n.Tq, H, D}));
+    }
+  }
+  if (g.chance(0.3)) {
+    for (const size_t i : {0, 1}) parts[i] = g.emit("rotary", {parts[i]}, {n.Tq + 4, D}, 7);
+  }
+  std::vector<int> in;
+  for (const int part : parts) in.push_back(g.emit("transpose", {part}, {1, 2}));
+  const int64_t limits = g.chance(0.4) ? choose_limits(g, n, in, true) : 0;
+  const int y = g.emit("attention", in, {0, limits, 0, 0, 0}, 6);
+  const int merged = g.emit("reshape", {g.emit("transpose", {y}, {1, 2})}, {n.B, n.Tq, width});
+  if (g.chance(0.6)) {
+    // The gradients, right away: by what goes in, and by pieces now and then.
+    std::vector<int> wanted{merged, x};
+    if (g.chance(0.4)) wanted.push_back(in[static_cast<size_t>(g.below(3))]);
+    if (g.chance(0.4)) wanted.push_back(all);
+    if (g.chance(0.3)) wanted.push_back(parts[static_cast<size_t>(g.below(3))]);
+    g.emit("grad", wanted, {}, 16);
+  } else {
+    g.emit("add", {x, merged}, {}, 7);
+  }
+  return true;
+}
+
 Vars record_attention(const Statement& s, const Vars& in, const Recording&) {
   size_t i = 3;
   AttentionOptions options;
@@ -192,6 +239,7 @@ void add_attention_kinds(std::vector<Kind>& kinds) {
                    .apply = record_attention,
                    .text = "attention(/*q, k, v, those of the mask, bias, score*/ $*, "
                            "/*part, limits, bias, score, tenths of dropout*/ #*)"});
+  kinds.push_back({.name = "self_attention", .weight = 2, .choose = choose_self_attention});
   kinds.push_back({.name = "additive_attention",
                    .weight = 1,
                    .choose = choose_additive,

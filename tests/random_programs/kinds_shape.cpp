@@ -270,6 +270,13 @@ void add_indices(std::vector<Kind>& kinds) {
                    .apply = [](const Statement& s, const Vars& in, const Recording&) -> Vars {
                      return {take(in[0], in[1], at(s, 0))};
                    }});
+  kinds.push_back({.name = "trap",  // throws while step #0 runs
+                   .weight = 0,
+                   .apply = [](const Statement& s, const Vars& in, const Recording& r) -> Vars {
+                     const Tensor index = tensor<int32_t>({s.p[0] == r.step ? -1 : 0});
+                     return {take(reshape(in[0], {-1}), index, 0)};
+                   },
+                   .text = "take(reshape($0, {-1}), step == #0 ? -1 : 0, 0)"});
   kinds.push_back(
       {.name = "embedding",
        .weight = 1,

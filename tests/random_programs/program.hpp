@@ -64,7 +64,8 @@ const Kind& kind(const std::string& name);
 // Roles: kinds that the runner handles by itself.
 //   look         asks for values: p[0] = 0 one by one, 1 by one run(), 2 by one run() in reverse
 //   accumulate   of a loss: in[0]; the others are asked for along with it
-//   step         in[0 .. p[0]) are losses, of which the step's number chooses; the others as above
+//   step         in[0 .. p[0]) are losses, of which the step's number chooses; the others as above;
+//                where the step's number is p[1] it throws, for the last of the others is a trap
 bool is_role(const Statement& statement);
 
 void add_leaf_kinds(std::vector<Kind>& kinds);

@@ -134,6 +134,9 @@ void record(const Program& program, int step, const Model& model, Vars& vars, co
   }
 }
 
+/// Whether the statement is a step of an optimizer that has to fail.
+bool has_to_fail(const Statement& s, int step) { return s.kind->name == "step" && s.p[1] == step; }
+
 struct AnyTape {
   AnyTape(const Program& program, int step) {
     if (program.training) {
@@ -253,6 +256,17 @@ Outcome run(const Program& program, Executor& executor, Touched* touched) {
         const Losses losses = losses_of(s, step);
         Vars also;
         for (size_t i = losses.also; i < s.in.size(); ++i) also.push_back(var(s.in[i]));
+        if (has_to_fail(s, step)) {
+          bool failed = false;
+          try {
+            model.optimizer()->step(var(losses.loss), also);
+          } catch (const Error&) {
+            failed = true;
+          }
+          out.values.emplace_back("failed", full({}, failed ? 1 : 0));
+          model.after_step(out);
+          return;
+        }
         if (s.kind->name == "accumulate") {
           model.optimizer()->accumulate(var(losses.loss), also);
         } else {
@@ -302,6 +316,11 @@ Outcome expected(const Program& program) {
           if (s.kind->name != "look") {
             if (model.optimizer() == nullptr) return;
             const Losses losses = losses_of(s, step);
+            if (has_to_fail(s, step)) {
+              events.push_back(std::move(event));
+              events.back().asked.clear();
+              return;
+            }
             event.asked = {losses.loss};
             event.asked.insert(event.asked.end(),
                                s.in.begin() + static_cast<std::ptrdiff_t>(losses.also), s.in.end());
@@ -315,7 +334,7 @@ Outcome expected(const Program& program) {
               wanted.push_back(vars[static_cast<size_t>(value)]);
             }
           }
-          if (event.statement->kind->name == "look") continue;
+          if (event.statement->kind->name == "look" || event.asked.empty()) continue;
           event.first_gradient = wanted.size();
           const Var loss = vars[static_cast<size_t>(event.asked[0])];
           for (const Var& g : grad(loss, parameters)) wanted.push_back(g);
@@ -324,7 +343,9 @@ Outcome expected(const Program& program) {
       }
       for (const Event& event : events) {
         const bool is_step = event.statement->kind->name == "step";
-        if (event.statement->kind->name != "look") {
+        if (is_step && event.asked.empty()) {
+          out.values.emplace_back("failed", full({}, 1));
+        } else if (event.statement->kind->name != "look") {
           const Tape tape;
           const Var loss = loss_with_gradients(
               parameters, std::span(values).subspan(event.first_gradient, parameters.size()),

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "run.hpp"
@@ -31,8 +32,10 @@ void drop_unused(Program& program) {
 /// Values that may be asked for behind an update are those that were asked for until then.
 bool sound(const Program& program) {
   std::set<int> known;
+  std::map<int, std::string> makers;
   bool stepped = false;
   for (const Statement& s : program.statements) {
+    for (const int value : s.out) makers[value] = s.kind->name;
     if (!is_role(s)) continue;
     if (s.kind->name == "look" && stepped) {
       for (const int value : s.in) {
@@ -41,6 +44,8 @@ bool sound(const Program& program) {
     }
     if (s.kind->name == "step") {
       if (s.in.size() < static_cast<size_t>(s.p[0])) return false;
+      const bool fails = s.p[1] >= 0;
+      if (fails != (makers.contains(s.in.back()) && makers.at(s.in.back()) == "trap")) return false;
       stepped = true;
     }
     known.insert(s.in.begin(), s.in.end());
@@ -190,6 +195,13 @@ class Shrinker {
       --candidate.steps;
       if (!still_fails(std::move(candidate))) break;
       any = true;
+    }
+    for (size_t i = 0; i < best_.statements.size(); ++i) {
+      if (best_.statements[i].kind->name != "step" || best_.statements[i].p[1] < 0) continue;
+      Program candidate = best_;
+      candidate.statements[i].p[1] = -1;
+      candidate.statements[i].in.pop_back();
+      any |= still_fails(std::move(candidate));
     }
     for (size_t i = 0; i < best_.optimizer.size(); ++i) {
       if (best_.optimizer[i] == 1) continue;
