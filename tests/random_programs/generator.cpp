@@ -258,7 +258,7 @@ void Generator::start_streams() {
     dims[0] = rank == 1 ? 5000 : between(64, 300);
   } else if (chance(0.03)) {
     large_ = true;
-    huge_ = chance(0.12);
+    huge_ = chance(0.2);
     const int64_t elements = huge_ ? between(400000, 600000) : between(30000, 70000);
     dims.assign(dims.size(), 1);
     dims.back() = rank == 1 ? elements : one_of({32, 65, 128, 200});
@@ -268,8 +268,12 @@ void Generator::start_streams() {
   home_ = Shape(dims);
   real_ = chance(0.8) ? DType::float32 : DType::float64;
   program_.training = chance(0.8);
-  const int64_t count = one_of({1, 2, 2, 2, 3, 4});
+  const int64_t count = huge_ ? 4 : one_of({1, 2, 2, 2, 3, 4});
   for (int64_t i = 0; i < count; ++i) {
+    if (huge_ && i > 0) {  // Branches side by side.
+      streams_.push_back(elementwise_of(streams_[0]));
+      continue;
+    }
     streams_.push_back(chance(0.5) ? parameter(home_) : leaf(home_, real_, -2, 2));
   }
 }
@@ -551,7 +555,7 @@ Program Generator::make() {
   if (wanted == 0) {
     wanted = chance(0.7) ? between(5, 20) : chance(0.7) ? between(20, 45) : between(45, 80);
   }
-  if (large_) wanted = std::min<int64_t>(wanted, 25);
+  if (large_) wanted = std::min<int64_t>(wanted, huge_ ? 40 : 25);
   for (int64_t tries = 0; tries < 4 * wanted; ++tries) {
     if (static_cast<int64_t>(program_.statements.size()) >= wanted || nodes() > 2500) break;
     attempt([&] {

@@ -155,19 +155,19 @@ bool choose_self_attention(Generator& g) {
   const int x = g.of_shape({n.B, n.Tq, width}, 4);
   const int all = g.emit("linear", {x, g.weight({3 * width, width})}, {0}, 6);
   std::vector<int> parts;
-  const int64_t form = g.below(3);
-  if (form == 0) {  // [B, T, 3, H, D]
-    const int whole = g.emit("reshape", {all}, {n.B, n.Tq, 3, H, D});
-    for (const int64_t i : {0, 1, 2}) parts.push_back(g.emit("select", {whole}, {2, i}));
-  } else if (form == 1) {
+  const int64_t form = g.below(5);
+  if (form < 3) {  // [B, T, 3 H, D], as models::MultiHead has it
+    const int heads = g.emit("reshape", {all}, {n.B, n.Tq, 3 * H, D});
+    for (const int64_t i : {0, 1, 2}) {
+      parts.push_back(g.emit("slice", {heads}, {2, i * H, (i + 1) * H, 1}));
+    }
+  } else if (form == 3) {  // [B, T, 3, H, D]
+    const int heads = g.emit("reshape", {all}, {n.B, n.Tq, 3, H, D});
+    for (const int64_t i : {0, 1, 2}) parts.push_back(g.emit("select", {heads}, {2, i}));
+  } else {
     g.emit("split", {all}, {2, width, width, width});
     const std::vector<int> pieces{g.output(0), g.output(1), g.output(2)};
     for (const int piece : pieces) {
-      parts.push_back(g.emit("reshape", {piece}, {n.B, n.Tq, H, D}));
-    }
-  } else {
-    for (const int64_t i : {0, 1, 2}) {
-      const int piece = g.emit("slice", {all}, {2, i * width, (i + 1) * width, 1});
       parts.push_back(g.emit("reshape", {piece}, {n.B, n.Tq, H, D}));
     }
   }
@@ -186,6 +186,13 @@ bool choose_self_attention(Generator& g) {
     if (g.chance(0.4)) wanted.push_back(all);
     if (g.chance(0.3)) wanted.push_back(parts[static_cast<size_t>(g.below(3))]);
     g.emit("grad", wanted, {}, 16);
+    // A piece that somebody else wants too.
+    if (wanted.size() > 2 && g.chance(0.6)) {
+      const int piece = g.output(1);
+      if (g.chance(0.5)) g.emit("tanh", {piece}, {}, 0);
+      if (g.chance(0.5)) g.emit("look", {piece, piece - 1}, {1});
+      if (g.chance(0.5)) g.emit("contiguous", {piece});
+    }
   } else {
     g.emit("add", {x, merged}, {}, 7);
   }
