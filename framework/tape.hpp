@@ -69,13 +69,6 @@ struct Leaf {
   std::array<int64_t, 2> inline_value{};
 };
 
-/// A value that was computed.
-struct Result {
-  uint32_t value;
-  Tensor tensor;
-  uint64_t fingerprint = 0;  // where its memory was handed out
-};
-
 /// A layer's call, or that of a function of several operators, under which nodes were recorded.
 struct ScopeEntry {
   std::string path;  // of the layer in its model, where it has one
@@ -84,6 +77,13 @@ struct ScopeEntry {
 };
 
 struct Graph {
+  /// A value that was computed.
+  struct Result {
+    uint32_t value;
+    Tensor tensor;
+    uint64_t fingerprint = 0;  // where its memory was handed out
+  };
+
   std::vector<Node> nodes;
   std::vector<Value> values;
   std::vector<Layout> layouts;
