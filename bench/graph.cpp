@@ -1,10 +1,16 @@
 // What the executor itself costs.
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <rapt/framework/executor.hpp>
+#include <rapt/framework/plan.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
+#include <rapt/ops/grad.hpp>
+#include <rapt/ops/matmul.hpp>
 #include <rapt/ops/reduce.hpp>
+#include <rapt/ops/shape.hpp>
+#include <rapt/ops/softmax.hpp>
 
 #include "bench.hpp"
 
@@ -42,10 +48,89 @@ void steps_workload(const Settings& s) {
   if (nodes < 10000) check_computed(result, "the chain's result");
 }
 
+/// Seconds of this thread on a core: planning is one thread's work, and others may be busy.
+double thread_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+/// A recurrent cell's steps and the gradients of its weights, until there are about so many nodes.
+std::vector<Var> record_cell(int64_t nodes, int64_t width, const Tape& tape) {
+  const Key key{3};
+  const Var input = as_var(normal(key, {4, width}));
+  const Var from_input = as_var(normal(key.fold(1), {width, 3 * width}, 0, 0.1));
+  const Var from_state = as_var(normal(key.fold(2), {width, 2 * width}, 0, 0.1));
+  const Var from_reset = as_var(normal(key.fold(3), {width, width}, 0, 0.1));
+  Var state = as_var(zeros({4, width}));
+  // The gradients are about as many nodes again, and half of these more.
+  while (static_cast<int64_t>(tape.size()) < nodes * 2 / 5) {
+    const Var x = matmul(input, from_input), h = matmul(state, from_state);
+    const auto part = [&](const Var& v, int64_t i) {
+      return slice(v, 1, i * width, (i + 1) * width);
+    };
+    const Var reset = sigmoid(part(x, 0) + part(h, 0)), keep = sigmoid(part(x, 1) + part(h, 1));
+    const Var next = tanh(part(x, 2) + matmul(reset * state, from_reset));
+    state = keep * state + (1 - keep) * next;
+  }
+  return grad(sum(square(state)), {{from_input, from_state, from_reset}});
+}
+
+/// What it costs to plan a graph that is seen for the first time.
+void plan_workload(const Settings& s) {
+  Executor executor({.threads = s.threads(), .plan_capacity = 0});
+  const Executor::Use use(executor);
+  const Tape tape;
+  const std::vector<Var> gradients = record_cell(s["nodes"], s["width"], tape);
+  const auto nodes = static_cast<double>(tape.size());
+  std::vector<double> times;
+  size_t steps = 0;
+  const Timing whole = repeat(
+      [&] {
+        const double begin = thread_seconds();
+        steps = executor.plan(gradients)->steps.size();
+        times.push_back(thread_seconds() - begin);
+      },
+      s.seconds());
+  times.erase(times.begin(), times.begin() + 3);  // the rounds that warm up
+  std::sort(times.begin(), times.end());
+  const Timing timing{times[times.size() / 2], times[0], whole.runs, whole.peak_rss_mb};
+  report(s, s.threads(), timing,
+         {{"nodes", nodes},
+          {"steps", static_cast<double>(steps)},
+          {"us_per_node", timing.median / nodes * 1e6}});
+}
+
+/// A loop on one tape that asks for a value at each step, beside one that asks at its end. Both make
+/// their plans each time, as a loop that is run once does.
+void values_workload(const Settings& s) {
+  const int64_t width = s["width"];
+  const Tensor weight = normal(Key{3}, {width, width}, 0, 0.1), start = full({1, width}, 0.1);
+  const auto loop = [&](bool each) {
+    Executor executor({.threads = s.threads()});
+    const Executor::Use use(executor);
+    const Tape tape;
+    const Var w = as_var(weight);
+    Var state = as_var(start), seen;
+    for (int64_t i = 0; i < s["steps"]; ++i) {
+      state = tanh(matmul(state, w));
+      seen = log_softmax(state);
+      if (each) (void)seen.value();
+    }
+    check_computed(seen.value(), "the last value");
+  };
+  const Timing end = repeat([&] { loop(false); }, s.seconds() / 2);
+  const Timing each = repeat([&] { loop(true); }, s.seconds() / 2);
+  report(s, s.threads(), each,
+         {{"at_end_s", end.median}, {"each_by_at_end", each.median / end.median}});
+}
+
 }  // namespace
 
 std::vector<Workload> graph_workloads() {
-  return {{"steps", {{"nodes", 2000}, {"width", 8}}, steps_workload}};
+  return {{"steps", {{"nodes", 2000}, {"width", 8}}, steps_workload},
+          {"plan", {{"nodes", 300}, {"width", 16}}, plan_workload},
+          {"values", {{"steps", 1000}, {"width", 8}}, values_workload}};
 }
 
 }  // namespace bench

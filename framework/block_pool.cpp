@@ -5,6 +5,7 @@
 namespace rapt {
 
 std::shared_ptr<std::byte> BlockPool::take(int64_t bytes) {
+  if (bytes <= small_bytes) return allocate(bytes);
   for (const Block& block : blocks_) {
     if (block.bytes != bytes || block.memory.use_count() != 1) continue;
     std::atomic_thread_fence(std::memory_order_acquire);  // the last holder has let go of it

@@ -15,6 +15,8 @@ class BlockPool {
   std::shared_ptr<std::byte> take(int64_t bytes);
 
  private:
+  /// Blocks of up to so many bytes come from what the thread recycles (recycled.hpp).
+  static constexpr int64_t small_bytes = 16384;
   static constexpr int64_t most_idle_bytes = int64_t{1} << 26;
   static constexpr size_t most_blocks = 256;
 

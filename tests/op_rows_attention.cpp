@@ -89,7 +89,7 @@ void add_additive(std::vector<Row>& rows) {
                       [](const std::vector<Array>& x) {
                         return side_by_side(additive(x[0], x[1], x[2], x[3], &x[4], nullptr));
                       }});
-  rows.back().inputs.push_back({{3}, 0, 6, DType::int32});
+  rows.back().inputs.push_back({{3}, 0, 5, DType::int32});
   rows.push_back({.name = "additive_attention's weights, with lengths and keep",
                   .inputs = inputs,
                   .apply =
@@ -101,7 +101,7 @@ void add_additive(std::vector<Row>& rows) {
                       [](const std::vector<Array>& x) {
                         return additive(x[0], x[1], x[2], x[3], &x[4], &x[5]).weights;
                       }});
-  rows.back().inputs.push_back({{3}, 2, 6, DType::int32});
+  rows.back().inputs.push_back({{3}, 2, 5, DType::int32});
   rows.back().inputs.push_back({{3, 4}, 0, 2, DType::boolean});
   rows.push_back(
       {.name = "additive_attention of one query, keys and memory [T, B, n]",
@@ -289,7 +289,7 @@ void add_dot(std::vector<Row>& rows) {
   rows.push_back(
       {.name = "attention, lengths, a bias of queries and keys",
        .inputs =
-           {{{3, 2, 2, 3}}, {{3, 1, 4, 3}}, {{3, 1, 4, 2}}, {{2, 4}}, {{3}, 0, 6, DType::int32}},
+           {{{3, 2, 2, 3}}, {{3, 1, 4, 3}}, {{3, 1, 4, 2}}, {{2, 4}}, {{3}, 0, 5, DType::int32}},
        .apply =
            [](const Vars& v) {
              return attention(v[0], v[1], v[2], {.mask = lengths(v[4]), .bias = v[3]});

@@ -141,7 +141,7 @@ Row hidden_row() {
   return row;
 }
 
-/// Inputs: q, keys, values, memory, lengths (some 0, some beyond the end).
+/// Inputs: q, keys, values, memory, lengths (some 0, some all of it).
 Row shared_row(const std::string& name, int64_t L, int64_t W, int64_t Hq, int64_t Hk, int64_t D,
                int64_t Dv, int64_t B, int64_t S) {
   return {
@@ -150,7 +150,7 @@ Row shared_row(const std::string& name, int64_t L, int64_t W, int64_t Hq, int64_
                  {{B, S, Hk, D}},
                  {{B, S, Hk, Dv}},
                  {{L}, 0, static_cast<double>(B), DType::int32},
-                 {{B}, 0, static_cast<double>(S) + 2, DType::int32}},
+                 {{B}, 0, static_cast<double>(S) + 1, DType::int32}},
       .apply = [](const Vars& v) { return shared_attention(v[0], v[1], v[2], v[3], v[4], 0.7); },
       .expected =
           [W](const Arrays& x) {

@@ -198,7 +198,7 @@ TEST_CASE("no NaN or infinity in padding reaches a value, a gradient or a second
                                  : lstm_sequence(v[0], {v[3], v[4]}, v[1], v[2], options).h;
           std::vector<Var> all = grad(sum(states * drawn(9, states.shape())), v);
           Var bends;
-          for (const Var& g : all) bends = bends ? bends + sum(g * g) : sum(g * g);
+          for (const Var& g : all) bends = bends.is_empty() ? sum(g * g) : bends + sum(g * g);
           for (const Var& g : grad(bends, v)) all.push_back(g);
           all.push_back(states);
           return values(all);
