@@ -53,8 +53,8 @@ Var last_of(const Var& states, bool reverse) {
 /// must not reach the gradient of the weights.
 Var by_steps(const Arg& x, const Var& lengths) {
   const Var steps = transpose(x, 0, 1);
-  const bool fits =
-      !lengths.is_empty() && lengths.dtype() == DType::int32 && lengths.shape() == Shape{steps.size(1)};
+  const bool fits = !lengths.is_empty() && lengths.dtype() == DType::int32 &&
+                    lengths.shape() == Shape{steps.size(1)};
   if (!fits) return contiguous(steps);  // without lengths, or the sequence says what is wrong
   Tensor times({steps.size(0), 1}, DType::int32);
   std::iota(times.data<int32_t>().begin(), times.data<int32_t>().end(), 0);

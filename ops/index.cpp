@@ -112,23 +112,24 @@ void add_elements(const ForwardContext& c) {
 
 // Inputs: x, a gradient of x's elements, their indices. Output: the gradient of x.
 constinit const Op element_grad_op{.name = "element_grad",
-                         .shape =
-                             [](ShapeContext& c) {
-                               const Shape x = c.input(0);
-                               indices_shape(c, 2, x.rank());
-                               return x;
-                             },
-                         .forward =
-                             [](const ForwardContext& c) {
-                               by_float_type(c.output().dtype,
-                                             [&]<class T>() { add_elements<T>(c); });
-                             },
-                         .gradient =
-                             [](GradientContext& c) {
-                               Recycled<Arg> index;
-                               for (int i = 2; i < c.inputs(); ++i) index.emplace_back(c.input(i));
-                               c.input_grad(1) = element(c.output_grad(), index);
-                             }};
+                                   .shape =
+                                       [](ShapeContext& c) {
+                                         const Shape x = c.input(0);
+                                         indices_shape(c, 2, x.rank());
+                                         return x;
+                                       },
+                                   .forward =
+                                       [](const ForwardContext& c) {
+                                         by_float_type(c.output().dtype,
+                                                       [&]<class T>() { add_elements<T>(c); });
+                                       },
+                                   .gradient =
+                                       [](GradientContext& c) {
+                                         Recycled<Arg> index;
+                                         for (int i = 2; i < c.inputs(); ++i)
+                                           index.emplace_back(c.input(i));
+                                         c.input_grad(1) = element(c.output_grad(), index);
+                                       }};
 
 }  // namespace
 

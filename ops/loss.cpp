@@ -161,7 +161,8 @@ constinit const Op cross_entropy_op{
 
 // ---- binary cross-entropy -----------------------------------------------------------------------
 
-constexpr Op logistic(std::string_view name, kernels::Code code, void (*gradient)(GradientContext&)) {
+constexpr Op logistic(std::string_view name, kernels::Code code,
+                      void (*gradient)(GradientContext&)) {
   return {.name = name,
           .shape = &float_shape,
           .gradient = gradient,
