@@ -5,6 +5,7 @@
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/parallel.hpp>
 #include <rapt/framework/recycled.hpp>
+#include <rapt/framework/tape.hpp>
 #include <rapt/ops/cached_attention.hpp>
 #include <rapt/ops/kernels/cached_attention.hpp>
 #include <rapt/ops/row_split.hpp>
@@ -220,13 +221,15 @@ Var cached_attention(const Arg& q, const Arg& k, const Arg& v, const KeyValueCac
   }
   const Arg query(dense_rows(as_var(q)), q.where), key(dense_rows(as_var(k)), k.where),
       value(dense_rows(as_var(v)), v.where), table(dense_rows(as_var(ancestors)), ancestors.where);
+  // The operator writes to the cache itself, not to a copy of it.
+  Graph& graph = query.var()->graph();
   Recycled<Arg> inputs{query,
                        key,
                        value,
                        table,
                        Arg(contiguous(place), place.where),
-                       Arg(cache.keys, q.where),
-                       Arg(cache.values, q.where)};
+                       Arg(graph.shared(cache.keys, q.where), q.where),
+                       Arg(graph.shared(cache.values, q.where), q.where)};
   if (!bias.is_empty()) inputs.emplace_back(dense_rows(bias), q.where);
   return record(cached_attention_op, inputs, CachedAttributes{scale});
 }
