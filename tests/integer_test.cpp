@@ -39,7 +39,7 @@ std::vector<int32_t> numbers(size_t n) {
 
 TEST_CASE("int32 arithmetic does not depend on what is fused or asked for") {
   // Lengths with and without a rest of a vector, of one block and of several.
-  for (const size_t n : {1, 3, 12, 64, 1000, 5003}) {
+  for (const size_t n : std::initializer_list<size_t>{1, 3, 12, 64, 1000, 5003}) {
     std::vector<int32_t> a = numbers(n), b = numbers(n), want;
     std::reverse(b.begin(), b.end());
     for (size_t i = 0; i < n; ++i) {

@@ -28,23 +28,25 @@ void race(const ForwardContext& c) {
   c.parallel(1000, [&](int64_t i) { sum += static_cast<float>(i); });
 }
 
-rapt::Op with(void (*forward)(const ForwardContext&)) {
+constexpr rapt::Op with(void (*forward)(const ForwardContext&)) {
   return {.name = "fault", .shape = [](ShapeContext& c) { return c.input(0); }, .forward = forward};
 }
 
-const rapt::Op overrun_op = with(overrun), shift_op = with(shift), race_op = with(race);
+constinit const rapt::Op overrun_op = with(overrun), shift_op = with(shift), race_op = with(race);
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string name = argc == 2 ? argv[1] : "";
-  const rapt::Op& op = name == "address" ? overrun_op : name == "undefined" ? shift_op : race_op;
   rapt::Executor executor({.threads = 4, .parallel_from = 0});
   const rapt::Executor::Use use(executor);
   // A race needs a second thread in the loop, and that may come late.
   for (int repeat = 0; repeat < 50; ++repeat) {
     rapt::Tape tape;
     const rapt::Var x = rapt::as_var(rapt::zeros({1000000}));
-    std::printf("%g\n", rapt::record(op, {x}).value().data<float>()[0]);
+    const rapt::Var y = name == "address"     ? rapt::record(overrun_op, {x})
+                        : name == "undefined" ? rapt::record(shift_op, {x})
+                                              : rapt::record(race_op, {x});
+    std::printf("%g\n", y.value().data<float>()[0]);
   }
 }

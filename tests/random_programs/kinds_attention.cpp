@@ -172,7 +172,7 @@ bool choose_self_attention(Generator& g) {
     }
   }
   if (g.chance(0.3)) {
-    for (const size_t i : {0, 1}) parts[i] = g.emit("rotary", {parts[i]}, {n.Tq + 4, D}, 7);
+    for (size_t i = 0; i < 2; ++i) parts[i] = g.emit("rotary", {parts[i]}, {n.Tq + 4, D}, 7);
   }
   std::vector<int> in;
   for (const int part : parts) in.push_back(g.emit("transpose", {part}, {1, 2}));
