@@ -13,6 +13,7 @@
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
 #include <rapt/framework/guard.hpp>
+#include <rapt/framework/out_of_memory.hpp>
 #include <rapt/framework/parallel.hpp>
 #include <rapt/framework/plan_cache.hpp>
 #include <rapt/framework/plan_check.hpp>
@@ -48,6 +49,12 @@ class Run {
         threads_(threads) {}
 
   void serial() { run_steps(0, static_cast<uint32_t>(plan_.steps.size())); }
+
+  /// Without the steps that update parameters, and those behind them.
+  void serial_until_updates() {
+    if (plan_.first_update_task < 0) return serial();
+    run_steps(0, plan_.tasks[static_cast<size_t>(plan_.first_update_task)].first_step);
+  }
 
   /// Tasks [begin, end) side by side. Must be called inside the arena.
   void parallel(uint32_t begin, uint32_t end) {
@@ -92,7 +99,13 @@ class Run {
 
   void run_steps(uint32_t begin, uint32_t end) {
     while (begin < end) {
-      execute(&plan_.steps[begin]);
+      try {
+        execute(&plan_.steps[begin]);
+      } catch (...) {
+        // Steps that this one would have fed must not run on what it left.
+        failed_.store(true, std::memory_order_relaxed);
+        throw;
+      }
       begin += guard_ ? 1 : plan_.steps[begin].chain.steps;
     }
   }
@@ -144,14 +157,10 @@ class Run {
         step.op->forward(context);
       }
     } catch (const std::bad_alloc&) {
-      failed_.store(true, std::memory_order_relaxed);
       throw;
     } catch (const OutOfMemory&) {
-      failed_.store(true, std::memory_order_relaxed);
       throw;
     } catch (const std::exception& error) {
-      // Steps that this one would have fed must not run on what it left.
-      failed_.store(true, std::memory_order_relaxed);
       throw Error(
           fmt::format("{}: {}{}", step.op->name, error.what(), graph_.place_of(node_of(step))));
     }
@@ -201,7 +210,6 @@ class Run {
   void check(const Plan::Step& step, const ForwardContext& context) {
     const int bad = guarded_results_.first_bad(step, context);
     if (bad < 0) return;
-    failed_.store(true, std::memory_order_relaxed);
     throw NonFinite(
         fmt::format("{}: the result {} holds a NaN or an infinity{}", step.op->name,
                     to_string(context.output(bad).shape), graph_.place_of(node_of(step))),
@@ -230,7 +238,7 @@ class Run {
   Trace* const trace_ = Trace::current();
   uint32_t end_ = 0;
   Recycled<std::atomic<uint32_t>> waiting_;
-  mutable std::atomic<bool> failed_{false};
+  std::atomic<bool> failed_{false};
   Guard guarded_results_;
   struct Workers {
     Workers() {}  // written out, or clang++ takes it for unknown until Run is complete
@@ -386,9 +394,10 @@ struct Executor::State {
   }
 
   void run_reference(Graph& graph) {
-    std::vector<Tensor> results = reference_run(graph, targets);
+    // After the updates have run, nothing may fail.
     const Excerpt& excerpt = extractor.extract(graph, targets);
     graph.reserve_results(targets.size());
+    std::vector<Tensor> results = reference_run(graph, targets);
     ++graph.runs;
     ++counters.runs;
     for (const Excerpt::Node& node : excerpt.nodes) {
@@ -406,7 +415,7 @@ struct Executor::State {
     const Bound bound = bind(planned, graph);
     Run run(planned, graph, true, 1);
     run.arena = memory.get();
-    run.serial();
+    run.serial_until_updates();
   }
 };
 
@@ -427,8 +436,12 @@ Executor::~Executor() = default;
 
 Executor& Executor::current() {
   if (current_executor != nullptr) return *current_executor;
-  thread_local Executor own;
-  return own;
+  return *or_out_of_memory(
+      [] {
+        thread_local Executor own;
+        return &own;
+      },
+      [] { return "out of memory for the thread's executor"; });
 }
 
 const ExecutorOptions& Executor::options() const { return state_->options; }
@@ -449,11 +462,24 @@ static void collect(std::span<const Var> wanted, const Graph& graph,
   }
 }
 
+/// What is said where a plan could not be made, or targets could not be computed without one.
+static std::string memory_short(const Var& target, const char* during) {
+  const Graph& graph = target.graph();
+  const Node& node = graph.nodes[graph.values[target.id()].node];
+  return fmt::format("{} {}: out of memory while {} recorded nodes are {}{}",
+                     node.op == nullptr ? "leaf" : node.op->name, to_string(target.shape()),
+                     graph.nodes.size(), during, graph.place_of(node));
+}
+
 std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
   if (targets.empty()) throw Error("plan: there is nothing to compute");
   const Graph& graph = targets.front().graph();
-  collect(targets, graph, state_->targets);
-  return state_->plan_for(graph, state_->plan_options()).plan;
+  return or_out_of_memory(
+      [&] {
+        collect(targets, graph, state_->targets);
+        return state_->plan_for(graph, state_->plan_options()).plan;
+      },
+      [&] { return memory_short(targets.front(), "planned"); });
 }
 
 /// Copies of what is wanted and already there: leaves, and views of known values. Their memory is
@@ -492,7 +518,10 @@ static std::string memory_needed(const Planned& planned, const Graph& graph) {
   const auto largest =
       std::max_element(plan.steps.begin(), plan.steps.end(),
                        [&](const auto& a, const auto& b) { return size(a) < size(b); });
-  if (largest == plan.steps.end()) return text;
+  if (largest == plan.steps.end()) {
+    const Value& wanted = graph.values[planned.values[plan.wanted.front().first]];
+    return text + graph.place_of(graph.nodes[wanted.node]);
+  }
   std::string shape = "nothing";
   if (largest->outputs > 0) shape = to_string(plan.views[largest->first_output].shape);
   return text + fmt::format(", the most by {} for {}: {}{}", largest->label(), shape,
@@ -507,22 +536,20 @@ void Executor::run(std::span<const Var> targets) {
     throw Error("run: this executor is already running a plan; a step must not ask for values");
   }
   Graph& graph = targets.front().graph();
-  collect(targets, graph, state.targets);
+  const auto planning = [&] { return memory_short(targets.front(), "planned"); };
+  or_out_of_memory([&] { collect(targets, graph, state.targets); }, planning);
   if (state.targets.empty()) return;
   struct Running {
     bool& flag;
     explicit Running(bool& f) : flag(f) { flag = true; }
     ~Running() { flag = false; }
   } running(state.running);
-  if (state.options.reference) return state.run_reference(graph);
-  const bool guard = state.options.guard;
-  Planned planned;
-  try {
-    planned = state.plan_for(graph, state.plan_options());
-  } catch (const std::bad_alloc&) {
-    throw OutOfMemory(fmt::format("out of memory while {} recorded nodes are planned{}",
-                                  graph.nodes.size(), graph.place_of(graph.nodes.back())));
+  if (state.options.reference) {
+    return or_out_of_memory([&] { state.run_reference(graph); },
+                            [&] { return memory_short(targets.front(), "computed"); });
   }
+  const Planned planned =
+      or_out_of_memory([&] { return state.plan_for(graph, state.plan_options()); }, planning);
   const Plan& plan = *planned.plan;
   State::Bound bound;
   Recycled<Tensor> copies;
@@ -531,14 +558,18 @@ void Executor::run(std::span<const Var> targets) {
     copies = copies_of_known(plan);
     // After the updates have run, nothing may fail.
     graph.reserve_results(plan.wanted.size() + plan.kept.size() + plan.results.size());
-    state.execute(planned, graph, guard);
+    state.execute(planned, graph, state.options.guard);
   } catch (const Run::NonFinite& error) {
-    if (error.nodes > 1) state.find_nonfinite(graph);
+    try {
+      if (error.nodes > 1) state.find_nonfinite(graph);
+    } catch (const std::bad_alloc&) {  // then the fused step alone is named
+    } catch (const OutOfMemory&) {
+    }
     throw;
   } catch (const OutOfMemory&) {
-    throw OutOfMemory(memory_needed(planned, graph));
+    throw_out_of_memory([&] { return memory_needed(planned, graph); });
   } catch (const std::bad_alloc&) {
-    throw OutOfMemory(memory_needed(planned, graph));
+    throw_out_of_memory([&] { return memory_needed(planned, graph); });
   }
   ++graph.runs;
   ++state.counters.runs;

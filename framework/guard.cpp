@@ -52,15 +52,17 @@ Guard::Place::Place(const TensorView& view) {
 int Guard::first_bad(const Plan::Step& step, const ForwardContext& context) {
   // Fused steps are made of operators that make -inf alone.
   const bool makes_plus = step.makes_infinity && step.nodes == 1;
-  Recycled<bool> minus;
+  // Takes memory only where there is one: an update that has run must not fail here.
+  Recycled<int> minus;
   for (int i = 0; i < context.outputs(); ++i) {
     const NonFinite found = nonfinite_in(context.output(i));
-    minus.push_back(found.minus);
     if (found.nan || (found.plus && !makes_plus)) return i;
-    if (found.minus && !step.makes_infinity && !reads_minus_infinity(context)) return i;
+    if (!found.minus) continue;
+    if (!step.makes_infinity && !reads_minus_infinity(context)) return i;
+    minus.push_back(i);
   }
   for (int i = 0; i < context.outputs(); ++i) {
-    note(Place(context.output(i)), minus[static_cast<size_t>(i)]);
+    note(Place(context.output(i)), std::find(minus.begin(), minus.end(), i) != minus.end());
   }
   return -1;
 }

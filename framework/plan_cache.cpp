@@ -35,7 +35,12 @@ std::shared_ptr<Plan> PlanCache::find(std::span<const uint64_t> key) {
 
 void PlanCache::add(std::span<const uint64_t> key, std::shared_ptr<Plan> plan) {
   if (capacity_ <= 0) return;
-  if (static_cast<int>(entries_.size()) >= capacity_) {
+  // Until it is in both lists it may fail, and is in none.
+  Entries added;
+  added.push_front({hash_words(key), {key.begin(), key.end()}, std::move(plan)});
+  by_hash_.emplace(added.front().hash, added.begin());
+  entries_.splice(entries_.begin(), added);
+  if (static_cast<int>(entries_.size()) > capacity_) {
     const Entry& oldest = entries_.back();
     const auto [begin, end] = by_hash_.equal_range(oldest.hash);
     for (auto it = begin; it != end; ++it) {
@@ -47,8 +52,6 @@ void PlanCache::add(std::span<const uint64_t> key, std::shared_ptr<Plan> plan) {
     entries_.pop_back();
     ++dropped_;
   }
-  entries_.push_front({hash_words(key), {key.begin(), key.end()}, std::move(plan)});
-  by_hash_.emplace(entries_.front().hash, entries_.begin());
 }
 
 }  // namespace rapt

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/out_of_memory.hpp>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 
@@ -31,7 +32,9 @@ static inline Graph& graph_of(std::span<const Arg* const> args) {
 
 Var as_var(const Arg& arg) {
   const Arg* const operand = &arg;
-  return arg.on(graph_of(std::span(&operand, 1)), arg.dtype());
+  return or_out_of_memory(
+      [&] { return arg.on(graph_of(std::span(&operand, 1)), arg.dtype()); },
+      [&] { return "out of memory while an array is recorded; at " + place_of(arg.where); });
 }
 
 /// Node::inputs has 16 bits.
@@ -142,7 +145,8 @@ static SourceLocation line_of(std::span<const Arg* const> args, const Scope& sco
   return args.empty() ? SourceLocation() : args.front()->where;
 }
 
-Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_t> words) {
+static Var record_node(StaticOp op, std::span<const Arg* const> args,
+                       std::span<const int64_t> words) {
   Graph& graph = graph_of(args);
   check(*op);
   if (args.size() > most_inputs) {
@@ -164,46 +168,61 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
   const auto first_input = static_cast<uint32_t>(graph.inputs.size());
   const auto first_word = static_cast<uint32_t>(graph.words.size());
   const size_t first_layout = graph.layouts.size();
+  const size_t first_structure = graph.structure.size();
   Scope* scope = Scope::current();
-  graph.nodes.push_back({.op = &*op,
-                         .where = scope != nullptr ? scope->line_of(line_of(args, *scope))
-                                  : args.empty()   ? SourceLocation()
-                                                   : args.front()->where,
-                         .scope = scope != nullptr ? scope->index_in(graph) : 0,
-                         .first_value = first_value,
-                         .first_input = first_input,
-                         .first_word = first_word,
-                         .words = static_cast<uint32_t>(words.size()),
-                         .inputs = static_cast<uint16_t>(args.size()),
-                         .outputs = 0});
-  // There are but a few of each: to copy ranges would cost more.
-  for (size_t i = 0; i < args.size(); ++i) graph.inputs.push_back(ids[i]);
-  for (const int64_t word : words) graph.words.push_back(word);
-  ShapeContext context(graph, node);
   try {
+    graph.nodes.push_back({.op = &*op,
+                           .where = scope != nullptr ? scope->line_of(line_of(args, *scope))
+                                    : args.empty()   ? SourceLocation()
+                                                     : args.front()->where,
+                           .scope = scope != nullptr ? scope->index_in(graph) : 0,
+                           .first_value = first_value,
+                           .first_input = first_input,
+                           .first_word = first_word,
+                           .words = static_cast<uint32_t>(words.size()),
+                           .inputs = static_cast<uint16_t>(args.size()),
+                           .outputs = 0});
+    // There are but a few of each: to copy ranges would cost more.
+    for (size_t i = 0; i < args.size(); ++i) graph.inputs.push_back(ids[i]);
+    for (const int64_t word : words) graph.words.push_back(word);
+    ShapeContext context(graph, node);
     op->shape(context);
     if (graph.nodes[node].outputs == 0) context.fail("its shape rule declares no output");
-  } catch (...) {
+
+    // Operators are compared by address; counts and inputs are packed two to a word.
+    graph.structure.push_back(reinterpret_cast<uint64_t>(&*op));
+    graph.structure.push_back(static_cast<uint64_t>(args.size()) << 32 | words.size());
+    for (size_t i = 0; i < args.size(); i += 2) {
+      graph.structure.push_back(static_cast<uint64_t>(ids[i]) << 32 |
+                                (i + 1 < args.size() ? ids[i + 1] : 0));
+    }
+    for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
+    for (size_t i = 0; op->mutates >> i != 0; ++i) {
+      if ((op->mutates >> i & 1) != 0) graph.check_write(graph.values[ids[i]].base);
+    }
+  } catch (...) {  // recorded whole or not at all
     graph.nodes.resize(node);
     graph.values.resize(first_value);
     graph.inputs.resize(first_input);
     graph.words.resize(first_word);
     graph.layouts.resize(first_layout);
+    graph.structure.resize(first_structure);
     throw;
   }
-
-  // Operators are compared by address; counts and inputs are packed two to a word.
-  graph.structure.push_back(reinterpret_cast<uint64_t>(&*op));
-  graph.structure.push_back(static_cast<uint64_t>(args.size()) << 32 | words.size());
-  for (size_t i = 0; i < args.size(); i += 2) {
-    graph.structure.push_back(static_cast<uint64_t>(ids[i]) << 32 |
-                              (i + 1 < args.size() ? ids[i + 1] : 0));
-  }
-  for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
   for (size_t i = 0; op->mutates >> i != 0; ++i) {
     if ((op->mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
   }
   return {graph, first_value};
+}
+
+Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_t> words) {
+  return or_out_of_memory([&] { return record_node(op, args, words); },
+                          [&] {
+                            return fmt::format(
+                                "{}: out of memory while it is recorded with {} operands; at {}",
+                                op->name, args.size(),
+                                place_of(args.empty() ? SourceLocation() : args.front()->where));
+                          });
 }
 
 }  // namespace rapt

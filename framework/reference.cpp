@@ -2,6 +2,7 @@
 
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/fusion.hpp>
+#include <rapt/framework/out_of_memory.hpp>
 #include <rapt/framework/plan.hpp>
 #include <rapt/framework/reference.hpp>
 
@@ -40,6 +41,42 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
   if (rowwise->finish != nullptr) rowwise->finish(context);
 }
 
+std::string memory_needed(const Graph& graph, const Node& node) {
+  std::string shapes;
+  for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+    shapes += " " + to_string(graph.values[v].shape);
+  }
+  return fmt::format("{}: out of memory for{}{}", node.op->name, shapes, graph.place_of(node));
+}
+
+/// What leaves hold that nodes write to. Puts it back, unless the run ends well.
+class Unchanged {
+ public:
+  Unchanged() = default;
+  Unchanged(const Unchanged&) = delete;
+  Unchanged& operator=(const Unchanged&) = delete;
+  ~Unchanged() {
+    for (auto it = kept_.rbegin(); it != kept_.rend(); ++it) it->place.copy_from(it->before);
+  }
+
+  /// To be called before the node runs.
+  void keep_inputs_of(const Graph& graph, const Node& node, std::span<const TensorView> views) {
+    for (size_t i = 0; node.op->mutates >> i != 0; ++i) {
+      if ((node.op->mutates >> i & 1) == 0) continue;
+      const TensorView& v = views[graph.values[graph.inputs_of(node)[i]].base];
+      const Tensor place(nullptr, v.data, v.dtype, v.shape, v.strides);
+      kept_.push_back({place, place.clone()});
+    }
+  }
+  void accept() { kept_.clear(); }
+
+ private:
+  struct Kept {
+    Tensor place, before;
+  };
+  std::vector<Kept> kept_;
+};
+
 }  // namespace
 
 std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> targets) {
@@ -56,6 +93,7 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
   std::vector<TensorView> views(graph.values.size());
   std::vector<Tensor> memory;
   std::vector<TensorView> inputs;
+  Unchanged leaves;
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     if (!needed[n]) continue;
     const Node& node = graph.nodes[n];
@@ -76,7 +114,12 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
     inputs.clear();
     for (const uint32_t input : graph.inputs_of(node)) inputs.push_back(views[input]);
     try {
+      leaves.keep_inputs_of(graph, node, views);
       call(graph, node, inputs, {views.data() + node.first_value, node.outputs});
+    } catch (const std::bad_alloc&) {
+      throw_out_of_memory([&] { return memory_needed(graph, node); });
+    } catch (const OutOfMemory&) {
+      throw_out_of_memory([&] { return memory_needed(graph, node); });
     } catch (const std::exception& error) {
       throw Error(fmt::format("{}: {}{}", node.op->name, error.what(), graph.place_of(node)));
     }
@@ -87,6 +130,7 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
     const TensorView& v = views[target];
     results.push_back(Tensor(nullptr, v.data, v.dtype, v.shape, v.strides).clone());
   }
+  leaves.accept();
   return results;
 }
 

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
+#include <rapt/framework/out_of_memory.hpp>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 
@@ -12,11 +13,23 @@ namespace {
 
 thread_local Graph* current_graph = nullptr;
 
+/// A list of graphs, linked through `outer`: a tape must be able to end where there is no memory.
+struct IdleGraphs {
+  Graph* first = nullptr;
+
+  void push(Graph* graph) {
+    graph->outer = first;
+    first = graph;
+  }
+  /// One of them, or null.
+  Graph* pop() { return first == nullptr ? nullptr : std::exchange(first, first->outer); }
+};
+
 /// Graphs are kept for the next tapes, and never freed: their memory is warm, and a Var that
 /// outlived its tape, or its thread, finds a graph of another generation instead of freed memory.
 struct GraphPool {
   std::mutex mutex;
-  std::vector<Graph*> idle;
+  IdleGraphs idle;
 
   static GraphPool& all() {
     static auto* pool = new GraphPool;
@@ -27,7 +40,7 @@ struct GraphPool {
 /// The idle graphs of this thread; the common pool takes them over when the thread ends. A tape
 /// that is still there then gives its graph back when it ends, in whatever thread.
 struct ThreadGraphs {
-  std::vector<Graph*> idle;
+  IdleGraphs idle;
 
   ~ThreadGraphs();
 };
@@ -37,35 +50,32 @@ thread_local ThreadGraphs thread_graphs;
 ThreadGraphs::~ThreadGraphs() {
   thread_is_ending = true;
   const std::lock_guard lock(GraphPool::all().mutex);
-  for (Graph* graph : idle) GraphPool::all().idle.push_back(graph);
-  for (Graph* graph = current_graph; graph != nullptr; graph = graph->outer) {
-    if (graph->abandoned) GraphPool::all().idle.push_back(graph);
+  while (Graph* graph = idle.pop()) GraphPool::all().idle.push(graph);
+  for (Graph* graph = current_graph; graph != nullptr;) {
+    Graph* const outer = graph->outer;
     graph->homeless = !graph->abandoned;
-    graph->abandoned = false;
+    if (graph->abandoned.exchange(false)) GraphPool::all().idle.push(graph);
+    graph = outer;
   }
   current_graph = nullptr;
 }
 
 Graph* take_graph() {
-  if (!thread_is_ending && !thread_graphs.idle.empty()) {
-    Graph* graph = thread_graphs.idle.back();
-    thread_graphs.idle.pop_back();
-    return graph;
+  if (!thread_is_ending) {
+    if (Graph* graph = thread_graphs.idle.pop()) return graph;
   }
   const std::lock_guard lock(GraphPool::all().mutex);
-  if (GraphPool::all().idle.empty()) return new Graph;
-  Graph* graph = GraphPool::all().idle.back();
-  GraphPool::all().idle.pop_back();
-  return graph;
+  Graph* graph = GraphPool::all().idle.pop();
+  return graph != nullptr ? graph : new Graph;
 }
 
 void give_back(Graph* graph) {
   if (!thread_is_ending) {
-    thread_graphs.idle.push_back(graph);
+    thread_graphs.idle.push(graph);
     return;
   }
   const std::lock_guard lock(GraphPool::all().mutex);
-  GraphPool::all().idle.push_back(graph);
+  GraphPool::all().idle.push(graph);
 }
 
 }  // namespace
@@ -95,7 +105,7 @@ Tape::~Tape() {
     return;
   }
   graph_->homeless = false;
-  GraphPool::all().idle.push_back(graph_);
+  GraphPool::all().idle.push(graph_);
 }
 
 size_t Tape::size() const { return graph_->nodes.size(); }
@@ -135,20 +145,30 @@ void Graph::clear() {
 Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
   const auto node = static_cast<uint32_t>(nodes.size());
   const auto value = static_cast<uint32_t>(values.size());
-  nodes.push_back({.op = nullptr,
-                   .where = where,
-                   .scope = 0,
-                   .first_value = value,
-                   .first_input = 0,
-                   .first_word = static_cast<uint32_t>(leaves.size()),
-                   .words = 0,
-                   .inputs = 0,
-                   .outputs = 1});
-  values.push_back({.shape = shape, .node = node, .base = value, .layout = 0, .dtype = dtype});
-  static const Leaf empty;
-  leaves.push_back(empty);  // g++ would clear a new one by an instruction that is slow to begin
-  structure.push_back(static_cast<uint64_t>(dtype) << 32 | static_cast<uint64_t>(shape.rank()));
-  for (const int64_t dim : shape) structure.push_back(static_cast<uint64_t>(dim));
+  const auto index = static_cast<uint32_t>(leaves.size());
+  const size_t first_word = structure.size();
+  try {
+    nodes.push_back({.op = nullptr,
+                     .where = where,
+                     .scope = 0,
+                     .first_value = value,
+                     .first_input = 0,
+                     .first_word = index,
+                     .words = 0,
+                     .inputs = 0,
+                     .outputs = 1});
+    values.push_back({.shape = shape, .node = node, .base = value, .layout = 0, .dtype = dtype});
+    static const Leaf empty;
+    leaves.push_back(empty);  // g++ would clear a new one by an instruction that is slow to begin
+    structure.push_back(static_cast<uint64_t>(dtype) << 32 | static_cast<uint64_t>(shape.rank()));
+    for (const int64_t dim : shape) structure.push_back(static_cast<uint64_t>(dim));
+  } catch (...) {  // recorded whole or not at all
+    nodes.resize(node);
+    values.resize(value);
+    leaves.resize(index);
+    structure.resize(first_word);
+    throw;
+  }
   return {*this, value};
 }
 
@@ -208,11 +228,11 @@ Var Graph::parameter(const std::shared_ptr<ParameterState>& parameter, SourceLoc
   for (const auto& [known, value] : parameter_leaves_) {
     if (known == state) return {*this, value};
   }
-  const Var var = leaf(state->value.shape(), state->value.dtype(), where);
-  if (Scope* scope = Scope::current()) {  // for the error of a parameter that has changed
-    nodes.back().where = scope->line_of(where);
-    nodes.back().scope = scope->index_in(*this);
-  }
+  Scope* const scope = Scope::current();  // for the error of a parameter that has changed
+  const uint32_t index = scope != nullptr ? scope->index_in(*this) : 0;
+  const Var var = leaf(state->value.shape(), state->value.dtype(),
+                       scope != nullptr ? scope->line_of(where) : where);
+  nodes.back().scope = index;
   leaves.back().parameter = parameter;
   leaves.back().version = state->version;
   parameter_leaves_.emplace_back(state, var.id());
@@ -277,12 +297,16 @@ void Graph::check_unchanged(uint32_t value) const {
       place_of(node)));
 }
 
-void Graph::note_write(uint32_t value) {
+void Graph::check_write(uint32_t value) {
   const Node& node = nodes[values[value].node];
   if (node.op != nullptr) {
     throw Error(fmt::format("{}: only a leaf can be written to{}", node.op->name, place_of(node)));
   }
-  Leaf& written = leaves[node.first_word];
+  (void)note(value);
+}
+
+void Graph::note_write(uint32_t value) {
+  Leaf& written = leaves[nodes[values[value].node].first_word];
   if (!written.parameter) written.version = 0;
   for (const auto& [copy, original] : originals_) {
     if (copy == value && original.is_contiguous()) written.tensor = original;
@@ -353,16 +377,32 @@ int64_t Var::size(int axis, SourceLocation here) const {
   return all[axis];
 }
 
+static std::string memory_for_value(const Var& var, SourceLocation here) {
+  const Graph& graph = var.graph(here);
+  const Node& node = graph.nodes[graph.values[var.id()].node];
+  return fmt::format("{}: out of memory for the value {}; at {}",
+                     node.op == nullptr ? "leaf" : node.op->name, to_string(var.shape(here)),
+                     place_of(here));
+}
+
 Tensor Var::value(SourceLocation here) const {
   Graph& owner = graph(here);
-  if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
-  return owner.hand_out(id_);
+  return or_out_of_memory(
+      [&] {
+        if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
+        return owner.hand_out(id_);
+      },
+      [&] { return memory_for_value(*this, here); });
 }
 
 double Var::item(SourceLocation here) const {
   Graph& owner = graph(here);
-  if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
-  return owner.result(id_)->item();
+  return or_out_of_memory(
+      [&] {
+        if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
+        return owner.result(id_)->item();
+      },
+      [&] { return memory_for_value(*this, here); });
 }
 
 Var Var::output(int i) const {

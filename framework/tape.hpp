@@ -101,7 +101,7 @@ struct Graph {
   std::optional<Training> training;
   int64_t streams = 0;  // random operators recorded so far
   uint32_t generation = 1;
-  Graph* outer = nullptr;  // the tape around this one, on its thread
+  Graph* outer = nullptr;  // the tape around this one, on its thread; or the next idle graph
   /// Its tape has ended in another thread than it began in; its own has not seen that yet.
   std::atomic<bool> abandoned = false;
   bool homeless = false;  // its thread has ended before its tape; guarded as the pool is
@@ -155,8 +155,11 @@ struct Graph {
   /// What an operator notes of a value while it records, 0 until then, and again once an update of
   /// the value is recorded. There is one note a value: linear() keeps its weights' there.
   uint32_t& note(uint32_t value);
-  /// Notes that an operator writes to a value, which has to be a leaf: to the tensor itself that
-  /// was recorded, if it was one. Throws Error for other values.
+  /// Throws Error where an operator cannot write to a value, which has to be a leaf. Makes room for
+  /// its note.
+  void check_write(uint32_t value);
+  /// Notes that an operator writes to a value: to the tensor itself that was recorded, if it was
+  /// one. Throws nothing after check_write().
   void note_write(uint32_t value);
   /// "; at decoder/attention, model.cpp:11, called at train.cpp:84".
   std::string place_of(const Node& node) const;

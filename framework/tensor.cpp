@@ -8,6 +8,7 @@
 #include <limits>
 #include <new>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/out_of_memory.hpp>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tensor.hpp>
 
@@ -98,7 +99,8 @@ std::shared_ptr<std::byte> allocate(int64_t bytes) {
   try {
     return try_to_allocate(bytes);
   } catch (const std::bad_alloc&) {
-    throw OutOfMemory(fmt::format("out of memory: {} could not be had", bytes_text(bytes)));
+    throw_out_of_memory(
+        [&] { return fmt::format("out of memory: {} could not be had", bytes_text(bytes)); });
   }
 }
 

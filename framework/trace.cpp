@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <mutex>
+#include <new>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/scope.hpp>
 #include <rapt/framework/trace.hpp>
@@ -72,14 +73,19 @@ Trace::Trace(std::string path) : state_(std::make_unique<State>()) {
   state_->path = std::move(path);
 }
 
-Trace::~Trace() { std::ofstream(state_->path, std::ios::binary) << json(); }
+Trace::~Trace() {
+  try {
+    std::ofstream(state_->path, std::ios::binary) << json();
+  } catch (const std::bad_alloc&) {
+  }
+}
 
 int64_t Trace::now() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
 void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node,
-                 int64_t begin, int64_t end) {
+                 int64_t begin, int64_t end) try {
   std::string place = place_of(graph, node);
   const std::lock_guard lock(state_->mutex);
   plan.traced.resize(plan.steps.size(), 0);
@@ -92,6 +98,8 @@ void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, const N
   if (row < 0) row = state_->rows++;
   state_->events.push_back({text - 1, &*state_->places.insert(std::move(place)).first, begin, end,
                             step.flops, step.bytes, row});
+} catch (const std::bad_alloc&) {
+  // The step has run, and may have been an update: it has not failed.
 }
 
 std::string Trace::json() const {

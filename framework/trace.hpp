@@ -27,6 +27,7 @@ class Trace {
   static int64_t now();
   /// Notes that a step of a plan, of this node, ran on this thread from `begin` to `end`. Texts are
   /// made once per plan and put together at the end, so that what runs is not held up.
+  /// Where there is no memory to note a step, the trace lacks it.
   void step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node, int64_t begin,
             int64_t end);
   /// What was recorded so far, as JSON.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <rapt/framework/error.hpp>
+#include <rapt/framework/out_of_memory.hpp>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
@@ -23,21 +24,24 @@ Var filled(Graph& graph, double number, const Shape& shape, DType dtype, SourceL
 class Backward final : public GradientContext {
  public:
   /// Walks are kept for the thread's next ones: their memory is warm. They nest, where a reference
-  /// is differentiated.
+  /// is differentiated. The list is linked through them, as to give one back must not fail.
   class Lease {
    public:
     Lease() {
-      if (idle_walks.empty()) idle_walks.push_back(std::make_unique<Backward>());
-      walk_ = std::move(idle_walks.back());
-      idle_walks.pop_back();
+      if (idle_walks == nullptr) idle_walks = std::make_unique<Backward>();
+      walk_ = std::move(idle_walks);
+      idle_walks = std::move(walk_->next_);
     }
-    ~Lease() { idle_walks.push_back(std::move(walk_)); }
+    ~Lease() {
+      walk_->next_ = std::move(idle_walks);
+      idle_walks = std::move(walk_);
+    }
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     Backward* operator->() const { return walk_.get(); }
 
    private:
-    static thread_local std::vector<std::unique_ptr<Backward>> idle_walks;
+    static thread_local std::unique_ptr<Backward> idle_walks;
     std::unique_ptr<Backward> walk_;
   };
 
@@ -201,6 +205,10 @@ class Backward final : public GradientContext {
   void call_rule(const Node& node) {
     try {
       node.op->gradient(*this);
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const OutOfMemory&) {
+      throw;
     } catch (const std::exception& error) {
       const std::string_view text = error.what();
       if (text.find("; at ") != text.npos) throw;
@@ -315,9 +323,17 @@ class Backward final : public GradientContext {
   std::vector<uint32_t> output_grads_;
   std::vector<Var> input_grads_;
   std::vector<int64_t> words_;
+  std::unique_ptr<Backward> next_;  // of the idle ones
 };
 
-thread_local std::vector<std::unique_ptr<Backward>> Backward::Lease::idle_walks;
+thread_local std::unique_ptr<Backward> Backward::Lease::idle_walks;
+
+/// What is said where the nodes of a gradient could not be recorded.
+std::string memory_for_gradients(const Node& node, const Graph& graph) {
+  return fmt::format("{}: out of memory while its gradient is recorded, as one of {} nodes{}",
+                     node.op == nullptr ? "leaf" : node.op->name, graph.nodes.size(),
+                     graph.place_of(node));
+}
 
 }  // namespace
 
@@ -338,8 +354,15 @@ size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<c
           fmt::format("grad: there is no gradient with respect to {} values", name(var.dtype())));
     }
   }
-  const Backward::Lease walk;
-  return walk->run(graph, outputs, seeds, wrt, grads);
+  return or_out_of_memory(
+      [&] {
+        const Backward::Lease walk;
+        return walk->run(graph, outputs, seeds, wrt, grads);
+      },
+      [&] {
+        const uint32_t value = outputs.front().id();
+        return memory_for_gradients(graph.nodes[graph.values[value].node], graph);
+      });
 }
 
 std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
@@ -356,9 +379,13 @@ size_t grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads) {
     throw Error(fmt::format("grad: the loss has to be one float value, it is {} {}{}",
                             name(loss.dtype()), to_string(loss.shape()), graph.place_of(node)));
   }
-  const Scope scope(graph, node);
-  const Var seed = filled(graph, 1, loss.shape(), loss.dtype(), node.where);
-  return vjp(std::span(&loss, 1), std::span(&seed, 1), wrt, grads);
+  return or_out_of_memory(
+      [&] {
+        const Scope scope(graph, node);
+        const Var seed = filled(graph, 1, loss.shape(), loss.dtype(), node.where);
+        return vjp(std::span(&loss, 1), std::span(&seed, 1), wrt, grads);
+      },
+      [&] { return memory_for_gradients(node, graph); });
 }
 
 std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
+#include <rapt/framework/out_of_memory.hpp>
 #include <rapt/framework/recycled.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/optim/ema.hpp>
@@ -37,12 +38,18 @@ void ExponentialMovingAverage::update() {
   Graph& graph = tape.graph();
   const SourceLocation where = SourceLocation::current();
   const Var decay = graph.constant(decay_, DType::float64, where);
-  Recycled<Arg> parts;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    parts.emplace_back(
-        record(moving_average_op, {Arg(averages_[i]), Arg(parameters_[i]), Arg(decay)}));
-  }
-  Executor::current().run({record(updates_op, parts)});
+  const auto record_and_run = [&] {
+    Recycled<Arg> parts;
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      parts.emplace_back(
+          record(moving_average_op, {Arg(averages_[i]), Arg(parameters_[i]), Arg(decay)}));
+    }
+    Executor::current().run({record(updates_op, parts)});
+  };
+  or_out_of_memory(record_and_run, [&] {
+    return fmt::format("moving average: out of memory for the update of {} arrays; at {}",
+                       parameters_.size(), place_of(where));
+  });
 }
 
 void ExponentialMovingAverage::swap() {

@@ -6,6 +6,7 @@
 #include <map>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/executor.hpp>
+#include <rapt/framework/out_of_memory.hpp>
 #include <rapt/framework/tape.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/grad.hpp>
@@ -151,7 +152,8 @@ Recycled<Optimizer::Entry*> Optimizer::trainable() {
 Recycled<Var> Optimizer::gradients(const char* who, const Var& loss,
                                    std::span<Entry* const> entries, SourceLocation where) {
   Graph& graph = loss.graph(where);
-  if (!std::exchange(looked_, true)) look_for_forgotten(loss, where);
+  if (!looked_) look_for_forgotten(loss, where);
+  looked_ = true;
   Recycled<Var> wrt, grads(entries.size());
   wrt.reserve(entries.size());
   for (const Entry* entry : entries)
@@ -168,7 +170,22 @@ Recycled<Var> Optimizer::gradients(const char* who, const Var& loss,
   return grads;
 }
 
+std::string Optimizer::memory_short(const char* who, SourceLocation where) const {
+  return fmt::format("{}: out of memory while updates of {} parameters are recorded; at {}", who,
+                     entries_.size(), place_of(where));
+}
+
 void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLocation where) {
+  or_out_of_memory([&] { gather(loss, also, where); },
+                   [&] { return memory_short("accumulate", where); });
+}
+
+bool Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation where) {
+  return or_out_of_memory([&] { return take_step(loss, also, where); },
+                          [&] { return memory_short("step", where); });
+}
+
+void Optimizer::gather(const Var& loss, std::span<const Var> also, SourceLocation where) {
   Graph& graph = loss.graph(where);
   const Recycled<Entry*> entries = trainable();
   const Recycled<Var> grads = gradients("accumulate", loss, entries, where);
@@ -186,7 +203,7 @@ void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLoc
   for (Entry* entry : entries) entry->pending = true;
 }
 
-bool Optimizer::step(const Var& loss, std::span<const Var> also, SourceLocation where) {
+bool Optimizer::take_step(const Var& loss, std::span<const Var> also, SourceLocation where) {
   Graph& graph = loss.graph(where);
   const Recycled<Entry*> entries = trainable();
   Recycled<Var> grads = gradients("step", loss, entries, where);
