@@ -185,7 +185,7 @@ class Learning : public Work {
     if (way == Way::forward) {
       results[n] = loss.value();
     } else if (way == Way::accumulated && i % 3 < 2) {
-      optimizer_.accumulate(loss * 0.5);
+      optimizer_.accumulate(loss * 0.5, {loss});  // item() then has nothing to run
     } else {
       optimizer_.step(loss, {}, SourceLocation::current());
     }
