@@ -4,6 +4,7 @@
 #include <map>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/plan_check.hpp>
+#include <utility>
 
 namespace rapt {
 namespace {
@@ -33,7 +34,12 @@ class Checker {
   void check() {
     find_steps();
     find_homes();
-    for (uint32_t s = 0; s < plan_.steps.size(); ++s) check_operands(s);
+    check_given();
+    for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+      check_leader(s);
+      check_chain(s);
+      check_operands(s);
+    }
     for (uint32_t s = 0; s < plan_.steps.size(); ++s) follow(s);
     check_wanted();
     check_updates();
@@ -75,6 +81,56 @@ class Checker {
     throw Error(
         fmt::format("plan: no step computes node {} ({})", missing - step_of_.begin(),
                     excerpt_.nodes[static_cast<size_t>(missing - step_of_.begin())].op->name));
+  }
+
+  /// The step calls the operator of one of its nodes, with that node's words.
+  void check_leader(uint32_t s) const {
+    const Plan::Step& step = plan_.steps[s];
+    const auto nodes = nodes_of(step);
+    if (std::find(nodes.begin(), nodes.end(), step.node) == nodes.end()) {
+      fail(s, "is led by a node that it does not compute");
+    }
+    const Excerpt::Node& leader = excerpt_.nodes[step.node];
+    const auto words = excerpt_.words_of(leader);
+    const auto own = plan_.words.begin() + step.first_word;
+    if (step.op != leader.op || !std::equal(words.begin(), words.end(), own, own + step.words)) {
+      fail(s, "calls another operator than its node, or with other words");
+    }
+  }
+
+  /// The steps of a chain go through their rows side by side.
+  void check_chain(uint32_t s) const {
+    const Plan::Step &step = plan_.steps[s], &first = plan_.steps[chain_of_[s]];
+    if (first.chain.steps <= 1) return;
+    const RowExtent& rows = step.rows;
+    const bool agrees = step.rowwise() != nullptr && step.op->mutates == 0 &&
+                        rows.count * rows.width == first.rows.count * first.rows.width &&
+                        first.chain.unit > 0 && rows.block * rows.width > 0 &&
+                        first.chain.unit % (rows.block * rows.width) == 0 &&
+                        first.chain.elements % first.chain.unit == 0;
+    if (!agrees) fail(s, "has other rows than its chain");
+  }
+
+  /// What a step reads that the plan does not make is given, and each update is noted.
+  void check_given() const {
+    std::vector<bool> given(excerpt_.values.size(), false);
+    for (const uint32_t value : plan_.given) given[value] = true;
+    for (size_t v = 0; v < plan_.views.size(); ++v) {
+      const uint32_t base = excerpt_.values[plan_.view_values[v]].base;
+      if (excerpt_.computed(base) || given[base]) continue;
+      throw Error(fmt::format("plan: value {} is read, and not among those that are given", base));
+    }
+    std::vector<uint32_t> updated;
+    for (const Excerpt::Node& node : excerpt_.nodes) {
+      for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
+        if ((node.op->mutates >> i & 1) == 0) continue;
+        updated.push_back(excerpt_.values[excerpt_.inputs_of(node)[i]].base);
+      }
+    }
+    if (!std::is_permutation(updated.begin(), updated.end(), plan_.updated.begin(),
+                             plan_.updated.end())) {
+      throw Error("plan: what it updates is not what it says");
+    }
   }
 
   /// What the nodes of a step read is what the step reads; only whole values stay inside of it.
@@ -155,8 +211,33 @@ class Checker {
     }
   }
 
+  /// Bytes of the memory that a view lies in.
+  int64_t bytes_of(const Plan::Source& source) const {
+    switch (source.place) {
+      case Plan::Place::arena:
+        return plan_.arena_bytes;
+      case Plan::Place::kept:
+        return plan_.kept_bytes;
+      default:
+        if (source.index >= plan_.results.size()) return 0;
+        const Plan::Result& result = plan_.results[source.index];
+        return result.shape.size() * size_of(result.dtype);
+    }
+  }
+
+  void check_bounds(uint32_t s, const Range& range, const Plan::Source& source) const {
+    if (range.begin == range.end || (range.begin >= 0 && range.end <= bytes_of(source))) return;
+    fail(s, "uses memory outside of what the plan has");
+  }
+
   /// The value whose memory this base occupies: itself, or what it is a piece of.
   uint32_t owner_of(uint32_t base) const { return whole_[base] == none ? base : whole_[base]; }
+
+  /// Where a step writes the value; the place `leaf` where none does.
+  Plan::Source home_of(uint32_t value) const {
+    if (home_[value] == none) return {Plan::Place::leaf, value, 0};
+    return plan_.sources[home_[value]];
+  }
 
   /// A read has to look where the value was written, in the value's shape.
   void check_place(uint32_t s, uint32_t view) const {
@@ -200,7 +281,8 @@ class Checker {
   struct Access {
     uint32_t step;
     Range range;
-    bool rows;  // row by row
+    uint32_t view;      // none: scratch
+    int64_t width = 0;  // where it is row by row: elements of the value for one row
   };
   /// Memory that a value occupies.
   struct Cell {
@@ -216,7 +298,8 @@ class Checker {
       check_place(s, view);
       if (!is_memory(plan_.sources[view])) continue;
       const uint32_t base = excerpt_.values[plan_.view_values[view]].base;
-      const Access access{s, range_of(view), i < 32 && (step.rows.inputs >> i & 1) != 0};
+      const Access access{s, range_of(view), view, width_of(step, step.rows.inputs, i, view)};
+      check_bounds(s, access.range, plan_.sources[view]);
       if (access.range.begin == access.range.end) continue;
       Cell* const cell = cell_of(owner_of(base));
       if (cell == nullptr) fail(s, fmt::format("reads value {}, which is not there", base));
@@ -225,12 +308,15 @@ class Checker {
     }
     if (step.scratch_bytes > 0) {
       const Range range{{Plan::Place::arena, 0}, step.scratch, step.scratch + step.scratch_bytes};
-      occupy(s, {s, range, false}, range, none);
+      check_bounds(s, range, {Plan::Place::arena, 0, 0});
+      occupy(s, {s, range, none}, range, none);
     }
     for (uint32_t i = 0; i < step.outputs; ++i) {
       const uint32_t view = step.first_output + i;
       if (!is_memory(plan_.sources[view])) fail(s, "writes to memory that is not the plan's");
-      const Access access{s, range_of(view), i < 32 && (step.rows.outputs >> i & 1) != 0};
+      check_place(s, view);
+      const Access access{s, range_of(view), view, width_of(step, step.rows.outputs, i, view)};
+      check_bounds(s, access.range, plan_.sources[view]);
       if (access.range.begin == access.range.end) continue;
       const uint32_t owner = owner_of(plan_.view_values[view]);
       if (Cell* const cell = cell_of(owner)) {  // another piece, or the whole around its pieces
@@ -241,6 +327,12 @@ class Checker {
       if (owner != plan_.view_values[view]) all = range_of(home_[owner]);
       occupy(s, access, all, owner);
     }
+  }
+
+  /// How many elements of the view belong to one row; 0 where it is not handled row by row.
+  int64_t width_of(const Plan::Step& step, uint32_t bits, uint32_t i, uint32_t view) const {
+    if (i >= 32 || (bits >> i & 1) == 0) return 0;
+    return plan_.views[view].size() == step.rows.count * step.rows.width ? step.rows.width : 1;
   }
 
   Cell* cell_of(uint32_t owner) {
@@ -282,7 +374,7 @@ class Checker {
   }
 
   /// A piece must not overlap another one; the operator that puts them together reads them all.
-  void write_piece(uint32_t s, const Access& access, uint32_t view, Cell& cell) const {
+  void write_piece(uint32_t s, const Access& access, uint32_t view, Cell& cell) {
     const bool puts_together = plan_.view_values[view] == cell.owner;
     for (const Access& write : cell.writes) {
       if (puts_together) {
@@ -324,52 +416,59 @@ class Checker {
   }
 
   /// Of two accesses to the same memory, at least one of them a write: the other one comes first.
-  void order(uint32_t s, const Access& access, const Access& other) const {
+  void order(uint32_t s, const Access& access, const Access& other) {
     if (other.step == s) {
-      // In place: an operator that may, or one that reads and writes row by row.
-      const Plan::Step& step = plan_.steps[s];
-      const bool may =
-          step.op->pointwise != nullptr || step.op->in_place != 0 || step.op->place != nullptr;
-      if (!may) fail(s, "overwrites what it reads");
-      return;
-    }
-    if (chain_of_[s] == chain_of_[other.step]) {
+      if (!is_in_place(s, access, other)) fail(s, "overwrites what it reads or makes");
+    } else if (chain_of_[s] == chain_of_[other.step]) {
       // The steps of a chain take turns, some rows at a time.
-      const bool same = access.rows && other.rows && access.range.begin == other.range.begin &&
-                        access.range.end == other.range.end;
-      if (!same) fail(s, "touches other rows than the step beside it in its chain,", other.step);
-      return;
-    }
-    if (!waits_for(s, other.step)) {
+      if (!same_rows(access, other)) {
+        fail(s, "touches other rows than the step beside it in its chain,", other.step);
+      }
+    } else if (!waits_for(s, other.step)) {
       fail(s, "touches the memory of a step that it does not wait for:", other.step);
     }
   }
 
-  bool waits_for(uint32_t s, uint32_t other) const {
-    const auto direct = [&](uint32_t step) {
-      const auto& after = plan_.steps[step].after;
-      return std::binary_search(after.begin(), after.end(), other);
-    };
-    if (direct(s)) return true;
-    // A chain runs as one.
-    std::vector<uint32_t> stack;
-    std::vector<bool> seen(s - std::min(s, other) + 1, false);
-    const auto push = [&](uint32_t step) {
-      const uint32_t first = chain_of_[step];
+  /// Whether a step may write right where it reads: its operator says so, and both are alike.
+  bool is_in_place(uint32_t s, const Access& write, const Access& read) const {
+    const Plan::Step& step = plan_.steps[s];
+    if (write.view == none || read.view == none || read.view >= step.first_output) return false;
+    const uint32_t input = read.view - step.first_input, output = write.view - step.first_output;
+    const bool may = step.op->pointwise != nullptr ||
+                     (output == 0 && input < 32 && (step.op->in_place >> input & 1) != 0);
+    const TensorView &from = plan_.views[read.view], &to = plan_.views[write.view];
+    return may && from.dtype == to.dtype && from.shape == to.shape &&
+           read.range.begin == write.range.begin && read.range.end == write.range.end;
+  }
+
+  /// Whether two steps touch the same part of a value in the same range of a chain.
+  bool same_rows(const Access& a, const Access& b) const {
+    if (a.width == 0 || b.width == 0) return false;
+    if (a.range.begin != b.range.begin || a.range.end != b.range.end) return false;
+    const RowExtent &x = plan_.steps[a.step].rows, &y = plan_.steps[b.step].rows;
+    return x.width == y.width ? a.width == b.width : a.width == x.width && b.width == y.width;
+  }
+
+  /// Whether the step runs after the other one: it waits for it, itself or through others.
+  bool waits_for(uint32_t s, uint32_t other) {
+    if (++round_ == 0) {
+      std::fill(seen_.begin(), seen_.end(), 0);
+      round_ = 1;
+    }
+    seen_.resize(plan_.steps.size(), 0);
+    stack_.assign(1, s);
+    while (!stack_.empty()) {
+      // A chain runs as one.
+      const uint32_t step = stack_.back(), first = chain_of_[step];
+      stack_.pop_back();
       for (uint32_t m = first; m < first + plan_.steps[first].chain.steps && m <= s; ++m) {
-        for (const uint32_t before : plan_.steps[m].after) {
-          if (before < other || seen[before - other]) continue;
-          seen[before - other] = true;
-          stack.push_back(before);
+        const auto& after = plan_.steps[m].after;
+        for (auto before = std::lower_bound(after.begin(), after.end(), other);
+             before != after.end(); ++before) {
+          if (*before == other) return true;
+          if (std::exchange(seen_[*before], round_) != round_) stack_.push_back(*before);
         }
       }
-    };
-    push(s);
-    while (!stack.empty()) {
-      const uint32_t step = stack.back();
-      stack.pop_back();
-      if (step == other) return true;
-      push(step);
     }
     return false;
   }
@@ -394,22 +493,33 @@ class Checker {
     for (const uint32_t target : excerpt_.targets) {
       if (!found[target]) throw Error(fmt::format("plan: target {} is not made", target));
     }
+    for (uint32_t r = 0; r < plan_.results.size(); ++r) {
+      const Plan::Result& result = plan_.results[r];
+      const Value& value = excerpt_.recorded(result.value);
+      const Plan::Source home = home_of(result.value);
+      if (home.place != Plan::Place::result || home.index != r || home.offset != 0 ||
+          result.dtype != value.dtype || result.shape != value.shape) {
+        throw Error(fmt::format("plan: result {} is not value {}", r, result.value));
+      }
+    }
     for (const Plan::Kept& kept : plan_.kept) {
       const bool empty = excerpt_.recorded(kept.value).shape.size() == 0;
-      if (!empty && cell_of(kept.value) == nullptr) {
+      const Plan::Source home = home_of(kept.value);
+      const bool right = home.place == Plan::Place::kept && home.offset == kept.offset;
+      if (!right || (!empty && cell_of(kept.value) == nullptr)) {
         throw Error(fmt::format("plan: the kept value {} is not there at the end", kept.value));
       }
     }
   }
 
-  void check_updates() const {
+  void check_updates() {
     if (!excerpt_.updates) return;
-    std::multimap<uint32_t, uint32_t> updates;  // leaf, node
+    std::map<uint32_t, std::vector<uint32_t>> updates;  // by leaf: nodes, ascending
     for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
       const Excerpt::Node& node = excerpt_.nodes[n];
       for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
         if ((node.op->mutates >> i & 1) == 0) continue;
-        updates.emplace(excerpt_.values[excerpt_.inputs_of(node)[i]].base, n);
+        updates[excerpt_.values[excerpt_.inputs_of(node)[i]].base].push_back(n);
         const int task = plan_.first_update_task;
         if (task < 0 || step_of_[n] < plan_.tasks[static_cast<size_t>(task)].first_step) {
           fail(step_of_[n], "updates a parameter before all else has run");
@@ -418,17 +528,22 @@ class Checker {
     }
     for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
       for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
-        const auto [from, to] = updates.equal_range(excerpt_.values[input].base);
-        for (auto update = from; update != to; ++update) {
-          if (update->second == n) continue;
-          const uint32_t first = step_of_[std::min(n, update->second)];
-          const uint32_t second = step_of_[std::max(n, update->second)];
-          if (first == second) fail(first, "reads a parameter before and after its update");
-          if (!waits_for(second, first))
-            fail(second, "does not wait for the update or reader", first);
-        }
+        const auto of_leaf = updates.find(excerpt_.values[input].base);
+        if (of_leaf == updates.end()) continue;
+        // The next one before and after it: with the others these are in order themselves.
+        const std::vector<uint32_t>& all = of_leaf->second;
+        const auto before = std::lower_bound(all.begin(), all.end(), n);
+        const auto after = std::upper_bound(all.begin(), all.end(), n);
+        if (before != all.begin()) check_in_turn(*std::prev(before), n);
+        if (after != all.end()) check_in_turn(n, *after);
       }
     }
+  }
+
+  void check_in_turn(uint32_t first_node, uint32_t second_node) {
+    const uint32_t first = step_of_[first_node], second = step_of_[second_node];
+    if (first == second) fail(first, "reads a parameter before and after its update");
+    if (!waits_for(second, first)) fail(second, "does not wait for the update or reader", first);
   }
 
   void check_tasks() const {
@@ -462,6 +577,8 @@ class Checker {
   std::vector<uint32_t> whole_;                      // by value: what it is a piece of
   std::map<std::pair<Space, int64_t>, Cell> cells_;  // by where they begin
   std::map<uint32_t, Range> place_of_;               // by owner
+  std::vector<uint32_t> seen_, stack_;               // of waits_for(): by step, its latest round
+  uint32_t round_ = 0;
 };
 
 }  // namespace
