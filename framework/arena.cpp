@@ -18,7 +18,8 @@ int64_t ArenaLayout::take(int64_t bytes, HasRun has_run, std::vector<uint32_t>& 
   if (!fits) place = end();
   if (spare_ > 0) {
     const Place grown = idle_end(has_run);
-    const int64_t more = grown.offset + bytes - (fits ? size_ : place.offset + bytes);
+    const int64_t needed = std::max(size_, fits ? 0 : place.offset + bytes);
+    const int64_t more = std::max<int64_t>(0, grown.offset + bytes - needed);
     if (more <= spare_) {
       spare_ -= more;
       place = grown;

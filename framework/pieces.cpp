@@ -19,7 +19,8 @@ std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_
   std::vector<TensorView> views;
   for (uint32_t unit = 0; unit < units.size(); ++unit) {
     const Excerpt::Node& node = excerpt.nodes[units[unit].front()];
-    if (node.op->place == nullptr) continue;
+    // Where the whole may itself be a piece, it does not lie in one stretch.
+    if (node.op->place == nullptr || (node.op->strided_outputs & 1) != 0) continue;
     if (pieces.empty()) {
       pieces.resize(excerpt.values.size());
       wanted.assign(excerpt.values.size(), false);
