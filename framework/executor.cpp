@@ -48,13 +48,8 @@ class Run {
         guard_(guard),
         threads_(threads) {}
 
-  void serial() { run_steps(0, static_cast<uint32_t>(plan_.steps.size())); }
-
-  /// Without the steps that update parameters, and those behind them.
-  void serial_until_updates() {
-    if (plan_.first_update_task < 0) return serial();
-    run_steps(0, plan_.tasks[static_cast<size_t>(plan_.first_update_task)].first_step);
-  }
+  /// Steps [begin, end) one after the other.
+  void serial(uint32_t begin, uint32_t end) { run_steps(begin, end); }
 
   /// Tasks [begin, end) side by side. Must be called inside the arena.
   void parallel(uint32_t begin, uint32_t end) {
@@ -283,6 +278,7 @@ struct Executor::State {
   std::vector<uint32_t> targets;
   std::vector<uint32_t> nodes, values;  // of the excerpt that runs
   bool running = false;
+  bool updating = false;  // the run has come to its updates
 
   int workers() const {
     return options.callers_arena ? tbb::this_task_arena::max_concurrency() : own_workers;
@@ -381,41 +377,68 @@ struct Executor::State {
     const int threads = plan.cost > options.parallel_from ? workers() : 1;
     Run run(planned, graph, guard, threads);
     run.arena = memory.get();
-    if (threads == 1) return run.serial();
+    updating = false;
+    if (threads == 1) {
+      const uint32_t updates = first_update_step(plan);
+      run.serial(0, updates);
+      updating = true;
+      return run.serial(updates, static_cast<uint32_t>(plan.steps.size()));
+    }
     const auto all_tasks = [&] {
       const auto all = static_cast<uint32_t>(plan.tasks.size());
       if (plan.first_update_task < 0) return run.parallel(0, all);
       const auto updates = static_cast<uint32_t>(plan.first_update_task);
       run.parallel(0, updates);
+      updating = true;
       run.parallel(updates, all);
     };
     if (options.callers_arena) return all_tasks();
     arena.execute(all_tasks);
   }
 
+  static void note_updates(const Planned& planned, const Graph& graph) {
+    for (const uint32_t leaf : planned.plan->updated) note_update(graph, planned.values[leaf]);
+  }
+
+  /// The number of steps where there is none.
+  static uint32_t first_update_step(const Plan& plan) {
+    if (plan.first_update_task < 0) return static_cast<uint32_t>(plan.steps.size());
+    return plan.tasks[static_cast<size_t>(plan.first_update_task)].first_step;
+  }
+
   void run_reference(Graph& graph) {
-    // After the updates have run, nothing may fail.
     const Excerpt& excerpt = extractor.extract(graph, targets);
-    graph.reserve_results(targets.size());
-    std::vector<Tensor> results = reference_run(graph, targets);
-    ++graph.runs;
-    ++counters.runs;
+    std::vector<uint32_t> updated;
     for (const Excerpt::Node& node : excerpt.nodes) {
+      if (node.op->mutates == 0) continue;
       for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
         if ((node.op->mutates >> i & 1) == 0) continue;
-        note_update(graph, excerpt.values[excerpt.values[excerpt.inputs_of(node)[i]].base].id);
+        updated.push_back(excerpt.values[excerpt.values[excerpt.inputs_of(node)[i]].base].id);
+      }
+      // What an update makes is kept, so that it does not run again.
+      for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+        targets.push_back(excerpt.values[v].id);
       }
     }
+    Guard guarded_results;
+    // After the updates have run, nothing may fail.
+    graph.reserve_results(targets.size());
+    std::vector<Tensor> results =
+        reference_run(graph, targets, options.guard ? &guarded_results : nullptr);
+    ++graph.runs;
+    ++counters.runs;
+    for (const uint32_t leaf : updated) note_update(graph, leaf);
     for (size_t i = 0; i < results.size(); ++i) graph.add_result(targets[i], std::move(results[i]));
   }
 
-  /// After a fused step went wrong: runs every node by itself, to name the one that did it.
+  /// After a fused step went wrong: runs every node by itself, but for the updates, to name the one
+  /// that did it.
   void find_nonfinite(const Graph& graph) {
     const Planned planned = plan_for(graph, {.fuse = false});
     const Bound bound = bind(planned, graph);
     Run run(planned, graph, true, 1);
     run.arena = memory.get();
-    run.serial_until_updates();
+    run.serial(0, first_update_step(*planned.plan));
   }
 };
 
@@ -473,6 +496,7 @@ static std::string memory_short(const Var& target, const char* during) {
 
 std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
   if (targets.empty()) throw Error("plan: there is nothing to compute");
+  if (state_->running) throw Error("plan: this executor is running; a step must not ask for plans");
   const Graph& graph = targets.front().graph();
   return or_out_of_memory(
       [&] {
@@ -558,7 +582,13 @@ void Executor::run(std::span<const Var> targets) {
     copies = copies_of_known(plan);
     // After the updates have run, nothing may fail.
     graph.reserve_results(plan.wanted.size() + plan.kept.size() + plan.results.size());
-    state.execute(planned, graph, state.options.guard);
+    try {
+      state.execute(planned, graph, state.options.guard);
+    } catch (...) {
+      // An update, or what was recorded after one: the old values are gone.
+      if (state.updating) state.note_updates(planned, graph);
+      throw;
+    }
   } catch (const Run::NonFinite& error) {
     try {
       if (error.nodes > 1) state.find_nonfinite(graph);
@@ -574,7 +604,7 @@ void Executor::run(std::span<const Var> targets) {
   ++graph.runs;
   ++state.counters.runs;
   state.counters.steps += static_cast<int64_t>(plan.steps.size());
-  for (const uint32_t leaf : plan.updated) note_update(graph, planned.values[leaf]);
+  state.note_updates(planned, graph);
   size_t copy = 0;
   for (const auto& [value, view] : plan.wanted) {
     const uint32_t id = planned.values[value];

@@ -55,8 +55,10 @@ class Executor {
   /// The executor of this thread.
   static Executor& current();
 
-  /// Computes the targets, and nothing that they do not need. Throws Error, with the node's place,
-  /// where a step fails; the graph then is as before.
+  /// Computes the targets, and nothing that they do not need. Targets that are leaves, or views of
+  /// them, are as they were before the run's updates. An update runs once, however often what it
+  /// makes is asked for. Throws Error, with the node's place, where a step fails: the graph then is
+  /// as before, and no leaf was written to unless the step needs an update, or is one.
   void run(std::span<const Var> targets);
   void run(std::initializer_list<Var> targets) { run(std::span(targets.begin(), targets.size())); }
 

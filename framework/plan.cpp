@@ -142,14 +142,21 @@ class Planner {
       const Value& v = excerpt_.recorded(base);
       plan_->results.push_back({base, v.dtype, v.shape});
     }
-    if (!options_.keep) return;
-    for (uint32_t v = 0; v < excerpt_.values.size(); ++v) {
-      if (!excerpt_.values[v].whole || place_[v].result >= 0) continue;
-      place_[v].kept = true;
-      place_[v].offset = plan_->kept_bytes;
-      plan_->kept.push_back({v, plan_->kept_bytes});
-      plan_->kept_bytes += excerpt_.bytes_of(v);
+    if (!options_.keep && !excerpt_.updates) return;
+    for (const Excerpt::Node& node : excerpt_.nodes) {
+      // What an update makes is kept, so that no later plan runs the update again.
+      if (!options_.keep && node.op->mutates == 0) continue;
+      for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+        if (place_[v].result < 0) keep(v);
+      }
     }
+  }
+
+  void keep(uint32_t value) {
+    place_[value].kept = true;
+    place_[value].offset = plan_->kept_bytes;
+    plan_->kept.push_back({value, plan_->kept_bytes});
+    plan_->kept_bytes += excerpt_.bytes_of(value);
   }
 
   /// Whether the value has memory of its own, outside of the arena.
@@ -201,6 +208,8 @@ class Planner {
       const uint32_t unit = order_.units[i];
       const Excerpt::Node& leader = excerpt_.nodes[units_.leader(excerpt_, unit)];
       RowStep& step = steps[i];
+      // An update waits until all else has run: it is in no chain.
+      if (leader.op->mutates != 0) continue;
       step.rowwise = rowwise_of(*leader.op);
       if (step.rowwise == nullptr) continue;
       step.reads = reads_[unit];

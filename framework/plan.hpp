@@ -78,7 +78,8 @@ struct Plan {
     DType dtype;
     Shape shape;
   };
-  /// A value that a plan keeps for later ones, in memory that it leaves to the tape.
+  /// A value that a plan keeps for later ones, in memory that it leaves to the tape: with
+  /// PlanOptions::keep all that it computes, else what updates make.
   struct Kept {
     uint32_t value;
     int64_t offset;

@@ -1,6 +1,7 @@
 // How a node is recorded: its operands as values of one graph, then what its shape rule declares.
 #include <fmt/format.h>
 
+#include <bit>
 #include <cstring>
 #include <rapt/framework/error.hpp>
 #include <rapt/framework/out_of_memory.hpp>
@@ -37,8 +38,9 @@ Var as_var(const Arg& arg) {
       [&] { return "out of memory while an array is recorded; at " + place_of(arg.where); });
 }
 
-/// Node::inputs has 16 bits.
+/// Node::inputs and Node::outputs have 16 bits.
 static constexpr size_t most_inputs = 65535;
+static constexpr uint16_t most_outputs = 65535;
 
 int ShapeContext::inputs() const { return graph_.nodes[node_].inputs; }
 
@@ -57,12 +59,18 @@ std::span<const int64_t> ShapeContext::words() const {
   return graph_.words_of(graph_.nodes[node_]);
 }
 
+/// Throws Error where the node has as many outputs as it can.
+static void count_output(const ShapeContext& c, Node& node) {
+  if (node.outputs == most_outputs) c.fail(fmt::format("has more than {} outputs", most_outputs));
+  ++node.outputs;
+}
+
 void ShapeContext::output(const Shape& shape, DType dtype) {
   const auto id = static_cast<uint32_t>(graph_.values.size());
   (void)shape.size();  // throws where it cannot be counted
   // `shape` may be an input's: the new value is made before push_back moves the others.
   graph_.values.push_back({.shape = shape, .node = node_, .base = id, .layout = 0, .dtype = dtype});
-  ++graph_.nodes[node_].outputs;
+  count_output(*this, graph_.nodes[node_]);
 }
 
 void ShapeContext::view(const Shape& shape, const Strides& strides, int64_t offset) {
@@ -84,7 +92,7 @@ void ShapeContext::view(const Shape& shape, const Strides& strides, int64_t offs
   }
   graph_.values.push_back(
       {.shape = shape, .node = node_, .base = input.base, .layout = layout, .dtype = input.dtype});
-  ++graph_.nodes[node_].outputs;
+  count_output(*this, graph_.nodes[node_]);
 }
 
 void ShapeContext::fail(std::string_view message) const {
@@ -153,6 +161,11 @@ static Var record_node(StaticOp op, std::span<const Arg* const> args,
     throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op->name, args.size(),
                             most_inputs, place_of(args.front()->where)));
   }
+  if (static_cast<size_t>(std::bit_width(op->mutates)) > args.size()) {
+    throw Error(fmt::format("{}: writes to input {}, and has {} inputs; at {}", op->name,
+                            std::bit_width(op->mutates) - 1, args.size(),
+                            args.empty() ? "an unknown line" : place_of(args.front()->where)));
+  }
   // Leaves and contiguous copies are recorded first: a node's own entries lie together.
   ShortList<uint32_t> ids(args.size());
   for (size_t i = 0; i < args.size(); ++i) {
@@ -197,7 +210,7 @@ static Var record_node(StaticOp op, std::span<const Arg* const> args,
                                 (i + 1 < args.size() ? ids[i + 1] : 0));
     }
     for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
-    for (size_t i = 0; op->mutates >> i != 0; ++i) {
+    for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->mutates)); ++i) {
       if ((op->mutates >> i & 1) != 0) graph.check_write(graph.values[ids[i]].base);
     }
   } catch (...) {  // recorded whole or not at all
@@ -209,7 +222,7 @@ static Var record_node(StaticOp op, std::span<const Arg* const> args,
     graph.structure.resize(first_structure);
     throw;
   }
-  for (size_t i = 0; op->mutates >> i != 0; ++i) {
+  for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->mutates)); ++i) {
     if ((op->mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
   }
   return {graph, first_value};

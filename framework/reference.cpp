@@ -15,7 +15,7 @@ void in_turn(int64_t n, FunctionRef<void(int64_t)> body) {
 
 /// Calls the operator of one node.
 void call(const Graph& graph, const Node& node, std::span<const TensorView> inputs,
-          std::span<const TensorView> outputs) {
+          std::span<const TensorView> outputs, Guard* guard) {
   const auto words = graph.words_of(node);
   std::shared_ptr<const void> program;
   if (node.op->pointwise != nullptr) {
@@ -34,11 +34,22 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
       allocate(node.op->scratch != nullptr ? node.op->scratch(dry) : 0);
   const ForwardContext context(inputs, outputs, words, scratch.get(), in_turn, program.get());
   const Rowwise* rowwise = rowwise_of(*node.op);
-  if (rowwise == nullptr) return node.op->forward(context);
-  if (const int64_t rows = rowwise->extent(context).count; rows > 0) {
-    rowwise->rows(context, 0, rows);
+  if (rowwise == nullptr) {
+    node.op->forward(context);
+  } else {
+    if (const int64_t rows = rowwise->extent(context).count; rows > 0) {
+      rowwise->rows(context, 0, rows);
+    }
+    if (rowwise->finish != nullptr) rowwise->finish(context);
   }
-  if (rowwise->finish != nullptr) rowwise->finish(context);
+  if (guard == nullptr) return;
+  Plan::Step step{};
+  step.nodes = 1;
+  step.makes_infinity = node.op->makes_infinity;
+  if (const int bad = guard->first_bad(step, context); bad >= 0) {
+    throw Error(fmt::format("the result {} holds a NaN or an infinity",
+                            to_string(context.output(bad).shape)));
+  }
 }
 
 std::string memory_needed(const Graph& graph, const Node& node) {
@@ -60,10 +71,10 @@ class Unchanged {
   }
 
   /// To be called before the node runs.
-  void keep_inputs_of(const Graph& graph, const Node& node, std::span<const TensorView> views) {
-    for (size_t i = 0; node.op->mutates >> i != 0; ++i) {
+  void keep_inputs_of(const Node& node, std::span<const TensorView> inputs) {
+    for (size_t i = 0; i < inputs.size() && i < 32; ++i) {
       if ((node.op->mutates >> i & 1) == 0) continue;
-      const TensorView& v = views[graph.values[graph.inputs_of(node)[i]].base];
+      const TensorView& v = inputs[i];
       const Tensor place(nullptr, v.data, v.dtype, v.shape, v.strides);
       kept_.push_back({place, place.clone()});
     }
@@ -77,45 +88,84 @@ class Unchanged {
   std::vector<Kept> kept_;
 };
 
+/// The memory of a graph's values while they are computed.
+class Memory {
+ public:
+  explicit Memory(const Graph& graph) : graph_(graph), data_(graph.values.size(), nullptr) {}
+
+  /// A leaf, or a value that was computed before: read where it lies.
+  bool is_given(uint32_t base) const {
+    return graph_.nodes[graph_.values[base].node].op == nullptr || graph_.result(base) != nullptr;
+  }
+  void give(uint32_t base) {
+    if (data_[base] != nullptr) return;
+    graph_.check_unchanged(base);
+    const bool leaf = graph_.nodes[graph_.values[base].node].op == nullptr;
+    data_[base] =
+        leaf ? graph_.leaf_data(base) : static_cast<std::byte*>(graph_.result(base)->bytes());
+  }
+  /// Fresh memory, which lives to the end.
+  void make(uint32_t value) {
+    tensors_.emplace_back(graph_.values[value].shape, graph_.values[value].dtype);
+    data_[value] = static_cast<std::byte*>(tensors_.back().bytes());
+  }
+  TensorView view(uint32_t value) const {
+    const Value& v = graph_.values[value];
+    return {data_[v.base] + graph_.offset_of(v) * size_of(v.dtype), v.dtype, v.shape,
+            graph_.strides_of(v)};
+  }
+  Tensor copy(uint32_t value) const {
+    const TensorView v = view(value);
+    return Tensor(nullptr, v.data, v.dtype, v.shape, v.strides).clone();
+  }
+
+ private:
+  const Graph& graph_;
+  std::vector<std::byte*> data_;  // by base
+  std::vector<Tensor> tensors_;
+};
+
 }  // namespace
 
-std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> targets) {
+std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> targets,
+                                  Guard* guard) {
   // What the targets need, found backwards.
+  Memory memory(graph);
   std::vector<bool> needed(graph.nodes.size(), false);
-  const auto need = [&](uint32_t value) { needed[graph.values[value].node] = true; };
+  const auto need = [&](uint32_t value) {
+    const uint32_t base = graph.values[value].base;
+    if (memory.is_given(base)) {
+      memory.give(base);
+    } else {
+      needed[graph.values[base].node] = true;
+    }
+  };
   for (const uint32_t target : targets) need(target);
   for (size_t n = graph.nodes.size(); n-- > 0;) {
     if (!needed[n]) continue;
     for (const uint32_t input : graph.inputs_of(graph.nodes[n])) need(input);
   }
 
-  // Of each value: where it lies. Of those that are computed: the memory, which lives to the end.
-  std::vector<TensorView> views(graph.values.size());
-  std::vector<Tensor> memory;
-  std::vector<TensorView> inputs;
+  // Leaves, and views of them, are taken as they are before an update writes to them.
+  std::vector<Tensor> results(targets.size());
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (memory.is_given(graph.values[targets[i]].base)) results[i] = memory.copy(targets[i]);
+  }
+  std::vector<TensorView> inputs, outputs;
   Unchanged leaves;
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     if (!needed[n]) continue;
     const Node& node = graph.nodes[n];
-    for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
-      const Value& value = graph.values[v];
-      views[v] = {nullptr, value.dtype, value.shape, graph.strides_of(value)};
-      if (node.op == nullptr) {
-        views[v].data = graph.leaf_data(v);
-      } else if (value.base != v) {  // a view
-        views[v].data = static_cast<std::byte*>(views[value.base].data) +
-                        graph.offset_of(value) * size_of(value.dtype);
-      } else {
-        memory.emplace_back(value.shape, value.dtype);
-        views[v].data = memory.back().bytes();
-      }
-    }
-    if (node.op == nullptr || node.op->copy != nullptr) continue;
     inputs.clear();
-    for (const uint32_t input : graph.inputs_of(node)) inputs.push_back(views[input]);
+    outputs.clear();
+    for (const uint32_t input : graph.inputs_of(node)) inputs.push_back(memory.view(input));
+    for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+      memory.make(v);
+      outputs.push_back(memory.view(v));
+    }
     try {
-      leaves.keep_inputs_of(graph, node, views);
-      call(graph, node, inputs, {views.data() + node.first_value, node.outputs});
+      leaves.keep_inputs_of(node, inputs);
+      call(graph, node, inputs, outputs, guard);
     } catch (const std::bad_alloc&) {
       throw_out_of_memory([&] { return memory_needed(graph, node); });
     } catch (const OutOfMemory&) {
@@ -124,11 +174,8 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
       throw Error(fmt::format("{}: {}{}", node.op->name, error.what(), graph.place_of(node)));
     }
   }
-
-  std::vector<Tensor> results;
-  for (const uint32_t target : targets) {
-    const TensorView& v = views[target];
-    results.push_back(Tensor(nullptr, v.data, v.dtype, v.shape, v.strides).clone());
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (!results[i]) results[i] = memory.copy(targets[i]);
   }
   leaves.accept();
   return results;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <mutex>
 #include <rapt/framework/error.hpp>
@@ -133,6 +134,8 @@ void Graph::clear() {
   results.clear();
   result_of_.clear();
   originals_.clear();
+  borrowed_.clear();
+  written_.clear();
   runs = 0;
   copies_.clear();
   notes_.clear();
@@ -175,13 +178,14 @@ Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
 Var Graph::constant(const Tensor& tensor, SourceLocation where) {
   if (!tensor) throw Error(fmt::format("an empty tensor was used; at {}", rapt::place_of(where)));
   const int64_t bytes = tensor.size() * size_of(tensor.dtype());
-  if (!tensor.is_contiguous() || bytes <= most_copied_bytes) {
+  if (!tensor.is_contiguous() || bytes <= most_copied_bytes || is_written(tensor)) {
     const Var var = shared(tensor.clone(), where);
     originals_.emplace_back(var.id(), tensor);
     return var;
   }
   const Var var = shared(tensor, where);
   leaves.back().version = fingerprint(tensor.bytes(), bytes);
+  borrowed_.push_back(var.id());
   return var;
 }
 
@@ -297,22 +301,55 @@ void Graph::check_unchanged(uint32_t value) const {
       place_of(node)));
 }
 
+const Tensor& Graph::memory_of(const Leaf& leaf) {
+  return leaf.parameter ? leaf.parameter->value : leaf.tensor;
+}
+
+/// Whether two contiguous tensors share memory.
+static bool overlap(const Tensor& a, const Tensor& b) {
+  const auto begin = [](const Tensor& t) { return static_cast<const std::byte*>(t.bytes()); };
+  const auto end = [&](const Tensor& t) { return begin(t) + t.size() * size_of(t.dtype()); };
+  return begin(a) < end(b) && begin(b) < end(a);
+}
+
+bool Graph::is_written(const Tensor& tensor) {
+  return std::any_of(written_.begin(), written_.end(), [&](uint32_t written) {
+    return overlap(memory_of(leaf_of(written)), tensor);
+  });
+}
+
 void Graph::check_write(uint32_t value) {
   const Node& node = nodes[values[value].node];
   if (node.op != nullptr) {
     throw Error(fmt::format("{}: only a leaf can be written to{}", node.op->name, place_of(node)));
   }
-  (void)note(value);
-}
-
-void Graph::note_write(uint32_t value) {
-  Leaf& written = leaves[nodes[values[value].node].first_word];
+  Leaf& written = leaf_of(value);
   if (!written.parameter) written.version = 0;
   for (const auto& [copy, original] : originals_) {
-    if (copy == value && original.is_contiguous()) written.tensor = original;
+    if (copy != value || written.tensor.bytes() == original.bytes()) continue;
+    const bool twice = original.is_contiguous() && is_written(original);
+    if (!original.is_contiguous() || twice) {
+      throw Error(fmt::format("the tensor {} {}{}", to_string(original.shape()),
+                              twice ? "is written to through another Var of it"
+                                    : "has strides, and an operator writes to it",
+                              place_of(node)));
+    }
+    written.tensor = original;
   }
-  note(value) = 0;
+  // What others recorded of this memory are its values before the update.
+  for (const uint32_t other : borrowed_) {
+    Leaf& leaf = leaf_of(other);
+    if (leaf.version == 0 || !overlap(memory_of(written), leaf.tensor)) continue;
+    check_unchanged(other);
+    originals_.emplace_back(other, leaf.tensor);
+    leaf.tensor = leaf.tensor.clone();
+    leaf.version = 0;
+  }
+  (void)note(value);
+  written_.push_back(value);
 }
+
+void Graph::note_write(uint32_t value) { note(value) = 0; }
 
 std::byte* Graph::leaf_data(uint32_t value) const {
   const Node& node = nodes[values[value].node];

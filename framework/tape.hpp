@@ -109,7 +109,8 @@ struct Graph {
   static Graph* current();
 
   /// A tensor's values as they are now: later writes to it have no effect, or are refused where
-  /// they are noticed (most_copied_bytes).
+  /// they are noticed (most_copied_bytes). An operator that updates the Var updates the tensor;
+  /// what other Vars of the tensor hold stays as it was.
   Var constant(const Tensor& tensor, SourceLocation where);
   /// A tensor's memory, whatever it holds when the value is asked for: what an operator updates.
   Var shared(const Tensor& tensor, SourceLocation where);
@@ -155,11 +156,11 @@ struct Graph {
   /// What an operator notes of a value while it records, 0 until then, and again once an update of
   /// the value is recorded. There is one note a value: linear() keeps its weights' there.
   uint32_t& note(uint32_t value);
-  /// Throws Error where an operator cannot write to a value, which has to be a leaf. Makes room for
-  /// its note.
+  /// Prepares that an operator writes to a value, which has to be a leaf: it then lies in the
+  /// tensor itself that was recorded, if it was one. Throws Error for other values, for a tensor
+  /// with strides, and where another leaf of the same tensor is written to.
   void check_write(uint32_t value);
-  /// Notes that an operator writes to a value: to the tensor itself that was recorded, if it was
-  /// one. Throws nothing after check_write().
+  /// Notes the write, once the operator is recorded. Throws nothing after check_write().
   void note_write(uint32_t value);
   /// "; at decoder/attention, model.cpp:11, called at train.cpp:84".
   std::string place_of(const Node& node) const;
@@ -169,11 +170,18 @@ struct Graph {
  private:
   /// A leaf without content, which is to be put into leaves.back().
   Var leaf(const Shape& shape, DType dtype, SourceLocation where);
+  Leaf& leaf_of(uint32_t value) { return leaves[nodes[values[value].node].first_word]; }
+  /// The tensor that a leaf shares with its user.
+  static const Tensor& memory_of(const Leaf& leaf);
+  /// Whether a leaf that an operator writes to lies in the tensor's memory.
+  bool is_written(const Tensor& tensor);
 
   std::vector<std::pair<const ParameterState*, uint32_t>> parameter_leaves_;
   std::vector<std::pair<uint32_t, uint32_t>> copies_;
   std::vector<uint32_t> notes_;                         // of the first values
   std::vector<std::pair<uint32_t, Tensor>> originals_;  // of leaves that are copies
+  std::vector<uint32_t> borrowed_;   // leaves of large tensors, which are not copied
+  std::vector<uint32_t> written_;    // leaves that operators write to
   std::vector<uint32_t> result_of_;  // of the first values: an index of results, plus 1; or 0
 };
 

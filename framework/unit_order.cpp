@@ -31,39 +31,45 @@ class Orderer {
   }
 
   /// An update runs after what was recorded before it and reads its leaf, and before what was
-  /// recorded after it.
+  /// recorded after it. Each waits for its next neighbours only, and for the others through them.
   void order_updates() {
-    struct Update {
-      uint32_t node, next;  // next: the one before it of the same leaf
+    struct Leaf {
+      bool updated = false;
+      uint32_t update = Excerpt::none;  // the latest unit that writes to it
+      std::vector<uint32_t> readers;    // units, since then
     };
-    std::vector<Update> updates(1);
-    std::vector<uint32_t> last(excerpt_.values.size(), 0);  // by leaf: the latest in `updates`
-    for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
-      const Excerpt::Node& node = excerpt_.nodes[n];
-      for (uint32_t i = 0; i < node.inputs && i < 32 && node.op->mutates >> i != 0; ++i) {
-        if ((node.op->mutates >> i & 1) == 0) continue;
-        uint32_t& latest = last[base_of(node, i)];
-        updates.push_back({n, latest});
-        latest = static_cast<uint32_t>(updates.size()) - 1;
+    std::vector<Leaf> leaves(excerpt_.values.size());
+    for (const Excerpt::Node& node : excerpt_.nodes) {
+      for (uint32_t i = 0; i < node.inputs; ++i) {
+        if (writes(node, i)) leaves[base_of(node, i)].updated = true;
       }
     }
+    const auto after = [&](uint32_t unit, uint32_t earlier) {
+      if (earlier != Excerpt::none && earlier != unit) order_.before.emplace_back(unit, earlier);
+    };
     for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
       const Excerpt::Node& node = excerpt_.nodes[n];
+      const uint32_t unit = units_.unit_of[n];
       for (uint32_t i = 0; i < node.inputs; ++i) {
-        for (uint32_t u = last[base_of(node, i)]; u != 0; u = updates[u].next) {
-          if (updates[u].node == n) continue;
-          const uint32_t update = units_.unit_of[updates[u].node], unit = units_.unit_of[n];
-          if (n < updates[u].node) {
-            order_.before.emplace_back(update, unit);
-          } else {
-            order_.before.emplace_back(unit, update);
-          }
+        Leaf& leaf = leaves[base_of(node, i)];
+        if (!leaf.updated) continue;
+        after(unit, leaf.update);
+        if (!writes(node, i)) {
+          leaf.readers.push_back(unit);
+          continue;
         }
+        for (const uint32_t reader : leaf.readers) after(unit, reader);
+        leaf.readers.clear();
+        leaf.update = unit;
       }
     }
     std::sort(order_.before.begin(), order_.before.end());
     order_.before.erase(std::unique(order_.before.begin(), order_.before.end()),
                         order_.before.end());
+  }
+
+  static bool writes(const Excerpt::Node& node, uint32_t input) {
+    return input < 32 && (node.op->mutates >> input & 1) != 0;
   }
 
   uint32_t base_of(const Excerpt::Node& node, uint32_t input) const {
