@@ -309,6 +309,7 @@ struct Executor::State {
     std::shared_ptr<Plan> plan = plans.find(key);
     if (plan != nullptr) {
       ++counters.plans_reused;
+      if (options.check_plans && excerpt != nullptr) check_plan(*excerpt, *plan);
     } else {
       if (excerpt == nullptr) excerpt = &extractor.extract(graph, targets);
       plan = make_plan(*excerpt, plan_options);

@@ -23,9 +23,9 @@ struct ExecutorOptions {
   bool guard = false;
   /// Gathers chains of elementwise nodes into one step.
   bool fuse = true;
-  /// Checks every new plan, step by step, before it runs (<rapt/framework/plan_check.hpp>): a plan
-  /// with a fault is an Error that names its steps. On where NDEBUG is not defined, and where the
-  /// environment has RAPT_CHECK_PLANS=1.
+  /// Checks every new plan, and every one for the rest of a tape, step by step before it runs
+  /// (<rapt/framework/plan_check.hpp>): a plan with a fault is an Error that names its steps. On
+  /// where NDEBUG is not defined, and where the environment has RAPT_CHECK_PLANS=1.
   bool check_plans = checks_plans_by_default();
   /// Computes node by node, without plans (<rapt/framework/reference.hpp>): slow, and easy to
   /// trust.

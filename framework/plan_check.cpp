@@ -96,6 +96,39 @@ class Checker {
     if (step.op != leader.op || !std::equal(words.begin(), words.end(), own, own + step.words)) {
       fail(s, "calls another operator than its node, or with other words");
     }
+    if (nodes.size() == 1) return;
+    if (step.op->pointwise == nullptr) return check_residual(s);
+    for (const uint32_t n : nodes) {
+      const Excerpt::Node& node = excerpt_.nodes[n];
+      if (node.op->pointwise != step.op->pointwise ||
+          excerpt_.recorded(node.first_value).shape !=
+              excerpt_.recorded(leader.first_value).shape) {
+        fail(s, "fuses nodes of other shapes, or of another kind");
+      }
+    }
+  }
+
+  /// A sum that an operator makes on its way out: nobody else gets what the operator would make by
+  /// itself, and the other part comes as its last operand.
+  void check_residual(uint32_t s) const {
+    const Plan::Step& step = plan_.steps[s];
+    const auto nodes = nodes_of(step);
+    const Excerpt::Node &leader = excerpt_.nodes[step.node], &sum = excerpt_.nodes[nodes.back()];
+    const auto parts = excerpt_.inputs_of(sum);
+    const std::span<const uint32_t> shown = plan_.view_values;
+    const bool adds = nodes.size() == 2 && step.op->adds != nullptr &&
+                      step.op->adds(excerpt_.words_of(leader)) && sum.op->sum &&
+                      step.inputs == leader.inputs + 1 && step.outputs == 1 &&
+                      shown[step.first_output] == sum.first_value;
+    if (!adds) fail(s, "is made of nodes that are no sum of what it makes");
+    const uint32_t other = shown[step.first_input + step.inputs - 1];
+    const uint32_t made = leader.first_value;
+    const bool both =
+        (parts[0] == made && parts[1] == other) || (parts[1] == made && parts[0] == other);
+    const Value &v = excerpt_.recorded(other), &w = excerpt_.recorded(made);
+    if (!both || other == made || v.dtype != w.dtype || v.shape != w.shape) {
+      fail(s, "adds something else than its sum");
+    }
   }
 
   /// The steps of a chain go through their rows side by side.

@@ -1,6 +1,7 @@
 // Values that are written right where they will be needed as parts of larger ones.
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <rapt/rapt.hpp>
 
 #include "catch.hpp"
@@ -170,6 +171,24 @@ TEMPLATE_TEST_CASE("attention's gradients are put together where they are made, 
       CHECK(std::memcmp(values.data(), expected.data(), values.size() * sizeof(TestType)) == 0);
     }
   }
+}
+
+TEST_CASE("every step that writes a piece waits for who used the memory of the whole before") {
+  Tape tape;
+  const Var x = as_var(normal(key, {3, 20}));
+  const auto part = [&](int64_t i) { return slice(x, 1, 5 * i, 5 * i + 5); };
+  const Var loss =
+      sum(record(twins_op, {part(0), part(1)})) * 2 + sum(record(twins_op, {part(2), part(3)})) * 3;
+  // Its memory is free when the gradients begin, which do not need it.
+  const Var other = sum(cumsum(cumsum(x, 1), 0));
+  const Var gradient = grad(loss, {x}).front(), read = sum(cumsum(gradient, 0));
+  CHECK(in_place({other, read}) == 4);
+  Executor executor({.threads = 1, .check_plans = true});
+  executor.run({other, read});
+  std::vector<float> all(20, 0);
+  for (size_t i = 0; i < 20; ++i) all[i] = static_cast<float>((i / 5 % 2 + 1) * (i < 10 ? 2 : 3));
+  // cumsum counts row 0 three times, row 1 twice.
+  CHECK(read.item() == 6 * std::accumulate(all.begin(), all.end(), 0.0));
 }
 
 }  // namespace

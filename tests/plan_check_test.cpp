@@ -155,5 +155,74 @@ TEST_CASE("a wanted value that is not made is found") {
   CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan), Contains("is not made"));
 }
 
+TEST_CASE("memory that the plan does not have is found") {
+  const Recorded r;
+  r.plan->arena_bytes -= 64;
+  CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan), Contains("outside of what the plan has"));
+}
+
+TEST_CASE("a result that is another value's, or has another shape, is found") {
+  const Recorded r;
+  r.plan->results[0].dtype = DType::float64;
+  CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan), Contains("result 0 is not value"));
+}
+
+TEST_CASE("an operand that is overwritten by an operator that may not is found") {
+  const Recorded r;
+  Plan& plan = *r.plan;
+  const Plan::Step& last = plan.steps[r.step_named("sum")];
+  const Plan::Step& product = plan.steps[r.step_named("matmul")];
+  // Its output moves to where it reads another value of the arena.
+  for (const Plan::Step& step : plan.steps) {
+    if (step.op->pointwise != nullptr || step.op == last.op || &step == &product) continue;
+    for (uint32_t i = 0; i < step.inputs; ++i) {
+      const Plan::Source from = plan.sources[step.first_input + i];
+      if (from.place != Plan::Place::arena || (step.op->in_place >> i & 1) != 0) continue;
+      const std::vector<Plan::Source> sources = plan.sources;
+      const uint32_t value = plan.view_values[step.first_output];
+      for (size_t v = 0; v < plan.views.size(); ++v) {
+        if (plan.view_values[v] == value) plan.sources[v] = from;
+      }
+      CHECK_THROWS_WITH(check_plan(r.excerpt, plan), Contains("overwrites what it reads"));
+      plan.sources = sources;
+      return;
+    }
+  }
+  FAIL("no step reads from the arena and may not write there");
+}
+
+TEST_CASE("a step with other words than its node's is found") {
+  const Recorded r;
+  r.plan->words[r.plan->steps[r.step_named("softmax")].first_word] += 1;
+  CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan), Contains("with other words"));
+}
+
+TEST_CASE("a value that is read and not given, or updated and not noted, is found") {
+  {
+    const Recorded r;
+    r.plan->given.pop_back();
+    CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan), Contains("not among those that are given"));
+  }
+  const Recorded r(true);
+  r.plan->updated.clear();
+  CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan), Contains("what it updates"));
+}
+
+TEST_CASE("a sum made by a product that somebody else reads is found") {
+  Tape tape;
+  const Var x = as_var(full({16, 16}, 0.25)), product = matmul(x, x), y = softmax(x);
+  const std::vector<uint32_t> targets{sum(product + y).id()};
+  Extractor extractor;
+  const Excerpt& excerpt = extractor.extract(tape.graph(), targets);
+  const std::shared_ptr<Plan> plan = make_plan(excerpt, {});
+  CHECK_NOTHROW(check_plan(excerpt, *plan));
+  for (Plan::Step& step : plan->steps) {
+    if (step.op->name != "matmul") continue;
+    REQUIRE(step.nodes == 2);
+    std::swap(plan->view_values[step.first_input], plan->view_values[step.first_input + 2]);
+    CHECK_THROWS_WITH(check_plan(excerpt, *plan), Contains("adds something else than its sum"));
+  }
+}
+
 }  // namespace
 }  // namespace rapt

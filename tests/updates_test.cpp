@@ -221,5 +221,18 @@ TEST_CASE("records that cannot be are refused, with their line") {
   CHECK_THROWS_WITH(record(count_op, {x * 2}), Contains("only a leaf can be written to"));
 }
 
+TEST_CASE("work on both sides of an update is not made in one step") {
+  const Executors all;
+  const Tensor weight = full({4, 4}, 1);
+  Tape tape;
+  const Var w = as_var(weight), x = as_var(full({4, 4}, 1));
+  const Var product = matmul(x, w), twice = w * 2;
+  const Var update = record(count_op, {w});
+  const Var sums = product + matmul(x, w), both = twice + w * 3;
+  Executor::current().run({sums, both, update});
+  CHECK(first(sums) == 4 + 8);
+  CHECK(first(both) == 2 + 6);
+}
+
 }  // namespace
 }  // namespace rapt

@@ -274,5 +274,28 @@ TEST_CASE("a weight is used more often than a node has inputs") {
   for (const float g : gradient.to_vector<float>()) CHECK(g == n);
 }
 
+TEST_CASE("parts of one form, asked for in turn, are not taken for each other") {
+  std::vector<float> numbers(24);
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i + 1);
+  for (const bool computed : {false, true}) {  // views of a leaf, of a known value
+    Tape tape;
+    const Var leaf = as_var(tensor(numbers, {4, 6})), x = computed ? leaf * 1 : leaf;
+    if (computed) (void)x.value();
+    (void)sum(leaf).item();
+    for (int64_t row = 0; row < 4; ++row) {
+      CHECK(sum(select(x, 0, row)).item() == static_cast<double>(36 * row + 21));
+    }
+    for (int64_t column = 0; column < 6; ++column) {
+      CHECK(sum(select(x, 1, column)).item() == static_cast<double>(4 * column + 40));
+    }
+    CHECK(sum(slice(x, 1, 0, 2) * slice(x, 1, 2, 4)).item() ==
+          1 * 3 + 2 * 4 + 7 * 9 + 8 * 10 + 13 * 15 + 14 * 16 + 19 * 21 + 20 * 22);
+    CHECK(sum(slice(x, 1, 2, 4) * slice(x, 1, 2, 4)).item() ==
+          9 + 16 + 81 + 100 + 225 + 256 + 441 + 484);
+    CHECK(cumsum(select(x, 0, 1), 0).value().data<float>()[5] == 57);
+    CHECK(cumsum(select(x, 1, 1), 0).value().data<float>()[3] == 44);
+  }
+}
+
 }  // namespace
 }  // namespace rapt
