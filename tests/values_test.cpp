@@ -242,6 +242,12 @@ TEST_CASE("the reference executor runs updates in the order of recording") {
   CHECK(p.value().data<float>()[0] == -0.5f);
 }
 
+/// Asks for more scratch than there is.
+constinit const Op greedy_op{.name = "greedy",
+                             .shape = [](ShapeContext& c) { c.output(c.input(0), c.dtype(0)); },
+                             .forward = [](const ForwardContext&) {},
+                             .scratch = [](const ForwardContext&) { return int64_t{1} << 42; }};
+
 TEST_CASE("memory that cannot be had is an Error with operator, size and place, and no end") {
   Executor executor;
   const Executor::Use use(executor);
@@ -260,7 +266,30 @@ TEST_CASE("memory that cannot be had is an Error with operator, size and place, 
                                          Contains("values_test.cpp"));
   }
   CHECK(small() == expected);
+  {
+    Tape tape;  // a result
+    const Var x = as_var(zeros({1 << 20, 1}));
+    const Var y = exp(matmul(x, transpose(x)));
+    CHECK_THROWS_WITH(y.value(), Contains("4.4 TB for results") && Contains("[1048576, 1048576]") &&
+                                     Contains("values_test.cpp"));
+    CHECK(sum(x).item() == 0);
+  }
+  CHECK(small() == expected);
+  {
+    Tape tape;  // scratch
+    const Var y = record(greedy_op, {as_var(a)});
+    CHECK_THROWS_AS(y.value(), OutOfMemory);
+    CHECK_THROWS_WITH(y.value(), Contains("greedy") && Contains("4.4 TB") && Contains("[64, 64]") &&
+                                     Contains("values_test.cpp"));
+    Executor reference({.reference = true});
+    const Executor::Use instead(reference);
+    CHECK_THROWS_AS(y.value(), OutOfMemory);
+    CHECK_THROWS_WITH(y.value(), Contains("greedy") && Contains("[64, 64]"));
+    CHECK(sum(as_var(full({2}, 1))).item() == 2);
+  }
+  CHECK(small() == expected);
   CHECK_THROWS_AS(Tensor({1 << 30, 1 << 20}), OutOfMemory);
+  CHECK_THROWS_WITH(Tensor({1 << 30, 1 << 20}), Contains("4.5 PB"));
 }
 
 TEST_CASE("a weight is used more often than a node has inputs") {
