@@ -322,6 +322,7 @@ class Checker {
     Range range;
     uint32_t owner;  // none: what is left of a value that was partly overwritten, or scratch
     std::vector<Access> writes, reads;
+    std::vector<Access> before;  // of what lay there, which every writer of a piece waits for
   };
 
   void follow(uint32_t s) {
@@ -381,11 +382,14 @@ class Checker {
     auto at = cells_.lower_bound({range.space, range.begin});
     while (at != cells_.begin() && std::prev(at)->second.range.meets(range)) --at;
     std::vector<Cell> rests;
+    std::vector<Access> before;
     while (at != cells_.end() && at->second.range.meets(range)) {
       Cell& cell = at->second;
       for (const auto* accesses : {&cell.writes, &cell.reads}) {
         for (const Access& other : *accesses) {
-          if (other.range.meets(range)) order(s, access, other);
+          if (!other.range.meets(range)) continue;
+          order(s, access, other);
+          if (owner != none && owner != plan_.view_values[access.view]) before.push_back(other);
         }
       }
       if (cell.range.begin < range.begin) {
@@ -402,13 +406,16 @@ class Checker {
       rest.owner = none;
       cells_[{rest.range.space, rest.range.begin}] = rest;
     }
-    cells_[{range.space, range.begin}] = {range, owner, {access}, {}};
+    cells_[{range.space, range.begin}] = {range, owner, {access}, {}, before};
     if (owner != none) place_of_[owner] = range;
   }
 
   /// A piece must not overlap another one; the operator that puts them together reads them all.
   void write_piece(uint32_t s, const Access& access, uint32_t view, Cell& cell) {
     const bool puts_together = plan_.view_values[view] == cell.owner;
+    for (const Access& other : cell.before) {
+      if (other.range.meets(access.range)) order(s, access, other);
+    }
     for (const Access& write : cell.writes) {
       if (puts_together) {
         order(s, access, write);
