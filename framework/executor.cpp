@@ -299,7 +299,7 @@ struct Executor::State {
       for (const uint32_t target : targets) key.push_back(target);
     } else {
       excerpt = &extractor.extract(graph, targets);
-      plan_options.keep = graph.runs > 0 && !excerpt->updates;
+      plan_options.keep = is_worth_keeping(*excerpt);
       excerpt->append_key(key);
     }
     key.push_back(targets.size() << 4 | static_cast<uint64_t>(fresh) << 3 |
@@ -323,6 +323,18 @@ struct Executor::State {
     for (const Excerpt::Node& node : excerpt->nodes) nodes.push_back(node.id);
     for (const Excerpt::Value& value : excerpt->values) values.push_back(value.id);
     return {plan, nodes, values};
+  }
+
+  /// Whether what the excerpt computes is likely to be needed again: it begins where an earlier run
+  /// has been, or with what the latest run kept. A loop that asks for a value in each of its steps
+  /// then computes what is new. Independent values, one after the other, keep nothing.
+  static bool is_worth_keeping(const Excerpt& excerpt) {
+    if (excerpt.updates || excerpt.nodes.empty()) return false;
+    const Graph& graph = *excerpt.graph;
+    return excerpt.nodes.front().id < graph.ran_to ||
+           std::any_of(excerpt.values.begin(), excerpt.values.end(), [&](const auto& value) {
+             return value.kind == Excerpt::Kind::known && graph.just_kept(value.id);
+           });
   }
 
   /// The memory of one run.
@@ -426,7 +438,7 @@ struct Executor::State {
     graph.reserve_results(targets.size());
     std::vector<Tensor> results =
         reference_run(graph, targets, options.guard ? &guarded_results : nullptr);
-    ++graph.runs;
+    if (!excerpt.nodes.empty()) graph.ran_to = std::max(graph.ran_to, excerpt.nodes.back().id + 1);
     ++counters.runs;
     for (const uint32_t leaf : updated) note_update(graph, leaf);
     for (size_t i = 0; i < results.size(); ++i) graph.add_result(targets[i], std::move(results[i]));
@@ -602,7 +614,7 @@ void Executor::run(std::span<const Var> targets) {
   } catch (const std::bad_alloc&) {
     throw_out_of_memory([&] { return memory_needed(planned, graph); });
   }
-  ++graph.runs;
+  if (!planned.nodes.empty()) graph.ran_to = std::max(graph.ran_to, planned.nodes.back() + 1);
   ++state.counters.runs;
   state.counters.steps += static_cast<int64_t>(plan.steps.size());
   state.note_updates(planned, graph);
@@ -621,12 +633,14 @@ void Executor::run(std::span<const Var> targets) {
   for (size_t i = 0; i < plan.results.size(); ++i) {
     graph.add_result(planned.values[plan.results[i].value], bound.results[i]);
   }
+  graph.kept_from = graph.results.size();
   for (const Plan::Kept& kept : plan.kept) {
     const uint32_t id = planned.values[kept.value];
     const Value& value = graph.values[id];
     graph.add_result(id, Tensor(bound.kept, bound.kept.get() + kept.offset, value.dtype,
                                 value.shape, contiguous_strides(value.shape)));
   }
+  graph.kept_to = graph.results.size();
 }
 
 Executor::Use::Use(Executor& executor) : outer_(current_executor) { current_executor = &executor; }

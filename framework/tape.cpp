@@ -136,7 +136,8 @@ void Graph::clear() {
   originals_.clear();
   borrowed_.clear();
   written_.clear();
-  runs = 0;
+  ran_to = 0;
+  kept_from = kept_to = 0;
   copies_.clear();
   notes_.clear();
   parameter_leaves_.clear();

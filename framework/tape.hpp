@@ -97,7 +97,9 @@ struct Graph {
   std::vector<uint64_t> structure;
   /// Values that were computed already: those that somebody asked for, and what the executor keeps.
   std::vector<Result> results;
-  int64_t runs = 0;  // how often values were asked for
+  uint32_t ran_to = 0;  // behind the last node that has run
+  /// Which of the results the latest run has kept for later ones.
+  size_t kept_from = 0, kept_to = 0;
   std::optional<Training> training;
   int64_t streams = 0;  // random operators recorded so far
   uint32_t generation = 1;
@@ -138,6 +140,12 @@ struct Graph {
   const Tensor* result(uint32_t value) const {
     const bool known = value < result_of_.size() && result_of_[value] != 0;
     return known ? &results[result_of_[value] - 1].tensor : nullptr;
+  }
+  /// Whether the latest run has kept the value for later ones.
+  bool just_kept(uint32_t value) const {
+    if (result(value) == nullptr) return false;
+    const size_t index = result_of_[value] - 1;
+    return index >= kept_from && index < kept_to;
   }
   /// The same for somebody outside, who may write to it: a copy, or noted as handed out.
   Tensor hand_out(uint32_t value);

@@ -326,5 +326,25 @@ TEST_CASE("parts of one form, asked for in turn, are not taken for each other") 
   }
 }
 
+TEST_CASE("independent values on one tape cost what they do on tapes of their own") {
+  // A loop that evaluates batches, with and without something that all of them need.
+  for (const bool common : {false, true}) {
+    Executor executor({.threads = 1});
+    const Executor::Use use(executor);
+    const Linear layer(8, 8, Key{4});
+    constexpr int n = 50;
+    Tape tape;
+    const Var scale = as_var(full({1}, 2)), shared = exp(cumsum(scale, 0));
+    for (int i = 0; i < n; ++i) {
+      Var h = as_var(full({4, 8}, i));
+      for (int k = 0; k < 4; ++k) h = tanh(tanh(layer(h)) * 0.5) + 1;
+      (void)mean(common ? h * shared : h).item();
+    }
+    // Every value that is kept is a result of the tape.
+    CHECK(tape.graph().results.size() <= (common ? 2 * n : n) + 50);
+    CHECK(executor.counters().steps <= 10 * n);
+  }
+}
+
 }  // namespace
 }  // namespace rapt
