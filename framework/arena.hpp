@@ -9,7 +9,7 @@
 namespace rapt {
 
 /// Gives out offsets of an arena that grows as it must. A freed region remembers which steps used
-/// it last: whoever takes it next has to wait for them, also when steps run side by side.
+/// it last. Whoever takes it next has to wait for them, as steps may run side by side.
 class ArenaLayout {
  public:
   /// Whether a step has run before the taker begins, whatever the taker gets.

@@ -5,9 +5,10 @@
 
 namespace rapt {
 
-/// The nodes that some targets need and that have not run yet, in the order of recording, and the
-/// values that these touch. Both are numbered from 0 in the order in which they come up. So two
-/// parts of one form have the same numbers, wherever on a tape they lie, and share a plan.
+/// The nodes that some targets need, as far as their values are not known, in the order of
+/// recording, and the values that these touch. Both are numbered from 0 in the order in which they
+/// come up. So two parts of one form have the same numbers, wherever on a tape they lie, and share
+/// a plan.
 struct Excerpt {
   static constexpr uint32_t none = ~0u;
 

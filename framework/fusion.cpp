@@ -9,9 +9,9 @@ constexpr size_t most_operands = 32;
 /// How many groups the search for a cycle looks at before it gives up and leaves a node alone.
 constexpr size_t most_visited = 512;
 
-/// Some of the paths between nodes, found in constant time: those that follow, from each node, its
-/// operand that is deepest in the graph. They are a forest, and a node's descendants in it are a
-/// range.
+/// Some of the paths between nodes, found in constant time. Each node has one parent: the maker of
+/// the operand that is deepest in the graph. So the paths are a forest, numbered so that a node and
+/// all that follow from it are a range.
 class Paths {
  public:
   explicit Paths(const Excerpt& excerpt) {
@@ -40,15 +40,16 @@ class Paths {
     }
   }
 
-  /// Whether such a path leads from the one to the other. If not, another may.
+  /// Whether such a path leads from the one to the other. Where none does, there may be a path that
+  /// the forest does not hold.
   bool leads(uint32_t from, uint32_t to) const { return begin_[to] - begin_[from] < size_[from]; }
 
  private:
   std::vector<uint32_t> begin_, size_;
 };
 
-/// Groups in an order in which each comes behind those that it needs, which can be changed. A group
-/// has a label, and the order is that of the labels.
+/// The groups in a list where each comes behind those that it needs. Groups can be moved. Each has
+/// a label that grows along the list, so that two are compared in constant time.
 class GroupOrder {
  public:
   explicit GroupOrder(size_t groups) {
@@ -82,7 +83,7 @@ class GroupOrder {
     if (previous != none) links_[previous].next = group;
     const uint64_t from = previous == none ? 0 : labels_[previous];
     const uint64_t room = labels_[other] - from;
-    // Near its predecessor: others will be put behind it.
+    // Near its predecessor: more groups will be moved between this one and `other`.
     labels_[group] = from + std::max<uint64_t>(1, room / 1024);
     if (room < 2) number();
   }
@@ -91,6 +92,7 @@ class GroupOrder {
   static constexpr uint32_t none = ~0u;
   static constexpr uint64_t gap = uint64_t{1} << 32;
 
+  /// Gives all groups new labels, far apart.
   void number() {
     uint64_t label = 0;
     uint32_t first = last_;
@@ -186,8 +188,10 @@ class Fuser {
            is_wide(graph, excerpt_.recorded(x)) == is_wide(graph, excerpt_.recorded(y));
   }
 
-  /// Takes `from` into `into`, whose common operands mergeable() has put into merged_, and what
-  /// `from` needs of what lies between them into between_.
+  /// Takes the group `from` into `into`, which comes before it in the order. mergeable() has put
+  /// the operands of both into merged_, and what `from` needs of the groups between them into
+  /// between_. These move before `into`: none of them needs it, and all else that they need is
+  /// there already.
   void merge(uint32_t into, uint32_t from) {
     Group &a = groups_[into], &b = groups_[from];
     b.parent = into;
@@ -232,9 +236,8 @@ class Fuser {
     return !comes_back(a, b, maker);
   }
 
-  /// Whether a path leads from group `a` through others to `b`, whose operands are in merged_ with
-  /// those of `a`. All that it passes lies between them in the order. Else between_ is what `b`
-  /// needs of what lies there.
+  /// Whether a path leads from group `a` through others to `b`. All groups on it lie between the
+  /// two in the order. Where there is none, between_ has the groups between them that `b` needs.
   bool comes_back(uint32_t a, uint32_t b, uint32_t maker) {
     between_.clear();
     ++round_;

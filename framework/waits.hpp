@@ -11,12 +11,13 @@ namespace rapt {
 /// through others. Steps are added one after the other.
 class Waits {
  public:
-  /// The next step waits for `after`.
+  /// Says what the next step waits for, as far as it is known: has_run() then speaks of that.
   void follow(std::span<const uint32_t> after);
   /// Adds the next step, which waits for `after`.
   void add(std::span<const uint32_t> after);
 
-  /// Of the next step. Steps far back are taken to have run.
+  /// Whether the step has run when the next one begins. Steps far back are taken to have run: the
+  /// answer chooses memory, and what must be waited for does not depend on it.
   bool has_run(uint32_t step) const {
     return next_ - step > steps || (next_row_[step % steps / 64] >> (step % 64) & 1) != 0;
   }
