@@ -153,8 +153,15 @@ static SourceLocation line_of(std::span<const Arg* const> args, const Scope& sco
   return args.empty() ? SourceLocation() : args.front()->where;
 }
 
-static Var record_node(StaticOp op, std::span<const Arg* const> args,
-                       std::span<const int64_t> words) {
+[[noreturn]] static void throw_memory_short(const Op& op, std::span<const Arg* const> args) {
+  throw_out_of_memory([&] {
+    return fmt::format("{}: out of memory while it is recorded with {} operands; at {}", op.name,
+                       args.size(),
+                       place_of(args.empty() ? SourceLocation() : args.front()->where));
+  });
+}
+
+Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_t> words) try {
   Graph& graph = graph_of(args);
   check(*op);
   if (args.size() > most_inputs) {
@@ -226,16 +233,11 @@ static Var record_node(StaticOp op, std::span<const Arg* const> args,
     if ((op->mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
   }
   return {graph, first_value};
-}
-
-Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_t> words) {
-  return or_out_of_memory([&] { return record_node(op, args, words); },
-                          [&] {
-                            return fmt::format(
-                                "{}: out of memory while it is recorded with {} operands; at {}",
-                                op->name, args.size(),
-                                place_of(args.empty() ? SourceLocation() : args.front()->where));
-                          });
+} catch (const OutOfMemory& error) {
+  if (has_place(error)) throw;
+  throw_memory_short(*op, args);
+} catch (const std::bad_alloc&) {
+  throw_memory_short(*op, args);
 }
 
 }  // namespace rapt
