@@ -46,13 +46,13 @@ class Optimizer {
   /// One update along the gradients of `loss` (and those that accumulate() gathered before).
   /// Computes the values of `loss` and of `also` in the same run, with the parameters as they were
   /// before the update. Throws Error as grad() and the executor do; the step then was not taken.
-  /// So it does where no gradient reaches any of the parameters that it has to update. The first
-  /// step also looks for members that a visit() has left out: it throws Error where a trainable
-  /// parameter takes part in the loss that no parameters() list names and no optimizer has, if all
-  /// of this one's parameters have names.
-  /// Nor is it, and false returned, where clip_norm is on and the loss or the norm of the gradients
-  /// is not finite: parameters and state stay as they were, last_norm() says what the norm was, and
-  /// what accumulate() gathered is forgotten.
+  /// So it does where no gradient reaches any of the parameters that it has to update. Steps also
+  /// look for members that a visit() has left out, until one finds none: it throws Error where a
+  /// trainable parameter takes part in the loss that no parameters() list names and no optimizer
+  /// has, if all of this one's parameters have names. Nor is it, and false returned, where
+  /// clip_norm is on and the loss or the norm of the gradients is not finite: parameters and state
+  /// stay as they were, last_norm() says what the norm was, and what accumulate() gathered is
+  /// forgotten.
   bool step(const Var& loss, std::span<const Var> also = {},
             SourceLocation where = SourceLocation::current());
   bool step(const Var& loss, std::initializer_list<Var> also,
