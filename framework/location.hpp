@@ -1,6 +1,9 @@
 // Where in the user's code something was written.
 #pragma once
 
+#include <cstdint>
+#include <type_traits>
+
 #if __has_include(<source_location>)
 #include <source_location>
 #endif
@@ -21,12 +24,13 @@ class SourceLocation {
     return here;
   }
   constexpr const char* file_name() const noexcept { return file_; }
-  constexpr unsigned line() const noexcept { return line_; }
+  constexpr unsigned line() const noexcept { return static_cast<unsigned>(line_); }
 
  private:
   const char* file_ = "";
-  unsigned line_ = 0;
+  std::uintptr_t line_ = 0;  // as wide as the pointer: places are compared by their bytes
 };
 #endif
+static_assert(std::has_unique_object_representations_v<SourceLocation>);
 
 }  // namespace rapt

@@ -192,8 +192,34 @@ inline std::string npy_type(std::istream& stream) {
   return head.substr(begin + 1, end - begin - 1);
 }
 
+/// Throws Error where the sizes in a header cannot be multiplied: xtensor does it without looking.
+inline void check_npy_shape(std::istream& stream) {
+  std::string head(1024, '\0');
+  stream.read(head.data(), static_cast<std::streamsize>(head.size()));
+  stream.clear();
+  stream.seekg(0);
+  const size_t key = head.find("'shape'");
+  size_t i = key == std::string::npos ? head.size() : head.find('(', key);
+  int64_t elements = 1, size = 0;
+  for (; i < head.size() && head[i] != ')'; ++i) {
+    const bool digit = head[i] >= '0' && head[i] <= '9';
+    const bool last = digit && (i + 1 == head.size() || head[i + 1] < '0' || head[i + 1] > '9');
+    if (!digit) continue;
+    bool too_many = __builtin_mul_overflow(size, int64_t{10}, &size) ||
+                    __builtin_add_overflow(size, int64_t{head[i] - '0'}, &size);
+    if (last) {
+      // Sizes of 0 count as 1: strides are products of the others.
+      too_many =
+          too_many || __builtin_mul_overflow(elements, std::max<int64_t>(size, 1), &elements);
+      size = 0;
+    }
+    if (too_many) throw Error("its data do not have the size of its shape");
+  }
+}
+
 template <class T>
 auto read_npy(std::istream& stream, int64_t file_bytes) {
+  check_npy_shape(stream);
   auto array = xt::load_npy<T>(stream);
   // xtensor reads what there is: a shape that asks for more (or less) is found here.
   int64_t bytes = sizeof(T);
