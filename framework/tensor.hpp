@@ -21,7 +21,7 @@ std::string bytes_text(int64_t bytes);
 
 /// Arrays of at most so many bytes are copied where a tape and its user would share them. Larger
 /// ones are shared, and writing to them is noticed by their fingerprints.
-inline constexpr int64_t most_copied_bytes = 16384;
+inline constexpr int64_t most_copied_bytes = 4096;
 /// A hash of some of the bytes, never 0. It changes when an array is filled anew, but may not
 /// when a few elements of a large one change.
 uint64_t fingerprint(const void* data, int64_t bytes);

@@ -44,7 +44,7 @@ class Var {
   /// there.
   int64_t size(int axis, SourceLocation here = SourceLocation::current()) const;
 
-  /// The value, computed now if it was not before. The tensor is the caller's to keep: up to 16 KB
+  /// The value, computed now if it was not before. The tensor is the caller's to keep: up to 4 KB
   /// a copy. A larger one is the tape's own memory, to read: if it is written to, the tape refuses
   /// to go on from there.
   Tensor value(SourceLocation here = SourceLocation::current()) const;
