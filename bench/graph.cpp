@@ -101,8 +101,8 @@ void plan_workload(const Settings& s) {
           {"us_per_node", timing.median / nodes * 1e6}});
 }
 
-/// A loop on one tape that asks for a value at each step, beside one that asks at its end. Both make
-/// their plans each time, as a loop that is run once does.
+/// A loop on one tape that asks for a value at each step, beside one that asks at its end. Both
+/// make their plans each time, as a loop that is run once does.
 void values_workload(const Settings& s) {
   const int64_t width = s["width"];
   const Tensor weight = normal(Key{3}, {width, width}, 0, 0.1), start = full({1, width}, 0.1);
