@@ -50,6 +50,7 @@ class Prefetch {
 
  private:
   void work() {
+    std::exception_ptr error;
     try {
       for (;;) {
         {
@@ -65,9 +66,12 @@ class Prefetch {
         changed_.notify_all();
       }
     } catch (...) {
-      const std::lock_guard lock(mutex_);
-      break_off(std::current_exception());
+      error = std::current_exception();
     }
+    // Here the thread has let go of the exception itself: the one that gets it also ends it.
+    if (error == nullptr) return;
+    const std::lock_guard lock(mutex_);
+    break_off(std::move(error));
   }
 
   void break_off(std::exception_ptr error) {
