@@ -113,12 +113,17 @@ size_t Tape::size() const { return graph_->nodes.size(); }
 
 // ---- Graph --------------------------------------------------------------------------------------
 
-Graph* Graph::current() {
+/// Lets go of the innermost tapes that have ended in other threads.
+static void leave_abandoned() {
   while (current_graph != nullptr && current_graph->abandoned) {
     Graph* const ended = std::exchange(current_graph, current_graph->outer);
     ended->abandoned = false;
     give_back(ended);
   }
+}
+
+Graph* Graph::current() {
+  if (current_graph != nullptr && current_graph->abandoned) leave_abandoned();
   return current_graph;
 }
 

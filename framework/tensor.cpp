@@ -113,22 +113,33 @@ std::string bytes_text(int64_t bytes) {
 }
 
 uint64_t fingerprint(const void* data, int64_t bytes) {
-  // 32 words, evenly spread, in four chains side by side: it runs in every step. What fills an
-  // array anew changes most of them.
-  constexpr int64_t most = 32;
+  // 16 or 32 words, evenly spread: it runs in every step, and of a small array that takes as long as
+  // a step of its own. What fills an array anew changes most of them.
+  // Words are multiplied in pairs, which depend on nothing before them; a word counts even where
+  // its partner is 0, because both are mixed with a constant of their place first.
+  const int64_t most = bytes < 65536 ? 16 : 32;
   constexpr uint64_t odd = 0x9e3779b97f4a7c15;
   const int64_t words = bytes / 8, step = std::max<int64_t>(1, words / most);
-  uint64_t chains[4] = {1, 2, 3, 4};
-  int64_t n = 0;
-  for (int64_t i = 0; i < words; i += step, ++n) {
-    uint64_t word = 0;
-    std::memcpy(&word, static_cast<const std::byte*>(data) + i * 8, sizeof word);
-    uint64_t& chain = chains[n % 4];
-    chain = (chain ^ word) * odd;
-    chain ^= chain >> 32;
-  }
+  const auto* const first = static_cast<const std::byte*>(data);
+  const auto word = [&](int64_t i) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, first + i * step * 8, sizeof bits);
+    return bits;
+  };
+  const auto mixed = [](uint64_t a, uint64_t b) {
+    const auto product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  };
   uint64_t hash = static_cast<uint64_t>(bytes);
-  for (const uint64_t chain : chains) hash = (hash ^ chain) * odd;
+  uint64_t salt = odd;
+  if (words >= most) {
+    for (int64_t i = 0; i < most; i += 2, salt += 2 * odd) {
+      hash += mixed(word(i) ^ salt, word(i + 1) ^ ~salt);
+    }
+  } else {
+    for (int64_t i = 0; i < words; ++i, salt += 2 * odd) hash += mixed(word(i) ^ salt, odd);
+  }
+  hash *= odd;
   return (hash ^ hash >> 29) | 1;
 }
 

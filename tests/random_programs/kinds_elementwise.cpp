@@ -1,5 +1,6 @@
 // Leaves, and operators of single elements.
 #include <cmath>
+#include <limits>
 #include <rapt/ops/dropout.hpp>
 #include <rapt/ops/elementwise.hpp>
 #include <rapt/ops/gather.hpp>
@@ -166,14 +167,21 @@ void add_whole_numbers(std::vector<Kind>& kinds) {
   static const std::vector<Named> functions{{"add", add},         {"sub", sub},
                                             {"mul", mul},         {"maximum", maximum},
                                             {"minimum", minimum}, {"div", div}};
-  kinds.push_back({.name = "whole_numbers",  // int32 arithmetic, of small numbers
+  kinds.push_back({.name = "whole_numbers",  // int32 arithmetic, beyond the range too
                    .weight = 1,
                    .choose =
                        [](Generator& g) {
                          const Shape shape = g.shape(g.any_real());
-                         const int a = g.whole(shape, -20, 20), b = g.whole(shape, 1, 9);
-                         g.emit("whole_numbers", {a, b}, {g.below(6)}, 8);
-                         if (g.chance(0.5)) g.emit("cast", {g.output(0)}, {int64_t(g.real())}, 8);
+                         const int64_t most = g.chance(0.3) ? std::numeric_limits<int32_t>::max() : 20;
+                         const int64_t function = g.below(6);
+                         const bool division = function == 5;
+                         const int a = g.whole(shape, -most, most);
+                         const int b = g.whole(shape, division ? 1 : -most, division ? 9 : most);
+                         const double bound = most == 20 ? 9 : 31;
+                         g.emit("whole_numbers", {a, b}, {function}, bound);
+                         if (g.chance(0.5)) {
+                           g.emit("cast", {g.output(0)}, {int64_t(g.real())}, bound);
+                         }
                          return true;
                        },
                    .apply = [](const Statement& s, const Vars& in, const Recording&) -> Vars {
