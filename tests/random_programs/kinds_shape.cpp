@@ -342,8 +342,12 @@ void add_indices(std::vector<Kind>& kinds) {
                        [](Generator& g) {
                          const int x = g.any_real(1);
                          if (g.shape(x)[-1] == 0) return false;
-                         // Above 0 whatever x holds: a masked log_softmax gives -inf.
-                         const int weights = g.emit("within", {x}, {50, 1000, 1000}, 0);
+                         // Above 0 whatever x holds: a masked log_softmax gives -inf, from which
+                         // a difference may make NaN.
+                         const int large = g.emit("greater_number", {x}, {5}, 0);
+                         const int unit =
+                             g.emit("cast", {large}, {static_cast<int64_t>(g.real())}, 0);
+                         const int weights = g.emit("within", {unit}, {50, 1000, 1000}, 0);
                          std::vector<int64_t> dims = g.dims(x);
                          dims.pop_back();
                          g.emit("draw", {weights, g.leaf(Shape(dims), DType::float64, 0, 1)},
