@@ -2,13 +2,14 @@
 #pragma once
 
 #include <functional>
-#include <rapt/framework/random.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/framework/tensor.hpp>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "framework/core/random.hpp"
+#include "framework/core/tensor.hpp"
+#include "framework/graph/tape.hpp"
 
 namespace bench {
 

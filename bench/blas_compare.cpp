@@ -18,11 +18,12 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <rapt/framework/random.hpp>
-#include <rapt/ops/kernels/gemm.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "framework/core/random.hpp"
+#include "ops/kernels/gemm/gemm.hpp"
 
 namespace {
 

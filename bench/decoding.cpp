@@ -1,7 +1,7 @@
 // Translation by beam search.
-#include <rapt/models/beam_search.hpp>
-
-#include "bench.hpp"
+#include "bench/bench.hpp"
+#include "models/decoding/beam_search.hpp"
+#include "models/transformer_steps.hpp"
 
 namespace bench {
 namespace {

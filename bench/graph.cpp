@@ -2,17 +2,17 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <rapt/framework/executor.hpp>
-#include <rapt/framework/plan.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/grad.hpp>
-#include <rapt/ops/matmul.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/ops/shape.hpp>
-#include <rapt/ops/softmax.hpp>
 
-#include "bench.hpp"
+#include "bench/bench.hpp"
+#include "framework/graph/tape.hpp"
+#include "framework/plan/plan.hpp"
+#include "framework/run/executor.hpp"
+#include "ops/autodiff/grad.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/products/matmul.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/rows/softmax.hpp"
+#include "ops/shape/shape.hpp"
 
 namespace bench {
 namespace {

@@ -3,24 +3,24 @@
 
 #include <algorithm>
 #include <cmath>
-#include <rapt/framework/executor.hpp>
-#include <rapt/framework/random.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/ops/attention.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/embedding.hpp>
-#include <rapt/ops/grad.hpp>
-#include <rapt/ops/kernels/peak.hpp>
-#include <rapt/ops/loss.hpp>
-#include <rapt/ops/matmul.hpp>
-#include <rapt/ops/norm.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/ops/shape.hpp>
-#include <rapt/ops/softmax.hpp>
-#include <rapt/optim/update.hpp>
 #include <thread>
 
-#include "bench.hpp"
+#include "bench/bench.hpp"
+#include "framework/core/random.hpp"
+#include "framework/graph/tape.hpp"
+#include "framework/run/executor.hpp"
+#include "ops/attention/attention.hpp"
+#include "ops/autodiff/grad.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/kernels/simd/peak.hpp"
+#include "ops/products/matmul.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/rows/loss.hpp"
+#include "ops/rows/norm.hpp"
+#include "ops/rows/softmax.hpp"
+#include "ops/shape/embedding.hpp"
+#include "ops/shape/shape.hpp"
+#include "optim/update.hpp"
 
 namespace bench {
 namespace {

@@ -15,10 +15,10 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
-#include <rapt/framework/executor.hpp>
-#include <rapt/ops/grad.hpp>
 
-#include "bench.hpp"
+#include "bench/bench.hpp"
+#include "framework/run/executor.hpp"
+#include "ops/autodiff/grad.hpp"
 
 namespace bench {
 namespace {

@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <rapt/framework/tape.hpp>
-#include <rapt/models/seq2seq.hpp>
-#include <rapt/models/transformer.hpp>
-#include <rapt/ops/loss.hpp>
-#include <rapt/optim/optimizer.hpp>
 
-#include "bench.hpp"
+#include "bench/bench.hpp"
+#include "framework/graph/tape.hpp"
+#include "models/seq2seq.hpp"
+#include "models/transformer.hpp"
+#include "ops/rows/loss.hpp"
+#include "optim/optimizer.hpp"
 
 namespace bench {
 namespace {

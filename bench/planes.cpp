@@ -1,10 +1,10 @@
 // Convolutions and pooling, over planes and sequences.
-#include <rapt/framework/random.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/ops/convolution.hpp>
-#include <rapt/ops/pooling.hpp>
-
-#include "bench.hpp"
+#include "bench/bench.hpp"
+#include "framework/core/random.hpp"
+#include "framework/graph/parameter.hpp"
+#include "framework/graph/tape.hpp"
+#include "ops/convolution/convolution.hpp"
+#include "ops/convolution/pooling.hpp"
 
 namespace bench {
 namespace {

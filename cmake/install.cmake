@@ -3,12 +3,9 @@
 install(TARGETS rapt EXPORT raptTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-foreach(folder framework ops optim models)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder}/
-          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rapt/${folder} FILES_MATCHING PATTERN "*.hpp")
-endforeach()
-install(FILES ${PROJECT_SOURCE_DIR}/models/rapt.hpp ${PROJECT_SOURCE_DIR}/framework/xtensor.hpp
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rapt)
+install(CODE "execute_process(COMMAND \"${CMAKE_COMMAND}\" -DDESTINATION=${PROJECT_BINARY_DIR}/public
+                -P \"${PROJECT_SOURCE_DIR}/cmake/public_headers.cmake\" COMMAND_ERROR_IS_FATAL ANY)")
+install(DIRECTORY ${PROJECT_BINARY_DIR}/public/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rapt)
 install(EXPORT raptTargets NAMESPACE rapt:: FILE raptTargets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/rapt)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/raptConfig.cmake.in

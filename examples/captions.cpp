@@ -21,8 +21,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "captions/options.hpp"
-#include "common/training_options.hpp"
+#include "examples/captions/options.hpp"
+#include "examples/common/training/training_options.hpp"
 
 namespace {
 

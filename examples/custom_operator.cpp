@@ -12,10 +12,11 @@
 //   step 150: loss 0.000000, b 1.7003
 //   step 300: loss 0.000000, b 1.7000
 #include <cstdio>
-#include <rapt/framework/error.hpp>
-#include <rapt/optim/optimizer.hpp>
 #include <rapt/rapt.hpp>
 #include <rapt/xtensor.hpp>
+
+#include "framework/core/error.hpp"
+#include "optim/optimizer.hpp"
 
 using namespace rapt;
 

@@ -10,7 +10,7 @@
 //   9.11.76                  1976-11-09
 //   ... and a drawing of which characters each output character looked at; the same in
 //   attention.svg
-#include "common/dates.hpp"
+#include "examples/common/dates/dates.hpp"
 
 #include <fmt/format.h>
 
@@ -18,11 +18,11 @@
 #include <chrono>
 #include <rapt/rapt.hpp>
 
-#include "common/files.hpp"
-#include "common/progress.hpp"
-#include "common/svg.hpp"
-#include "common/translation.hpp"
-#include "common/utf8.hpp"
+#include "examples/common/data/files.hpp"
+#include "examples/common/draw/svg.hpp"
+#include "examples/common/text/utf8.hpp"
+#include "examples/common/training/progress.hpp"
+#include "examples/common/translation/translation.hpp"
 
 namespace {
 

@@ -20,10 +20,10 @@
 #include <algorithm>
 #include <rapt/rapt.hpp>
 
-#include "common/files.hpp"
-#include "common/progress.hpp"
-#include "common/svg.hpp"
-#include "common/translation.hpp"
+#include "examples/common/data/files.hpp"
+#include "examples/common/draw/svg.hpp"
+#include "examples/common/training/progress.hpp"
+#include "examples/common/translation/translation.hpp"
 
 namespace {
 

@@ -19,8 +19,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "common/training_options.hpp"
-#include "speech/options.hpp"
+#include "examples/common/training/training_options.hpp"
+#include "examples/speech/options.hpp"
 
 namespace {
 

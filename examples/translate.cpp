@@ -17,8 +17,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "common/training_options.hpp"
-#include "translate/options.hpp"
+#include "examples/common/training/training_options.hpp"
+#include "examples/translate/options.hpp"
 
 namespace {
 

@@ -1,12 +1,13 @@
+#include "models/attentive_gru.hpp"
+
 #include <fmt/format.h>
 
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/recycled.hpp>
-#include <rapt/framework/scope.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/models/attentive_gru.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/shape.hpp>
+#include "framework/core/error.hpp"
+#include "framework/core/recycled.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/scope.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/shape/shape.hpp"
 
 namespace rapt {
 

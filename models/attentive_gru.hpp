@@ -2,10 +2,12 @@
 #pragma once
 
 #include <optional>
-#include <rapt/models/attention.hpp>
-#include <rapt/models/recurrent.hpp>
 
-namespace rapt {
+#include "framework/core/api.hpp"
+#include "models/layers/attention.hpp"
+#include "models/layers/recurrent.hpp"
+
+namespace rapt RAPT_API {
 
 /// dot: by products with a projected memory, Luong's "general".
 enum class AttentionKind { none, additive, dot };
@@ -76,4 +78,4 @@ struct AttentiveGru {
   Var logits_of(std::initializer_list<Var> parts) const;
 };
 
-}  // namespace rapt
+}  // namespace RAPT_API

@@ -1,6 +1,7 @@
-#include <rapt/framework/scope.hpp>
-#include <rapt/models/captioner.hpp>
-#include <rapt/ops/reduce.hpp>
+#include "models/captioner.hpp"
+
+#include "framework/graph/scope.hpp"
+#include "ops/reduce/reduce.hpp"
 
 namespace rapt {
 namespace {

@@ -2,10 +2,12 @@
 // grid, word by word.
 #pragma once
 
-#include <rapt/models/image_encoder.hpp>
-#include <rapt/models/step_model.hpp>
+#include "framework/core/api.hpp"
+#include "models/gru_steps.hpp"
+#include "models/image_encoder.hpp"
+#include "models/transformer_steps.hpp"
 
-namespace rapt {
+namespace rapt RAPT_API {
 
 struct GruCaptionerOptions {
   ImageEncoderOptions image = {};
@@ -68,4 +70,4 @@ struct TransformerCaptioner : TransformerDecoder {
 std::unique_ptr<StepModel> start(const GruCaptioner& model, const Tensor& images);
 std::unique_ptr<StepModel> start(const TransformerCaptioner& model, const Tensor& images);
 
-}  // namespace rapt
+}  // namespace RAPT_API

@@ -1,13 +1,14 @@
+#include "models/image_encoder.hpp"
+
 #include <fmt/format.h>
 
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/scope.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/models/image_encoder.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/norm.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/ops/shape.hpp>
+#include "framework/core/error.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/scope.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/rows/norm.hpp"
+#include "ops/shape/shape.hpp"
 
 namespace rapt {
 

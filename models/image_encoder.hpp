@@ -2,12 +2,14 @@
 #pragma once
 
 #include <optional>
-#include <rapt/models/convolution.hpp>
-#include <rapt/models/linear.hpp>
 #include <variant>
 #include <vector>
 
-namespace rapt {
+#include "framework/core/api.hpp"
+#include "models/layers/convolution.hpp"
+#include "models/layers/linear.hpp"
+
+namespace rapt RAPT_API {
 
 /// Normalises groups of channels, each over all its places (Wu and He 2018), torch.nn.GroupNorm.
 struct GroupNorm {
@@ -138,4 +140,4 @@ struct ImageEncoder {
   }
 };
 
-}  // namespace rapt
+}  // namespace RAPT_API

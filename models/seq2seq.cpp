@@ -1,8 +1,9 @@
-#include <rapt/framework/scope.hpp>
-#include <rapt/models/seq2seq.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/ops/shape.hpp>
+#include "models/seq2seq.hpp"
+
+#include "framework/graph/scope.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/shape/shape.hpp"
 
 namespace rapt {
 

@@ -1,9 +1,10 @@
 // Sequence to sequence with gated recurrent units, with and without attention.
 #pragma once
 
-#include <rapt/models/attentive_gru.hpp>
+#include "framework/core/api.hpp"
+#include "models/attentive_gru.hpp"
 
-namespace rapt {
+namespace rapt RAPT_API {
 
 struct Seq2SeqOptions {
   int64_t source_vocab = 0;
@@ -46,4 +47,4 @@ struct GruSeq2Seq : AttentiveGru {
   }
 };
 
-}  // namespace rapt
+}  // namespace RAPT_API

@@ -1,14 +1,18 @@
+#include "models/speech_transformer.hpp"
+
 #include <fmt/format.h>
 
 #include <cmath>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/models/ctc_decoding.hpp>
-#include <rapt/models/speech_transformer.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/shape.hpp>
-#include <rapt/ops/softmax.hpp>
+
+#include "framework/core/error.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/tape.hpp"
+#include "framework/run/executor.hpp"
+#include "models/decoding/ctc_decoding.hpp"
+#include "models/decoding/ensemble.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/rows/softmax.hpp"
+#include "ops/shape/shape.hpp"
 
 namespace rapt {
 namespace {

@@ -1,10 +1,11 @@
 // A speech recogniser: an encoder that reads vectors, a Transformer's decoder, and a CTC head.
 #pragma once
 
-#include <rapt/models/convolution.hpp>
-#include <rapt/models/step_model.hpp>
+#include "framework/core/api.hpp"
+#include "models/layers/convolution.hpp"
+#include "models/transformer_steps.hpp"
 
-namespace rapt {
+namespace rapt RAPT_API {
 
 struct SpeechTransformerOptions {
   int64_t features = 40;  // F
@@ -61,4 +62,4 @@ struct SpeechTransformer : TransformerDecoder {
 std::unique_ptr<StepModel> start(const SpeechTransformer& model, const Tensor& features,
                                  const Tensor& lengths, double ctc_weight, int32_t end);
 
-}  // namespace rapt
+}  // namespace RAPT_API

@@ -1,6 +1,7 @@
+#include "models/torch_names.hpp"
+
 #include <algorithm>
 #include <array>
-#include <rapt/models/torch_names.hpp>
 #include <regex>
 #include <utility>
 

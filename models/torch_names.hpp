@@ -1,10 +1,12 @@
 // Parameters of models that were trained with PyTorch.
 #pragma once
 
-#include <rapt/framework/checkpoint.hpp>
 #include <string>
 
-namespace rapt {
+#include "framework/core/api.hpp"
+#include "framework/files/checkpoint.hpp"
+
+namespace rapt RAPT_API {
 
 /// The name that a parameter of PyTorch's own modules has here: of nn.Transformer and its layers,
 /// nn.MultiheadAttention, nn.GRU, nn.LSTM, nn.Linear, nn.Embedding and nn.LayerNorm, also as
@@ -17,4 +19,4 @@ std::string name_from_torch(const std::string& name);
 ///   set_parameters(parameters(model), from_torch(load_safetensors("state.safetensors").tensors));
 NamedTensors from_torch(const NamedTensors& state);
 
-}  // namespace rapt
+}  // namespace RAPT_API

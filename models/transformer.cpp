@@ -1,12 +1,14 @@
+#include "models/transformer.hpp"
+
 #include <fmt/format.h>
 
 #include <cmath>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/scope.hpp>
-#include <rapt/models/transformer.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/ops/shape.hpp>
+
+#include "framework/core/error.hpp"
+#include "framework/graph/scope.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/shape/shape.hpp"
 
 namespace rapt {
 namespace {

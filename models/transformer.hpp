@@ -6,11 +6,13 @@
 #pragma once
 
 #include <optional>
-#include <rapt/framework/function_ref.hpp>
-#include <rapt/models/multi_head.hpp>
 #include <vector>
 
-namespace rapt {
+#include "framework/core/api.hpp"
+#include "framework/core/function_ref.hpp"
+#include "models/layers/multi_head.hpp"
+
+namespace rapt RAPT_API {
 
 struct FeedForwardOptions {
   Activation activation = Activation::relu;
@@ -255,4 +257,4 @@ struct Gpt {
   }
 };
 
-}  // namespace rapt
+}  // namespace RAPT_API

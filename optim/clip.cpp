@@ -1,11 +1,13 @@
+#include "optim/clip.hpp"
+
 #include <array>
 #include <cmath>
-#include <rapt/framework/recycled.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/kernels/optimizer.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/optim/clip.hpp>
+
+#include "framework/core/recycled.hpp"
+#include "framework/graph/graph.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/kernels/elementwise/optimizer.hpp"
+#include "ops/reduce/reduce.hpp"
 
 namespace rapt {
 namespace {

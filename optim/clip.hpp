@@ -1,10 +1,12 @@
 // The size of a set of gradients, and the factor that limits it.
 #pragma once
 
-#include <rapt/framework/op.hpp>
 #include <span>
 
-namespace rapt {
+#include "framework/core/api.hpp"
+#include "framework/graph/op.hpp"
+
+namespace rapt RAPT_API {
 
 /// The square root of the sum of all elements' squares over all the arrays, as a float64 scalar;
 /// the same to the bit on any number of threads. Finite arrays have a finite norm, however large or
@@ -16,4 +18,4 @@ Var global_norm(std::span<const Var> arrays, SourceLocation where = SourceLocati
 /// (Pascanu et al. 2013, On the difficulty of training recurrent neural networks).
 Var clip_factor(const Var& norm, double limit, SourceLocation where = SourceLocation::current());
 
-}  // namespace rapt
+}  // namespace RAPT_API

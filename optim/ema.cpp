@@ -1,13 +1,16 @@
+#include "optim/ema.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
-#include <rapt/framework/out_of_memory.hpp>
-#include <rapt/framework/recycled.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/optim/ema.hpp>
-#include <rapt/optim/update.hpp>
+
+#include "framework/core/error.hpp"
+#include "framework/core/out_of_memory.hpp"
+#include "framework/core/recycled.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/tape.hpp"
+#include "framework/run/executor.hpp"
+#include "optim/update.hpp"
 
 namespace rapt {
 

@@ -1,13 +1,15 @@
 // Averages of parameters over the steps of training.
 #pragma once
 
-#include <rapt/framework/checkpoint.hpp>
-#include <rapt/framework/parameter.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace rapt {
+#include "framework/core/api.hpp"
+#include "framework/files/checkpoint.hpp"
+#include "framework/graph/parameter.hpp"
+
+namespace rapt RAPT_API {
 
 /// Averages of parameters, in which older values count less and less: after each step of training
 /// average = decay average + (1 - decay) parameter (Polyak and Juditsky 1992, in the exponential
@@ -39,4 +41,4 @@ class ExponentialMovingAverage {
   double decay_;
 };
 
-}  // namespace rapt
+}  // namespace RAPT_API

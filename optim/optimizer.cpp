@@ -1,21 +1,23 @@
+#include "optim/optimizer.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
-#include <rapt/framework/out_of_memory.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/grad.hpp>
-#include <rapt/optim/clip.hpp>
-#include <rapt/optim/optimizer.hpp>
-#include <rapt/optim/update.hpp>
 #include <set>
 #include <string_view>
 #include <utility>
+
+#include "framework/core/error.hpp"
+#include "framework/core/out_of_memory.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/run/executor.hpp"
+#include "ops/autodiff/grad.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "optim/clip.hpp"
+#include "optim/update.hpp"
 
 namespace rapt {
 namespace {

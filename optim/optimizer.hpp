@@ -11,15 +11,17 @@
 //   }
 #pragma once
 
-#include <rapt/framework/checkpoint.hpp>
-#include <rapt/framework/op.hpp>
-#include <rapt/framework/parameter.hpp>
-#include <rapt/framework/recycled.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace rapt {
+#include "framework/core/api.hpp"
+#include "framework/core/recycled.hpp"
+#include "framework/files/checkpoint.hpp"
+#include "framework/graph/op.hpp"
+#include "framework/graph/parameter.hpp"
+
+namespace rapt RAPT_API {
 
 /// Parameters that an optimizer treats alike.
 struct ParameterGroup {
@@ -191,4 +193,4 @@ class AdamW : public Adam {
       : Adam(std::move(groups), options, true) {}
 };
 
-}  // namespace rapt
+}  // namespace RAPT_API

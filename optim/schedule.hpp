@@ -11,8 +11,9 @@
 #include <functional>
 #include <limits>
 #include <numbers>
-#include <rapt/framework/error.hpp>
 #include <string>
+
+#include "framework/core/error.hpp"
 
 namespace rapt::schedules {
 

@@ -1,6 +1,7 @@
+#include "optim/update.hpp"
+
 #include <algorithm>
 #include <cmath>
-#include <rapt/optim/update.hpp>
 
 namespace rapt {
 namespace {

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <cstring>
-#include <rapt/framework/op.hpp>
-#include <rapt/ops/kernels/optimizer.hpp>
+
+#include "framework/graph/op.hpp"
+#include "ops/kernels/elementwise/optimizer.hpp"
 
 namespace rapt {
 

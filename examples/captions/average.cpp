@@ -1,6 +1,6 @@
 // captions average: one model from several checkpoints of a run.
-#include "../common/caption_model.hpp"
-#include "options.hpp"
+#include "examples/captions/options.hpp"
+#include "examples/common/captions/caption_model.hpp"
 
 namespace rapt::examples {
 

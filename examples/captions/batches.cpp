@@ -1,15 +1,15 @@
-#include "batches.hpp"
+#include "examples/captions/batches.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
-#include <rapt/framework/error.hpp>
 
-#include "../common/batches.hpp"
-#include "../common/hash.hpp"
-#include "samples.hpp"
+#include "examples/captions/samples.hpp"
+#include "examples/common/data/batches.hpp"
+#include "examples/common/data/hash.hpp"
+#include "framework/core/error.hpp"
 
 namespace rapt::examples {
 

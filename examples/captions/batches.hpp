@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "../common/caption_data.hpp"
-#include "../common/caption_model.hpp"
-#include "options.hpp"
+#include "examples/captions/options.hpp"
+#include "examples/common/captions/caption_data.hpp"
+#include "examples/common/captions/caption_model.hpp"
 
 namespace rapt::examples {
 

@@ -4,13 +4,13 @@
 #include <chrono>
 #include <map>
 #include <numeric>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
 
-#include "../common/files.hpp"
-#include "../common/hash.hpp"
-#include "options.hpp"
-#include "samples.hpp"
+#include "examples/captions/options.hpp"
+#include "examples/captions/samples.hpp"
+#include "examples/common/data/files.hpp"
+#include "examples/common/data/hash.hpp"
+#include "framework/core/error.hpp"
+#include "framework/run/executor.hpp"
 
 namespace rapt::examples {
 namespace {

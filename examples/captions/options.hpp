@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "../common/image_changes.hpp"
-#include "../common/kept.hpp"
-#include "../common/nonfinite.hpp"
-#include "../common/training.hpp"
+#include "examples/common/images/image_changes.hpp"
+#include "examples/common/training/kept.hpp"
+#include "examples/common/training/nonfinite.hpp"
+#include "examples/common/training/training.hpp"
 
 namespace rapt::examples {
 

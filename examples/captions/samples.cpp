@@ -1,10 +1,11 @@
-#include "samples.hpp"
+#include "examples/captions/samples.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
-#include <rapt/framework/error.hpp>
+
+#include "framework/core/error.hpp"
 
 namespace rapt::examples {
 

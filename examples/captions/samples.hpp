@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "../common/caption_attention.hpp"
-#include "../common/caption_model.hpp"
-#include "../common/pictures_view.hpp"
+#include "examples/common/captions/caption_attention.hpp"
+#include "examples/common/captions/caption_model.hpp"
+#include "examples/common/draw/pictures_view.hpp"
 
 namespace rapt::examples {
 

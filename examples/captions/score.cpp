@@ -4,10 +4,10 @@
 #include <iostream>
 #include <map>
 
-#include "../common/caption_attention.hpp"
-#include "../common/caption_scores.hpp"
-#include "../common/utf8.hpp"
-#include "options.hpp"
+#include "examples/captions/options.hpp"
+#include "examples/common/captions/caption_attention.hpp"
+#include "examples/common/scores/caption_scores.hpp"
+#include "examples/common/text/utf8.hpp"
 
 namespace rapt::examples {
 namespace {

@@ -1,16 +1,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/loss.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/ops/shape.hpp>
 
-#include "../common/nonfinite.hpp"
-#include "batches.hpp"
-#include "samples.hpp"
+#include "examples/captions/batches.hpp"
+#include "examples/captions/samples.hpp"
+#include "examples/common/training/nonfinite.hpp"
+#include "framework/core/error.hpp"
+#include "framework/graph/tape.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/rows/loss.hpp"
+#include "ops/shape/shape.hpp"
 
 namespace rapt::examples {
 namespace {

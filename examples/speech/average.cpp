@@ -1,5 +1,5 @@
 // speech average: one model from several checkpoints of a run.
-#include "options.hpp"
+#include "examples/speech/options.hpp"
 
 namespace rapt::examples {
 

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <rapt/framework/executor.hpp>
 
-#include "options.hpp"
+#include "examples/speech/options.hpp"
+#include "framework/run/executor.hpp"
 
 namespace rapt::examples {
 

@@ -1,20 +1,20 @@
-#include "model.hpp"
+#include "examples/speech/model.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
-#include <rapt/framework/checkpoint.hpp>
-#include <rapt/framework/error.hpp>
-#include <rapt/ops/ctc.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/loss.hpp>
-#include <rapt/ops/shape.hpp>
 
-#include "../common/metadata.hpp"
-#include "../common/nonfinite.hpp"
-#include "../common/text.hpp"
+#include "examples/common/data/metadata.hpp"
+#include "examples/common/text/text.hpp"
+#include "examples/common/training/nonfinite.hpp"
+#include "framework/core/error.hpp"
+#include "framework/files/checkpoint.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/rows/ctc.hpp"
+#include "ops/rows/loss.hpp"
+#include "ops/shape/shape.hpp"
 
 namespace rapt::examples {
 namespace {

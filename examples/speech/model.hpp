@@ -1,15 +1,16 @@
 // A speech recogniser with all that it needs to be used: features, tokens, search, and its files.
 #pragma once
 
-#include <rapt/models/beam_search.hpp>
-#include <rapt/models/speech_transformer.hpp>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "../common/features.hpp"
-#include "../common/tokenizer.hpp"
-#include "../common/training.hpp"
+#include "examples/common/audio/features.hpp"
+#include "examples/common/text/tokenizer.hpp"
+#include "examples/common/training/training.hpp"
+#include "models/decoding/beam_search.hpp"
+#include "models/speech_transformer.hpp"
+#include "models/transformer_steps.hpp"
 
 namespace rapt::examples {
 

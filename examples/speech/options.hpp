@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <string>
 
-#include "../common/kept.hpp"
-#include "../common/nonfinite.hpp"
-#include "../common/sound_changes.hpp"
-#include "../common/training.hpp"
-#include "model.hpp"
+#include "examples/common/speech/sound_changes.hpp"
+#include "examples/common/training/kept.hpp"
+#include "examples/common/training/nonfinite.hpp"
+#include "examples/common/training/training.hpp"
+#include "examples/speech/model.hpp"
 
 namespace rapt::examples {
 

@@ -1,14 +1,14 @@
-#include "samples.hpp"
+#include "examples/speech/samples.hpp"
 
 #include <fmt/format.h>
 
-#include <rapt/framework/executor.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/models/ctc_decoding.hpp>
-#include <rapt/models/probe.hpp>
-#include <rapt/ops/softmax.hpp>
-
-#include "../common/text.hpp"
+#include "examples/common/text/text.hpp"
+#include "framework/graph/tape.hpp"
+#include "framework/run/executor.hpp"
+#include "models/decoding/ctc_decoding.hpp"
+#include "models/layers/probe.hpp"
+#include "models/transformer_steps.hpp"
+#include "ops/rows/softmax.hpp"
 
 namespace rapt::examples {
 

@@ -1,8 +1,8 @@
 // What a recogniser heard where, for the report.
 #pragma once
 
-#include "../common/spectrogram_view.hpp"
-#include "model.hpp"
+#include "examples/common/draw/spectrogram_view.hpp"
+#include "examples/speech/model.hpp"
 
 namespace rapt::examples {
 

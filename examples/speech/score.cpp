@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 
 #include <iostream>
-#include <rapt/framework/error.hpp>
 #include <unordered_map>
 
-#include "../common/error_rate.hpp"
-#include "../common/utf8.hpp"
-#include "options.hpp"
+#include "examples/common/scores/error_rate.hpp"
+#include "examples/common/text/utf8.hpp"
+#include "examples/speech/options.hpp"
+#include "framework/core/error.hpp"
 
 namespace rapt::examples {
 namespace {

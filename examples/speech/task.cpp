@@ -4,16 +4,16 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
-#include <rapt/framework/tape.hpp>
 
-#include "../common/batches.hpp"
-#include "../common/error_rate.hpp"
-#include "../common/hash.hpp"
-#include "../common/nonfinite.hpp"
-#include "options.hpp"
-#include "samples.hpp"
+#include "examples/common/data/batches.hpp"
+#include "examples/common/data/hash.hpp"
+#include "examples/common/scores/error_rate.hpp"
+#include "examples/common/training/nonfinite.hpp"
+#include "examples/speech/options.hpp"
+#include "examples/speech/samples.hpp"
+#include "framework/core/error.hpp"
+#include "framework/graph/tape.hpp"
+#include "framework/run/executor.hpp"
 
 namespace rapt::examples {
 namespace {

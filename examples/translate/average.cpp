@@ -1,6 +1,6 @@
 // translate average: one model from several checkpoints of a run.
-#include "../common/translation.hpp"
-#include "options.hpp"
+#include "examples/common/translation/translation.hpp"
+#include "examples/translate/options.hpp"
 
 namespace rapt::examples {
 

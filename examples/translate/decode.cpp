@@ -3,12 +3,12 @@
 
 #include <chrono>
 #include <iostream>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
 
-#include "../common/translation.hpp"
-#include "../common/utf8.hpp"
-#include "options.hpp"
+#include "examples/common/text/utf8.hpp"
+#include "examples/common/translation/translation.hpp"
+#include "examples/translate/options.hpp"
+#include "framework/core/error.hpp"
+#include "framework/run/executor.hpp"
 
 namespace rapt::examples {
 namespace {

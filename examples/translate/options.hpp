@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "../common/batches.hpp"
-#include "../common/kept.hpp"
-#include "../common/nonfinite.hpp"
-#include "../common/training.hpp"
-#include "../common/translation.hpp"
+#include "examples/common/data/batches.hpp"
+#include "examples/common/training/kept.hpp"
+#include "examples/common/training/nonfinite.hpp"
+#include "examples/common/training/training.hpp"
+#include "examples/common/translation/translation.hpp"
 
 namespace rapt::examples {
 

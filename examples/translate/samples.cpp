@@ -1,10 +1,11 @@
-#include "samples.hpp"
+#include "examples/translate/samples.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <rapt/framework/tape.hpp>
-#include <rapt/models/probe.hpp>
+
+#include "framework/graph/tape.hpp"
+#include "models/layers/probe.hpp"
 
 namespace rapt::examples {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "../common/report.hpp"
-#include "../common/translation.hpp"
+#include "examples/common/draw/report.hpp"
+#include "examples/common/translation/translation.hpp"
 
 namespace rapt::examples {
 

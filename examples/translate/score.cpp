@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/executor.hpp>
 
-#include "../common/scores.hpp"
-#include "../common/translation.hpp"
-#include "options.hpp"
+#include "examples/common/scores/scores.hpp"
+#include "examples/common/translation/translation.hpp"
+#include "examples/translate/options.hpp"
+#include "framework/core/error.hpp"
+#include "framework/run/executor.hpp"
 
 namespace rapt::examples {
 namespace {

@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <rapt/framework/error.hpp>
 
-#include "../common/hash.hpp"
-#include "../common/nonfinite.hpp"
-#include "../common/scores.hpp"
-#include "options.hpp"
-#include "samples.hpp"
+#include "examples/common/data/hash.hpp"
+#include "examples/common/scores/scores.hpp"
+#include "examples/common/training/nonfinite.hpp"
+#include "examples/translate/options.hpp"
+#include "examples/translate/samples.hpp"
+#include "framework/core/error.hpp"
 
 namespace rapt::examples {
 namespace {

@@ -1,10 +1,11 @@
-#include "generator.hpp"
+#include "tests/random_programs/generator.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <rapt/framework/error.hpp>
-#include <rapt/ops/grad.hpp>
+
+#include "framework/core/error.hpp"
+#include "ops/autodiff/grad.hpp"
 
 namespace rapt::programs {
 namespace {

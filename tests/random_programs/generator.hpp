@@ -1,9 +1,8 @@
 // What kinds choose their operands with.
 #pragma once
 
-#include <rapt/framework/tape.hpp>
-
-#include "program.hpp"
+#include "framework/graph/tape.hpp"
+#include "tests/random_programs/program.hpp"
 
 namespace rapt::programs {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "generator.hpp"
+#include "tests/random_programs/generator.hpp"
 
 namespace rapt::programs {
 

@@ -1,11 +1,12 @@
 // Attention: dot-product, additive, of caches.
 #include <cmath>
-#include <rapt/ops/additive_attention.hpp>
-#include <rapt/ops/attention.hpp>
-#include <rapt/ops/cached_attention.hpp>
-#include <rapt/ops/elementwise.hpp>
 
-#include "generator.hpp"
+#include "ops/attention/additive_attention.hpp"
+#include "ops/attention/attention.hpp"
+#include "ops/attention/attention_weights.hpp"
+#include "ops/attention/cached_attention.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "tests/random_programs/generator.hpp"
 
 namespace rapt::programs {
 namespace {

@@ -1,12 +1,12 @@
 // Leaves, and operators of single elements.
 #include <cmath>
 #include <limits>
-#include <rapt/ops/dropout.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/gather.hpp>
-#include <rapt/ops/index.hpp>
 
-#include "generator.hpp"
+#include "ops/elementwise/dropout.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/shape/gather.hpp"
+#include "ops/shape/index.hpp"
+#include "tests/random_programs/generator.hpp"
 
 namespace rapt::programs {
 namespace {
@@ -172,7 +172,8 @@ void add_whole_numbers(std::vector<Kind>& kinds) {
                    .choose =
                        [](Generator& g) {
                          const Shape shape = g.shape(g.any_real());
-                         const int64_t most = g.chance(0.3) ? std::numeric_limits<int32_t>::max() : 20;
+                         const int64_t most =
+                             g.chance(0.3) ? std::numeric_limits<int32_t>::max() : 20;
                          const int64_t function = g.below(6);
                          const bool division = function == 5;
                          const int a = g.whole(shape, -most, most);

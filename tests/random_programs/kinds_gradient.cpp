@@ -1,11 +1,11 @@
 // Derivatives, and the rows of the operator table.
 #include <algorithm>
 #include <cmath>
-#include <rapt/ops/grad.hpp>
-#include <rapt/ops/reduce.hpp>
 
-#include "../op_table.hpp"
-#include "generator.hpp"
+#include "ops/autodiff/grad.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "tests/ops/table/op_table.hpp"
+#include "tests/random_programs/generator.hpp"
 
 namespace rapt::programs {
 namespace {

@@ -1,13 +1,13 @@
 // Matrix products, convolutions, pooling, recurrences, CTC, rotary positions.
 #include <cmath>
-#include <rapt/ops/convolution.hpp>
-#include <rapt/ops/ctc.hpp>
-#include <rapt/ops/matmul.hpp>
-#include <rapt/ops/pooling.hpp>
-#include <rapt/ops/recurrent.hpp>
-#include <rapt/ops/rotary.hpp>
 
-#include "generator.hpp"
+#include "ops/attention/rotary.hpp"
+#include "ops/convolution/convolution.hpp"
+#include "ops/convolution/pooling.hpp"
+#include "ops/products/matmul.hpp"
+#include "ops/recurrent/recurrent.hpp"
+#include "ops/rows/ctc.hpp"
+#include "tests/random_programs/generator.hpp"
 
 namespace rapt::programs {
 namespace {

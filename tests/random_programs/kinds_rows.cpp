@@ -1,12 +1,12 @@
 // Reductions, and operators of whole rows: softmax, norms, losses.
 #include <cmath>
-#include <rapt/ops/loss.hpp>
-#include <rapt/ops/norm.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/ops/softmax.hpp>
-#include <rapt/optim/clip.hpp>
 
-#include "generator.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/rows/loss.hpp"
+#include "ops/rows/norm.hpp"
+#include "ops/rows/softmax.hpp"
+#include "optim/clip.hpp"
+#include "tests/random_programs/generator.hpp"
 
 namespace rapt::programs {
 namespace {

@@ -1,14 +1,14 @@
 // Views, pieces and indices.
 #include <algorithm>
 #include <cmath>
-#include <rapt/ops/draw.hpp>
-#include <rapt/ops/embedding.hpp>
-#include <rapt/ops/gather.hpp>
-#include <rapt/ops/index.hpp>
-#include <rapt/ops/shape.hpp>
-#include <rapt/ops/top_k.hpp>
 
-#include "generator.hpp"
+#include "ops/rows/draw.hpp"
+#include "ops/rows/top_k.hpp"
+#include "ops/shape/embedding.hpp"
+#include "ops/shape/gather.hpp"
+#include "ops/shape/index.hpp"
+#include "ops/shape/shape.hpp"
+#include "tests/random_programs/generator.hpp"
 
 namespace rapt::programs {
 namespace {

@@ -8,17 +8,18 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <rapt/framework/tape.hpp>
-#include <rapt/ops/grad.hpp>
-#include <rapt/ops/reduce.hpp>
 #include <set>
 #include <sstream>
 
-#include "../forced_isa.hpp"
-#include "../op_table.hpp"
-#include "generator.hpp"
-#include "run.hpp"
-#include "shrink.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/tape.hpp"
+#include "ops/autodiff/grad.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "tests/ops/table/op_table.hpp"
+#include "tests/random_programs/generator.hpp"
+#include "tests/random_programs/run.hpp"
+#include "tests/random_programs/shrink.hpp"
+#include "tests/support/forced_isa.hpp"
 
 namespace rapt::programs {
 namespace {

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <functional>
-#include <rapt/framework/parameter.hpp>
-#include <rapt/framework/random.hpp>
-#include <rapt/framework/var.hpp>
 #include <string>
 #include <vector>
+
+#include "framework/core/random.hpp"
+#include "framework/graph/parameter.hpp"
+#include "framework/graph/var.hpp"
 
 namespace rapt::programs {
 

@@ -1,17 +1,19 @@
-#include "run.hpp"
+#include "tests/random_programs/run.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <rapt/framework/error.hpp>
-#include <rapt/framework/tape.hpp>
-#include <rapt/ops/elementwise.hpp>
-#include <rapt/ops/grad.hpp>
-#include <rapt/ops/reduce.hpp>
-#include <rapt/optim/ema.hpp>
-#include <rapt/optim/optimizer.hpp>
+
+#include "framework/core/error.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/tape.hpp"
+#include "ops/autodiff/grad.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "optim/ema.hpp"
+#include "optim/optimizer.hpp"
 
 namespace rapt::programs {
 namespace {

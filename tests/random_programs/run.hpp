@@ -3,9 +3,9 @@
 
 #include <map>
 #include <optional>
-#include <rapt/framework/executor.hpp>
 
-#include "program.hpp"
+#include "framework/run/executor.hpp"
+#include "tests/random_programs/program.hpp"
 
 namespace rapt::programs {
 

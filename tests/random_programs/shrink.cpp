@@ -1,4 +1,4 @@
-#include "shrink.hpp"
+#include "tests/random_programs/shrink.hpp"
 
 #include <fmt/format.h>
 #include <sys/wait.h>
@@ -8,7 +8,7 @@
 #include <map>
 #include <set>
 
-#include "run.hpp"
+#include "tests/random_programs/run.hpp"
 
 namespace rapt::programs {
 namespace {

@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "program.hpp"
+#include "tests/random_programs/program.hpp"
 
 namespace rapt::programs {
 

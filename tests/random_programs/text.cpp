@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "program.hpp"
+#include "tests/random_programs/program.hpp"
 
 namespace rapt::programs {
 namespace {

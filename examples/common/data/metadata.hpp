@@ -1,0 +1,98 @@
+// What a model's file says of the model, as names and texts.
+#pragma once
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "framework/core/error.hpp"
+
+namespace rapt::examples {
+
+using Metadata = std::map<std::string, std::string>;
+
+/// A value of an enumeration, and what it is called in a file or a command.
+template <class E>
+struct Name {
+  E value;
+  const char* name;
+};
+
+template <class E, std::size_t n>
+std::vector<std::string> names_of(const Name<E> (&names)[n]) {
+  std::vector<std::string> all;
+  for (const Name<E>& entry : names) all.emplace_back(entry.name);
+  return all;
+}
+
+/// Null where there is none of that name.
+template <class E, std::size_t n>
+const Name<E>* find(const std::string& name, const Name<E> (&names)[n]) {
+  for (const Name<E>& entry : names) {
+    if (name == entry.name) return &entry;
+  }
+  return nullptr;
+}
+
+/// Throws Error for a name that is none of them.
+template <class E, std::size_t n>
+E value_of(const std::string& name, const Name<E> (&names)[n]) {
+  if (const Name<E>* found = find(name, names)) return found->value;
+  throw Error(fmt::format("'{}' is none of {}", name, fmt::join(names_of(names), ", ")));
+}
+
+/// The metadata of a file, with errors that say what is wrong with it.
+class MetadataReader {
+ public:
+  MetadataReader(std::string path, Metadata entries)
+      : path_(std::move(path)), entries_(std::move(entries)) {}
+
+  /// Empty where there is none.
+  std::string text(const std::string& name) const {
+    const auto found = entries_.find(name);
+    return found == entries_.end() ? std::string() : found->second;
+  }
+
+  /// A size, 0 .. 2^24.
+  std::int64_t number(const std::string& name) const {
+    const std::string value = text(name);
+    std::int64_t n = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), n);
+    if (value.empty() || error != std::errc() || end != value.data() + value.size() || n < 0 ||
+        n > (std::int64_t{1} << 24)) {
+      throw Error(
+          fmt::format("{}: the entry '{}' of its metadata is missing or no size", path_, name));
+    }
+    return n;
+  }
+
+  template <class E, std::size_t n>
+  E one_of(const std::string& name, const Name<E> (&names)[n]) const {
+    const std::string value = text(name);
+    if (const Name<E>* found = find(value, names)) return found->value;
+    throw Error(
+        fmt::format("{}: the entry '{}' of its metadata is '{}', which this program does "
+                    "not know",
+                    path_, name, value));
+  }
+
+ private:
+  std::string path_;
+  Metadata entries_;
+};
+
+/// Throws Error for a value without a name.
+template <class E, std::size_t n>
+std::string name_of(E value, const Name<E> (&names)[n]) {
+  for (const Name<E>& entry : names) {
+    if (entry.value == value) return entry.name;
+  }
+  throw Error("a model with a setting that its file cannot name");
+}
+
+}  // namespace rapt::examples

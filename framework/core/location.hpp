@@ -1,0 +1,38 @@
+// Where in the user's code something was written.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#if __has_include(<source_location>)
+#include <source_location>
+#endif
+
+#include "framework/core/api.hpp"
+
+namespace rapt RAPT_API {
+
+#if defined(__cpp_lib_source_location)
+using SourceLocation = std::source_location;
+#else
+/// Stands in for std::source_location where the library has none (clang 14 with libstdc++).
+class SourceLocation {
+ public:
+  static constexpr SourceLocation current(const char* file = __builtin_FILE(),
+                                          unsigned line = __builtin_LINE()) noexcept {
+    SourceLocation here;
+    here.file_ = file;
+    here.line_ = line;
+    return here;
+  }
+  constexpr const char* file_name() const noexcept { return file_; }
+  constexpr unsigned line() const noexcept { return static_cast<unsigned>(line_); }
+
+ private:
+  const char* file_ = "";
+  std::uintptr_t line_ = 0;  // as wide as the pointer: places are compared by their bytes
+};
+#endif
+static_assert(std::has_unique_object_representations_v<SourceLocation>);
+
+}  // namespace RAPT_API

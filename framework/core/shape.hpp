@@ -1,0 +1,121 @@
+// Element types, shapes and strides.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "framework/core/api.hpp"
+
+namespace rapt RAPT_API {
+
+/// What an element is. `boolean` is the type of masks: one byte, 0 or 1.
+enum class DType : uint8_t { float32, float64, int32, boolean };
+
+std::string_view name(DType dtype);
+
+/// Bytes of an element.
+constexpr int64_t size_of(DType dtype) {
+  constexpr int64_t sizes[] = {4, 8, 4, 1};
+  return sizes[static_cast<int>(dtype)];
+}
+
+constexpr bool is_float(DType dtype) { return dtype <= DType::float64; }
+
+/// Whether arrays have elements of a C++ type.
+template <class T>
+concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int32_t> ||
+    std::same_as<T, bool>;
+
+/// The DType of a C++ type.
+template <class T>
+struct DTypeOf {
+  static_assert(Element<T>, "elements of arrays are float, double, int32_t or bool");
+};
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::float32;
+};
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::float64;
+};
+template <>
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::int32;
+};
+template <>
+struct DTypeOf<bool> {
+  static constexpr DType value = DType::boolean;
+};
+template <class T>
+inline constexpr DType dtype_of = DTypeOf<T>::value;
+
+inline constexpr int max_rank = 8;
+
+/// The sizes of an array's dimensions, at most max_rank of them; rank 0 is a scalar.
+class Shape {
+ public:
+  Shape() = default;
+  Shape(std::initializer_list<int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
+  /// Throws Error for more than max_rank dimensions or a negative one.
+  explicit Shape(std::span<const int64_t> dims);
+
+  int rank() const { return rank_; }
+  /// Negative indices count from the end, unchecked.
+  int64_t operator[](int axis) const { return dims_[static_cast<size_t>(index(axis))]; }
+  int64_t& operator[](int axis) { return dims_[static_cast<size_t>(index(axis))]; }
+  /// The number of elements.
+  /// Throws Error for a negative dimension, or more than 2^58 elements.
+  int64_t size() const {
+    int64_t n = 1;
+    bool fits = true;
+    for (int i = 0; i < rank_; ++i) {
+      const int64_t dim = dims_[static_cast<size_t>(i)];
+      fits = !__builtin_mul_overflow(n, dim, &n) && dim >= 0 && n <= most_elements && fits;
+    }
+    if (!fits) throw_size();
+    return n;
+  }
+  const int64_t* begin() const { return dims_.data(); }
+  const int64_t* end() const { return dims_.data() + rank_; }
+  void push_back(int64_t dim);
+
+  friend bool operator==(const Shape& a, const Shape& b) {
+    if (a.rank_ != b.rank_) return false;
+    for (int i = 0; i < a.rank_; ++i) {
+      if (a[i] != b[i]) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr int64_t most_elements = int64_t{1} << 58;
+
+  int index(int axis) const { return axis < 0 ? axis + rank_ : axis; }
+  [[noreturn]] void throw_size() const;
+
+  std::array<int64_t, max_rank> dims_{};
+  int rank_ = 0;
+};
+
+/// "[64, 128]".
+std::string to_string(const Shape& shape);
+
+/// Distances between neighbours along each axis, in elements.
+using Strides = std::array<int64_t, max_rank>;
+
+/// The strides of an array whose last axis lies densest.
+Strides contiguous_strides(const Shape& shape);
+
+/// Whether elements lie one behind the other in row-major order (axes of size 1 do not count).
+bool is_contiguous(const Shape& shape, const Strides& strides);
+
+/// The shape that NumPy's broadcasting gives, in `out`; false where the shapes do not agree.
+bool broadcast(const Shape& a, const Shape& b, Shape& out);
+
+}  // namespace RAPT_API

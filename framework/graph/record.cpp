@@ -1,0 +1,245 @@
+// How a node is recorded: its operands as values of one graph, then what its shape rule declares.
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+
+#include "framework/core/error.hpp"
+#include "framework/core/out_of_memory.hpp"
+#include "framework/core/recycled.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/tape.hpp"
+
+namespace rapt {
+
+static Graph& find_graph(std::span<const Arg* const> args) {
+  for (const Arg* arg : args) {
+    if (Graph* graph = arg->graph()) return *graph;
+  }
+  Graph* const current = Graph::current();
+  if (current == nullptr) {
+    throw Error(fmt::format("there is no tape to record on: Tape tape; comes first; at {}",
+                            place_of(args.empty() ? SourceLocation() : args.front()->where)));
+  }
+  return *current;
+}
+
+/// The graph that an operator with these operands is recorded in: mostly the current one, as the
+/// first operand shows.
+static inline Graph& graph_of(std::span<const Arg* const> args) {
+  const Var* const first = args.empty() ? nullptr : args.front()->var();
+  Graph* const current = Graph::current();
+  const bool found = first != nullptr && current != nullptr && current->holds(*first);
+  return found ? *current : find_graph(args);
+}
+
+Var as_var(const Arg& arg) {
+  const Arg* const operand = &arg;
+  return or_out_of_memory(
+      [&] { return arg.on(graph_of(std::span(&operand, 1)), arg.dtype()); },
+      [&] { return "out of memory while an array is recorded; at " + place_of(arg.where); });
+}
+
+/// Node::inputs and Node::outputs have 16 bits.
+static constexpr size_t most_inputs = 65535;
+static constexpr uint16_t most_outputs = 65535;
+
+int ShapeContext::inputs() const { return graph_.nodes[node_].inputs; }
+
+static const Value& input_of(const Graph& graph, uint32_t node, int i) {
+  if (i < 0 || i >= graph.nodes[node].inputs) {
+    throw Error(fmt::format("{}: its rule asks for input {} of {}{}", graph.nodes[node].op->name, i,
+                            graph.nodes[node].inputs, graph.place_of(graph.nodes[node])));
+  }
+  return graph.values[graph.inputs[graph.nodes[node].first_input + static_cast<uint32_t>(i)]];
+}
+
+Shape ShapeContext::input(int i) const { return input_of(graph_, node_, i).shape; }
+DType ShapeContext::dtype(int i) const { return input_of(graph_, node_, i).dtype; }
+Strides ShapeContext::strides(int i) const { return graph_.strides_of(input_of(graph_, node_, i)); }
+std::span<const int64_t> ShapeContext::words() const {
+  return graph_.words_of(graph_.nodes[node_]);
+}
+
+/// Throws Error where the node has as many outputs as it can.
+static void count_output(const ShapeContext& c, Node& node) {
+  if (node.outputs == most_outputs) c.fail(fmt::format("has more than {} outputs", most_outputs));
+  ++node.outputs;
+}
+
+void ShapeContext::output(const Shape& shape, DType dtype) {
+  const auto id = static_cast<uint32_t>(graph_.values.size());
+  (void)shape.size();  // throws where it cannot be counted
+  // `shape` may be an input's: the new value is made before push_back moves the others.
+  graph_.values.push_back({.shape = shape, .node = node_, .base = id, .layout = 0, .dtype = dtype});
+  count_output(*this, graph_.nodes[node_]);
+}
+
+void ShapeContext::view(const Shape& shape, const Strides& strides, int64_t offset) {
+  const Value input = input_of(graph_, node_, 0);
+  const int64_t start = graph_.offset_of(input) + offset;
+  int64_t first = start, last = start;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const int64_t reach = strides[static_cast<size_t>(axis)] * (shape[axis] - 1);
+    (reach < 0 ? first : last) += reach;
+  }
+  if (shape.size() > 0 && (first < 0 || last >= graph_.values[input.base].shape.size())) {
+    fail(fmt::format("the view {} reaches outside of the memory of {}", to_string(shape),
+                     to_string(graph_.values[input.base].shape)));
+  }
+  uint32_t layout = 0;
+  if (start != 0 || !is_contiguous(shape, strides)) {
+    graph_.layouts.push_back({strides, start});
+    layout = static_cast<uint32_t>(graph_.layouts.size());
+  }
+  graph_.values.push_back(
+      {.shape = shape, .node = node_, .base = input.base, .layout = layout, .dtype = input.dtype});
+  count_output(*this, graph_.nodes[node_]);
+}
+
+void ShapeContext::fail(std::string_view message) const {
+  const Node& node = graph_.nodes[node_];
+  throw Error(fmt::format("{}: {}{}", node.op->name, message, graph_.place_of(node)));
+}
+
+/// What an operator has to have. A view operator has a copy, and no forward.
+static void check(const Op& op) {
+  const bool computes = op.forward != nullptr || op.rowwise != nullptr || op.pointwise != nullptr;
+  if (op.shape && (computes || op.copy != nullptr)) return;
+  throw Error(fmt::format("record: the operator '{}' has no {}", op.name,
+                          op.shape ? "forward function" : "shape rule"));
+}
+
+/// A list of one call, which takes memory of its own only where it is long.
+template <class T>
+class ShortList {
+ public:
+  explicit ShortList(size_t size) : size_(size) {
+    if (size > few) many_.resize(size);
+    entries_ = size > few ? many_.data() : few_;
+  }
+  ShortList(const ShortList&) = delete;
+  ShortList& operator=(const ShortList&) = delete;
+  T& operator[](size_t i) { return entries_[i]; }
+  std::span<const T> all() const { return {entries_, size_}; }
+
+ private:
+  static constexpr size_t few = 8;
+  T few_[few];
+  Recycled<T> many_;
+  T* entries_;
+  size_t size_;
+};
+
+Var record(StaticOp op, std::span<const Arg> args, std::span<const int64_t> words) {
+  ShortList<const Arg*> operands(args.size());
+  for (size_t i = 0; i < args.size(); ++i) operands[i] = &args[i];
+  return record(op, operands.all(), words);
+}
+
+/// The type of the first operand that is no number.
+static DType type_for_numbers(std::span<const Arg* const> args) {
+  for (const Arg* arg : args) {
+    if (!arg->is_number()) return arg->dtype();
+  }
+  return DType::float32;
+}
+
+/// The line that tells most of a call: an operand that a layer was given was written where the
+/// layer was called, one that it has made itself is from a line within.
+static SourceLocation line_of(std::span<const Arg* const> args, const Scope& scope) {
+  for (const Arg* arg : args) {
+    const SourceLocation call = scope.where();  // by its bytes: its line lies in far memory
+    if (std::memcmp(&arg->where, &call, sizeof call) != 0) return arg->where;
+  }
+  return args.empty() ? SourceLocation() : args.front()->where;
+}
+
+[[noreturn]] static void throw_memory_short(const Op& op, std::span<const Arg* const> args) {
+  throw_out_of_memory([&] {
+    return fmt::format("{}: out of memory while it is recorded with {} operands; at {}", op.name,
+                       args.size(),
+                       place_of(args.empty() ? SourceLocation() : args.front()->where));
+  });
+}
+
+Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_t> words) try {
+  Graph& graph = graph_of(args);
+  check(*op);
+  if (args.size() > most_inputs) {
+    throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op->name, args.size(),
+                            most_inputs, place_of(args.front()->where)));
+  }
+  if (static_cast<size_t>(std::bit_width(op->mutates)) > args.size()) {
+    throw Error(fmt::format("{}: writes to input {}, and has {} inputs; at {}", op->name,
+                            std::bit_width(op->mutates) - 1, args.size(),
+                            args.empty() ? "an unknown line" : place_of(args.front()->where)));
+  }
+  // Leaves and contiguous copies are recorded first: a node's own entries lie together.
+  ShortList<uint32_t> ids(args.size());
+  for (size_t i = 0; i < args.size(); ++i) {
+    const Var* const known = args[i]->var();
+    const uint32_t id = known != nullptr && graph.holds(*known)
+                            ? known->id()
+                            : args[i]->on(graph, type_for_numbers(args)).id();
+    ids[i] = op->strided || op->copy != nullptr ? id : graph.contiguous({graph, id}).id();
+  }
+
+  const auto node = static_cast<uint32_t>(graph.nodes.size());
+  const auto first_value = static_cast<uint32_t>(graph.values.size());
+  const auto first_input = static_cast<uint32_t>(graph.inputs.size());
+  const auto first_word = static_cast<uint32_t>(graph.words.size());
+  const size_t first_layout = graph.layouts.size();
+  const size_t first_structure = graph.structure.size();
+  Scope* scope = Scope::current();
+  try {
+    graph.nodes.push_back({.op = &*op,
+                           .where = scope != nullptr ? scope->line_of(line_of(args, *scope))
+                                    : args.empty()   ? SourceLocation()
+                                                     : args.front()->where,
+                           .scope = scope != nullptr ? graph.index_of(*scope) : 0,
+                           .first_value = first_value,
+                           .first_input = first_input,
+                           .first_word = first_word,
+                           .words = static_cast<uint32_t>(words.size()),
+                           .inputs = static_cast<uint16_t>(args.size()),
+                           .outputs = 0});
+    // There are but a few of each: to copy ranges would cost more.
+    for (size_t i = 0; i < args.size(); ++i) graph.inputs.push_back(ids[i]);
+    for (const int64_t word : words) graph.words.push_back(word);
+    ShapeContext context(graph, node);
+    op->shape(context);
+    if (graph.nodes[node].outputs == 0) context.fail("its shape rule declares no output");
+
+    // Operators are compared by address; counts and inputs are packed two to a word.
+    graph.structure.push_back(reinterpret_cast<uint64_t>(&*op));
+    graph.structure.push_back(static_cast<uint64_t>(args.size()) << 32 | words.size());
+    for (size_t i = 0; i < args.size(); i += 2) {
+      graph.structure.push_back(static_cast<uint64_t>(ids[i]) << 32 |
+                                (i + 1 < args.size() ? ids[i + 1] : 0));
+    }
+    for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
+    for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->mutates)); ++i) {
+      if ((op->mutates >> i & 1) != 0) graph.check_write(graph.values[ids[i]].base);
+    }
+  } catch (...) {  // recorded whole or not at all
+    graph.nodes.resize(node);
+    graph.values.resize(first_value);
+    graph.inputs.resize(first_input);
+    graph.words.resize(first_word);
+    graph.layouts.resize(first_layout);
+    graph.structure.resize(first_structure);
+    throw;
+  }
+  for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->mutates)); ++i) {
+    if ((op->mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
+  }
+  return {graph, first_value};
+} catch (const OutOfMemory& error) {
+  if (has_place(error)) throw;
+  throw_memory_short(*op, args);
+} catch (const std::bad_alloc&) {
+  throw_memory_short(*op, args);
+}
+
+}  // namespace rapt

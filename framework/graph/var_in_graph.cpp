@@ -1,0 +1,88 @@
+// What a Var and an Arg know of the graph they are in: here, because a graph hands out Vars, so
+// that var.hpp comes first.
+#include <fmt/format.h>
+
+#include "framework/core/error.hpp"
+#include "framework/core/recycled.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/var.hpp"
+
+namespace rapt {
+
+Graph& Var::graph(SourceLocation here) const {
+  if (graph_ == nullptr) {
+    throw Error(fmt::format("a Var that holds nothing was used; at {}", place_of(here)));
+  }
+  if (graph_->generation != generation_) {
+    throw Error(fmt::format("a Var was used after its Tape ended; keep value() instead; at {}",
+                            place_of(here)));
+  }
+  return *graph_;
+}
+
+Shape Var::shape(SourceLocation here) const { return graph(here).values[id_].shape; }
+DType Var::dtype(SourceLocation here) const { return graph(here).values[id_].dtype; }
+
+int64_t Var::size(int axis, SourceLocation here) const {
+  const Shape all = shape(here);
+  if (axis < -all.rank() || axis >= all.rank()) {
+    throw Error(fmt::format("size: there is no axis {} in {}; at {}", axis, to_string(all),
+                            place_of(here)));
+  }
+  return all[axis];
+}
+
+Var Var::output(int i) const {
+  Graph& owner = graph();
+  const Node& node = owner.nodes[owner.values[id_].node];
+  if (i < 0 || i >= node.outputs) {
+    throw Error(fmt::format("{}: has {} outputs, asked for output {}",
+                            node.op == nullptr ? "leaf" : node.op->name, node.outputs, i));
+  }
+  return {owner, node.first_value + static_cast<uint32_t>(i)};
+}
+
+Var::Var(const Tensor& tensor, SourceLocation here) : Var(as_var(Arg(tensor, here))) {}
+Var::Var(const Parameter& parameter, SourceLocation here) : Var(as_var(Arg(parameter, here))) {}
+
+Arg::Arg(const Parameter& parameter, SourceLocation here)
+    : where(here), kind_(Kind::parameter), held_(parameter.state()) {}
+
+Arg::Arg(const Tensor& tensor, SourceLocation here)
+    : where(here),
+      kind_(Kind::tensor),
+      held_(std::allocate_shared<Tensor>(RecyclingAllocator<Tensor>(), tensor)) {}
+
+Graph* Arg::graph() const { return kind_ == Kind::var ? &var_.graph(where) : nullptr; }
+
+DType Arg::dtype() const {
+  switch (kind_) {
+    case Kind::var:
+      return var_.dtype(where);
+    case Kind::parameter:
+      return held_ ? static_cast<ParameterState*>(held_.get())->value.dtype() : DType::float32;
+    case Kind::tensor:
+      return static_cast<Tensor*>(held_.get())->dtype();
+    default:
+      return DType::float32;
+  }
+}
+
+Var Arg::on(Graph& graph, DType number_type) const {
+  switch (kind_) {
+    case Kind::var:
+      if (this->graph() != &graph) {
+        throw Error(
+            fmt::format("the operands are on different tapes; at {}", rapt::place_of(where)));
+      }
+      return var_;
+    case Kind::parameter:
+      return graph.parameter(std::static_pointer_cast<ParameterState>(held_), where);
+    case Kind::tensor:
+      return graph.constant(*static_cast<Tensor*>(held_.get()), where);
+    default:
+      return graph.constant(number_, number_type, where);
+  }
+}
+
+}  // namespace rapt

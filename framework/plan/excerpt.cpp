@@ -1,0 +1,139 @@
+#include "framework/plan/excerpt.hpp"
+
+#include <algorithm>
+
+namespace rapt {
+
+// ---- Excerpt ------------------------------------------------------------------------------------
+
+TensorView Excerpt::view_of(uint32_t value) const {
+  const rapt::Value& v = recorded(value);
+  return {nullptr, v.dtype, v.shape, graph->strides_of(v)};
+}
+
+void Excerpt::append_key(std::vector<uint64_t>& key) const {
+  const auto shape = [&](const rapt::Value& v, uint64_t tag) {
+    key.push_back(tag << 48 | static_cast<uint64_t>(v.dtype) << 32 |
+                  static_cast<uint64_t>(v.shape.rank()));
+    for (const int64_t dim : v.shape) key.push_back(static_cast<uint64_t>(dim));
+  };
+  for (uint32_t v = 0; v < values.size(); ++v) {
+    const Value& value = values[v];
+    const rapt::Value& in_graph = recorded(v);
+    if (value.base != v) {  // a view
+      shape(in_graph, 4);
+      key.push_back(value.base);
+      key.push_back(static_cast<uint64_t>(graph->offset_of(in_graph)));
+      const Strides strides = graph->strides_of(in_graph);
+      for (int axis = 0; axis < in_graph.shape.rank(); ++axis) {
+        key.push_back(static_cast<uint64_t>(strides[static_cast<size_t>(axis)]));
+      }
+    } else if (value.kind == Kind::leaf) {
+      shape(in_graph, 2);
+    } else if (value.kind == Kind::known) {
+      shape(in_graph, 3);
+    }
+  }
+  for (const Node& node : nodes) {
+    const auto words = words_of(node);
+    key.push_back(reinterpret_cast<uint64_t>(node.op));
+    key.push_back(static_cast<uint64_t>(node.inputs) << 32 | words.size());
+    key.push_back(node.first_value);
+    for (const uint32_t input : inputs_of(node)) key.push_back(input);
+    for (const int64_t word : words) key.push_back(static_cast<uint64_t>(word));
+  }
+  key.push_back(targets.size());
+  for (const uint32_t target : targets) key.push_back(target);
+}
+
+// ---- Extractor ----------------------------------------------------------------------------------
+
+const Excerpt& Extractor::extract(const Graph& graph, std::span<const uint32_t> targets) {
+  excerpt_.graph = &graph;
+  excerpt_.nodes.clear();
+  excerpt_.values.clear();
+  excerpt_.inputs.clear();
+  excerpt_.targets.clear();
+  excerpt_.updates = false;
+  if (++round_ == 0) {  // the counter has come round
+    std::fill(values_.begin(), values_.end(), Mark{});
+    std::fill(nodes_.begin(), nodes_.end(), 0);
+    round_ = 1;
+  }
+  if (values_.size() < graph.values.size()) values_.resize(graph.values.size());
+  if (nodes_.size() < graph.nodes.size()) nodes_.resize(graph.nodes.size());
+
+  find_nodes(targets);
+  excerpt_.nodes.reserve(found_.size());
+  for (auto n = found_.rbegin(); n != found_.rend(); ++n) {
+    const Node& node = graph.nodes[*n];
+    const auto first_input = static_cast<uint32_t>(excerpt_.inputs.size());
+    for (const uint32_t input : graph.inputs_of(node)) excerpt_.inputs.push_back(local(input));
+    const auto index = static_cast<uint32_t>(excerpt_.nodes.size());
+    const auto first_value = static_cast<uint32_t>(excerpt_.values.size());
+    excerpt_.nodes.push_back({node.op, *n, first_value, first_input, node.inputs, node.outputs});
+    excerpt_.updates = excerpt_.updates || node.op->mutates != 0;
+    for (uint32_t i = 0; i < node.outputs; ++i) {
+      add(node.first_value + i,
+          {node.first_value + i, first_value + i, index, Excerpt::Kind::computed, true});
+    }
+  }
+  for (const uint32_t target : targets) excerpt_.targets.push_back(local(target));
+  return excerpt_;
+}
+
+/// Walks back from the last needed node until none is open: nodes only read what came before them.
+void Extractor::find_nodes(std::span<const uint32_t> targets) {
+  found_.clear();
+  open_ = 0;
+  highest_ = 0;
+  for (const uint32_t target : targets) need(target);
+  const Graph& graph = *excerpt_.graph;
+  for (uint32_t n = highest_; open_ > 0; --n) {
+    if (nodes_[n] != round_) continue;
+    --open_;
+    found_.push_back(n);
+    for (const uint32_t input : graph.inputs_of(graph.nodes[n])) need(input);
+  }
+}
+
+/// Leaves and views are read where they lie, also when their values were handed out: an update
+/// writes to the leaf, and another layout could make an operator add up in another order.
+bool Extractor::is_known(uint32_t base) const {
+  const Graph& graph = *excerpt_.graph;
+  return graph.result(base) != nullptr && graph.nodes[graph.values[base].node].op != nullptr;
+}
+
+void Extractor::need(uint32_t value) {
+  const Graph& graph = *excerpt_.graph;
+  const uint32_t base = graph.values[value].base;
+  if (is_known(base)) return;
+  const uint32_t node = graph.values[base].node;
+  if (graph.nodes[node].op == nullptr || nodes_[node] == round_) return;
+  nodes_[node] = round_;
+  highest_ = std::max(highest_, node);
+  ++open_;
+}
+
+uint32_t Extractor::local(uint32_t value) {
+  if (values_[value].round == round_) return values_[value].local;
+  using Kind = Excerpt::Kind;
+  const auto next = static_cast<uint32_t>(excerpt_.values.size());
+  const uint32_t base = excerpt_.graph->values[value].base;
+  if (base == value) {
+    const Kind kind = is_known(base) ? Kind::known : Kind::leaf;
+    return add(value, {value, next, Excerpt::none, kind, false});
+  }
+  const uint32_t under = local(base);
+  const Excerpt::Value whole = excerpt_.values[under];
+  return add(value, {value, under, whole.node, whole.kind, false});
+}
+
+uint32_t Extractor::add(uint32_t value, const Excerpt::Value& entry) {
+  const auto index = static_cast<uint32_t>(excerpt_.values.size());
+  excerpt_.values.push_back(entry);
+  values_[value] = {round_, index};
+  return index;
+}
+
+}  // namespace rapt

@@ -1,0 +1,89 @@
+// The part of a recording that a plan computes, in numbers of its own.
+#pragma once
+
+#include "framework/graph/graph.hpp"
+
+namespace rapt {
+
+/// The nodes that some targets need, as far as their values are not known, in the order of
+/// recording, and the values that these touch. Both are numbered from 0 in the order in which they
+/// come up. So two parts of one form have the same numbers, wherever on a tape they lie, and share
+/// a plan.
+struct Excerpt {
+  static constexpr uint32_t none = ~0u;
+
+  enum class Kind : uint8_t { computed, leaf, known };
+
+  /// An operator's call.
+  struct Node {
+    const Op* op;
+    uint32_t id;           // in the graph
+    uint32_t first_value;  // its outputs
+    uint32_t first_input;  // in `inputs`
+    uint32_t inputs;
+    uint32_t outputs;
+  };
+  struct Value {
+    uint32_t id;    // in the graph
+    uint32_t base;  // the value whose memory it lies in
+    uint32_t node;  // the node that makes the base; none for leaves and known values
+    Kind kind;      // of the base
+    bool whole;     // it is its base, all of it, in one piece
+  };
+
+  const Graph* graph = nullptr;
+  std::vector<Node> nodes;
+  std::vector<Value> values;
+  std::vector<uint32_t> inputs;   // values
+  std::vector<uint32_t> targets;  // values
+  bool updates = false;           // one of the nodes writes to a leaf
+
+  std::span<const uint32_t> inputs_of(const Node& node) const {
+    return {inputs.data() + node.first_input, node.inputs};
+  }
+  std::span<const int64_t> words_of(const Node& node) const {
+    return graph->words_of(graph->nodes[node.id]);
+  }
+  const rapt::Value& recorded(uint32_t value) const { return graph->values[values[value].id]; }
+  const rapt::Node& recorded(const Node& node) const { return graph->nodes[node.id]; }
+  bool computed(uint32_t value) const { return values[value].kind == Kind::computed; }
+  /// Bytes of a whole value, to full cache lines.
+  int64_t bytes_of(uint32_t value) const {
+    const rapt::Value& v = recorded(value);
+    return (v.shape.size() * size_of(v.dtype) + 63) / 64 * 64;
+  }
+  /// The value as its reader sees it, without data.
+  TensorView view_of(uint32_t value) const;
+  /// Appends what a plan depends on, word by word: two excerpts with the same words have the same
+  /// plan.
+  void append_key(std::vector<uint64_t>& key) const;
+};
+
+/// Finds excerpts. Keeps its memory, so that a small part of a long tape costs what it is.
+class Extractor {
+ public:
+  /// What the targets need. Good until the next call.
+  const Excerpt& extract(const Graph& graph, std::span<const uint32_t> targets);
+
+ private:
+  void find_nodes(std::span<const uint32_t> targets);
+  bool is_known(uint32_t base) const;
+  void need(uint32_t value);
+  uint32_t local(uint32_t value);
+  uint32_t add(uint32_t value, const Excerpt::Value& entry);
+
+  struct Mark {
+    uint32_t round = 0;
+    uint32_t local = 0;
+  };
+
+  Excerpt excerpt_;
+  std::vector<Mark> values_;     // by value of the graph
+  std::vector<uint32_t> nodes_;  // by node of the graph: the round that needed it
+  std::vector<uint32_t> found_;
+  uint32_t round_ = 0;
+  size_t open_ = 0;  // needed nodes that find_nodes() has not come to
+  uint32_t highest_ = 0;
+};
+
+}  // namespace rapt

@@ -1,0 +1,26 @@
+// What an operator that computes several others at once is made of.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "framework/graph/op.hpp"
+
+namespace rapt {
+
+/// A group of elementwise nodes of one shape, to become one pointwise program.
+struct FusedGroup {
+  struct Member {
+    const Op* op;
+    std::span<const int64_t> words;
+    std::vector<int> inputs;  // i >= 0: members[i]; below 0: operands[-1 - i]
+    DType dtype;
+  };
+  std::vector<Member> members;
+  std::vector<TensorView> operands;  // without data
+  std::vector<TensorView> outputs;   // without data
+  std::vector<int> output_members;   // which member makes outputs[i]
+  bool wide = false;                 // computed in double precision
+};
+
+}  // namespace rapt

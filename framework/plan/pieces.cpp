@@ -1,0 +1,53 @@
+#include "framework/plan/pieces.hpp"
+
+#include <algorithm>
+
+namespace rapt {
+namespace {
+
+bool writes_through_strides(const Excerpt& excerpt, uint32_t value) {
+  const Excerpt::Node& maker = excerpt.nodes[excerpt.values[value].node];
+  const uint32_t output = value - maker.first_value;
+  return output < 32 && (maker.op->strided_outputs >> output & 1) != 0;
+}
+
+}  // namespace
+
+std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_t>& uses,
+                               const Units& units) {
+  std::vector<Piece> pieces;
+  std::vector<bool> wanted;
+  std::vector<TensorView> views;
+  for (uint32_t unit = 0; unit < units.size(); ++unit) {
+    const Excerpt::Node& node = excerpt.nodes[units[unit].front()];
+    // Where the whole may itself be a piece, it does not lie in one stretch.
+    if (node.op->place == nullptr || (node.op->strided_outputs & 1) != 0) continue;
+    if (pieces.empty()) {
+      pieces.resize(excerpt.values.size());
+      wanted.assign(excerpt.values.size(), false);
+      for (const uint32_t target : excerpt.targets) wanted[excerpt.values[target].base] = true;
+    }
+    const auto inputs = excerpt.inputs_of(node);
+    views.clear();
+    for (const uint32_t input : inputs) views.push_back(excerpt.view_of(input));
+    views.push_back(excerpt.view_of(node.first_value));
+    const std::span<const TensorView> all = views;
+    const ForwardContext context(all.first(inputs.size()), all.last(1), excerpt.words_of(node),
+                                 nullptr, nullptr, nullptr);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const uint32_t base = excerpt.values[inputs[i]].base;
+      const Value& value = excerpt.recorded(inputs[i]);
+      // In another shape than its maker's it might have no strides in the whole.
+      if (value.layout != 0 || value.shape != excerpt.recorded(base).shape) continue;
+      if (!excerpt.computed(base) || uses[base] != 1 || wanted[base]) continue;
+      if (!writes_through_strides(excerpt, base)) continue;
+      const std::optional<Layout> layout = node.op->place(context, static_cast<int>(i));
+      const int rank = value.shape.rank();
+      if (!layout || rank == 0 || layout->strides[static_cast<size_t>(rank - 1)] != 1) continue;
+      pieces[base] = {node.first_value, *layout};
+    }
+  }
+  return pieces;
+}
+
+}  // namespace rapt

@@ -1,0 +1,229 @@
+#include "framework/plan/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include "framework/core/error.hpp"
+#include "framework/graph/graph.hpp"
+
+namespace rapt {
+namespace {
+
+std::string shapes_of(const Plan& plan, uint32_t first, uint32_t count) {
+  std::string text;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (i > 0) text += ' ';
+    text += to_string(plan.views[first + i].shape);
+  }
+  return text;
+}
+
+/// Which step wrote what lies where, while the steps run one after the other. Memory is used again
+/// and again, and several steps may write parts of one array: so it is kept byte by byte, in runs.
+class Writers {
+ public:
+  /// The steps that wrote what the view shows, rising. None where it was there before the plan ran.
+  std::vector<uint32_t> of(const TensorView& view, const Plan::Source& source) const {
+    std::vector<uint32_t> found;
+    const auto memory = memories_.find(key(source));
+    if (memory == memories_.end()) return found;
+    const Runs& runs = memory->second;
+    int64_t known_from = 0, known_to = 0;  // The run that was found last: often it has more.
+    for_each_run(view, source.offset, [&](int64_t begin, int64_t end) {
+      if (begin >= known_from && end <= known_to) return;
+      for (auto run = first_behind(runs, begin); run != runs.end() && run->first < end; ++run) {
+        found.push_back(run->second.step);
+        known_from = run->first;
+        known_to = run->second.end;
+      }
+    });
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  }
+
+  void write(const TensorView& view, const Plan::Source& source, uint32_t step) {
+    Runs& runs = memories_[key(source)];
+    for_each_run(view, source.offset, [&](int64_t begin, int64_t end) {
+      for (auto run = first_behind(runs, begin); run != runs.end() && run->first < end;) {
+        const auto [at, old] = *run;
+        run = runs.erase(run);
+        if (at < begin) runs[at] = {begin, old.step};
+        if (old.end > end) runs[end] = old;
+      }
+      runs[begin] = {end, step};
+    });
+  }
+
+ private:
+  struct Run {
+    int64_t end;
+    uint32_t step;
+  };
+  using Runs = std::map<int64_t, Run>;  // by their first byte
+  using Key = std::pair<Plan::Place, uint32_t>;
+
+  /// The arena is one memory, each result and each leaf another.
+  static Key key(const Plan::Source& source) {
+    const bool one = source.place == Plan::Place::arena || source.place == Plan::Place::kept;
+    return {source.place, one ? 0 : source.index};
+  }
+
+  /// The first run that ends behind `byte`.
+  template <class Map>
+  static auto first_behind(Map& runs, int64_t byte) -> decltype(runs.begin()) {
+    auto run = runs.upper_bound(byte);
+    if (run != runs.begin() && std::prev(run)->second.end > byte) --run;
+    return run;
+  }
+
+  /// Calls f(begin, end) for stretches of bytes that the view shows.
+  template <class F>
+  static void for_each_run(const TensorView& view, int64_t offset, const F& f) {
+    if (view.size() == 0) return;
+    struct Axis {
+      int64_t stride, size;  // in bytes, above 0
+    };
+    std::vector<Axis> axes;
+    for (int i = 0; i < view.shape.rank(); ++i) {
+      const int64_t stride = view.strides[static_cast<size_t>(i)] * size_of(view.dtype);
+      const int64_t size = view.shape[i];
+      if (size == 1 || stride == 0) continue;
+      if (stride < 0) offset += stride * (size - 1);
+      axes.push_back({std::abs(stride), size});
+    }
+    std::sort(axes.begin(), axes.end(), [](Axis a, Axis b) { return a.stride > b.stride; });
+    int64_t bytes = size_of(view.dtype);  // of a run, which grows while axes join on to it
+    while (!axes.empty() && axes.back().stride <= bytes) {
+      bytes += axes.back().stride * (axes.back().size - 1);
+      axes.pop_back();
+    }
+    const auto walk = [&](const auto& self, size_t axis, int64_t at) -> void {
+      if (axis == axes.size()) return f(at, at + bytes);
+      for (int64_t i = 0; i < axes[axis].size; ++i) {
+        self(self, axis + 1, at + i * axes[axis].stride);
+      }
+    };
+    walk(walk, 0, offset);
+  }
+
+  std::map<Key, Runs> memories_;
+};
+
+/// A text between quotes of Graphviz.
+std::string quoted(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result;
+}
+
+/// A value that was there before the plan ran, drawn.
+std::string dot_of_given(const Graph& graph, const Plan& plan, const Plan::Source& source) {
+  const Value& value = graph.values[plan.values[source.index]];
+  const Node& node = graph.nodes[value.node];
+  std::string name = to_string(value.shape), shape = "ellipse";
+  if (source.place == Plan::Place::known) {
+    name += "\\ncomputed before";
+  } else if (const Leaf& leaf = graph.leaves[node.first_word]; leaf.parameter) {
+    name = quoted(leaf.parameter->name);
+    shape = "cylinder";
+  }
+  return fmt::format("  v{} [label=\"{}\", shape={}];\n", source.index, name, shape);
+}
+
+}  // namespace
+
+std::string Plan::Step::label() const {
+  if (nodes == 1) return std::string(op->name);
+  if (op->adds != nullptr) return fmt::format("{} + add", op->name);
+  return fmt::format("{} nodes .. {}", nodes, op->name);
+}
+
+std::string Plan::to_string(const Graph& graph) const {
+  std::string text = fmt::format("{} steps in {} tasks, arena {} bytes\n", steps.size(),
+                                 tasks.size(), arena_bytes);
+  auto out = std::back_inserter(text);
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const Step& step = steps[s];
+    // What runs along with the step before, row by row, is marked.
+    fmt::format_to(out, "{:4} {}{:<24} {} -> {}", s, step.chain.steps == 0 ? '+' : ' ',
+                   step.label(), shapes_of(*this, step.first_input, step.inputs),
+                   shapes_of(*this, step.first_output, step.outputs));
+    for (uint32_t i = 0; i < step.outputs; ++i) {
+      const Source& source = sources[step.first_output + i];
+      if (source.place == Place::arena) fmt::format_to(out, "  at {}", source.offset);
+      if (source.place == Place::result) fmt::format_to(out, "  result {}", source.index);
+    }
+    fmt::format_to(out, "{}\n", graph.place_of(graph.nodes[nodes[step.node]]));
+  }
+  return text;
+}
+
+std::string Plan::to_dot(const Graph& graph) const {
+  std::string text = "digraph plan {\n  node [shape=box, fontname=\"sans-serif\"];\n";
+  auto out = std::back_inserter(text);
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const Step& step = steps[s];
+    const auto* const outputs = sources.data() + step.first_output;
+    const bool is_wanted = std::any_of(outputs, outputs + step.outputs, [](const Source& source) {
+      return source.place == Place::result;
+    });
+    fmt::format_to(out, "  s{} [label=\"{}\\n{}\"{}];\n", s, quoted(step.label()),
+                   shapes_of(*this, step.first_output, step.outputs),
+                   is_wanted ? ", peripheries=2" : "");
+  }
+  // Solid arrows are what flows: from the maker of what a step reads. Waits for memory are dashed.
+  Writers writers;
+  std::set<uint32_t> drawn;  // values that were there before
+  for (uint32_t s = 0; s < steps.size(); ++s) {
+    const Step& step = steps[s];
+    std::set<uint32_t> makers, leaves;
+    for (uint32_t i = step.first_input; i < step.first_input + step.inputs; ++i) {
+      const std::vector<uint32_t> wrote = writers.of(views[i], sources[i]);
+      makers.insert(wrote.begin(), wrote.end());
+      const Source& source = sources[i];
+      const bool was_there = source.place == Place::leaf || source.place == Place::known;
+      if (!was_there || !wrote.empty()) continue;
+      leaves.insert(source.index);
+      if (!drawn.insert(source.index).second) continue;
+      text += dot_of_given(graph, *this, source);
+    }
+    for (const uint32_t value : leaves) fmt::format_to(out, "  v{} -> s{};\n", value, s);
+    for (const uint32_t other : makers) fmt::format_to(out, "  s{} -> s{};\n", other, s);
+    for (const uint32_t other : step.after) {
+      if (makers.count(other) != 0) continue;
+      fmt::format_to(out, "  s{} -> s{} [style=dashed, color=gray, constraint=false];\n", other, s);
+    }
+    for (uint32_t i = 0; i < step.inputs && i < 32; ++i) {
+      if ((step.op->mutates >> i & 1) == 0) continue;
+      writers.write(views[step.first_input + i], sources[step.first_input + i], s);
+    }
+    for (uint32_t i = step.first_output; i < step.first_output + step.outputs; ++i) {
+      writers.write(views[i], sources[i], s);
+    }
+  }
+  return text + "}\n";
+}
+
+std::span<const uint32_t> NumberLists::add(std::span<const uint32_t> numbers) {
+  if (numbers.size() > left_) {
+    constexpr size_t block = 1024;
+    left_ = std::max(block, numbers.size());
+    blocks_.push_back(std::make_unique<uint32_t[]>(left_));
+    next_ = blocks_.back().get();
+  }
+  uint32_t* const begin = next_;
+  next_ = std::copy(numbers.begin(), numbers.end(), begin);
+  left_ -= numbers.size();
+  return {begin, numbers.size()};
+}
+
+}  // namespace rapt

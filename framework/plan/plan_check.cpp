@@ -1,0 +1,380 @@
+#include "framework/plan/plan_check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "framework/plan/plan_check_steps.hpp"
+
+namespace rapt {
+namespace {
+
+/// Memory that plans place values in: the arena, what is kept, and each result.
+using Space = std::pair<Plan::Place, uint32_t>;
+
+/// Bytes [begin, end) of a space.
+struct Range {
+  Space space;
+  int64_t begin, end;
+
+  bool meets(const Range& other) const {
+    return space == other.space && begin < other.end && other.begin < end;
+  }
+  bool holds(const Range& other) const {
+    return space == other.space && begin <= other.begin && other.end <= end;
+  }
+};
+
+class Checker : public StepChecker {
+ public:
+  using StepChecker::StepChecker;
+
+  void check() {
+    check_steps();
+    find_homes();
+    for (uint32_t s = 0; s < plan_.steps.size(); ++s) follow(s);
+    check_wanted();
+    check_updates();
+    check_tasks();
+  }
+
+ private:
+  // ---- where values lie -------------------------------------------------------------------------
+
+  static bool is_memory(const Plan::Source& source) {
+    return source.place != Plan::Place::leaf && source.place != Plan::Place::known;
+  }
+
+  Range range_of(uint32_t view) const {
+    const Plan::Source& source = plan_.sources[view];
+    const TensorView& v = plan_.views[view];
+    const int64_t size = size_of(v.dtype);
+    int64_t first = 0, last = 0;
+    for (int axis = 0; axis < v.shape.rank(); ++axis) {
+      const int64_t reach = v.strides[static_cast<size_t>(axis)] * (v.shape[axis] - 1) * size;
+      (reach < 0 ? first : last) += reach;
+    }
+    const Space space{source.place, source.place == Plan::Place::result ? source.index : 0};
+    if (v.shape.size() == 0) return {space, source.offset, source.offset};
+    return {space, source.offset + first, source.offset + last + size};
+  }
+
+  /// Which view of which step writes each value, and in which other value's memory pieces lie.
+  void find_homes() {
+    home_.assign(excerpt_.values.size(), none);
+    whole_.assign(excerpt_.values.size(), none);
+    for (const Plan::Step& step : plan_.steps) {
+      for (uint32_t v = step.first_output; v < step.first_output + step.outputs; ++v) {
+        home_[plan_.view_values[v]] = v;
+      }
+    }
+    for (const Plan::Step& step : plan_.steps) {
+      if (step.op->place == nullptr) continue;
+      const Range all = range_of(step.first_output);
+      for (uint32_t v = step.first_input; v < step.first_input + step.inputs; ++v) {
+        const uint32_t base = excerpt_.values[plan_.view_values[v]].base;
+        if (home_[base] == none || !is_memory(plan_.sources[v])) continue;
+        const Range piece = range_of(home_[base]);
+        if (piece.begin < piece.end && all.holds(piece)) {
+          whole_[base] = plan_.view_values[step.first_output];
+        }
+      }
+    }
+  }
+
+  /// Bytes of the memory that a view lies in.
+  int64_t bytes_of(const Plan::Source& source) const {
+    switch (source.place) {
+      case Plan::Place::arena:
+        return plan_.arena_bytes;
+      case Plan::Place::kept:
+        return plan_.kept_bytes;
+      default:
+        if (source.index >= plan_.results.size()) return 0;
+        const Plan::Result& result = plan_.results[source.index];
+        return result.shape.size() * size_of(result.dtype);
+    }
+  }
+
+  void check_bounds(uint32_t s, const Range& range, const Plan::Source& source) const {
+    if (range.begin == range.end || (range.begin >= 0 && range.end <= bytes_of(source))) return;
+    fail(s, "uses memory outside of what the plan has");
+  }
+
+  /// The value whose memory this base occupies: itself, or what it is a piece of.
+  uint32_t owner_of(uint32_t base) const { return whole_[base] == none ? base : whole_[base]; }
+
+  /// Where a step writes the value; the place `leaf` where none does.
+  Plan::Source home_of(uint32_t value) const {
+    if (home_[value] == none) return {Plan::Place::leaf, value, 0};
+    return plan_.sources[home_[value]];
+  }
+
+  /// A read has to look where the value was written, in the value's shape.
+  void check_place(uint32_t s, uint32_t view) const {
+    const uint32_t value = plan_.view_values[view];
+    const Excerpt::Value& v = excerpt_.values[value];
+    const Plan::Source& source = plan_.sources[view];
+    TensorView expected = excerpt_.view_of(value);
+    const bool is_view = v.base != value;
+    int64_t offset =
+        is_view ? excerpt_.graph->offset_of(excerpt_.recorded(value)) * size_of(expected.dtype) : 0;
+    bool right = false;
+    switch (v.kind) {
+      case Excerpt::Kind::leaf:
+        right = source.place == Plan::Place::leaf && source.index == v.base;
+        break;
+      case Excerpt::Kind::known:
+        right = source.place == Plan::Place::known && source.index == v.base;
+        break;
+      case Excerpt::Kind::computed: {
+        if (home_[v.base] == none) fail(s, "reads what no step writes");
+        const Plan::Source& home = plan_.sources[home_[v.base]];
+        right = source.place == home.place && source.index == home.index;
+        offset += home.offset;
+        if (whole_[v.base] != none) expected.strides = plan_.views[home_[v.base]].strides;
+        break;
+      }
+    }
+    const TensorView& has = plan_.views[view];
+    right = right && source.offset == offset && has.dtype == expected.dtype &&
+            has.shape == expected.shape;
+    for (int axis = 0; right && axis < has.shape.rank(); ++axis) {
+      const auto a = static_cast<size_t>(axis);
+      right =
+          has.shape[axis] <= 1 || has.shape.size() == 0 || has.strides[a] == expected.strides[a];
+    }
+    if (!right) fail(s, fmt::format("looks for value {} where it does not lie", value));
+  }
+
+  // ---- what lies in memory while the plan runs --------------------------------------------------
+
+  struct Access {
+    uint32_t step;
+    Range range;
+    uint32_t view;      // none: scratch
+    int64_t width = 0;  // where it is row by row: elements of the value for one row
+  };
+  /// Memory that a value occupies.
+  struct Cell {
+    Range range;
+    uint32_t owner;  // none: what is left of a value that was partly overwritten, or scratch
+    std::vector<Access> writes, reads;
+    std::vector<Access> before;  // of what lay there, which every writer of a piece waits for
+  };
+
+  void follow(uint32_t s) {
+    const Plan::Step& step = plan_.steps[s];
+    for (uint32_t i = 0; i < step.inputs; ++i) {
+      const uint32_t view = step.first_input + i;
+      check_place(s, view);
+      if (!is_memory(plan_.sources[view])) continue;
+      const uint32_t base = excerpt_.values[plan_.view_values[view]].base;
+      const Access access{s, range_of(view), view, width_of(step, step.rows.inputs, i, view)};
+      check_bounds(s, access.range, plan_.sources[view]);
+      if (access.range.begin == access.range.end) continue;
+      Cell* const cell = cell_of(owner_of(base));
+      if (cell == nullptr) fail(s, fmt::format("reads value {}, which is not there", base));
+      for (const Access& write : cell->writes) order(s, access, write);
+      cell->reads.push_back(access);
+    }
+    if (step.scratch_bytes > 0) {
+      const Range range{{Plan::Place::arena, 0}, step.scratch, step.scratch + step.scratch_bytes};
+      check_bounds(s, range, {Plan::Place::arena, 0, 0});
+      occupy(s, {s, range, none}, range, none);
+    }
+    for (uint32_t i = 0; i < step.outputs; ++i) {
+      const uint32_t view = step.first_output + i;
+      if (!is_memory(plan_.sources[view])) fail(s, "writes to memory that is not the plan's");
+      check_place(s, view);
+      const Access access{s, range_of(view), view, width_of(step, step.rows.outputs, i, view)};
+      check_bounds(s, access.range, plan_.sources[view]);
+      if (access.range.begin == access.range.end) continue;
+      const uint32_t owner = owner_of(plan_.view_values[view]);
+      if (Cell* const cell = cell_of(owner)) {  // another piece, or the whole around its pieces
+        write_piece(s, access, view, *cell);
+        continue;
+      }
+      Range all = access.range;
+      if (owner != plan_.view_values[view]) all = range_of(home_[owner]);
+      occupy(s, access, all, owner);
+    }
+  }
+
+  /// How many elements of the view belong to one row; 0 where it is not handled row by row.
+  int64_t width_of(const Plan::Step& step, uint32_t bits, uint32_t i, uint32_t view) const {
+    if (i >= 32 || (bits >> i & 1) == 0) return 0;
+    return plan_.views[view].size() == step.rows.count * step.rows.width ? step.rows.width : 1;
+  }
+
+  Cell* cell_of(uint32_t owner) {
+    const auto at = place_of_.find(owner);
+    if (at == place_of_.end()) return nullptr;
+    const auto cell = cells_.find({at->second.space, at->second.begin});
+    const bool here = cell != cells_.end() && cell->second.owner == owner;
+    return here ? &cell->second : nullptr;
+  }
+
+  /// Puts a new value into memory: all that touched what lay there must have run.
+  void occupy(uint32_t s, const Access& access, const Range& range, uint32_t owner) {
+    auto at = cells_.lower_bound({range.space, range.begin});
+    while (at != cells_.begin() && std::prev(at)->second.range.meets(range)) --at;
+    std::vector<Cell> rests;
+    std::vector<Access> before;
+    while (at != cells_.end() && at->second.range.meets(range)) {
+      Cell& cell = at->second;
+      for (const auto* accesses : {&cell.writes, &cell.reads}) {
+        for (const Access& other : *accesses) {
+          if (!other.range.meets(range)) continue;
+          order(s, access, other);
+          if (owner != none && owner != plan_.view_values[access.view]) before.push_back(other);
+        }
+      }
+      if (cell.range.begin < range.begin) {
+        rests.push_back(cell);
+        rests.back().range.end = range.begin;
+      }
+      if (cell.range.end > range.end) {
+        rests.push_back(cell);
+        rests.back().range.begin = range.end;
+      }
+      at = cells_.erase(at);
+    }
+    for (Cell& rest : rests) {
+      rest.owner = none;
+      cells_[{rest.range.space, rest.range.begin}] = rest;
+    }
+    cells_[{range.space, range.begin}] = {range, owner, {access}, {}, before};
+    if (owner != none) place_of_[owner] = range;
+  }
+
+  /// A piece must not overlap another one; the operator that puts them together reads them all.
+  void write_piece(uint32_t s, const Access& access, uint32_t view, Cell& cell) {
+    const bool puts_together = plan_.view_values[view] == cell.owner;
+    for (const Access& other : cell.before) {
+      if (other.range.meets(access.range)) order(s, access, other);
+    }
+    for (const Access& write : cell.writes) {
+      if (puts_together) {
+        order(s, access, write);
+      } else if (write.range.meets(access.range) && overlaps(view, write.step, cell.owner)) {
+        fail(s, "overwrites a piece of", write.step);
+      }
+    }
+    cell.writes.push_back(access);
+  }
+
+  /// Whether the view shares elements with what the step has written to the owner's memory.
+  bool overlaps(uint32_t view, uint32_t step, uint32_t owner) const {
+    const Plan::Step& other = plan_.steps[step];
+    std::vector<std::pair<int64_t, int64_t>> rows;
+    add_rows(view, rows);
+    for (uint32_t v = other.first_output; v < other.first_output + other.outputs; ++v) {
+      if (v != view && owner_of(plan_.view_values[v]) == owner) add_rows(v, rows);
+    }
+    std::sort(rows.begin(), rows.end());
+    for (size_t i = 1; i < rows.size(); ++i) {
+      if (rows[i].first < rows[i - 1].second) return true;
+    }
+    return false;
+  }
+
+  void add_rows(uint32_t view, std::vector<std::pair<int64_t, int64_t>>& rows) const {
+    const TensorView& v = plan_.views[view];
+    const int rank = v.shape.rank();
+    const int64_t size = size_of(v.dtype), width = rank == 0 ? 1 : v.shape[rank - 1];
+    for (int64_t row = 0; row < v.shape.size() / std::max<int64_t>(1, width); ++row) {
+      int64_t offset = plan_.sources[view].offset, rest = row;
+      for (int axis = rank - 2; axis >= 0; --axis) {
+        offset += rest % v.shape[axis] * v.strides[static_cast<size_t>(axis)] * size;
+        rest /= v.shape[axis];
+      }
+      rows.emplace_back(offset, offset + width * size);
+    }
+  }
+
+  /// Of two accesses to the same memory, at least one of them a write: the other one comes first.
+  void order(uint32_t s, const Access& access, const Access& other) {
+    if (other.step == s) {
+      if (!is_in_place(s, access, other)) fail(s, "overwrites what it reads or makes");
+    } else if (chain_of_[s] == chain_of_[other.step]) {
+      // The steps of a chain take turns, some rows at a time.
+      if (!same_rows(access, other)) {
+        fail(s, "touches other rows than the step beside it in its chain,", other.step);
+      }
+    } else if (!waits_for(s, other.step)) {
+      fail(s, "touches the memory of a step that it does not wait for:", other.step);
+    }
+  }
+
+  /// Whether a step may write right where it reads: its operator says so, and both are alike.
+  bool is_in_place(uint32_t s, const Access& write, const Access& read) const {
+    const Plan::Step& step = plan_.steps[s];
+    if (write.view == none || read.view == none || read.view >= step.first_output) return false;
+    const uint32_t input = read.view - step.first_input, output = write.view - step.first_output;
+    const bool may = step.op->pointwise != nullptr ||
+                     (output == 0 && input < 32 && (step.op->in_place >> input & 1) != 0);
+    const TensorView &from = plan_.views[read.view], &to = plan_.views[write.view];
+    return may && from.dtype == to.dtype && from.shape == to.shape &&
+           read.range.begin == write.range.begin && read.range.end == write.range.end;
+  }
+
+  /// Whether two steps touch the same part of a value in the same range of a chain.
+  bool same_rows(const Access& a, const Access& b) const {
+    if (a.width == 0 || b.width == 0) return false;
+    if (a.range.begin != b.range.begin || a.range.end != b.range.end) return false;
+    const RowExtent &x = plan_.steps[a.step].rows, &y = plan_.steps[b.step].rows;
+    return x.width == y.width ? a.width == b.width : a.width == x.width && b.width == y.width;
+  }
+
+  // ---- the rest ---------------------------------------------------------------------------------
+
+  void check_wanted() {
+    std::vector<bool> found(excerpt_.values.size(), false);
+    for (const auto& [value, view] : plan_.wanted) {
+      found[value] = true;
+      const uint32_t last = static_cast<uint32_t>(plan_.steps.size()) - 1;
+      if (plan_.view_values[view] != value) throw Error("plan: a wanted value has another's view");
+      if (excerpt_.computed(value) || !plan_.steps.empty()) check_place(last, view);
+      if (!is_memory(plan_.sources[view])) continue;
+      const Range range = range_of(view);
+      if (range.begin == range.end) continue;
+      if (plan_.sources[view].place != Plan::Place::result ||
+          cell_of(owner_of(excerpt_.values[value].base)) == nullptr) {
+        throw Error(fmt::format("plan: the wanted value {} is not there at the end", value));
+      }
+    }
+    for (const uint32_t target : excerpt_.targets) {
+      if (!found[target]) throw Error(fmt::format("plan: target {} is not made", target));
+    }
+    for (uint32_t r = 0; r < plan_.results.size(); ++r) {
+      const Plan::Result& result = plan_.results[r];
+      const Value& value = excerpt_.recorded(result.value);
+      const Plan::Source home = home_of(result.value);
+      if (home.place != Plan::Place::result || home.index != r || home.offset != 0 ||
+          result.dtype != value.dtype || result.shape != value.shape) {
+        throw Error(fmt::format("plan: result {} is not value {}", r, result.value));
+      }
+    }
+    for (const Plan::Kept& kept : plan_.kept) {
+      const bool empty = excerpt_.recorded(kept.value).shape.size() == 0;
+      const Plan::Source home = home_of(kept.value);
+      const bool right = home.place == Plan::Place::kept && home.offset == kept.offset;
+      if (!right || (!empty && cell_of(kept.value) == nullptr)) {
+        throw Error(fmt::format("plan: the kept value {} is not there at the end", kept.value));
+      }
+    }
+  }
+
+  std::vector<uint32_t> home_;                       // by value: the view that writes it
+  std::vector<uint32_t> whole_;                      // by value: what it is a piece of
+  std::map<std::pair<Space, int64_t>, Cell> cells_;  // by where they begin
+  std::map<uint32_t, Range> place_of_;               // by owner
+};
+
+}  // namespace
+
+void check_plan(const Excerpt& excerpt, const Plan& plan) { Checker(excerpt, plan).check(); }
+
+}  // namespace rapt

@@ -1,0 +1,244 @@
+#include "framework/plan/plan_check_steps.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "framework/core/error.hpp"
+
+namespace rapt {
+
+void StepChecker::check_steps() {
+  find_steps();
+  check_given();
+  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+    check_leader(s);
+    check_chain(s);
+    check_operands(s);
+  }
+}
+
+void StepChecker::check_updates() {
+  if (!excerpt_.updates) return;
+  std::map<uint32_t, std::vector<uint32_t>> updates;  // by leaf: nodes, ascending
+  for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+    const Excerpt::Node& node = excerpt_.nodes[n];
+    for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
+      if ((node.op->mutates >> i & 1) == 0) continue;
+      updates[excerpt_.values[excerpt_.inputs_of(node)[i]].base].push_back(n);
+      const int task = plan_.first_update_task;
+      if (task < 0 || step_of_[n] < plan_.tasks[static_cast<size_t>(task)].first_step) {
+        fail(step_of_[n], "updates a parameter before all else has run");
+      }
+    }
+  }
+  for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+    for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+      const auto of_leaf = updates.find(excerpt_.values[input].base);
+      if (of_leaf == updates.end()) continue;
+      // The next one before and after it: with the others these are in order themselves.
+      const std::vector<uint32_t>& all = of_leaf->second;
+      const auto before = std::lower_bound(all.begin(), all.end(), n);
+      const auto after = std::upper_bound(all.begin(), all.end(), n);
+      if (before != all.begin()) check_in_turn(*std::prev(before), n);
+      if (after != all.end()) check_in_turn(n, *after);
+    }
+  }
+}
+
+void StepChecker::check_tasks() const {
+  std::vector<uint32_t> task_of;
+  for (uint32_t t = 0; t < plan_.tasks.size(); ++t) {
+    if (plan_.tasks[t].first_step != task_of.size())
+      throw Error("plan: a task begins out of order");
+    task_of.insert(task_of.end(), plan_.tasks[t].steps, t);
+  }
+  if (task_of.size() != plan_.steps.size()) throw Error("plan: the tasks do not hold every step");
+  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+    const Plan::Step& step = plan_.steps[s];
+    if (step.chain.steps == 0 && task_of[s] != task_of[s - 1]) {
+      fail(s, "is in another task than its chain");
+    }
+    for (const uint32_t other : step.after) {
+      const auto& next = plan_.tasks[task_of[other]].successors;
+      if (task_of[other] == task_of[s]) continue;
+      if (std::find(next.begin(), next.end(), task_of[s]) == next.end()) {
+        fail(s, "is in a task that does not wait for that of", other);
+      }
+    }
+  }
+}
+
+void StepChecker::fail(uint32_t s, std::string_view what) const {
+  throw Error(fmt::format("plan: step {} ({}) {}", s, plan_.steps[s].label(), what));
+}
+
+void StepChecker::fail(uint32_t s, std::string_view what, uint32_t other) const {
+  fail(s, fmt::format("{} step {} ({})", what, other, plan_.steps[other].label()));
+}
+
+bool StepChecker::waits_for(uint32_t s, uint32_t other) {
+  if (++round_ == 0) {
+    std::fill(seen_.begin(), seen_.end(), 0);
+    round_ = 1;
+  }
+  seen_.resize(plan_.steps.size(), 0);
+  stack_.assign(1, s);
+  while (!stack_.empty()) {
+    // A chain runs as one.
+    const uint32_t step = stack_.back(), first = chain_of_[step];
+    stack_.pop_back();
+    for (uint32_t m = first; m < first + plan_.steps[first].chain.steps && m <= s; ++m) {
+      const auto& after = plan_.steps[m].after;
+      for (auto before = std::lower_bound(after.begin(), after.end(), other); before != after.end();
+           ++before) {
+        if (*before == other) return true;
+        if (std::exchange(seen_[*before], round_) != round_) stack_.push_back(*before);
+      }
+    }
+  }
+  return false;
+}
+
+void StepChecker::find_steps() {
+  step_of_.assign(excerpt_.nodes.size(), none);
+  chain_of_.resize(plan_.steps.size());
+  uint32_t chain = 0;
+  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+    const Plan::Step& step = plan_.steps[s];
+    if (step.chain.steps > 0) chain = s;
+    chain_of_[s] = chain;
+    for (const uint32_t other : step.after) {
+      if (other >= s) fail(s, "waits for the later", other);
+    }
+    for (const uint32_t node : nodes_of(step)) {
+      if (step_of_[node] != none) fail(s, "computes again what is computed by", step_of_[node]);
+      step_of_[node] = s;
+    }
+  }
+  const auto missing = std::find(step_of_.begin(), step_of_.end(), none);
+  if (missing == step_of_.end()) return;
+  throw Error(
+      fmt::format("plan: no step computes node {} ({})", missing - step_of_.begin(),
+                  excerpt_.nodes[static_cast<size_t>(missing - step_of_.begin())].op->name));
+}
+
+void StepChecker::check_leader(uint32_t s) const {
+  const Plan::Step& step = plan_.steps[s];
+  const auto nodes = nodes_of(step);
+  if (std::find(nodes.begin(), nodes.end(), step.node) == nodes.end()) {
+    fail(s, "is led by a node that it does not compute");
+  }
+  const Excerpt::Node& leader = excerpt_.nodes[step.node];
+  const auto words = excerpt_.words_of(leader);
+  const auto own = plan_.words.begin() + step.first_word;
+  if (step.op != leader.op || !std::equal(words.begin(), words.end(), own, own + step.words)) {
+    fail(s, "calls another operator than its node, or with other words");
+  }
+  if (nodes.size() == 1) return;
+  if (step.op->pointwise == nullptr) return check_residual(s);
+  for (const uint32_t n : nodes) {
+    const Excerpt::Node& node = excerpt_.nodes[n];
+    if (node.op->pointwise != step.op->pointwise ||
+        excerpt_.recorded(node.first_value).shape != excerpt_.recorded(leader.first_value).shape) {
+      fail(s, "fuses nodes of other shapes, or of another kind");
+    }
+  }
+}
+
+void StepChecker::check_residual(uint32_t s) const {
+  const Plan::Step& step = plan_.steps[s];
+  const auto nodes = nodes_of(step);
+  const Excerpt::Node &leader = excerpt_.nodes[step.node], &sum = excerpt_.nodes[nodes.back()];
+  const auto parts = excerpt_.inputs_of(sum);
+  const std::span<const uint32_t> shown = plan_.view_values;
+  const bool adds = nodes.size() == 2 && step.op->adds != nullptr &&
+                    step.op->adds(excerpt_.words_of(leader)) && sum.op->sum &&
+                    step.inputs == leader.inputs + 1 && step.outputs == 1 &&
+                    shown[step.first_output] == sum.first_value;
+  if (!adds) fail(s, "is made of nodes that are no sum of what it makes");
+  const uint32_t other = shown[step.first_input + step.inputs - 1];
+  const uint32_t made = leader.first_value;
+  const bool both =
+      (parts[0] == made && parts[1] == other) || (parts[1] == made && parts[0] == other);
+  const Value &v = excerpt_.recorded(other), &w = excerpt_.recorded(made);
+  if (!both || other == made || v.dtype != w.dtype || v.shape != w.shape) {
+    fail(s, "adds something else than its sum");
+  }
+}
+
+void StepChecker::check_chain(uint32_t s) const {
+  const Plan::Step &step = plan_.steps[s], &first = plan_.steps[chain_of_[s]];
+  if (first.chain.steps <= 1) return;
+  const RowExtent& rows = step.rows;
+  const bool agrees = step.rowwise() != nullptr && step.op->mutates == 0 &&
+                      rows.count * rows.width == first.rows.count * first.rows.width &&
+                      first.chain.unit > 0 && rows.block * rows.width > 0 &&
+                      first.chain.unit % (rows.block * rows.width) == 0 &&
+                      first.chain.elements % first.chain.unit == 0;
+  if (!agrees) fail(s, "has other rows than its chain");
+}
+
+void StepChecker::check_given() const {
+  std::vector<bool> given(excerpt_.values.size(), false);
+  for (const uint32_t value : plan_.given) given[value] = true;
+  for (size_t v = 0; v < plan_.views.size(); ++v) {
+    const uint32_t base = excerpt_.values[plan_.view_values[v]].base;
+    if (excerpt_.computed(base) || given[base]) continue;
+    throw Error(fmt::format("plan: value {} is read, and not among those that are given", base));
+  }
+  std::vector<uint32_t> updated;
+  for (const Excerpt::Node& node : excerpt_.nodes) {
+    for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
+      if ((node.op->mutates >> i & 1) == 0) continue;
+      updated.push_back(excerpt_.values[excerpt_.inputs_of(node)[i]].base);
+    }
+  }
+  if (!std::is_permutation(updated.begin(), updated.end(), plan_.updated.begin(),
+                           plan_.updated.end())) {
+    throw Error("plan: what it updates is not what it says");
+  }
+}
+
+void StepChecker::check_operands(uint32_t s) const {
+  const Plan::Step& step = plan_.steps[s];
+  const std::span<const uint32_t> shown = plan_.view_values;
+  const auto reads = shown.subspan(step.first_input, step.inputs);
+  const auto writes = shown.subspan(step.first_output, step.outputs);
+  std::vector<bool> used(reads.size(), false);
+  size_t next = 0;
+  for (const uint32_t n : nodes_of(step)) {
+    for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+      const uint32_t maker = excerpt_.values[input].node;
+      if (maker != none && step_of_[maker] == s) {
+        if (!excerpt_.values[input].whole || maker >= n) fail(s, "reads a view of its own result");
+        continue;
+      }
+      if (step.nodes == 1 && step.op->pointwise == nullptr) {
+        if (next >= reads.size() || reads[next] != input)
+          fail(s, "has other operands than its node");
+        used[next++] = true;
+        continue;
+      }
+      const auto at = std::find(reads.begin(), reads.end(), input);
+      if (at == reads.end()) fail(s, "lacks an operand of one of its nodes");
+      for (size_t r = 0; r < reads.size(); ++r) used[r] = used[r] || reads[r] == input;
+    }
+  }
+  if (std::count(used.begin(), used.end(), false) > 0)
+    fail(s, "reads what none of its nodes reads");
+  for (const uint32_t value : writes) {
+    const Excerpt::Value& v = excerpt_.values[value];
+    if (!v.whole || step_of_[v.node] != s) fail(s, "writes what none of its nodes makes");
+  }
+}
+
+void StepChecker::check_in_turn(uint32_t first_node, uint32_t second_node) {
+  const uint32_t first = step_of_[first_node], second = step_of_[second_node];
+  if (first == second) fail(first, "reads a parameter before and after its update");
+  if (!waits_for(second, first)) fail(second, "does not wait for the update or reader", first);
+}
+
+}  // namespace rapt

@@ -1,0 +1,524 @@
+#include "framework/plan/planner.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "framework/plan/arena.hpp"
+#include "framework/plan/fused_group.hpp"
+#include "framework/plan/fusion.hpp"
+#include "framework/plan/pieces.hpp"
+#include "framework/plan/plan_tasks.hpp"
+#include "framework/plan/residuals.hpp"
+#include "framework/plan/row_chains.hpp"
+#include "framework/plan/unit_order.hpp"
+#include "framework/plan/waits.hpp"
+
+namespace rapt {
+namespace {
+
+/// What a core does in a nanosecond, roughly: only the order of magnitude matters.
+constexpr double flops_per_nanosecond = 60;
+constexpr double bytes_per_nanosecond = 8;
+constexpr double step_nanoseconds = 30;
+
+class Planner {
+ public:
+  Planner(const Excerpt& excerpt, const PlanOptions& options)
+      : excerpt_(excerpt),
+        options_(options),
+        fuse_(options.fuse && !options.keep),
+        arena_(options.spare_bytes) {}
+
+  std::shared_ptr<Plan> make() {
+    note_numbers();
+    find_units();
+    order_ = order_units(excerpt_, units_);
+    find_reads();
+    place_.assign(excerpt_.values.size(), Placement{});
+    place_results();
+    find_writes();
+    if (fuse_) pieces_ = find_pieces(excerpt_, uses_, units_);
+    find_chains();
+    reserve();
+    for (size_t i = 0; i < order_.units.size(); ++i) {
+      add_step(order_.units[i]);
+      plan_->steps.back().chain = chains_[i];
+      if (i + 1 == order_.units.size() || chains_[i + 1].steps > 0) free_what_is_left();
+    }
+    for (const uint32_t target : excerpt_.targets) {
+      plan_->wanted.emplace_back(target, add_view(target));
+    }
+    plan_->arena_bytes = arena_.size();
+    find_slack(*plan_);
+    make_tasks(*plan_);
+    return std::move(plan_);
+  }
+
+ private:
+  using Unit = std::span<const uint32_t>;
+
+  void note_numbers() {
+    plan_->nodes.reserve(excerpt_.nodes.size());
+    for (const Excerpt::Node& node : excerpt_.nodes) plan_->nodes.push_back(node.id);
+    plan_->values.reserve(excerpt_.values.size());
+    for (uint32_t v = 0; v < excerpt_.values.size(); ++v) {
+      const Excerpt::Value& value = excerpt_.values[v];
+      plan_->values.push_back(value.id);
+      if (value.base == v && value.kind != Excerpt::Kind::computed) plan_->given.push_back(v);
+    }
+  }
+
+  void find_units() {
+    const auto count = static_cast<uint32_t>(excerpt_.nodes.size());
+    if (fuse_) {
+      units_.assign(fuse(excerpt_), count);
+      merge_residuals(excerpt_, units_);
+      return;
+    }
+    std::vector<uint32_t> each(count);
+    for (uint32_t n = 0; n < count; ++n) each[n] = n;
+    units_.assign(each, count);
+  }
+
+  bool is_pointwise(Unit unit) const {
+    return excerpt_.nodes[unit.front()].op->pointwise != nullptr;
+  }
+
+  // ---- what units read and write ----------------------------------------------------------------
+
+  /// A list of values for each unit.
+  struct Lists {
+    std::vector<uint32_t> values;
+    std::vector<uint32_t> first = {0};
+
+    std::span<const uint32_t> operator[](uint32_t unit) const {
+      return {values.data() + first[unit], first[unit + 1] - first[unit]};
+    }
+    void close() { first.push_back(static_cast<uint32_t>(values.size())); }
+  };
+
+  /// What each unit reads from memory, and how often each base is read: when the last unit has
+  /// read it, its memory is free.
+  void find_reads() {
+    uses_.assign(excerpt_.values.size(), 0);
+    reads_.values.reserve(excerpt_.inputs.size());
+    std::vector<uint32_t> seen_by(excerpt_.values.size(), Excerpt::none);
+    for (uint32_t u = 0; u < units_.size(); ++u) {
+      const Unit unit = units_[u];
+      // A single node keeps its operands as they are, also one that comes twice.
+      const bool distinct = is_pointwise(unit);
+      for (const uint32_t n : unit) {
+        for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+          const uint32_t maker = excerpt_.values[input].node;
+          if (maker != Excerpt::none && units_.unit_of[maker] == u) continue;  // in a register
+          if (distinct && seen_by[input] == u) continue;
+          seen_by[input] = u;
+          reads_.values.push_back(input);
+          if (maker != Excerpt::none) ++uses_[excerpt_.values[input].base];
+        }
+      }
+      reads_.close();
+    }
+  }
+
+  /// What each unit writes to memory. Of several nodes: what others read, and what is wanted.
+  void find_writes() {
+    for (uint32_t u = 0; u < units_.size(); ++u) {
+      const Unit unit = units_[u];
+      for (const uint32_t n : unit) {
+        const Excerpt::Node& node = excerpt_.nodes[n];
+        for (uint32_t value = node.first_value; value < node.first_value + node.outputs; ++value) {
+          if (unit.size() > 1 && uses_[value] == 0 && place_[value].result < 0) continue;
+          writes_.values.push_back(value);
+        }
+      }
+      writes_.close();
+    }
+  }
+
+  // ---- memory -----------------------------------------------------------------------------------
+
+  void place_results() {
+    for (const uint32_t target : excerpt_.targets) {
+      if (!excerpt_.computed(target)) continue;
+      const uint32_t base = excerpt_.values[target].base;
+      if (place_[base].result >= 0) continue;
+      place_[base].result = static_cast<int>(plan_->results.size());
+      const Value& v = excerpt_.recorded(base);
+      plan_->results.push_back({base, v.dtype, v.shape});
+    }
+    if (!options_.keep && !excerpt_.updates) return;
+    for (const Excerpt::Node& node : excerpt_.nodes) {
+      // What an update makes is kept, so that no later plan runs the update again.
+      if (!options_.keep && node.op->mutates == 0) continue;
+      for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+        if (place_[v].result < 0) keep(v);
+      }
+    }
+  }
+
+  void keep(uint32_t value) {
+    place_[value].kept = true;
+    place_[value].offset = plan_->kept_bytes;
+    plan_->kept.push_back({value, plan_->kept_bytes});
+    plan_->kept_bytes += excerpt_.bytes_of(value);
+  }
+
+  /// Whether the value has memory of its own, outside of the arena.
+  bool is_apart(uint32_t value) const { return place_[value].result >= 0 || place_[value].kept; }
+
+  const Piece* piece(uint32_t base) const {
+    return pieces_.empty() || pieces_[base].whole == Excerpt::none ? nullptr : &pieces_[base];
+  }
+
+  TensorView view_of(uint32_t value) const {
+    TensorView view = excerpt_.view_of(value);
+    if (const Piece* p = piece(excerpt_.values[value].base)) view.strides = p->layout.strides;
+    return view;
+  }
+
+  Plan::Source source_of(uint32_t value) const {
+    using Place = Plan::Place;
+    const Excerpt::Value& v = excerpt_.values[value];
+    const Value& recorded = excerpt_.recorded(value);
+    const bool view = v.base != value;
+    const int64_t offset = view ? excerpt_.graph->offset_of(recorded) * size_of(recorded.dtype) : 0;
+    if (v.kind == Excerpt::Kind::known) return {Place::known, v.base, offset};
+    if (v.kind == Excerpt::Kind::leaf) return {Place::leaf, v.base, offset};
+    if (const Piece* p = piece(v.base)) {
+      Plan::Source source = source_of(p->whole);
+      source.offset += p->layout.offset * size_of(recorded.dtype);
+      return source;
+    }
+    const Placement& placed = place_[v.base];
+    if (placed.result >= 0) {
+      return {Place::result, static_cast<uint32_t>(placed.result), offset};
+    }
+    return {placed.kept ? Place::kept : Place::arena, 0, placed.offset + offset};
+  }
+
+  uint32_t add_view(uint32_t value) {
+    plan_->views.push_back(view_of(value));
+    plan_->sources.push_back(source_of(value));
+    plan_->view_values.push_back(value);
+    return static_cast<uint32_t>(plan_->views.size()) - 1;
+  }
+
+  // ---- rows -------------------------------------------------------------------------------------
+
+  void find_chains() {
+    std::vector<RowStep> steps(order_.units.size());
+    std::vector<TensorView> views;
+    for (size_t i = 0; i < steps.size() && fuse_; ++i) {
+      const uint32_t unit = order_.units[i];
+      const Excerpt::Node& leader = excerpt_.nodes[units_.leader(excerpt_, unit)];
+      RowStep& step = steps[i];
+      // An update waits until all else has run: it is in no chain.
+      if (leader.op->mutates != 0) continue;
+      step.rowwise = rowwise_of(*leader.op);
+      if (step.rowwise == nullptr) continue;
+      step.reads = reads_[unit];
+      step.writes = writes_[unit];
+      views.clear();
+      for (const uint32_t value : step.reads) views.push_back(view_of(value));
+      for (const uint32_t value : step.writes) views.push_back(view_of(value));
+      const std::span<const TensorView> all = views;
+      step.extent =
+          step.rowwise->extent({all.first(step.reads.size()), all.subspan(step.reads.size()),
+                                excerpt_.words_of(leader), nullptr, nullptr, nullptr});
+    }
+    chains_ = row_chains(excerpt_, steps);
+  }
+
+  // ---- steps ------------------------------------------------------------------------------------
+
+  void reserve() {
+    plan_->steps.reserve(units_.size());
+    plan_->step_nodes.reserve(excerpt_.nodes.size());
+    const size_t views = reads_.values.size() + writes_.values.size() + excerpt_.targets.size();
+    plan_->views.reserve(views);
+    plan_->sources.reserve(views);
+    plan_->view_values.reserve(views);
+    step_of_unit_.assign(units_.size(), 0);
+  }
+
+  void add_step(uint32_t u) {
+    const auto index = static_cast<uint32_t>(plan_->steps.size());
+    const Unit unit = units_[u];
+    const uint32_t leader_node = units_.leader(excerpt_, u);
+    const Excerpt::Node& leader = excerpt_.nodes[leader_node];
+    const std::span<const uint32_t> reads = reads_[u], writes = writes_[u];
+    Plan::Step& step = plan_->steps.emplace_back();
+    step.op = leader.op;
+    step.node = leader_node;
+    step.first_node = static_cast<uint32_t>(plan_->step_nodes.size());
+    step.nodes = static_cast<uint32_t>(unit.size());
+    plan_->step_nodes.insert(plan_->step_nodes.end(), unit.begin(), unit.end());
+    for (const uint32_t n : unit) {
+      step.makes_infinity = step.makes_infinity || excerpt_.nodes[n].op->makes_infinity;
+    }
+    const auto words = excerpt_.words_of(leader);
+    step.first_word = static_cast<uint32_t>(plan_->words.size());
+    step.words = static_cast<uint32_t>(words.size());
+    plan_->words.insert(plan_->words.end(), words.begin(), words.end());
+
+    after_.clear();
+    step.first_input = static_cast<uint32_t>(plan_->views.size());
+    step.inputs = static_cast<uint32_t>(reads.size());
+    for (const uint32_t value : reads) {
+      add_view(value);
+      const uint32_t maker = excerpt_.values[value].node;
+      if (maker != Excerpt::none) after_.push_back(step_of_unit_[units_.unit_of[maker]]);
+    }
+    for (const auto& [later, earlier] : order_.before_of(u)) {
+      after_.push_back(step_of_unit_[earlier]);
+    }
+    if (options_.spare_bytes > 0) waits_.follow(after_);
+    place_outputs(leader, reads, writes);
+    step.first_output = static_cast<uint32_t>(plan_->views.size());
+    step.outputs = static_cast<uint32_t>(writes.size());
+    for (const uint32_t value : writes) add_view(value);
+
+    if (leader.op->pointwise != nullptr) {
+      step.program = leader.op->pointwise->compile(group_of(unit, step));
+    }
+    const ForwardContext context = dry_context(step);
+    if (const Rowwise* rowwise = step.rowwise()) step.rows = rowwise->extent(context);
+    if (leader.op->scratch != nullptr) {
+      step.scratch_bytes = (leader.op->scratch(context) + 63) / 64 * 64;
+      step.scratch = take(step.scratch_bytes);
+    }
+    estimate(step, context, reads);
+
+    left_units_.emplace_back(u, index);
+    for (const uint32_t value : writes) {
+      // An output that nobody reads: a saved statistic, say.
+      if (uses_[value] == 0 && !is_apart(value)) {
+        left_.push_back({place_[value].offset, excerpt_.bytes_of(value), index});
+      }
+    }
+    if (step.scratch_bytes > 0) left_.push_back({step.scratch, step.scratch_bytes, index});
+    for (uint32_t i = 0; i < leader.inputs && i < 32 && leader.op->mutates >> i != 0; ++i) {
+      if ((leader.op->mutates >> i & 1) == 0) continue;
+      plan_->updated.push_back(excerpt_.values[excerpt_.inputs_of(leader)[i]].base);
+    }
+    std::sort(after_.begin(), after_.end());
+    after_.erase(std::unique(after_.begin(), after_.end()), after_.end());
+    step.after = plan_->lists.add(after_);
+    if (options_.spare_bytes > 0) waits_.add(after_);
+    step_of_unit_[u] = index;
+  }
+
+  void estimate(Plan::Step& step, const ForwardContext& context, std::span<const uint32_t> reads) {
+    step.flops = step.op->flops != nullptr ? step.op->flops(context) : 0;
+    step.bytes = step.op->bytes != nullptr ? step.op->bytes(context) : all_bytes(context);
+    for (const uint32_t value : reads) {
+      if (piece(excerpt_.values[value].base) == nullptr) continue;
+      const Value& v = excerpt_.recorded(value);
+      step.bytes -= 2 * static_cast<double>(v.shape.size() * size_of(v.dtype));
+    }
+    step.cost =
+        step_nanoseconds + step.flops / flops_per_nanosecond + step.bytes / bytes_per_nanosecond;
+    plan_->cost += step.cost;
+  }
+
+  void place_outputs(const Excerpt::Node& leader, std::span<const uint32_t> reads,
+                     std::span<const uint32_t> writes) {
+    const Op& op = *leader.op;
+    taken_.assign(reads.size(), false);
+    for (size_t w = 0; w < writes.size(); ++w) {
+      const uint32_t value = writes[w];
+      if (const Piece* p = piece(value)) {
+        place_whole(p->whole);
+        place_[value].given_away = true;  // It is freed with the whole.
+        continue;
+      }
+      if (is_apart(value) || place_[value].early) continue;
+      int donor = -1;
+      const bool may = op.pointwise != nullptr || w == 0;
+      for (size_t r = 0; may && r < reads.size() && donor < 0; ++r) {
+        if (op.pointwise == nullptr && (r >= 32 || (op.in_place >> r & 1) == 0)) continue;
+        if (!taken_[r] && can_take_over(reads, r, value)) donor = static_cast<int>(r);
+        if (donor >= 0 && is_worth_other_memory(reads[r])) donor = -1;
+      }
+      if (donor >= 0) {
+        const uint32_t base = reads[static_cast<size_t>(donor)];
+        taken_[static_cast<size_t>(donor)] = true;
+        place_[value].offset = place_[base].offset;
+        place_[base].given_away = true;
+        for_readers(base, [&](uint32_t reader) { after_.push_back(reader); });
+      } else {
+        place_[value].offset = take(excerpt_.bytes_of(value));
+      }
+    }
+  }
+
+  /// Memory for what has a piece that this step writes.
+  void place_whole(uint32_t whole) {
+    Placement& placed = place_[whole];
+    if (is_apart(whole)) return;
+    std::vector<uint32_t>& before = before_whole_[whole];
+    if (!placed.early) {
+      placed.early = true;
+      const size_t others = after_.size();
+      placed.offset = take(excerpt_.bytes_of(whole));
+      before.assign(after_.begin() + static_cast<std::ptrdiff_t>(others), after_.end());
+      return;
+    }
+    after_.insert(after_.end(), before.begin(), before.end());
+  }
+
+  /// Whether reads[r] is a whole buffer of the arena that nobody reads after this step.
+  bool can_take_over(std::span<const uint32_t> reads, size_t r, uint32_t output) const {
+    const uint32_t value = reads[r];
+    if (!excerpt_.values[value].whole || uses_[value] != 1 || is_apart(value)) return false;
+    const Value &v = excerpt_.recorded(value), &o = excerpt_.recorded(output);
+    if (v.dtype != o.dtype || v.shape != o.shape) return false;
+    const auto here = [&](uint32_t read) { return excerpt_.values[read].base == value; };
+    return std::count_if(reads.begin(), reads.end(), here) == 1;
+  }
+
+  /// Whether a step that took over this memory would wait for readers, and need not.
+  bool is_worth_other_memory(uint32_t value) const {
+    if (options_.spare_bytes == 0 || arena_.spare() < excerpt_.bytes_of(value)) return false;
+    bool waits = false;
+    for_readers(value, [&](uint32_t step) { waits = waits || !waits_.has_run(step); });
+    return waits;
+  }
+
+  /// Memory for the step that waits_ follows.
+  int64_t take(int64_t bytes) {
+    return arena_.take(
+        bytes, [&](uint32_t step) { return waits_.has_run(step); }, after_);
+  }
+
+  /// Frees what the last step, or chain of steps, was the last to use. Within a chain nothing is
+  /// free: its steps run side by side.
+  void free_what_is_left() {
+    for (const auto& [unit, index] : left_units_) release(reads_[unit], index);
+    for (const Left& left : left_) arena_.give(left.offset, left.bytes, {&left.step, 1});
+    left_units_.clear();
+    left_.clear();
+  }
+
+  void release(std::span<const uint32_t> reads, uint32_t index) {
+    for (const uint32_t value : reads) {
+      if (!excerpt_.computed(value)) continue;
+      const uint32_t base = excerpt_.values[value].base;
+      Placement& placed = place_[base];
+      readers_.push_back({index, placed.reader});
+      placed.reader = static_cast<uint32_t>(readers_.size()) - 1;
+      if (--uses_[base] > 0 || is_apart(base) || placed.given_away) continue;
+      users_.clear();
+      for_readers(base, [&](uint32_t reader) { users_.push_back(reader); });
+      arena_.give(placed.offset, excerpt_.bytes_of(base), users_);
+    }
+  }
+
+  template <class F>
+  void for_readers(uint32_t base, const F& f) const {
+    for (uint32_t r = place_[base].reader; r != Excerpt::none; r = readers_[r].next) {
+      f(readers_[r].step);
+    }
+  }
+
+  /// The group as the family of its operators compiles it.
+  const FusedGroup& group_of(Unit unit, const Plan::Step& step) {
+    FusedGroup& group = group_;
+    group.wide = is_wide(*excerpt_.graph, excerpt_.recorded(excerpt_.nodes[unit.front()]));
+    group.members.resize(unit.size());
+    const std::span<const uint32_t> values = plan_->view_values;
+    const auto reads = values.subspan(step.first_input, step.inputs);
+    const auto writes = values.subspan(step.first_output, step.outputs);
+    for (size_t m = 0; m < unit.size(); ++m) {
+      const Excerpt::Node& node = excerpt_.nodes[unit[m]];
+      FusedGroup::Member& member = group.members[m];
+      member.op = node.op;
+      member.words = excerpt_.words_of(node);
+      member.dtype = excerpt_.recorded(node.first_value).dtype;
+      member.inputs.clear();
+      for (const uint32_t input : excerpt_.inputs_of(node)) {
+        const auto read = std::find(reads.begin(), reads.end(), input);
+        member.inputs.push_back(read != reads.end() ? -1 - static_cast<int>(read - reads.begin())
+                                                    : member_of(unit, input));
+      }
+    }
+    const auto views = plan_->views.begin();
+    group.operands.assign(views + step.first_input, views + step.first_input + step.inputs);
+    group.outputs.assign(views + step.first_output, views + step.first_output + step.outputs);
+    group.output_members.clear();
+    for (const uint32_t value : writes) group.output_members.push_back(member_of(unit, value));
+    return group;
+  }
+
+  /// Which of a unit's nodes makes the value.
+  int member_of(Unit unit, uint32_t value) const {
+    const auto maker = std::lower_bound(unit.begin(), unit.end(), excerpt_.values[value].node);
+    return static_cast<int>(maker - unit.begin());
+  }
+
+  ForwardContext dry_context(const Plan::Step& step) const {
+    return {{plan_->views.data() + step.first_input, step.inputs},
+            {plan_->views.data() + step.first_output, step.outputs},
+            {plan_->words.data() + step.first_word, step.words},
+            nullptr,
+            nullptr,
+            step.program.get()};
+  }
+
+  static double all_bytes(const ForwardContext& c) {
+    int64_t bytes = 0;
+    for (int i = 0; i < c.inputs(); ++i) bytes += c.input(i).size() * size_of(c.input(i).dtype);
+    for (int i = 0; i < c.outputs(); ++i) bytes += c.output(i).size() * size_of(c.output(i).dtype);
+    return static_cast<double>(bytes);
+  }
+
+  /// Memory of the arena that a step was the only one to use.
+  struct Left {
+    int64_t offset, bytes;
+    uint32_t step;
+  };
+
+  struct Placement {
+    int64_t offset = 0;
+    int result = -1;                  // index in the plan's results
+    uint32_t reader = Excerpt::none;  // the latest step that has read it, in readers_
+    bool kept = false;
+    bool given_away = false;
+    bool early = false;  // placed when its first piece was
+  };
+  struct Reader {
+    uint32_t step, next;
+  };
+
+  const Excerpt& excerpt_;
+  PlanOptions options_;
+  bool fuse_;
+  std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
+  ArenaLayout arena_;
+  Waits waits_;
+  Units units_;
+  UnitOrder order_;
+  Lists reads_, writes_;          // by unit
+  std::vector<uint32_t> uses_;    // by base: units that have yet to read it
+  std::vector<Placement> place_;  // by value
+  std::vector<Piece> pieces_;     // by value, or empty
+  std::vector<RowChain> chains_;  // as order_.units
+  std::vector<uint32_t> step_of_unit_;
+  std::vector<uint32_t> after_;  // of the step that is being made
+  std::vector<Reader> readers_;
+  std::vector<uint32_t> users_;
+  std::vector<bool> taken_;
+  std::unordered_map<uint32_t, std::vector<uint32_t>> before_whole_;  // steps that used its memory
+  FusedGroup group_;
+  std::vector<Left> left_;
+  std::vector<std::pair<uint32_t, uint32_t>> left_units_;  // with their steps
+};
+
+}  // namespace
+
+std::shared_ptr<Plan> make_plan(const Excerpt& excerpt, const PlanOptions& options) {
+  return Planner(excerpt, options).make();
+}
+
+}  // namespace rapt

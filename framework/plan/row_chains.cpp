@@ -1,0 +1,104 @@
+#include "framework/plan/row_chains.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace rapt {
+namespace {
+
+constexpr uint32_t most_steps = 8;
+
+/// Ranges end where the rows of all steps do: not farther apart than this.
+constexpr int64_t most_elements = int64_t{1} << 17;
+
+int64_t elements_of(const RowExtent& e) { return e.count * e.width; }
+
+bool has(uint32_t bits, size_t i) { return i < 32 && (bits >> i & 1) != 0; }
+
+class Chains {
+ public:
+  Chains(const Excerpt& excerpt, const std::vector<RowStep>& steps)
+      : excerpt_(excerpt), steps_(steps) {}
+
+  std::vector<RowChain> find() {
+    std::vector<RowChain> chains(steps_.size());
+    for (uint32_t first = 0; first < steps_.size();) {
+      first_ = first;
+      uint32_t end = first + 1;
+      unit_ = range_ = 0;
+      if (steps_[first].rowwise != nullptr && fits(steps_[first].extent)) {
+        while (end < steps_.size() && end - first < most_steps && extends(end)) ++end;
+      }
+      if (const uint32_t steps = end - first; steps > 1) {
+        chains[first] = {steps, std::max(unit_, range_ / unit_ * unit_), unit_};
+      }
+      for (uint32_t s = first + 1; s < end; ++s) chains[s].steps = 0;
+      first = end;
+    }
+    return chains;
+  }
+
+ private:
+  /// Takes a step's rows into the chain's ranges, if that can be.
+  bool fits(const RowExtent& e) {
+    if (elements_of(e) == 0) return false;
+    const int64_t unit = unit_ == 0 ? e.block * e.width : std::lcm(unit_, e.block * e.width);
+    const int64_t range = unit_ == 0 ? e.range * e.width : std::min(range_, e.range * e.width);
+    // What is one range by itself gains nothing.
+    if (unit > most_elements || elements_of(e) <= std::max(unit, range)) return false;
+    unit_ = unit;
+    range_ = range;
+    return true;
+  }
+
+  /// Whether step `s` can run along with those from first_ on.
+  bool extends(uint32_t s) {
+    const RowStep& step = steps_[s];
+    if (step.rowwise == nullptr || elements_of(step.extent) != elements_of(steps_[first_].extent)) {
+      return false;
+    }
+    bool shares = false;
+    for (size_t i = 0; i < step.reads.size(); ++i) {
+      const Value& value = excerpt_.recorded(step.reads[i]);
+      const uint32_t base = excerpt_.values[step.reads[i]].base;
+      const bool rows = has(step.extent.inputs, i) && value.layout == 0;
+      for (uint32_t m = first_; m < s; ++m) {
+        const RowStep& member = steps_[m];
+        const auto made = std::find(member.writes.begin(), member.writes.end(), base);
+        if (made != member.writes.end()) {
+          const auto output = static_cast<size_t>(made - member.writes.begin());
+          if (!rows || !has(member.extent.outputs, output) ||
+              !same_rows(value, step.extent, member.extent)) {
+            return false;
+          }
+          shares = true;
+        }
+        const auto read = std::find(member.reads.begin(), member.reads.end(), step.reads[i]);
+        if (rows && read != member.reads.end()) {
+          shares =
+              shares || has(member.extent.inputs, static_cast<size_t>(read - member.reads.begin()));
+        }
+      }
+    }
+    return shares && fits(step.extent);
+  }
+
+  /// Whether both steps touch the same part of a value in the same range: all of its elements are
+  /// those of their arrays, or there is one for each of the rows that both have.
+  bool same_rows(const Value& value, const RowExtent& a, const RowExtent& b) const {
+    return value.shape.size() == elements_of(a) || a.width == b.width;
+  }
+
+  const Excerpt& excerpt_;
+  const std::vector<RowStep>& steps_;
+  uint32_t first_ = 0;
+  int64_t unit_ = 0, range_ = 0;  // elements
+};
+
+}  // namespace
+
+std::vector<RowChain> row_chains(const Excerpt& excerpt, const std::vector<RowStep>& steps) {
+  return Chains(excerpt, steps).find();
+}
+
+}  // namespace rapt

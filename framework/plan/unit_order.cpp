@@ -1,0 +1,137 @@
+#include "framework/plan/unit_order.hpp"
+
+#include <algorithm>
+
+#include "framework/core/error.hpp"
+
+namespace rapt {
+namespace {
+
+class Orderer {
+ public:
+  Orderer(const Excerpt& excerpt, const Units& units) : excerpt_(excerpt), units_(units) {}
+
+  UnitOrder make() {
+    if (excerpt_.updates) order_updates();
+    state_.assign(units_.size(), State::unseen);
+    order_.units.reserve(units_.size());
+    // By the last of their nodes, what updates at the end.
+    for (const bool updates : {false, true}) {
+      for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+        const uint32_t unit = units_.unit_of[n];
+        if (units_[unit].back() == n && is_update(unit) == updates) emit(unit);
+      }
+    }
+    return std::move(order_);
+  }
+
+ private:
+  enum class State : uint8_t { unseen, open, done };
+
+  bool is_update(uint32_t unit) const {
+    return excerpt_.nodes[units_[unit].front()].op->mutates != 0;
+  }
+
+  /// An update runs after what was recorded before it and reads its leaf, and before what was
+  /// recorded after it. Each waits for its next neighbours only, and for the others through them.
+  void order_updates() {
+    struct Leaf {
+      bool updated = false;
+      uint32_t update = Excerpt::none;  // the latest unit that writes to it
+      std::vector<uint32_t> readers;    // units, since then
+    };
+    std::vector<Leaf> leaves(excerpt_.values.size());
+    for (const Excerpt::Node& node : excerpt_.nodes) {
+      for (uint32_t i = 0; i < node.inputs; ++i) {
+        if (writes(node, i)) leaves[base_of(node, i)].updated = true;
+      }
+    }
+    const auto after = [&](uint32_t unit, uint32_t earlier) {
+      if (earlier != Excerpt::none && earlier != unit) order_.before.emplace_back(unit, earlier);
+    };
+    for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+      const Excerpt::Node& node = excerpt_.nodes[n];
+      const uint32_t unit = units_.unit_of[n];
+      for (uint32_t i = 0; i < node.inputs; ++i) {
+        Leaf& leaf = leaves[base_of(node, i)];
+        if (!leaf.updated) continue;
+        after(unit, leaf.update);
+        if (!writes(node, i)) {
+          leaf.readers.push_back(unit);
+          continue;
+        }
+        for (const uint32_t reader : leaf.readers) after(unit, reader);
+        leaf.readers.clear();
+        leaf.update = unit;
+      }
+    }
+    std::sort(order_.before.begin(), order_.before.end());
+    order_.before.erase(std::unique(order_.before.begin(), order_.before.end()),
+                        order_.before.end());
+  }
+
+  static bool writes(const Excerpt::Node& node, uint32_t input) {
+    return input < 32 && (node.op->mutates >> input & 1) != 0;
+  }
+
+  uint32_t base_of(const Excerpt::Node& node, uint32_t input) const {
+    return excerpt_.values[excerpt_.inputs[node.first_input + input]].base;
+  }
+
+  /// Puts everything that the unit needs into the order, then the unit. With a stack of its own:
+  /// a chain may be as long as the tape.
+  void emit(uint32_t root) {
+    stack_.assign(1, root);
+    while (!stack_.empty()) {
+      const uint32_t unit = stack_.back();
+      if (state_[unit] == State::done) {
+        stack_.pop_back();
+        continue;
+      }
+      const size_t height = stack_.size();
+      if (state_[unit] == State::unseen) {
+        state_[unit] = State::open;
+        for (const uint32_t n : units_[unit]) {
+          for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+            const uint32_t maker = excerpt_.values[input].node;
+            if (maker == Excerpt::none) continue;
+            if (const uint32_t other = units_.unit_of[maker]; other != unit) ask(other);
+          }
+        }
+        for (const auto& [later, earlier] : order_.before_of(unit)) ask(earlier);
+      }
+      if (stack_.size() == height) {
+        state_[unit] = State::done;
+        order_.units.push_back(unit);
+        stack_.pop_back();
+      }
+    }
+  }
+
+  void ask(uint32_t unit) {
+    // What is open waits for what is asked for now.
+    if (state_[unit] == State::open) throw Error("plan: two steps need each other");
+    if (state_[unit] == State::unseen) stack_.push_back(unit);
+  }
+
+  const Excerpt& excerpt_;
+  const Units& units_;
+  UnitOrder order_;
+  std::vector<State> state_;  // by unit
+  std::vector<uint32_t> stack_;
+};
+
+}  // namespace
+
+std::span<const std::pair<uint32_t, uint32_t>> UnitOrder::before_of(uint32_t unit) const {
+  const auto by_unit = [](const auto& pair, uint32_t u) { return pair.first < u; };
+  const auto from = std::lower_bound(before.begin(), before.end(), unit, by_unit);
+  const auto to = std::lower_bound(from, before.end(), unit + 1, by_unit);
+  return {from, to};
+}
+
+UnitOrder order_units(const Excerpt& excerpt, const Units& units) {
+  return Orderer(excerpt, units).make();
+}
+
+}  // namespace rapt

@@ -1,0 +1,33 @@
+#include "framework/plan/waits.hpp"
+
+#include <algorithm>
+
+namespace rapt {
+
+void Waits::follow(std::span<const uint32_t> after) {
+  std::fill(next_row_.begin(), next_row_.end(), 0);
+  for (const uint32_t step : after) {
+    if (next_ - step > steps || has_run(step)) continue;
+    uint64_t row[words];
+    const uint64_t* const known = rows_.data() + size_t{step % steps} * words;
+    std::copy(known, known + words, row);
+    // Bits of the steps from this one on are left from those that had their places before.
+    for (uint32_t s = step; s < next_;) {
+      const uint32_t bit = s % 64, count = std::min(64 - bit, next_ - s);
+      const uint64_t ones = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+      row[s % steps / 64] &= ~(ones << bit);
+      s += count;
+    }
+    row[step % steps / 64] |= uint64_t{1} << (step % 64);
+    for (uint32_t w = 0; w < words; ++w) next_row_[w] |= row[w];
+  }
+}
+
+void Waits::add(std::span<const uint32_t> after) {
+  follow(after);
+  std::copy(next_row_.begin(), next_row_.end(),
+            rows_.begin() + static_cast<std::ptrdiff_t>(size_t{next_ % steps} * words));
+  ++next_;
+}
+
+}  // namespace rapt

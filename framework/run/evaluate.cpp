@@ -1,0 +1,39 @@
+// The values of a Var: here, because the side that records knows nothing of the side that computes.
+#include <fmt/format.h>
+
+#include "framework/core/error.hpp"
+#include "framework/core/out_of_memory.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/run/executor.hpp"
+
+namespace rapt {
+
+static std::string memory_for_value(const Var& var, SourceLocation here) {
+  const Graph& graph = var.graph(here);
+  const Node& node = graph.nodes[graph.values[var.id()].node];
+  return fmt::format("{}: out of memory for the value {}; at {}",
+                     node.op == nullptr ? "leaf" : node.op->name, to_string(var.shape(here)),
+                     place_of(here));
+}
+
+Tensor Var::value(SourceLocation here) const {
+  Graph& owner = graph(here);
+  return or_out_of_memory(
+      [&] {
+        if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
+        return owner.hand_out(id_);
+      },
+      [&] { return memory_for_value(*this, here); });
+}
+
+double Var::item(SourceLocation here) const {
+  Graph& owner = graph(here);
+  return or_out_of_memory(
+      [&] {
+        if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));
+        return owner.result(id_)->item();
+      },
+      [&] { return memory_for_value(*this, here); });
+}
+
+}  // namespace rapt

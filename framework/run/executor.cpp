@@ -1,0 +1,651 @@
+#include "framework/run/executor.hpp"
+
+#include <fmt/format.h>
+#include <tbb/global_control.h>
+#include <tbb/info.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_group.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+
+#include "framework/core/block_pool.hpp"
+#include "framework/core/error.hpp"
+#include "framework/core/out_of_memory.hpp"
+#include "framework/core/parallel.hpp"
+#include "framework/core/recycled.hpp"
+#include "framework/plan/plan_cache.hpp"
+#include "framework/plan/plan_check.hpp"
+#include "framework/run/guard.hpp"
+#include "framework/run/reference.hpp"
+#include "framework/run/trace.hpp"
+
+namespace rapt {
+namespace {
+
+thread_local Executor* current_executor = nullptr;
+
+/// What a plan's memory may grow by where its steps run side by side.
+constexpr int64_t spare_bytes = int64_t{1} << 24;
+
+/// The loops of a step of less work than this, in nanoseconds, are not shared out.
+constexpr double loop_from = 8000;
+
+/// A plan, and what its nodes and values are on the tape that it is to run for.
+struct Planned {
+  std::shared_ptr<Plan> plan;
+  std::span<const uint32_t> nodes, values;
+};
+
+/// One run of a plan over one graph.
+class Run {
+ public:
+  Run(const Planned& planned, const Graph& graph, bool guard, int threads)
+      : plan_(*planned.plan),
+        nodes_(planned.nodes),
+        graph_(graph),
+        guard_(guard),
+        threads_(threads) {}
+
+  /// Steps [begin, end) one after the other.
+  void serial(uint32_t begin, uint32_t end) { run_steps(begin, end); }
+
+  /// Tasks [begin, end) side by side. Must be called inside the arena.
+  void parallel(uint32_t begin, uint32_t end) {
+    // Tasks before `begin` have run: only waits inside the range count.
+    waiting_ = Recycled<std::atomic<uint32_t>>(plan_.tasks.size());
+    end_ = end;
+    for (uint32_t t = begin; t < end; ++t) {
+      for (const uint32_t next : plan_.tasks[t].successors) {
+        waiting_[next].fetch_add(1, std::memory_order_relaxed);
+      }
+    }
+    // The ready ones are listed before any runs and makes others ready.
+    Recycled<uint32_t> ready;
+    for (uint32_t t = begin; t < end; ++t) {
+      if (waiting_[t].load(std::memory_order_relaxed) == 0) ready.push_back(t);
+    }
+    if (!workers_) workers_.emplace();
+    for (const uint32_t t : ready) workers_->group.run([this, t] { follow(t); });
+    workers_->group.wait();
+  }
+
+ private:
+  /// Runs a task, then the first of the tasks that it made ready; the others go to the pool.
+  void follow(uint32_t t) {
+    constexpr uint32_t none = ~0u;
+    while (t != none && !failed_.load(std::memory_order_relaxed)) {
+      const Plan::Task& task = plan_.tasks[t];
+      run_steps(task.first_step, task.first_step + task.steps);
+      uint32_t next = none;
+      for (const uint32_t successor : task.successors) {
+        if (successor >= end_) continue;
+        if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+        if (next == none) {
+          next = successor;
+        } else {
+          workers_->group.run([this, successor] { follow(successor); });
+        }
+      }
+      t = next;
+    }
+  }
+
+  void run_steps(uint32_t begin, uint32_t end) {
+    while (begin < end) {
+      try {
+        execute(&plan_.steps[begin]);
+      } catch (...) {
+        // Steps that this one would have fed must not run on what it left.
+        failed_.store(true, std::memory_order_relaxed);
+        throw;
+      }
+      begin += guard_ ? 1 : plan_.steps[begin].chain.steps;
+    }
+  }
+
+  /// The step, and those that are chained to it.
+  void execute(const Plan::Step* steps) {
+    const uint32_t count = guard_ ? 1 : steps->chain.steps;
+    double cost = 0, slack = steps->slack;
+    for (uint32_t i = 0; i < count; ++i) {
+      cost += steps[i].cost;
+      slack = std::min(slack, steps[i].slack);
+    }
+    // What has time is left to one thread, whom the others will not wait for: undivided it takes
+    // less, and what it reads comes from fewer.
+    const bool urgent = slack < cost * threads_;
+    const bool shared = threads_ > 1 && cost > loop_from && urgent;
+    const LoopThreads threads(shared ? threads_ : 1);
+    const ForwardContext::ParallelFor loop = shared ? &parallel_for : &serial_for;
+    const int64_t begin = trace_ != nullptr ? Trace::now() : 0;
+    if (count > 1) {
+      run_chain({steps, count}, loop);
+    } else {
+      run_alone(*steps, loop);
+    }
+    if (trace_ == nullptr) return;
+    // Steps of a chain share its time by what they touch.
+    double bytes = 0, past = 0;
+    for (uint32_t i = 0; i < count; ++i) bytes += steps[i].bytes;
+    const auto time = static_cast<double>(Trace::now() - begin);
+    for (uint32_t i = 0; i < count; ++i) {
+      const double from = past;
+      past = count == 1 ? 1 : past + steps[i].bytes / bytes;
+      trace_->step(plan_, steps[i], graph_, node_of(steps[i]),
+                   begin + static_cast<int64_t>(from * time),
+                   begin + static_cast<int64_t>(past * time));
+    }
+  }
+
+  void run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop) {
+    const ForwardContext context = context_of(step, loop);
+    try {
+      if (const Rowwise* rowwise = step.rowwise()) {
+        const int64_t all = step.rows.count;
+        const int64_t range = even_range(all, step.rows.range, step.rows.block);
+        loop((all + range - 1) / range,
+             [&](int64_t i) { rowwise->rows(context, i * range, std::min(all, (i + 1) * range)); });
+        if (rowwise->finish != nullptr) rowwise->finish(context);
+      } else {
+        step.op->forward(context);
+      }
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const std::exception& error) {
+      throw Error(
+          fmt::format("{}: {}{}", step.op->name, error.what(), graph_.place_of(node_of(step))));
+    }
+    if (guard_) check(step, context);
+  }
+
+  /// About `range`, in whole blocks, so that each thread that shares them gets as many.
+  static int64_t even_range(int64_t all, int64_t range, int64_t block) {
+    const int64_t threads = loop_threads();
+    int64_t ranges = (all + range - 1) / range;
+    if (ranges > 1) ranges = (ranges + threads - 1) / threads * threads;
+    const int64_t blocks = (all + block - 1) / block;
+    return std::max<int64_t>(1, (blocks + ranges - 1) / std::max<int64_t>(1, ranges)) * block;
+  }
+
+  /// All steps on some rows, then on the next. Rowwise operators do not throw.
+  void run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop) {
+    Recycled<ForwardContext> contexts;
+    contexts.reserve(steps.size());
+    for (const Plan::Step& step : steps) contexts.push_back(context_of(step, loop));
+    const RowChain& chain = steps[0].chain;
+    const int64_t all = steps[0].rows.count * steps[0].rows.width;
+    const int64_t range = even_range(all, chain.elements, chain.unit);
+    loop((all + range - 1) / range, [&](int64_t i) {
+      const int64_t begin = i * range, end = std::min(all, begin + range);
+      for (size_t s = 0; s < steps.size(); ++s) {
+        const int64_t width = steps[s].rows.width;
+        steps[s].rowwise()->rows(contexts[s], begin / width, end / width);
+      }
+    });
+    for (size_t s = 0; s < steps.size(); ++s) {
+      if (const auto finish = steps[s].rowwise()->finish) finish(contexts[s]);
+    }
+  }
+
+  const Node& node_of(const Plan::Step& step) const { return graph_.nodes[nodes_[step.node]]; }
+
+  ForwardContext context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const {
+    return {{plan_.views.data() + step.first_input, step.inputs},
+            {plan_.views.data() + step.first_output, step.outputs},
+            {plan_.words.data() + step.first_word, step.words},
+            scratch_of(step),
+            loop,
+            step.program.get()};
+  }
+
+  void check(const Plan::Step& step, const ForwardContext& context) {
+    const int bad = guarded_results_.first_bad(step, context);
+    if (bad < 0) return;
+    throw NonFinite(
+        fmt::format("{}: the result {} holds a NaN or an infinity{}", step.op->name,
+                    to_string(context.output(bad).shape), graph_.place_of(node_of(step))),
+        step.nodes);
+  }
+
+  void* scratch_of(const Plan::Step& step) const {
+    return step.scratch_bytes == 0 ? nullptr : arena + step.scratch;
+  }
+
+ public:
+  /// What the guard throws; `nodes` says of how many nodes the step was made.
+  struct NonFinite : Error {
+    NonFinite(const std::string& message, uint32_t count) : Error(message), nodes(count) {}
+    uint32_t nodes;
+  };
+
+  std::byte* arena = nullptr;
+
+ private:
+  Plan& plan_;
+  std::span<const uint32_t> nodes_;
+  const Graph& graph_;
+  bool guard_;
+  int threads_;
+  Trace* const trace_ = Trace::current();
+  uint32_t end_ = 0;
+  Recycled<std::atomic<uint32_t>> waiting_;
+  std::atomic<bool> failed_{false};
+  Guard guarded_results_;
+  struct Workers {
+    Workers() {}  // written out, or clang++ takes it for unknown until Run is complete
+    // Isolated: a host whose own tasks were cancelled must not cancel ours in silence.
+    tbb::task_group_context context{tbb::task_group_context::isolated};
+    tbb::task_group group{context};
+  };
+  std::optional<Workers> workers_;  // where there are tasks side by side
+};
+
+/// An update has written to parameters: what was recorded of them before is out of date.
+void note_update(const Graph& graph, uint32_t value) {
+  const Leaf& leaf = graph.leaves[graph.nodes[graph.values[value].node].first_word];
+  if (leaf.parameter) ++leaf.parameter->version;
+}
+
+}  // namespace
+
+struct Executor::State {
+  explicit State(const ExecutorOptions& o)
+      : options(o),
+        plans(o.plan_capacity),
+        arena(o.threads > 0 ? o.threads : tbb::task_arena::automatic) {
+    // TBB makes no more workers than there are processors, unless it is told to.
+    if (o.threads > tbb::info::default_concurrency()) {
+      more_workers.emplace(tbb::global_control::max_allowed_parallelism,
+                           static_cast<size_t>(o.threads));
+    }
+  }
+
+  ExecutorOptions options;
+  PlanCache plans;
+  std::optional<tbb::global_control> more_workers;
+  tbb::task_arena arena;
+  const int own_workers = arena.max_concurrency();
+  ExecutorCounters counters;
+  BlockPool blocks;
+  std::shared_ptr<std::byte> memory;
+  int64_t memory_bytes = 0;
+  Extractor extractor;
+  std::vector<uint64_t> key;
+  std::vector<uint32_t> targets;
+  std::vector<uint32_t> nodes, values;  // of the excerpt that runs
+  bool running = false;
+  bool updating = false;  // the run has come to its updates
+
+  int workers() const {
+    return options.callers_arena ? tbb::this_task_arena::max_concurrency() : own_workers;
+  }
+
+  PlanOptions plan_options() const {
+    return {.fuse = options.fuse, .spare_bytes = workers() > 1 ? spare_bytes : 0};
+  }
+
+  /// A plan for the targets. A tape of which nothing was computed is known by its structure, and so
+  /// are the numbers of its nodes. Of another one, only what is still to be computed counts.
+  Planned plan_for(const Graph& graph, PlanOptions plan_options) {
+    const bool fresh = graph.results.empty();
+    const Excerpt* excerpt = nullptr;
+    key.clear();
+    if (fresh) {
+      key.assign(graph.structure.begin(), graph.structure.end());
+      for (const uint32_t target : targets) key.push_back(target);
+    } else {
+      excerpt = &extractor.extract(graph, targets);
+      plan_options.keep = is_worth_keeping(*excerpt);
+      excerpt->append_key(key);
+    }
+    key.push_back(targets.size() << 4 | static_cast<uint64_t>(fresh) << 3 |
+                  static_cast<uint64_t>(plan_options.keep) << 2 |
+                  static_cast<uint64_t>(plan_options.fuse) << 1 |
+                  static_cast<uint64_t>(plan_options.spare_bytes > 0));
+    std::shared_ptr<Plan> plan = plans.find(key);
+    if (plan != nullptr) {
+      ++counters.plans_reused;
+      if (options.check_plans && excerpt != nullptr) check_plan(*excerpt, *plan);
+    } else {
+      if (excerpt == nullptr) excerpt = &extractor.extract(graph, targets);
+      plan = make_plan(*excerpt, plan_options);
+      if (options.check_plans) check_plan(*excerpt, *plan);
+      ++counters.plans_made;
+      plans.add(key, plan);
+    }
+    if (fresh) return {plan, plan->nodes, plan->values};
+    nodes.clear();
+    values.clear();
+    for (const Excerpt::Node& node : excerpt->nodes) nodes.push_back(node.id);
+    for (const Excerpt::Value& value : excerpt->values) values.push_back(value.id);
+    return {plan, nodes, values};
+  }
+
+  /// Whether what the excerpt computes is likely to be needed again: it begins where an earlier run
+  /// has been, or with what the latest run kept. A loop that asks for a value in each of its steps
+  /// then computes what is new. Independent values, one after the other, keep nothing.
+  static bool is_worth_keeping(const Excerpt& excerpt) {
+    if (excerpt.updates || excerpt.nodes.empty()) return false;
+    const Graph& graph = *excerpt.graph;
+    return excerpt.nodes.front().id < graph.ran_to ||
+           std::any_of(excerpt.values.begin(), excerpt.values.end(), [&](const auto& value) {
+             return value.kind == Excerpt::Kind::known && graph.just_kept(value.id);
+           });
+  }
+
+  /// The memory of one run.
+  struct Bound {
+    Recycled<Tensor> results;
+    std::shared_ptr<std::byte> kept = nullptr;
+  };
+
+  Bound bind(const Planned& planned, const Graph& graph) {
+    Plan& plan = *planned.plan;
+    for (const uint32_t value : plan.given) graph.check_unchanged(planned.values[value]);
+    if (plan.arena_bytes > memory_bytes) {
+      memory_bytes = 0;
+      memory.reset();  // the old block first, so that both need not fit
+      memory = allocate(plan.arena_bytes);
+      memory_bytes = plan.arena_bytes;
+    }
+    Bound bound;
+    // Some memory also where all that is kept is empty: a Tensor without any is no Tensor.
+    if (!plan.kept.empty()) bound.kept = blocks.take(std::max<int64_t>(64, plan.kept_bytes));
+    bound.results.reserve(plan.results.size());
+    for (const Plan::Result& result : plan.results) {
+      std::shared_ptr<std::byte> block = blocks.take(result.shape.size() * size_of(result.dtype));
+      std::byte* const data = block.get();
+      bound.results.emplace_back(std::move(block), data, result.dtype, result.shape,
+                                 contiguous_strides(result.shape));
+    }
+    for (size_t i = 0; i < plan.views.size(); ++i) {
+      const Plan::Source& source = plan.sources[i];
+      plan.views[i].data = base_of(source, planned, graph, bound) + source.offset;
+    }
+    return bound;
+  }
+
+  std::byte* base_of(const Plan::Source& source, const Planned& planned, const Graph& graph,
+                     const Bound& bound) const {
+    switch (source.place) {
+      case Plan::Place::arena:
+        return memory.get();
+      case Plan::Place::leaf:
+        return graph.leaf_data(planned.values[source.index]);
+      case Plan::Place::known:
+        return static_cast<std::byte*>(graph.result(planned.values[source.index])->bytes());
+      case Plan::Place::kept:
+        return bound.kept.get();
+      default:
+        return static_cast<std::byte*>(bound.results[source.index].bytes());
+    }
+  }
+
+  void execute(const Planned& planned, const Graph& graph, bool guard) {
+    const Plan& plan = *planned.plan;
+    const int threads = plan.cost > options.parallel_from ? workers() : 1;
+    Run run(planned, graph, guard, threads);
+    run.arena = memory.get();
+    updating = false;
+    if (threads == 1) {
+      const uint32_t updates = first_update_step(plan);
+      run.serial(0, updates);
+      updating = true;
+      return run.serial(updates, static_cast<uint32_t>(plan.steps.size()));
+    }
+    const auto all_tasks = [&] {
+      const auto all = static_cast<uint32_t>(plan.tasks.size());
+      if (plan.first_update_task < 0) return run.parallel(0, all);
+      const auto updates = static_cast<uint32_t>(plan.first_update_task);
+      run.parallel(0, updates);
+      updating = true;
+      run.parallel(updates, all);
+    };
+    if (options.callers_arena) return all_tasks();
+    arena.execute(all_tasks);
+  }
+
+  static void note_updates(const Planned& planned, const Graph& graph) {
+    for (const uint32_t leaf : planned.plan->updated) note_update(graph, planned.values[leaf]);
+  }
+
+  /// The number of steps where there is none.
+  static uint32_t first_update_step(const Plan& plan) {
+    if (plan.first_update_task < 0) return static_cast<uint32_t>(plan.steps.size());
+    return plan.tasks[static_cast<size_t>(plan.first_update_task)].first_step;
+  }
+
+  void run_reference(Graph& graph) {
+    const Excerpt& excerpt = extractor.extract(graph, targets);
+    std::vector<uint32_t> updated;
+    for (const Excerpt::Node& node : excerpt.nodes) {
+      if (node.op->mutates == 0) continue;
+      for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
+        if ((node.op->mutates >> i & 1) == 0) continue;
+        updated.push_back(excerpt.values[excerpt.values[excerpt.inputs_of(node)[i]].base].id);
+      }
+      // What an update makes is kept, so that it does not run again.
+      for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+        targets.push_back(excerpt.values[v].id);
+      }
+    }
+    Guard guarded_results;
+    // After the updates have run, nothing may fail.
+    graph.reserve_results(targets.size());
+    std::vector<Tensor> results =
+        reference_run(graph, targets, options.guard ? &guarded_results : nullptr);
+    if (!excerpt.nodes.empty()) graph.ran_to = std::max(graph.ran_to, excerpt.nodes.back().id + 1);
+    ++counters.runs;
+    for (const uint32_t leaf : updated) note_update(graph, leaf);
+    for (size_t i = 0; i < results.size(); ++i) graph.add_result(targets[i], std::move(results[i]));
+  }
+
+  /// After a fused step went wrong: runs every node by itself, but for the updates, to name the one
+  /// that did it.
+  void find_nonfinite(const Graph& graph) {
+    const Planned planned = plan_for(graph, {.fuse = false});
+    const Bound bound = bind(planned, graph);
+    Run run(planned, graph, true, 1);
+    run.arena = memory.get();
+    run.serial(0, first_update_step(*planned.plan));
+  }
+};
+
+bool ExecutorOptions::checks_plans_by_default() {
+#ifdef NDEBUG
+  static const bool asked = [] {
+    const char* text = std::getenv("RAPT_CHECK_PLANS");
+    return text != nullptr && std::string_view(text) == "1";
+  }();
+  return asked;
+#else
+  return true;
+#endif
+}
+
+Executor::Executor(const ExecutorOptions& options) : state_(std::make_unique<State>(options)) {}
+Executor::~Executor() = default;
+
+Executor& Executor::current() {
+  if (current_executor != nullptr) return *current_executor;
+  return *or_out_of_memory(
+      [] {
+        thread_local Executor own;
+        return &own;
+      },
+      [] { return "out of memory for the thread's executor"; });
+}
+
+const ExecutorOptions& Executor::options() const { return state_->options; }
+
+ExecutorCounters Executor::counters() const {
+  ExecutorCounters counters = state_->counters;
+  counters.plans_dropped = state_->plans.dropped();
+  counters.arena_bytes = state_->memory_bytes;
+  return counters;
+}
+
+static void collect(std::span<const Var> wanted, const Graph& graph,
+                    std::vector<uint32_t>& targets) {
+  targets.clear();
+  for (const Var& var : wanted) {
+    if (&var.graph() != &graph) throw Error("run: the values are on different tapes");
+    if (graph.result(var.id()) == nullptr) targets.push_back(var.id());
+  }
+}
+
+/// What is said where a plan could not be made, or targets could not be computed without one.
+static std::string memory_short(const Var& target, const char* during) {
+  const Graph& graph = target.graph();
+  const Node& node = graph.nodes[graph.values[target.id()].node];
+  return fmt::format("{} {}: out of memory while {} recorded nodes are {}{}",
+                     node.op == nullptr ? "leaf" : node.op->name, to_string(target.shape()),
+                     graph.nodes.size(), during, graph.place_of(node));
+}
+
+std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
+  if (targets.empty()) throw Error("plan: there is nothing to compute");
+  if (state_->running) throw Error("plan: this executor is running; a step must not ask for plans");
+  const Graph& graph = targets.front().graph();
+  return or_out_of_memory(
+      [&] {
+        collect(targets, graph, state_->targets);
+        return state_->plan_for(graph, state_->plan_options()).plan;
+      },
+      [&] { return memory_short(targets.front(), "planned"); });
+}
+
+/// Copies of what is wanted and already there: leaves, and views of known values. Their memory is
+/// not ours to give away, and an update may be about to write to it.
+static Recycled<Tensor> copies_of_known(const Plan& plan) {
+  Recycled<Tensor> copies;
+  for (const auto& [value, view] : plan.wanted) {
+    if (plan.sources[view].place == Plan::Place::result) continue;
+    const TensorView& v = plan.views[view];
+    Tensor copy(v.shape, v.dtype);
+    copy.copy_from(Tensor(nullptr, v.data, v.dtype, v.shape, v.strides));
+    copies.push_back(std::move(copy));
+  }
+  return copies;
+}
+
+/// What is said where memory for a run could not be had: how much it needs, and what needs the
+/// most.
+static std::string memory_needed(const Planned& planned, const Graph& graph) {
+  const Plan& plan = *planned.plan;
+  int64_t results = 0;
+  for (const Plan::Result& result : plan.results) {
+    results += result.shape.size() * size_of(result.dtype);
+  }
+  std::string text =
+      fmt::format("out of memory: {} for values between the steps and {} for results are needed",
+                  bytes_text(plan.arena_bytes + plan.kept_bytes), bytes_text(results));
+  const auto size = [&](const Plan::Step& step) {
+    int64_t bytes = step.scratch_bytes;
+    for (uint32_t i = 0; i < step.outputs; ++i) {
+      const TensorView& v = plan.views[step.first_output + i];
+      bytes += v.shape.size() * size_of(v.dtype);
+    }
+    return bytes;
+  };
+  const auto largest =
+      std::max_element(plan.steps.begin(), plan.steps.end(),
+                       [&](const auto& a, const auto& b) { return size(a) < size(b); });
+  if (largest == plan.steps.end()) {
+    const Value& wanted = graph.values[planned.values[plan.wanted.front().first]];
+    return text + graph.place_of(graph.nodes[wanted.node]);
+  }
+  std::string shape = "nothing";
+  if (largest->outputs > 0) shape = to_string(plan.views[largest->first_output].shape);
+  return text + fmt::format(", the most by {} for {}: {}{}", largest->label(), shape,
+                            bytes_text(size(*largest)),
+                            graph.place_of(graph.nodes[planned.nodes[largest->node]]));
+}
+
+void Executor::run(std::span<const Var> targets) {
+  if (targets.empty()) return;
+  State& state = *state_;
+  if (state.running) {
+    throw Error("run: this executor is already running a plan; a step must not ask for values");
+  }
+  Graph& graph = targets.front().graph();
+  const auto planning = [&] { return memory_short(targets.front(), "planned"); };
+  or_out_of_memory([&] { collect(targets, graph, state.targets); }, planning);
+  if (state.targets.empty()) return;
+  struct Running {
+    bool& flag;
+    explicit Running(bool& f) : flag(f) { flag = true; }
+    ~Running() { flag = false; }
+  } running(state.running);
+  if (state.options.reference) {
+    return or_out_of_memory([&] { state.run_reference(graph); },
+                            [&] { return memory_short(targets.front(), "computed"); });
+  }
+  const Planned planned =
+      or_out_of_memory([&] { return state.plan_for(graph, state.plan_options()); }, planning);
+  const Plan& plan = *planned.plan;
+  State::Bound bound;
+  Recycled<Tensor> copies;
+  try {
+    bound = state.bind(planned, graph);
+    copies = copies_of_known(plan);
+    // After the updates have run, nothing may fail.
+    graph.reserve_results(plan.wanted.size() + plan.kept.size() + plan.results.size());
+    try {
+      state.execute(planned, graph, state.options.guard);
+    } catch (...) {
+      // An update, or what was recorded after one: the old values are gone.
+      if (state.updating) state.note_updates(planned, graph);
+      throw;
+    }
+  } catch (const Run::NonFinite& error) {
+    try {
+      if (error.nodes > 1) state.find_nonfinite(graph);
+    } catch (const std::bad_alloc&) {  // then the fused step alone is named
+    } catch (const OutOfMemory&) {
+    }
+    throw;
+  } catch (const OutOfMemory&) {
+    throw_out_of_memory([&] { return memory_needed(planned, graph); });
+  } catch (const std::bad_alloc&) {
+    throw_out_of_memory([&] { return memory_needed(planned, graph); });
+  }
+  if (!planned.nodes.empty()) graph.ran_to = std::max(graph.ran_to, planned.nodes.back() + 1);
+  ++state.counters.runs;
+  state.counters.steps += static_cast<int64_t>(plan.steps.size());
+  state.note_updates(planned, graph);
+  size_t copy = 0;
+  for (const auto& [value, view] : plan.wanted) {
+    const uint32_t id = planned.values[value];
+    const Plan::Source& source = plan.sources[view];
+    if (source.place != Plan::Place::result) {
+      graph.add_result(id, std::move(copies[copy++]));
+      continue;
+    }
+    const TensorView& v = plan.views[view];
+    graph.add_result(
+        id, Tensor(bound.results[source.index].memory(), v.data, v.dtype, v.shape, v.strides));
+  }
+  for (size_t i = 0; i < plan.results.size(); ++i) {
+    graph.add_result(planned.values[plan.results[i].value], bound.results[i]);
+  }
+  graph.kept_from = graph.results.size();
+  for (const Plan::Kept& kept : plan.kept) {
+    const uint32_t id = planned.values[kept.value];
+    const Value& value = graph.values[id];
+    graph.add_result(id, Tensor(bound.kept, bound.kept.get() + kept.offset, value.dtype,
+                                value.shape, contiguous_strides(value.shape)));
+  }
+  graph.kept_to = graph.results.size();
+}
+
+Executor::Use::Use(Executor& executor) : outer_(current_executor) { current_executor = &executor; }
+Executor::Use::~Use() { current_executor = outer_; }
+
+}  // namespace rapt

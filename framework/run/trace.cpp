@@ -1,0 +1,132 @@
+#include "framework/run/trace.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <new>
+#include <unordered_set>
+
+#include "framework/core/error.hpp"
+#include "framework/graph/scope.hpp"
+
+namespace rapt {
+
+struct Trace::State {
+  struct Text {
+    std::string name, shapes;
+  };
+  struct Event {
+    uint32_t text;
+    const std::string* place;  // in `places`
+    int64_t begin, end;
+    double flops, bytes;
+    int row;
+  };
+
+  std::string path;
+  int64_t start = now();
+  mutable std::mutex mutex;
+  std::vector<Text> texts;
+  std::unordered_set<std::string> places;  // layer paths and lines
+  std::vector<Event> events;
+  int rows = 0;
+};
+
+namespace {
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    if (static_cast<unsigned char>(c) >= ' ') result += c;
+  }
+  return result;
+}
+
+std::string shapes_of(const Plan& plan, const Plan::Step& step) {
+  std::string shapes;
+  auto out = std::back_inserter(shapes);
+  for (uint32_t i = 0; i < step.inputs; ++i) {
+    fmt::format_to(out, "{} ", to_string(plan.views[step.first_input + i].shape));
+  }
+  fmt::format_to(out, "->");
+  for (uint32_t i = 0; i < step.outputs; ++i) {
+    fmt::format_to(out, " {}", to_string(plan.views[step.first_output + i].shape));
+  }
+  return shapes;
+}
+
+}  // namespace
+
+Trace* Trace::current() {
+  static const std::unique_ptr<Trace> trace = [] {
+    const char* path = std::getenv("RAPT_TRACE");
+    return path == nullptr || *path == '\0' ? nullptr : std::make_unique<Trace>(path);
+  }();
+  return trace.get();
+}
+
+Trace::Trace(std::string path) : state_(std::make_unique<State>()) {
+  state_->path = std::move(path);
+}
+
+Trace::~Trace() {
+  try {
+    std::ofstream(state_->path, std::ios::binary) << json();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+int64_t Trace::now() {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node,
+                 int64_t begin, int64_t end) try {
+  std::string place = graph.written_at(node);
+  const std::lock_guard lock(state_->mutex);
+  plan.traced.resize(plan.steps.size(), 0);
+  uint32_t& text = plan.traced[static_cast<size_t>(&step - plan.steps.data())];
+  if (text == 0) {
+    state_->texts.push_back({step.label(), shapes_of(plan, step)});
+    text = static_cast<uint32_t>(state_->texts.size());
+  }
+  thread_local int row = -1;
+  if (row < 0) row = state_->rows++;
+  state_->events.push_back({text - 1, &*state_->places.insert(std::move(place)).first, begin, end,
+                            step.flops, step.bytes, row});
+} catch (const std::bad_alloc&) {
+  // The step has run, and may have been an update: it has not failed.
+}
+
+std::string Trace::json() const {
+  const std::lock_guard lock(state_->mutex);
+  std::string text = "{\"traceEvents\":[\n";
+  auto out = std::back_inserter(text);
+  for (int row = 0; row < state_->rows; ++row) {
+    fmt::format_to(out,
+                   "{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_name\","
+                   "\"args\":{{\"name\":\"worker {0}\"}}}},\n",
+                   row);
+  }
+  for (const State::Event& e : state_->events) {
+    const auto nanoseconds = static_cast<double>(std::max<int64_t>(e.end - e.begin, 1));
+    const State::Text& step = state_->texts[e.text];
+    fmt::format_to(out,
+                   "{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
+                   "\"name\":\"{}\",\"args\":{{\"shapes\":\"{}\",\"at\":\"{}\","
+                   "\"gflop_per_s\":{:.2f},\"gb_per_s\":{:.2f}}}}},\n",
+                   e.row, static_cast<double>(e.begin - state_->start) / 1e3, nanoseconds / 1e3,
+                   escaped(step.name), escaped(step.shapes), escaped(*e.place),
+                   e.flops / nanoseconds, e.bytes / nanoseconds);
+  }
+  if (text.ends_with(",\n")) text.resize(text.size() - 2);
+  return text + "\n]}\n";
+}
+
+}  // namespace rapt

@@ -1,0 +1,58 @@
+#include "models/decoding/step_model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "framework/core/error.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/graph/tape.hpp"
+#include "framework/run/executor.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/rows/softmax.hpp"
+#include "ops/shape/gather.hpp"
+#include "ops/shape/shape.hpp"
+
+namespace rapt {
+
+Var int_leaf(const std::vector<int32_t>& values) {
+  return as_var(tensor(values, {static_cast<int64_t>(values.size())}));
+}
+
+int64_t checked_sentences(const Tensor& source) {
+  if (!source || source.shape().rank() != 2 || source.dtype() != DType::int32) {
+    throw Error(fmt::format("decoding: expected a source int32 [B, S], got {} {}",
+                            source ? name(source.dtype()) : "an empty tensor",
+                            source ? to_string(source.shape()) : ""));
+  }
+  return source.shape()[0];
+}
+
+std::vector<Tensor> Stepper::step(
+    StepInput input, const std::function<std::vector<Var>(const Var& scores)>& choose) {
+  const Tape tape;
+  if (!states_.empty()) {
+    const Var order = int_leaf(input.parents);
+    for (const Tensor& state : states_) input.states.push_back(take(state, order, 0));
+  }
+  const StepOutput output = model_.step(input);
+  const Shape shape = output.scores.shape();
+  if (shape.rank() != 2 || shape[0] != input.rows()) {
+    throw Error(fmt::format("decoding: the model gave scores {} for {} rows", to_string(shape),
+                            input.rows()));
+  }
+  const std::vector<Var> chosen = choose(output.scores);
+  std::vector<Var> wanted = chosen;
+  wanted.insert(wanted.end(), output.states.begin(), output.states.end());
+  Executor::current().run(wanted);
+  states_.clear();
+  for (const Var& state : output.states) states_.push_back(state.value());
+  std::vector<Tensor> values;
+  for (const Var& var : chosen) values.push_back(var.value());
+  return values;
+}
+
+}  // namespace rapt

@@ -1,0 +1,116 @@
+// Layers without memory: linear maps, embeddings, normalisation, dropout.
+#pragma once
+
+#include <variant>
+
+#include "framework/core/api.hpp"
+#include "framework/core/random.hpp"
+#include "framework/graph/parameter.hpp"
+#include "ops/products/matmul.hpp"
+
+namespace rapt RAPT_API {
+
+struct LinearOptions {
+  bool bias = true;
+  Activation activation = Activation::none;
+};
+
+/// y = activation(x W^T + b).
+struct Linear {
+  Parameter weight;  // [out, in]
+  Parameter bias;    // [out], or none
+  Activation activation = Activation::none;
+
+  Linear() = default;
+  /// Weights and bias uniform in +-1/sqrt(in), as torch.nn.Linear starts them.
+  Linear(int64_t in, int64_t out, Key key, const LinearOptions& options = {});
+
+  int64_t in() const { return weight.shape()[1]; }
+  int64_t out() const { return weight.shape()[0]; }
+  /// Draws the weights again, uniform in +-sqrt(6 / (in + out)) (Glorot and Bengio 2010), as
+  /// torch.nn.Transformer starts every matrix.
+  void start_as_glorot(Key key);
+  /// x [..., in] -> [..., out].
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+};
+
+struct EmbeddingOptions {
+  double stddev = 1;  // of the normal distribution that the rows start from
+};
+
+/// Rows of a table, by number.
+struct Embedding {
+  Parameter weight;  // [count, width]
+
+  Embedding() = default;
+  Embedding(int64_t count, int64_t width, Key key, const EmbeddingOptions& options = {});
+
+  int64_t count() const { return weight.shape()[0]; }
+  int64_t width() const { return weight.shape()[1]; }
+  /// ids int32 [...] -> [..., width]. Throws Error where an id is outside 0 .. count - 1.
+  Var operator()(const Arg& ids) const;
+  void visit(auto&& f) { f("weight", weight); }
+};
+
+/// Layer normalisation over the last axis (Ba, Kiros and Hinton 2016).
+struct LayerNorm {
+  Parameter weight;  // [width], ones
+  Parameter bias;    // [width], zeros
+  double eps = 1e-5;
+
+  LayerNorm() = default;
+  explicit LayerNorm(int64_t width);
+
+  /// x [..., width] -> the same shape.
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+};
+
+/// The same without mean and bias, by the root of the mean square (Zhang and Sennrich 2019).
+struct RMSNorm {
+  Parameter weight;  // [width], ones
+  double eps = 1e-5;
+
+  RMSNorm() = default;
+  explicit RMSNorm(int64_t width);
+
+  /// x [..., width] -> the same shape.
+  Var operator()(const Arg& x) const;
+  void visit(auto&& f) { f("weight", weight); }
+};
+
+enum class NormKind { layer, rms };
+
+/// One of these, for models that leave the choice to their options.
+struct Norm {
+  std::variant<LayerNorm, RMSNorm> norm;
+
+  Norm() = default;
+  Norm(int64_t width, NormKind kind);
+
+  /// x [..., width] -> the same shape.
+  Var operator()(const Arg& x) const {
+    return std::visit([&](const auto& chosen) { return chosen(x); }, norm);
+  }
+  void visit(auto&& f) {
+    std::visit([&](auto& chosen) { chosen.visit(f); }, norm);
+  }
+};
+
+/// Sets elements to zero with probability p and scales the others by 1 / (1 - p), on a tape for
+/// training; passes its input through on any other (Srivastava et al. 2014).
+struct Dropout {
+  double p = 0;
+
+  Var operator()(const Arg& x) const;
+  void visit(auto&&) {}
+};
+
+}  // namespace RAPT_API

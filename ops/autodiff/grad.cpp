@@ -1,0 +1,410 @@
+#include "ops/autodiff/grad.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "framework/core/error.hpp"
+#include "framework/core/out_of_memory.hpp"
+#include "framework/core/recycled.hpp"
+#include "framework/graph/graph.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/products/matmul.hpp"
+#include "ops/reduce/reduce.hpp"
+#include "ops/shape/shape.hpp"
+
+namespace rapt {
+namespace {
+
+Var filled(Graph& graph, double number, const Shape& shape, DType dtype, SourceLocation where) {
+  const Var scalar = graph.constant(number, dtype, where);
+  return shape.rank() == 0 ? scalar : broadcast_to(Arg(scalar, where), shape);
+}
+
+/// One backward walk over a part of a tape.
+class Backward final : public GradientContext {
+ public:
+  /// Walks are kept for the thread's next ones: their memory is warm. They nest, where a reference
+  /// is differentiated. The list is linked through them, as to give one back must not fail.
+  class Lease {
+   public:
+    Lease() {
+      if (idle_walks == nullptr) idle_walks = std::make_unique<Backward>();
+      walk_ = std::move(idle_walks);
+      idle_walks = std::move(walk_->next_);
+    }
+    ~Lease() {
+      walk_->next_ = std::move(idle_walks);
+      idle_walks = std::move(walk_);
+    }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Backward* operator->() const { return walk_.get(); }
+
+   private:
+    static thread_local std::unique_ptr<Backward> idle_walks;
+    std::unique_ptr<Backward> walk_;
+  };
+
+  /// Returns how many of `wrt` something has flowed to.
+  size_t run(Graph& graph, std::span<const Var> outputs, std::span<const Var> seeds,
+             std::span<const Var> wrt, std::span<Var> grads) {
+    graph_ = &graph;
+    mark(outputs, wrt);
+    heads_.assign(first_value_of(last_node_ + 1), 0);
+    parts_.assign(1, {});  // number 0 is the end of every list
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (!seeds[i].is_empty()) add_seed(outputs[i], seeds[i]);
+    }
+    for (uint32_t n = last_node_ + 1; n-- > first_node_;) {
+      if (depends_[n - first_node_] && graph_->nodes[n].op != nullptr) visit(n);
+    }
+    size_t reached = 0;
+    for (size_t i = 0; i < wrt.size(); ++i) {
+      const Var& var = wrt[i];
+      const uint32_t total = var.id() < heads_.size() ? total_of(var.id()) : none;
+      if (total != none) {
+        grads[i] = {*graph_, total};
+        ++reached;
+        continue;
+      }
+      const Node node = graph_->nodes[graph_->values[var.id()].node];
+      const Scope scope = graph_->scope_of(node);
+      grads[i] = filled(*graph_, 0, var.shape(), var.dtype(), node.where);
+    }
+    return reached;
+  }
+
+  // ---- what a rule sees -------------------------------------------------------------------------
+
+  Var input(int i) const override { return {*graph_, operand(i).id}; }
+  Var output(int i) const override {
+    return {*graph_, graph_->nodes[node_].first_value + static_cast<uint32_t>(i)};
+  }
+  int inputs() const override { return static_cast<int>(operands_.size()); }
+  bool needs(int i) const override { return operand(i).needed; }
+  bool has_output_grad(int i) const override {
+    check_index(i, static_cast<int>(output_grads_.size()));
+    return output_grads_[static_cast<size_t>(i)] != none;
+  }
+  Var output_grad(int i) const override {
+    check_index(i, static_cast<int>(output_grads_.size()));
+    const uint32_t known = output_grads_[static_cast<size_t>(i)];
+    if (known != none) return {*graph_, known};
+    const Var value = output(i);
+    return filled(*graph_, 0, value.shape(), value.dtype(), graph_->nodes[node_].where);
+  }
+  Var& input_grad(int i) override {
+    check_index(i, inputs());
+    return input_grads_[static_cast<size_t>(i)];
+  }
+  std::span<const int64_t> words() const override { return words_; }
+
+ private:
+  void check_index(int i, int count) const {
+    if (i >= 0 && i < count) return;
+    throw Error(fmt::format("its gradient rule asks for number {} of {}", i, count));
+  }
+
+  struct Operand {
+    uint32_t id;
+    bool needed;  // Whether anybody asked for its gradient.
+  };
+  const Operand& operand(int i) const {
+    check_index(i, inputs());
+    return operands_[static_cast<size_t>(i)];
+  }
+
+  uint32_t first_value_of(uint32_t node) const {
+    return node < graph_->nodes.size() ? graph_->nodes[node].first_value
+                                       : static_cast<uint32_t>(graph_->values.size());
+  }
+
+  bool depends_on_wrt(uint32_t value) const {
+    const uint32_t node = graph_->values[value].node;
+    if (node < first_node_ || node > last_node_ || !is_float(graph_->values[value].dtype)) {
+      return false;
+    }
+    return depends_[node - first_node_] != 0;
+  }
+
+  /// Marks the nodes between the inputs and the outputs that depend on an input.
+  void mark(std::span<const Var> outputs, std::span<const Var> wrt) {
+    first_node_ = ~0u;
+    last_node_ = 0;
+    for (const Var& var : wrt) {
+      first_node_ = std::min(first_node_, graph_->values[var.id()].node);
+    }
+    for (const Var& var : outputs) {
+      last_node_ = std::max(last_node_, graph_->values[var.id()].node);
+    }
+    if (first_node_ > last_node_) first_node_ = last_node_ + 1;
+    depends_.assign(last_node_ + 1 - first_node_, 0);
+    for (const Var& var : wrt) {
+      const uint32_t node = graph_->values[var.id()].node;
+      if (node <= last_node_) depends_[node - first_node_] = 1;
+    }
+    for (uint32_t n = first_node_; n <= last_node_; ++n) {
+      if (depends_[n - first_node_]) continue;
+      for (const uint32_t input : graph_->inputs_of(graph_->nodes[n])) {
+        if (depends_on_wrt(input)) {
+          depends_[n - first_node_] = 1;
+          break;
+        }
+      }
+    }
+  }
+
+  void add_seed(const Var& output, const Var& seed) {
+    if (seed.shape() != output.shape() || seed.dtype() != output.dtype()) {
+      throw Error(fmt::format("vjp: the output is {} {}, its seed {} {}", name(output.dtype()),
+                              to_string(output.shape()), name(seed.dtype()),
+                              to_string(seed.shape())));
+    }
+    if (&seed.graph() != graph_) throw Error("vjp: the output and its seed are on different tapes");
+    if (depends_on_wrt(output.id())) arrive(output.id(), seed.id());
+  }
+
+  void visit(uint32_t n) {
+    node_ = n;
+    const Node node = graph_->nodes[n];
+    output_grads_.clear();
+    const Scope scope = graph_->scope_of(node);
+    bool any = false;
+    for (uint32_t i = 0; i < node.outputs; ++i) {
+      output_grads_.push_back(total_of(node.first_value + i));
+      any = any || output_grads_.back() != none;
+    }
+    if (!any) return;
+    bool needed = false;
+    operands_.clear();
+    for (const uint32_t id : graph_->inputs_of(node)) {
+      operands_.push_back({id, depends_on_wrt(id)});
+      needed = needed || operands_.back().needed;
+    }
+    if (!needed) return;
+    // Rules record nodes, which moves the graph's own list of words.
+    words_.clear();
+    for (const int64_t word : graph_->words_of(node)) words_.push_back(word);
+    input_grads_.assign(node.inputs, Var());
+    if (node.op->gradient != nullptr) {
+      call_rule(node);
+    } else if (node.op->reference != nullptr) {
+      differentiate_reference(node);
+    } else {
+      throw Error(
+          fmt::format("grad: {} has no gradient rule{}", node.op->name, graph_->place_of(node)));
+    }
+    for (size_t i = 0; i < operands_.size(); ++i) {
+      const Var& gradient = input_grads_[i];
+      const auto [id, wanted] = operands_[i];
+      if (!gradient.is_empty() && wanted) arrive(id, fit(node, gradient, static_cast<int>(i)));
+    }
+  }
+
+  /// A failure of the rule gets the node's name and place, unless it has some of its own.
+  void call_rule(const Node& node) {
+    try {
+      node.op->gradient(*this);
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const std::exception& error) {
+      const std::string_view text = error.what();
+      if (text.find("; at ") != text.npos) throw;
+      throw Error(fmt::format("{}: {}{}", node.op->name, text, graph_->place_of(node)));
+    }
+  }
+
+  /// The rule's gradient in the input's shape: what broadcasting had spread is summed back.
+  uint32_t fit(const Node& node, const Var& gradient, int i) const {
+    if (!graph_->holds(gradient)) {
+      throw Error(fmt::format("{}: its gradient rule gives a value of another tape for input {}{}",
+                              node.op->name, i, graph_->place_of(node)));
+    }
+    const Value& value = graph_->values[operand(i).id];
+    const Value& has = graph_->values[gradient.id()];
+    if (has.dtype == value.dtype && has.shape == value.shape) return gradient.id();  // nearly all
+    const Shape target = value.shape, given = has.shape;  // the lists move when more is recorded
+    Shape both;
+    if (has.dtype == value.dtype && broadcast(given, target, both)) {
+      const Var summed = both == given ? gradient : broadcast_to(gradient, both);
+      return sum_to(summed, target).id();
+    }
+    throw Error(fmt::format("{}: its gradient rule gives {} {} for input {}, which is {} {}{}",
+                            node.op->name, name(gradient.dtype()), to_string(given), i,
+                            name(value.dtype), to_string(target), graph_->place_of(node)));
+  }
+
+  /// Differentiates what the operator means in plain operators. Every input gets a name of its own:
+  /// one Var given twice counts as two operands.
+  void differentiate_reference(const Node& node) {
+    std::vector<Var> own, wrt;
+    std::vector<int> position;
+    for (int i = 0; i < node.inputs; ++i) {
+      own.push_back(input(i));
+      if (!needs(i)) continue;
+      own.back() = alias(own.back());
+      wrt.push_back(own.back());
+      position.push_back(i);
+    }
+    std::vector<Var> outputs(node.outputs);
+    ReferenceContext reference(own, outputs, words_);
+    node.op->reference(reference);
+    std::vector<Var> seeds(outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (output_grads_[i] != none) seeds[i] = {*graph_, output_grads_[i]};
+      if (!outputs[i].is_empty()) continue;
+      if (!seeds[i].is_empty()) {
+        throw Error(fmt::format("grad: the reference of {} leaves out output {}{}", node.op->name,
+                                i, graph_->place_of(node)));
+      }
+      outputs[i] = wrt.front();  // stands in: without a seed it adds nothing
+    }
+    const std::vector<Var> grads = vjp(outputs, seeds, wrt);
+    for (size_t i = 0; i < grads.size(); ++i) {
+      input_grads_[static_cast<size_t>(position[i])] = grads[i];
+    }
+  }
+
+  void arrive(uint32_t value, uint32_t gradient) {
+    parts_.push_back({gradient, heads_[value]});
+    heads_[value] = static_cast<uint32_t>(parts_.size()) - 1;
+  }
+
+  /// The sum of what has flowed to a value; none where nothing has.
+  uint32_t total_of(uint32_t value) {
+    const uint32_t head = heads_[value];
+    if (head == 0 || parts_[head].next == 0) return parts_[head].gradient;
+    Recycled<Var> parts;
+    for (uint32_t p = head; p != 0; p = parts_[p].next) {
+      parts.push_back({*graph_, parts_[p].gradient});
+    }
+    std::reverse(parts.begin(), parts.end());  // in the order of their arrival
+    merge(parts, is_unslice, merge_unslices);
+    merge(parts, is_weight_product, merge_weight_products);
+    Var sum = parts.front();
+    for (size_t i = 1; i < parts.size(); ++i) sum = sum + parts[i];
+    parts_[head] = {sum.id(), 0};
+    return sum.id();
+  }
+
+  /// Puts one node in the place of several contributions of a kind: the pieces of a sliced array
+  /// are written once, and products with the same weight become one larger product.
+  static void merge(Recycled<Var>& parts, bool (*of_kind)(const Var&),
+                    Var (*merged)(std::span<const Var>)) {
+    if (std::count_if(parts.begin(), parts.end(), of_kind) < 2) return;
+    Recycled<Var> kind;
+    for (const Var& part : parts) {
+      if (of_kind(part)) kind.push_back(part);
+    }
+    std::erase_if(parts, of_kind);
+    // A node takes 65,535 inputs at the most.
+    constexpr size_t most = 32768;
+    const std::span<const Var> all = kind;
+    for (size_t i = 0; i < all.size(); i += most) {
+      parts.push_back(merged(all.subspan(i, std::min(most, all.size() - i))));
+    }
+  }
+
+  Graph* graph_ = nullptr;
+  uint32_t first_node_ = 0, last_node_ = 0, node_ = 0;
+  std::vector<uint8_t> depends_;  // by node, from first_node_
+  // Gradients that have arrived, a list for each value. Their numbers in the graph: Vars, which are
+  // written in parts and copied whole, would be waited for.
+  static constexpr uint32_t none = ~0u;
+  struct Part {
+    uint32_t gradient = none;
+    uint32_t next = 0;
+  };
+  std::vector<Part> parts_;
+  std::vector<uint32_t> heads_;    // by value: the latest part; 0: none
+  std::vector<Operand> operands_;  // of the node being visited
+  std::vector<uint32_t> output_grads_;
+  std::vector<Var> input_grads_;
+  std::vector<int64_t> words_;
+  std::unique_ptr<Backward> next_;  // of the idle ones
+};
+
+thread_local std::unique_ptr<Backward> Backward::Lease::idle_walks;
+
+/// What is said where the nodes of a gradient could not be recorded.
+std::string memory_for_gradients(const Node& node, const Graph& graph) {
+  return fmt::format("{}: out of memory while its gradient is recorded, as one of {} nodes{}",
+                     node.op == nullptr ? "leaf" : node.op->name, graph.nodes.size(),
+                     graph.place_of(node));
+}
+
+}  // namespace
+
+size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
+           std::span<Var> grads) {
+  if (outputs.size() != seeds.size()) {
+    throw Error(fmt::format("vjp: {} outputs and {} seeds", outputs.size(), seeds.size()));
+  }
+  if (outputs.empty() || wrt.empty()) {
+    std::fill(grads.begin(), grads.end(), Var());
+    return 0;
+  }
+  Graph& graph = outputs.front().graph();
+  for (const Var& var : wrt) {
+    if (&var.graph() != &graph) throw Error("grad: the values are on different tapes");
+    if (!is_float(var.dtype())) {
+      throw Error(
+          fmt::format("grad: there is no gradient with respect to {} values", name(var.dtype())));
+    }
+  }
+  return or_out_of_memory(
+      [&] {
+        const Backward::Lease walk;
+        return walk->run(graph, outputs, seeds, wrt, grads);
+      },
+      [&] {
+        const uint32_t value = outputs.front().id();
+        return memory_for_gradients(graph.nodes[graph.values[value].node], graph);
+      });
+}
+
+std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
+                     std::span<const Var> wrt) {
+  std::vector<Var> grads(wrt.size());
+  vjp(outputs, seeds, wrt, grads);
+  return grads;
+}
+
+size_t grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads) {
+  Graph& graph = loss.graph();
+  const Node node = graph.nodes[graph.values[loss.id()].node];
+  if (loss.shape().size() != 1 || !is_float(loss.dtype())) {
+    throw Error(fmt::format("grad: the loss has to be one float value, it is {} {}{}",
+                            name(loss.dtype()), to_string(loss.shape()), graph.place_of(node)));
+  }
+  return or_out_of_memory(
+      [&] {
+        const Scope scope = graph.scope_of(node);
+        const Var seed = filled(graph, 1, loss.shape(), loss.dtype(), node.where);
+        return vjp(std::span(&loss, 1), std::span(&seed, 1), wrt, grads);
+      },
+      [&] { return memory_for_gradients(node, graph); });
+}
+
+std::vector<Var> grad(const Var& loss, std::span<const Var> wrt) {
+  std::vector<Var> grads(wrt.size());
+  grad(loss, wrt, grads);
+  return grads;
+}
+
+std::vector<Var> grad(const Var& loss, std::span<const Parameter> wrt) {
+  Graph& graph = loss.graph();
+  const SourceLocation where = graph.nodes[graph.values[loss.id()].node].where;
+  std::vector<Var> vars;
+  vars.reserve(wrt.size());
+  for (const Parameter& parameter : wrt) {
+    vars.push_back(graph.parameter(parameter.state(), where));
+  }
+  return grad(loss, vars);
+}
+
+}  // namespace rapt

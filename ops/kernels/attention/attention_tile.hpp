@@ -1,0 +1,397 @@
+// What attention's forward and backward passes share: which keys a query sees, tiles of scores, and
+// products that leave out what no query of a group sees.
+#pragma once
+
+#include <limits>
+
+#include "ops/kernels/attention/attention_arguments.hpp"
+#include "ops/kernels/attention/score_tile.hpp"
+#include "ops/kernels/gemm/gemm_dots.hpp"
+#include "ops/kernels/gemm/gemm_pack.hpp"
+#include "ops/kernels/gemm/gemm_tile.hpp"
+#include "ops/kernels/simd/math.hpp"
+#include "ops/kernels/simd/random.hpp"
+#include "ops/kernels/simd/row_loop.hpp"
+#include "ops/kernels/simd/transpose.hpp"
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+
+// A tile's most queries and keys: in L2 with the keys and values it meets.
+inline constexpr int64_t tile_queries = 64;
+inline constexpr int64_t tile_keys = 256;
+
+// Products of fewer queries read keys and values in place.
+inline constexpr int64_t few_queries = 4;
+
+inline constexpr double log2_e = 1.4426950408889634;
+inline constexpr double ln_2 = 0.6931471805599453;
+
+inline constexpr int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
+inline constexpr int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
+inline constexpr int64_t blocks_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+/// n rounded up to whole vectors.
+template <class T>
+inline constexpr int64_t padded(int64_t n) {
+  return blocks_of(n, lanes<T>) * lanes<T>;
+}
+
+/// The row stride of a tile with n columns: an odd number of vectors, as rows a power of two apart
+/// would share a few sets of the cache.
+template <class T>
+inline constexpr int64_t skewed(int64_t n) {
+  return padded<T>(n) + ((padded<T>(n) / lanes<T>) % 2 == 0 ? lanes<T> : 0);
+}
+
+/// Hands out aligned pieces of a scratch area; without one it only counts.
+struct Carver {
+  char* base;
+  size_t used = 0;
+
+  template <class T>
+  T* take(int64_t n) {
+    const size_t at = used;
+    used += (static_cast<size_t>(n) * sizeof(T) + 63) / 64 * 64;
+    return base == nullptr ? nullptr : reinterpret_cast<T*>(base + at);
+  }
+};
+
+struct Range {
+  int64_t begin, end;
+};
+
+template <class T>
+inline int64_t keys_of(const Attention<T>& in, int64_t b) {
+  if (in.key_lengths == nullptr) return in.keys;
+  return min_of(in.keys, max_of(in.key_lengths[b], 0));
+}
+
+/// The keys inside query i's band, its prefix and its sentence's length. Both ends never fall as i
+/// rises.
+template <class T>
+inline Range keys_seen(const Attention<T>& in, int64_t b, int64_t i) {
+  const int64_t length = keys_of(in, b);
+  const int64_t begin = min_of(max_of(i + in.band_first, 0), length);
+  int64_t end = min_of(i + in.band_last + 1, length);
+  if (in.prefix != nullptr) {
+    const int64_t first = in.prefix[b * in.prefix_step];
+    end = min_of(end, max_of(i + in.prefix_last + 1, first));
+  }
+  return {begin, max_of(end, begin)};
+}
+
+template <class T>
+inline int64_t queries_of(const Attention<T>& in, int64_t b) {
+  if (in.query_lengths == nullptr) return in.queries;
+  return min_of(in.queries, max_of(in.query_lengths[b], 0));
+}
+
+template <class T>
+inline T* at(const Heads<T>& x, int64_t b, int64_t h, int64_t t) {
+  return x.data + b * x.batch + h * x.head + t * x.time;
+}
+
+template <class T>
+inline void set_all(T* p, int64_t n, T value) {
+  for (int64_t i = 0; i < n; ++i) p[i] = value;
+}
+
+/// 0, 1, 2 ...
+template <class T>
+inline Vec<T> lane_numbers() {
+  alignas(64) static constexpr T numbers[16] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                8, 9, 10, 11, 12, 13, 14, 15};
+  return Vec<T>::load_aligned(numbers);
+}
+
+/// The largest lanes of `group` vectors.
+template <class T>
+inline void max_groups(const Vec<T>* x, T* out) {
+  reduce_groups<T>(x, out, [](const auto& a, const auto& b) { return xsimd::max(a, b); });
+}
+
+/// Copies n rows of `width` contiguous elements to rows padded with zeros to whole vectors.
+template <class T>
+inline void copy_rows(const T* from, int64_t stride, int64_t n, int64_t width, T* to) {
+  pack_panel(from, stride, int64_t(1), n, width, to, padded<T>(width));
+}
+
+/// Copies n > 0 rows of `width` elements to columns: to[width, n], with row stride to_row.
+template <class T>
+inline void copy_transposed(const T* from, int64_t stride, int64_t n, int64_t width, T* to,
+                            int64_t to_row) {
+  constexpr int64_t L = lanes<T>;
+  for (int64_t j = 0; j < n; j += L) {
+    pack_columns(from + j * stride, stride, width, min_of(n - j, L), to + j, to_row);
+  }
+}
+
+/// Calls body(first, rows) for m rows shared out among as few register tiles as they need.
+template <class Body>
+inline void for_each_group(int64_t m, const Body& body) {
+  const int64_t groups = blocks_of(m, usual_rows);
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t first = m * g / groups;
+    body(first, m * (g + 1) / groups - first);
+  }
+}
+
+/// C[m, columns] = alpha A B for columns `within` (whole vectors), but for panels that no row of a
+/// group has in its range: what C holds there is left as it is.
+template <class T>
+inline void multiply_seen(int64_t m, Range within, int64_t k, const T* a, int64_t a_row, const T* b,
+                          int64_t b_row, T* c, int64_t c_row, T alpha, const Range* seen) {
+  constexpr int64_t L = lanes<T>;
+  const Finish<T> finish{alpha, T(0)};
+  const int64_t most = tile_vectors(static_cast<int>(min_of(m, usual_rows))) * L;
+  for (int64_t j = within.begin; j < within.end; j += most) {
+    const int64_t width = min_of(within.end - j, most);
+    for_each_group(m, [&](int64_t i, int64_t rows) {
+      if (seen[i].begin >= j + width || seen[i + rows - 1].end <= j) return;
+      tile_of<T>(ARows::rows, rows, width / L, L)(k, a + i * a_row, a_row, b + j, b_row,
+                                                  c + i * c_row + j, c_row, L, finish);
+    });
+  }
+}
+
+/// C[m, n] += A B, where each group of rows sums only over the range of k that one of them has. A
+/// is adjacent in one direction.
+/// C has room for whole vectors; B is read in whole vectors where b_padded.
+template <class T>
+inline void add_product(int64_t m, int64_t n, const T* a, int64_t a_row, int64_t a_col, const T* b,
+                        int64_t b_row, bool b_padded, T* c, int64_t c_row, const Range* seen) {
+  constexpr int64_t L = lanes<T>;
+  const Finish<T> finish{T(1), T(1)};
+  const ARows a_rows = a_col == 1 ? ARows::rows : ARows::columns;
+  const int64_t end = padded<T>(n);
+  const int64_t most = tile_vectors(static_cast<int>(min_of(m, usual_rows))) * L;
+  for (int64_t j = 0; j < end; j += most) {
+    const int64_t width = min_of(end - j, most);
+    const int64_t last = b_padded || j + width <= n ? L : L - (end - n);
+    for_each_group(m, [&](int64_t i, int64_t rows) {
+      const Range sum{seen[i].begin, seen[i + rows - 1].end};
+      if (sum.begin >= sum.end) return;
+      tile_of<T>(a_rows, rows, width / L, last)(
+          sum.end - sum.begin, a + i * a_row + sum.begin * a_col, a_row * a_col,
+          b + sum.begin * b_row + j, b_row, c + i * c_row + j, c_row, last, finish);
+    });
+  }
+}
+
+/// One tile of scores: queries `query` and on of head h of sentence b, keys `key` and on.
+struct TilePlace {
+  int64_t b, h, query, key;
+};
+
+/// The smallest and largest of n > 0 numbers.
+inline Range extremes(const int32_t* x, int64_t n) {
+  int32_t least = x[0], most = x[0];
+  for (int64_t i = 1; i < n; ++i) {
+    least = x[i] < least ? x[i] : least;
+    most = x[i] > most ? x[i] : most;
+  }
+  return {least, most};
+}
+
+template <class T>
+inline const int32_t* key_documents(const Attention<T>& in, const TilePlace& at) {
+  return in.key_documents + at.b * in.key_documents_step + at.key;
+}
+
+template <class T>
+inline const int32_t* query_documents(const Attention<T>& in, const TilePlace& at) {
+  return in.query_documents + at.b * in.query_documents_step + at.query;
+}
+
+/// Whether some query may see some key of a tile of n > 0 times m > 0, as far as documents say.
+template <class T>
+inline bool documents_meet(const Attention<T>& in, const TilePlace& at, int64_t queries,
+                           int64_t keys) {
+  if (in.query_documents == nullptr) return true;
+  const Range q = extremes(query_documents(in, at), queries);
+  const Range k = extremes(key_documents(in, at), keys);
+  return q.begin <= k.end && k.begin <= q.end;
+}
+
+inline bool rises(const int32_t* x, int64_t n) {
+  bool result = true;
+  for (int64_t i = 1; i < n; ++i) result = result && x[i - 1] <= x[i];
+  return result;
+}
+
+/// Cuts what queries see to their documents' keys, where documents follow each other in order.
+template <class T>
+inline void cut_to_documents(const Attention<T>& in, const TilePlace& at, int64_t queries,
+                             int64_t keys, Range* seen) {
+  const int32_t* q = query_documents(in, at);
+  const int32_t* k = key_documents(in, at);
+  if (!rises(q, queries) || !rises(k, keys)) return;
+  int64_t begin = 0, end = 0;
+  for (int64_t i = 0; i < queries; ++i) {
+    while (begin < keys && k[begin] < q[i]) ++begin;
+    while (end < keys && k[end] <= q[i]) ++end;
+    const int64_t first = max_of(seen[i].begin, begin);
+    seen[i] = {first, max_of(min_of(seen[i].end, end), first)};
+  }
+}
+
+/// What each query sees of a tile's keys, counted from its first one; returns what all see. Both
+/// ends never fall from one query to the next.
+template <class T>
+inline Range seen_in_tile(const Attention<T>& in, const TilePlace& at, int64_t queries,
+                          int64_t keys, Range* seen) {
+  if (!documents_meet(in, at, queries, keys)) return {0, 0};
+  for (int64_t i = 0; i < queries; ++i) {
+    const Range all = keys_seen(in, at.b, at.query + i);
+    const int64_t begin = min_of(max_of(all.begin - at.key, 0), keys);
+    seen[i] = {begin, max_of(min_of(all.end - at.key, keys), begin)};
+  }
+  if (in.query_documents != nullptr) cut_to_documents(in, at, queries, keys, seen);
+  return {seen[0].begin, seen[queries - 1].end};
+}
+
+/// The whole vectors around a range.
+template <class T>
+inline Range vectors_around(Range r) {
+  return {r.begin / lanes<T> * lanes<T>, padded<T>(r.end)};
+}
+
+/// Puts -inf into what the whole vectors around `seen` have beyond it: a vector at a time, as the
+/// next to read the row would wait for stores of single elements.
+template <class T>
+inline void hide_edges(T* s, Range seen) {
+  const Vec<T> hidden(-std::numeric_limits<T>::infinity());
+  const Range whole = vectors_around<T>(seen);
+  if (whole.begin != seen.begin) {
+    T* p = s + whole.begin;
+    const auto cut = Vec<T>(static_cast<T>(seen.begin - whole.begin));
+    store(p, xsimd::select(lane_numbers<T>() < cut, hidden, load(p)));
+  }
+  if (whole.end != seen.end) {
+    T* p = s + whole.end - lanes<T>;
+    const auto cut = Vec<T>(static_cast<T>(seen.end - whole.end + lanes<T>));
+    store(p, xsimd::select(lane_numbers<T>() < cut, load(p), hidden));
+  }
+}
+
+/// Puts zeros into the whole vectors of `all` outside those of `mine`.
+template <class T>
+inline void clear_outside(T* s, Range all, Range mine) {
+  const Vec<T> zero(T(0));
+  for (int64_t j = all.begin; j < mine.begin; j += lanes<T>) store(s + j, zero);
+  for (int64_t j = mine.end; j < all.end; j += lanes<T>) store(s + j, zero);
+}
+
+/// What a row's weights follow from, beginning with query `query` of a head.
+template <class T>
+inline Normalisers<T> rows_from(const Normalisers<T>& rows, int64_t queries, int64_t head,
+                                int64_t query) {
+  const int64_t at = head * queries + query;
+  return {rows.largest + at, rows.log_sum + at};
+}
+
+/// log2 of the weight of a score. The largest goes first, exactly: see Normalisers.
+template <class T>
+inline Vec<T> log_weight(const Vec<T>& score, const Vec<T>& largest, const Vec<T>& log_sum) {
+  return multiply_add(score - largest, Vec<T>(T(log2_e)), -log_sum);
+}
+
+template <class T>
+inline ScoreMemory<T> take_score_memory(const Attention<T>& in, int64_t row, Carver& carver) {
+  if (in.score == nullptr) return {};
+  ScoreMemory<T> memory;
+  memory.narrow = carver.take<T>(in.score->narrow_slots * lanes<T>);
+  memory.wide = carver.take<T>(in.score->wide_slots * row);
+  memory.offsets = carver.take<int32_t>(row);
+  memory.row = row;
+  return memory;
+}
+
+/// Runs the score function on one row.
+template <class T>
+inline void score_row(const Attention<T>& in, const ScoreMemory<T>& memory, const TilePlace& at,
+                      int64_t query, Range seen, T* s) {
+  if (in.score == nullptr) return;
+  const Range whole = vectors_around<T>(seen);
+  run_score_row(*in.score, memory, query, at.key, s, whole.begin, whole.end);
+}
+
+template <class T>
+inline void begin_scores(const Attention<T>& in, const ScoreMemory<T>& memory, const TilePlace& at,
+                         Range within) {
+  if (in.score == nullptr) return;
+  const Range whole = vectors_around<T>(within);
+  begin_score_tile(*in.score, memory, at.b, at.h, at.key, whole.begin, whole.end);
+}
+
+/// Finishes one row of scores (s[0] belongs to key at.key): adds the bias, and puts -inf where the
+/// key is not seen, whatever its score, within the whole vectors around `seen`.
+template <class T>
+inline void mask_row(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen, T* s) {
+  constexpr T hidden = -std::numeric_limits<T>::infinity();
+  hide_edges(s, seen);
+  if (in.query_documents != nullptr) {
+    const int32_t own = query_documents(in, at)[query - at.query];
+    const int32_t* documents = key_documents(in, at);
+    for (int64_t j = seen.begin; j < seen.end; ++j) s[j] = documents[j] == own ? s[j] : hidden;
+  }
+  if (in.bias.data != nullptr) {
+    const Pairs<const T>& x = in.bias;
+    const T* bias = x.data + at.b * x.batch + at.h * x.head + query * x.query + at.key * x.key;
+    if (x.key == 1) {
+      for (int64_t j = seen.begin; j < seen.end; ++j) {
+        s[j] = bias[j] == hidden ? hidden : s[j] + bias[j];
+      }
+    } else {
+      for (int64_t j = seen.begin; j < seen.end; ++j) {
+        s[j] = bias[j * x.key] == hidden ? hidden : s[j] + bias[j * x.key];
+      }
+    }
+  }
+  if (in.keep.data != nullptr) {
+    const Pairs<const uint8_t>& x = in.keep;
+    const uint8_t* keep =
+        x.data + at.b * x.batch + at.h * x.head + query * x.query + at.key * x.key;
+    if (x.key == 1) {
+      for (int64_t j = seen.begin; j < seen.end; ++j) s[j] = keep[j] != 0 ? s[j] : hidden;
+    } else {
+      for (int64_t j = seen.begin; j < seen.end; ++j) s[j] = keep[j * x.key] != 0 ? s[j] : hidden;
+    }
+  }
+}
+
+/// The fate of weights under dropout.
+struct Dropout {
+  bool any;            // Whether there is dropout at all.
+  uint64_t threshold;  // Bits that reach it keep their weight.
+  double growth;       // Of the weights kept.
+};
+
+template <class T>
+inline Dropout dropout_of(const Attention<T>& in) {
+  return {in.dropout > 0, dropout_threshold(in.dropout), in.dropout < 1 ? 1 / (1 - in.dropout) : 0};
+}
+
+/// The random bits of a row's weights for the whole vectors around `seen`: bits[j] of key at.key +
+/// j.
+template <class T>
+inline void row_bits(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen,
+                     uint32_t* bits) {
+  const Range whole = vectors_around<T>(seen);
+  const int64_t row = (at.b * in.query_heads + at.h) * in.queries + query;
+  fill_random_bits(bits + whole.begin, whole.end - whole.begin, in.key0, in.key1,
+                   static_cast<uint64_t>(row * in.keys + at.key + whole.begin));
+}
+
+/// x[j] = 0 for all j in the range whose bits stay below the threshold.
+template <class T>
+inline void drop(T* x, const uint32_t* bits, uint64_t threshold, Range r) {
+  if (threshold > std::numeric_limits<uint32_t>::max()) {
+    set_all(x + r.begin, r.end - r.begin, T(0));
+    return;
+  }
+  const auto least = static_cast<uint32_t>(threshold);
+  for (int64_t j = r.begin; j < r.end; ++j) x[j] = bits[j] >= least ? x[j] : T(0);
+}
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA

@@ -1,0 +1,37 @@
+// Pooling of planes: the largest, or the mean, of windows.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/kernels/simd/table.hpp"
+
+namespace rapt::kernels {
+
+/// Windows over rows (0) and columns (1): every one holds at least one element of the plane.
+struct PoolShape {
+  int64_t in[2], out[2], kernel[2], stride[2], padding[2];
+};
+
+/// Elements of working memory that a call needs.
+constexpr int64_t pool_scratch(const PoolShape& s) {
+  return 2 * (s.in[1] + 1) + 2 * (s.in[1] + 2 * s.padding[1] + 2 * s.kernel[1] + s.stride[1]);
+}
+
+template <class T>
+struct PoolFunctions {
+  /// The largest of each window, and where in the plane it lies: the first one, or a NaN.
+  void (*max)(const PoolShape& shape, const T* x, T* y, int32_t* index, T* scratch);
+  /// The sum of each window times `scale`.
+  void (*sum)(const PoolShape& shape, const T* x, T* y, T scale, T* scratch);
+  /// The transposed of sum: every element of g times `scale` into all of its window, where the
+  /// windows overlap added up.
+  void (*spread)(const PoolShape& shape, const T* g, T* x, T scale, T* scratch);
+};
+
+struct PoolKernels {
+  PoolFunctions<float> f32;
+  PoolFunctions<double> f64;
+};
+RAPT_KERNEL_TABLE(PoolKernels)
+
+}  // namespace rapt::kernels

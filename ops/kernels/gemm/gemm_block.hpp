@@ -1,0 +1,252 @@
+// A block of a matrix product: some columns of B, over a stretch of k, times rows of A.
+#pragma once
+
+#include "ops/kernels/gemm/gemm_activation.hpp"
+#include "ops/kernels/gemm/gemm_arguments.hpp"
+#include "ops/kernels/gemm/gemm_pack.hpp"
+#include "ops/kernels/gemm/gemm_tile.hpp"
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+
+// Sums over k are cut into blocks of about this many products.
+inline constexpr int64_t block_depth = 256;
+
+// Whether a panel of B takes at most half of the L1 cache: then it stays there while blocks of A's
+// rows pass by, which wait in L2. With wider panels a row block of A stays in L1, and panels of B
+// pass by: a block of B waits in L2.
+inline constexpr bool panels_stay =
+    tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
+
+// A block of B is as deep as one of k, and so many bytes wide. Two that lie one behind the other
+// are narrower, and taken together: the rows of C that the first has made are still in L1 then.
+inline constexpr int64_t block_bytes = panels_stay ? 4096 : 2048;
+inline constexpr int64_t deep_bytes = 512;
+
+// Row blocks of A at a time, and panels of B that are copied at once.
+inline constexpr int64_t blocks_together = panels_stay ? 16 : 8;
+inline constexpr int64_t panels_at_once = panels_stay ? 4 : 2;
+
+// An operand of more than this is taken to lie far away.
+inline constexpr int64_t near_bytes = 262144;
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/// Panels that make up a block of B.
+template <class T>
+inline int64_t panels_together(const Parts& panels, int64_t depths) {
+  const int64_t widest = (panels.base + (panels.extra != 0)) * static_cast<int64_t>(sizeof(Vec<T>));
+  return larger(1, (depths > 1 ? deep_bytes : block_bytes) / widest);
+}
+
+/// Blocks of k that are taken together. Not where A is copied, once for each block of B: there are
+/// more of these then.
+inline int64_t depths_together(const GemmPlan& plan) {
+  return panels_stay || plan.pack_a || plan.k_blocks == 1 ? 1 : 2;
+}
+
+constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+/// From a packed row block of A to the next: one cache line more than it has, as blocks are written
+/// side by side and must not all fall on the same few places of the L1 cache.
+constexpr int64_t block_stride(int64_t rows, int64_t depth) { return rows * depth + 16; }
+
+/// Elements of scratch for packed rows of A, whole cache lines.
+template <class T>
+inline int64_t packed_rows(const Gemm<T>& g, const GemmPlan& plan) {
+  if (!plan.pack_a) return 0;
+  const int64_t depth = ceil_div(g.k, plan.k_blocks), height = ceil_div(g.m, plan.row_blocks);
+  if (!panels_stay) return round_up(blocks_together * height, lanes<T>) * depth;
+  return smaller(blocks_together, plan.row_blocks) *
+         block_stride(round_up(height, lanes<T>), depth);
+}
+
+/// Part of one item, in row blocks and panels.
+struct Region {
+  int64_t row_first, row_last, panel_first, panel_last;
+};
+
+/// What the items of a batch have in common.
+template <class T>
+struct Layout {
+  Layout(const Gemm<T>& g, const GemmPlan& plan)
+      : rows(g.m, plan.row_blocks),
+        panels(ceil_div(g.n, lanes<T>), plan.panels),
+        depths(g.k, plan.k_blocks),
+        group_depths(depths_together(plan)),
+        group_panels(plan.panels == 1 ? 1 : panels_together<T>(panels, group_depths)),
+        pack_b(plan.form == GemmPlan::Form::packed),
+        apart(!pack_b && g.k * g.n > near_elements),
+        a_rows(!plan.pack_a && g.a_col == 1 ? ARows::rows : ARows::columns) {}
+  int64_t column(int64_t panel) const { return panels.begin(panel) * lanes<T>; }
+  Parts rows, panels, depths;
+  int64_t group_depths, group_panels;
+  bool pack_b, apart;
+  ARows a_rows;  // A single row is both; a copy lies side by side.
+
+ private:
+  static constexpr int64_t near_elements = near_bytes / static_cast<int64_t>(sizeof(T));
+};
+
+/// What becomes of sums at row i and column j of C.
+template <class T>
+inline Finish<T> finish_at(const Gemm<T>& g, T beta, int64_t i, int64_t j) {
+  return {g.alpha, beta, g.bias != nullptr ? g.bias + j : nullptr,
+          g.residual != nullptr ? g.residual + i * g.c_row + j : nullptr};
+}
+
+/// A block of k and panels of B next to each other, in one item of a product.
+template <class T>
+class Block {
+ public:
+  Block(const Gemm<T>& product, const GemmPlan& how, const Layout<T>& shared, int64_t k_block,
+        int64_t panel_first, int64_t panel_last, T* scratch)
+      : g(product),
+        layout(shared),
+        pack_a(how.pack_a),
+        pack_b(shared.pack_b && !product.b_packed),
+        first(k_block == 0),
+        final(k_block + 1 == how.k_blocks),
+        p(shared.depths.begin(k_block)),
+        depth(shared.depths.size(k_block)),
+        panel(panel_first),
+        panel_end(panel_last),
+        begin(shared.column(panel_first)),
+        packed_a(scratch),
+        packed_b(scratch + packed_rows(product, how)),
+        // In a copy of all of B, blocks of k lie one after the other, each as the panels of one.
+        packed(pack_b ? packed_b : g.b + p * shared.column(how.panels) + begin * depth) {}
+
+  /// Panels of B in the outer loop, row blocks of A, some at a time, in the inner one.
+  void run_panels(const Region& region) const {
+    // What only these rows read is not kept.
+    const bool keep = region.row_last - region.row_first > blocks_together;
+    const int64_t padded = round_up(layout.rows.size(0), lanes<T>);
+    const int64_t stride = block_stride(padded, depth);
+    const int64_t a_step = pack_a ? padded : layout.a_rows == ARows::rows ? g.a_row : g.a_col;
+    for (int64_t low = region.row_first; low < region.row_last; low += blocks_together) {
+      const int64_t high = smaller(low + blocks_together, region.row_last);
+      if (pack_a) {
+        pack_row_blocks(g.a + p * g.a_col, g.a_row, g.a_col, g.m, depth, layout.rows, low, high,
+                        packed_a, padded, stride);
+      }
+      for (int64_t some = panel; some < panel_end; some += panels_at_once) {
+        const int64_t some_end = smaller(some + panels_at_once, panel_end);
+        const int64_t dropped = keep || !pack_b ? 0 : offset(some);
+        if (pack_b && low == region.row_first) pack(some, some_end, offset(some) - dropped);
+        for (int64_t q = some; q < some_end; ++q) {
+          const T* const b = at(q) - dropped;
+          for (int64_t block = low; block < high; ++block) {
+            multiply(block, q, pack_a ? packed_a + (block - low) * stride : in_place(block), a_step,
+                     b);
+          }
+        }
+      }
+      if (final) activate_rows(low, high);
+    }
+  }
+
+  /// Copies this block of B, if it is to be copied.
+  void prepare() const {
+    for (int64_t q = panel; pack_b && q < panel_end; q += panels_at_once) {
+      pack(q, smaller(q + panels_at_once, panel_end), offset(q));
+    }
+  }
+  /// Where a block that is taken together with this one has its scratch.
+  T* behind() const { return packed_b + (pack_b ? offset(panel_end) : 0); }
+
+  /// One row block of A, the next one in the region, times all panels of B. Small products feel
+  /// where this is a call.
+  [[gnu::always_inline]] void run_row(const Region& region, int64_t block) const {
+    int64_t a_step;
+    const T* const a = rows_of(region, block, a_step);
+    for (int64_t q = panel; q < panel_end; ++q) multiply(block, q, a, a_step, at(q));
+    if (final) activate_rows(block, block + 1);
+  }
+
+  /// Whether the region's first row block can copy B as it goes, in place of prepare().
+  bool copies(const Region& region) const {
+    const int64_t height = layout.rows.size(region.row_first);
+    return pack_b && g.b_col == 1 && height >= least_copying_rows && height <= usual_rows;
+  }
+  /// The region's first row block and what prepare() does: memory and arithmetic side by side.
+  [[gnu::noinline]] void run_copying(const Region& region) const {
+    int64_t a_step;
+    const int64_t block = region.row_first;
+    const T* const a = rows_of(region, block, a_step);
+    for (int64_t q = panel; q < panel_end; ++q) {
+      if (layout.panels.size(q) == copying_vectors) {
+        multiply<true>(block, q, a, a_step, g.b + p * g.b_row + layout.column(q));
+      } else {
+        pack(q, q + 1, offset(q));
+        multiply(block, q, a, a_step, at(q));
+      }
+    }
+    if (final) activate_rows(block, block + 1);
+  }
+
+ private:
+  int64_t offset(int64_t q) const { return (layout.column(q) - begin) * depth; }
+  const T* in_place(int64_t block) const {
+    return g.a + layout.rows.begin(block) * g.a_row + p * g.a_col;
+  }
+  /// Where panel q of B lies, if all of those that are copied are kept.
+  const T* at(int64_t q) const {
+    return layout.pack_b ? packed + offset(q) : g.b + p * g.b_row + layout.column(q);
+  }
+  void pack(int64_t q, int64_t q_end, int64_t to) const {
+    const int64_t j = layout.column(q);
+    pack_panels(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
+                smaller(layout.column(q_end), g.n) - j, layout.panels, q, q_end, packed_b + to);
+  }
+  /// A row block of A where the tiles read it.
+  [[gnu::always_inline]] const T* rows_of(const Region& region, int64_t block,
+                                          int64_t& a_step) const {
+    a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
+    if (!pack_a) return in_place(block);
+    const Parts& rows = layout.rows;
+    const int64_t low = block - (block - region.row_first) % blocks_together;
+    const int64_t high =
+        rows.begin(smaller(low + blocks_together, region.row_last)) - rows.begin(low);
+    a_step = round_up(high, lanes<T>);
+    if (block == low) {
+      pack_panel(g.a + rows.begin(low) * g.a_row + p * g.a_col, g.a_col, g.a_row, depth, high,
+                 packed_a, a_step);
+    }
+    return packed_a + (rows.begin(block) - rows.begin(low));
+  }
+  /// A row block times a panel of B; with Copying the panel lies in place, and is copied.
+  template <bool Copying = false>
+  void multiply(int64_t block, int64_t q, const T* a, int64_t a_step, const T* b) const {
+    constexpr int64_t L = lanes<T>;
+    const int64_t i = layout.rows.begin(block), height = layout.rows.size(block);
+    const int64_t j = layout.column(q), width = layout.panels.size(q) * L;
+    const int64_t last = g.n - j < width ? g.n - j - (width - L) : L;
+    Finish<T> finish{g.alpha, first ? g.beta : T(1)};
+    if (final) finish = finish_at(g, finish.beta, i, j);
+    T* const c = g.c + i * g.c_row + j;
+    if constexpr (Copying) {
+      copying_tile_of<T>(layout.a_rows, height)(depth, a, a_step, b, g.b_row, c, g.c_row, last,
+                                                finish, packed_b + offset(q));
+    } else {
+      const auto tile = layout.apart ? tile_of<T, true>(layout.a_rows, height, width / L, last)
+                                     : tile_of<T>(layout.a_rows, height, width / L, last);
+      tile(depth, a, a_step, b, layout.pack_b ? width : g.b_row, c, g.c_row, last, finish);
+    }
+  }
+  void activate_rows(int64_t low, int64_t high) const {
+    const int64_t i = layout.rows.begin(low), height = layout.rows.begin(high) - i;
+    const int64_t columns = smaller(layout.column(panel_end), g.n) - begin;
+    activate(g.activation, height, columns, g.c + i * g.c_row + begin, g.c_row);
+  }
+
+  const Gemm<T>& g;
+  const Layout<T>& layout;
+  const bool pack_a, pack_b, first, final;
+  const int64_t p, depth, panel, panel_end, begin;
+  T *const packed_a, *const packed_b;
+  const T* const packed;
+};
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA

@@ -1,0 +1,187 @@
+// Products of few rows with columns of B that are adjacent in k: dot products, nothing to pack.
+#pragma once
+
+#include "ops/kernels/gemm/gemm_pack.hpp"
+#include "ops/kernels/gemm/gemm_tile.hpp"
+#include "ops/kernels/simd/simd.hpp"
+#include "ops/kernels/simd/transpose.hpp"
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+
+// Most rows of A at a time: 4 columns of B times these are the accumulators.
+#if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
+inline constexpr int dot_rows = 4;
+#elif defined(RAPT_KERNEL_ISA_avx2)
+inline constexpr int dot_rows = 3;
+#else
+inline constexpr int dot_rows = 2;
+#endif
+
+/// The sums of the lanes of `group` vectors, in a fixed order.
+template <class T>
+inline void sum_groups(const Vec<T>* x, T* out) {
+  reduce_groups<T>(x, out, [](const auto& a, const auto& b) { return a + b; });
+}
+
+// Whether the sums of the lanes of a whole tile are taken at once.
+#if defined(RAPT_KERNEL_ISA_avx512)
+template <class T>
+inline constexpr bool quick_sums = sizeof(T) == 4;
+
+/// The sums of the lanes of 16 vectors, in a fixed order. Shuffles are what they wait for: this
+/// takes half as many as four calls of sum_groups().
+inline Vec<float> sum_sixteen(const Vec<float>* x) {
+  // Within each 16 bytes, then over these: of four vectors, the sums of all lie side by side.
+  Vec<float> t[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const auto both = [](const __m512& a, const __m512& b) {
+      return _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+    };
+    const __m512d a = both(x[4 * i], x[4 * i + 1]), b = both(x[4 * i + 2], x[4 * i + 3]);
+    t[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                         _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  const __m512 p =
+      _mm512_add_ps(_mm512_shuffle_f32x4(t[0], t[1], 0x44), _mm512_shuffle_f32x4(t[0], t[1], 0xee));
+  const __m512 q =
+      _mm512_add_ps(_mm512_shuffle_f32x4(t[2], t[3], 0x44), _mm512_shuffle_f32x4(t[2], t[3], 0xee));
+  return _mm512_add_ps(_mm512_shuffle_f32x4(p, q, 0x88), _mm512_shuffle_f32x4(p, q, 0xdd));
+}
+#else
+template <class T>
+inline constexpr bool quick_sums = false;
+#endif
+
+/// The sums of the lanes of R vectors for each of J columns, row by row.
+template <class T, int R, int J>
+inline void sum_tile(const Vec<T> (*x)[J], T* out) {
+#if defined(RAPT_KERNEL_ISA_avx512)
+  if constexpr (quick_sums<T> && R * J == 16) return store(out, sum_sixteen(x[0]));
+#endif
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < J; j += static_cast<int>(group<T>)) sum_groups(x[i] + j, out + i * J + j);
+  }
+}
+
+/// R rows of A times J columns of B, `columns` of which exist. Rows and columns adjacent in k.
+template <class T, int R, int J>
+void dots(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col, T* c, int64_t c_row,
+          int64_t columns, const Finish<T>& finish) {
+  constexpr int64_t L = lanes<T>;
+  const T* from[J];
+#pragma GCC unroll 8
+  for (int j = 0; j < J; ++j) from[j] = b + (j < columns ? j : columns - 1) * b_col;
+  Vec<T> sum[R][J];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < J; ++j) sum[i][j] = Vec<T>(T(0));
+  }
+  int64_t p = 0;
+  for (; p + L <= k; p += L) {
+    Vec<T> x[R];
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) x[i] = load(a + i * a_row + p);
+#pragma GCC unroll 8
+    for (int j = 0; j < J; ++j) {
+      const Vec<T> y = load(from[j] + p);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) sum[i][j] = multiply_add(x[i], y, sum[i][j]);
+    }
+  }
+  if (p < k) {
+    const Tail<T> tail(k - p);
+    Vec<T> x[R];
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) x[i] = tail.load(a + i * a_row + p);
+#pragma GCC unroll 8
+    for (int j = 0; j < J; ++j) {
+      const Vec<T> y = tail.load(from[j] + p);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) sum[i][j] = multiply_add(x[i], y, sum[i][j]);
+    }
+  }
+  T out[R * J];
+  sum_tile<T, R, J>(sum, out);
+  for (int i = 0; i < R; ++i) {
+    T* const to = c + i * c_row;
+    const T* const residual = finish.residual != nullptr ? finish.residual + i * c_row : nullptr;
+    const auto finish_row = [&](int64_t count) __attribute__((always_inline)) {
+      T x[J] = {};
+      for (int64_t j = 0; j < count && finish.bias != nullptr; ++j) x[j] = finish.bias[j];
+      for (int64_t j = 0; j < count && finish.beta != 0; ++j) x[j] += finish.beta * to[j];
+      for (int64_t j = 0; j < count; ++j) x[j] = finish.alpha * out[i * J + j] + x[j];
+      for (int64_t j = 0; j < count && residual != nullptr; ++j) x[j] += residual[j];
+      for (int64_t j = 0; j < count; ++j) to[j] = x[j];
+    };
+    // A fixed count becomes vectors.
+    if (columns >= J) {
+      finish_row(J);
+    } else {
+      finish_row(columns);
+    }
+  }
+}
+
+/// C[m, n] for any m and n, in steps of 4 columns (8 for a single row; a single column in steps of
+/// 16 rows, where sums are quick).
+template <class T>
+void dot_piece(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
+               int64_t b_col, T* c, int64_t c_row, Finish<T> finish) {
+  if constexpr (quick_sums<T>) {
+    for (; n == 1 && m >= 16; m -= 16, a += 16 * a_row, c += 16 * c_row) {
+      dots<T, 16, 1>(k, a, a_row, b, b_col, c, c_row, 1, finish);
+      if (finish.residual != nullptr) finish.residual += 16 * c_row;
+    }
+    if (m == 0) return;
+  }
+  const int64_t step = m == 1 ? 8 : 4, blocks = (m + dot_rows - 1) / dot_rows;
+  const Parts parts(m, blocks);
+  for (int64_t j = 0; j < n; j += step) {
+    Finish<T> here = finish;
+    if (here.bias != nullptr) here.bias += j;
+    if (here.residual != nullptr) here.residual += j;
+    const T* const column = b + j * b_col;
+    if (m == 1) {
+      dots<T, 1, 8>(k, a, a_row, column, b_col, c + j, c_row, n - j, here);
+      continue;
+    }
+    const T* const residual = here.residual;
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t i = parts.begin(block), rows = parts.begin(block + 1) - i;
+      if (residual != nullptr) here.residual = residual + i * c_row;
+      const T* const row = a + i * a_row;
+      T* const to = c + i * c_row + j;
+      if (rows == 1) dots<T, 1, 4>(k, row, a_row, column, b_col, to, c_row, n - j, here);
+      if (rows == 2) dots<T, 2, 4>(k, row, a_row, column, b_col, to, c_row, n - j, here);
+      if constexpr (dot_rows >= 3) {
+        if (rows == 3) dots<T, 3, 4>(k, row, a_row, column, b_col, to, c_row, n - j, here);
+      }
+      if constexpr (dot_rows >= 4) {
+        if (rows == 4) dots<T, 4, 4>(k, row, a_row, column, b_col, to, c_row, n - j, here);
+      }
+    }
+  }
+}
+
+/// The same in pieces of k that are added up in C: a number that is added to a long sum loses
+/// digits.
+template <class T>
+void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
+                int64_t b_col, T* c, int64_t c_row, const Finish<T>& finish) {
+  constexpr int64_t piece = 512 * lanes<T>;
+  if (k <= piece) return dot_piece(m, n, k, a, a_row, b, b_col, c, c_row, finish);
+  for (int64_t p = 0; p < k; p += piece) {
+    Finish<T> here = finish;
+    if (p > 0) here.bias = nullptr;
+    if (p > 0) here.beta = 1;
+    if (p + piece < k) here.residual = nullptr;
+    const int64_t length = k - p < piece ? k - p : piece;
+    dot_piece(m, n, length, a + p, a_row, b + p, b_col, c, c_row, here);
+  }
+}
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA

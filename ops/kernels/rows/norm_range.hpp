@@ -1,0 +1,101 @@
+// Normalisation of the rows that T's own range does not allow: squares of 1e30 are infinite in
+// float, those of 1e-30 are 0. Rare, and so plain loops in double, with the row divided by a power
+// of two.
+#pragma once
+
+#include <limits>
+
+#include "ops/kernels/rows/row_arguments.hpp"
+#include "ops/kernels/simd/simd.hpp"
+
+namespace rapt::kernels::RAPT_KERNEL_ISA {
+
+/// Elements that are summed in T before their sum joins the others in double.
+inline constexpr int64_t norm_piece = 8192;
+
+/// Whether the mean of squares, epsilon added, has been computed without loss.
+template <class T>
+inline bool in_range(T variance) {
+  constexpr T least = sizeof(T) == 4 ? T(1e-28) : T(1e-270);
+  return variance > least && variance < std::numeric_limits<T>::infinity();
+}
+
+/// Whether a row's backward pass may run in T.
+template <class T>
+inline bool in_range_backward(T rstd) {
+  constexpr T bound = sizeof(T) == 4 ? T(1e30) : T(1e250);
+  return rstd > T(1) / bound && rstd < bound;
+}
+
+/// 2^-e for a row whose largest magnitude is about 2^e.
+template <class T>
+inline double row_scale(const T* x, int64_t n) {
+  double most = 0;
+  for (int64_t j = 0; j < n; ++j) {
+    const double size = __builtin_fabs(double(x[j]));
+    most = size > most ? size : most;
+  }
+  int exponent = 0;
+  if (most > 0 && most < std::numeric_limits<double>::infinity()) {
+    (void)__builtin_frexp(most, &exponent);
+  }
+  return __builtin_ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
+}
+
+template <class T, bool centred>
+[[gnu::noinline]] void norm_out_of_range(const NormForward<T>& s, int64_t r) {
+  const int64_t n = s.width;
+  const T* x = s.x + r * n;
+  const double scale = row_scale(x, n);
+  double mean = 0;
+  if constexpr (centred) {
+    for (int64_t j = 0; j < n; ++j) mean += double(x[j]) * scale;
+    mean /= double(n);
+    s.mean[r] = T(mean / scale);
+  }
+  double squares = 0;
+  for (int64_t j = 0; j < n; ++j) {
+    const double d = double(x[j]) * scale - mean;
+    squares += d * d;
+  }
+  const double variance = squares / double(n) + double(s.epsilon) * scale * scale;
+  const double rstd = 1 / __builtin_sqrt(variance);
+  s.rstd[r] = T(rstd * scale);
+  for (int64_t j = 0; j < n; ++j) {
+    double v = (double(x[j]) * scale - mean) * rstd;
+    if (s.gamma != nullptr) v *= double(s.gamma[j]);
+    if (centred && s.beta != nullptr) v += double(s.beta[j]);
+    s.y[r * n + j] = T(v);
+  }
+}
+
+template <class T, bool centred>
+[[gnu::noinline]] void norm_backward_out_of_range(const NormBackward<T>& s, int64_t r, T* dgamma,
+                                                  T* dbeta) {
+  const int64_t n = s.width;
+  const T* x = s.x + r * n;
+  const T* dy = s.dy + r * n;
+  const auto rstd = double(s.rstd[r]);
+  const double mean = centred ? double(s.mean[r]) : 0;
+  const auto xhat = [&](int64_t j) { return (double(x[j]) / 4 - mean / 4) * rstd * 4; };
+  const auto h = [&](int64_t j) {
+    return double(dy[j]) * (s.gamma != nullptr ? double(s.gamma[j]) : 1);
+  };
+  double mean_h = 0, mean_hx = 0;
+  for (int64_t j = 0; j < n; ++j) {
+    if constexpr (centred) mean_h += h(j);
+    mean_hx += h(j) * xhat(j);
+    if (dgamma != nullptr) {
+      dgamma[j] = T(double(dgamma[j]) + double(dy[j]) * xhat(j));
+      if constexpr (centred) dbeta[j] += dy[j];
+    }
+  }
+  mean_h /= double(n);
+  mean_hx /= double(n);
+  if (s.dx == nullptr) return;
+  for (int64_t j = 0; j < n; ++j) {
+    s.dx[r * n + j] = T((h(j) - mean_h - xhat(j) * mean_hx) * rstd);
+  }
+}
+
+}  // namespace rapt::kernels::RAPT_KERNEL_ISA

@@ -1,9 +1,0 @@
-// The main of every test program: asserts that the instruction set asked for is the one at work.
-#define CATCH_CONFIG_RUNNER
-#include "catch.hpp"
-#include "forced_isa.hpp"
-
-int main(int argc, char** argv) {
-  if (const int status = rapt::forced_isa_status(); status != 0) return status;
-  return Catch::Session().run(argc, argv);
-}

@@ -1,0 +1,40 @@
+cmake_minimum_required(VERSION 3.22)
+# Compiles the cases of refused.cpp: CASE 0 has to compile, each other to fail with a message that
+# matches what stands beside its number. Run by ctest with -DSOURCE=<refused.cpp> -DCXX=<compiler>
+# -DTREE=<the source tree>.
+file(STRINGS ${SOURCE} cases REGEX "^#(el)?if CASE == [0-9]+ +// ")
+set(failures "")
+foreach(line ${cases})
+  string(REGEX MATCH "CASE == ([0-9]+) +// (.*)$" unused "${line}")
+  set(number ${CMAKE_MATCH_1})
+  set(pattern "${CMAKE_MATCH_2}")
+  execute_process(COMMAND ${CXX} -std=c++20 -fsyntax-only -DCASE=${number} -I ${TREE} -I ${TREE}/include
+                          ${SOURCE}
+                  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(number EQUAL 0)
+    if(NOT result EQUAL 0)
+      list(APPEND failures "case 0 does not compile:\n${output}")
+    endif()
+  elseif(result EQUAL 0)
+    list(APPEND failures "case ${number} compiles")
+  elseif(NOT output MATCHES "${pattern}")
+    list(APPEND failures "case ${number}: nothing of '${pattern}' in\n${output}")
+  endif()
+endforeach()
+list(LENGTH cases count)
+if(count LESS 14)
+  list(APPEND failures "only ${count} cases were found")
+endif()
+# An operator that is made at run time could be used before it is there.
+file(GLOB_RECURSE files ${TREE}/framework/*.cpp ${TREE}/ops/*.cpp ${TREE}/optim/*.cpp
+     ${TREE}/models/*.cpp)
+foreach(file ${files})
+  file(STRINGS ${file} operators REGEX "^(static )?const Op [a-z_0-9]+")
+  foreach(operator ${operators})
+    list(APPEND failures "${file}: not constinit: ${operator}")
+  endforeach()
+endforeach()
+if(failures)
+  list(JOIN failures "\n" text)
+  message(FATAL_ERROR "${text}")
+endif()
