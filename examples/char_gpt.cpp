@@ -26,8 +26,8 @@
 #include <map>
 #include <rapt/rapt.hpp>
 
+#include "examples/common/draw/progress.hpp"
 #include "examples/common/text/utf8.hpp"
-#include "examples/common/training/progress.hpp"
 
 namespace {
 

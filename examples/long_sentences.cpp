@@ -21,8 +21,8 @@
 #include <rapt/rapt.hpp>
 
 #include "examples/common/data/files.hpp"
+#include "examples/common/draw/progress.hpp"
 #include "examples/common/draw/svg.hpp"
-#include "examples/common/training/progress.hpp"
 #include "examples/common/translation/translation.hpp"
 
 namespace {

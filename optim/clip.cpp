@@ -24,12 +24,12 @@ int64_t chunks_of_all(const ForwardContext& c) {
 }
 
 double chunk_sum(const TensorView& view, int64_t index) {
-  const auto& table = kernels::kernels<kernels::OptimizerKernels>();
   const int64_t begin = index * chunk;
   const int64_t end = std::min(begin + chunk, view.size());
-  return view.dtype == DType::float32
-             ? table.f32.sum_of_squares(view.as<const float>(), begin, end)
-             : table.f64.sum_of_squares(view.as<const double>(), begin, end);
+  return by_float_type(view.dtype, [&]<class T>() {
+    const auto& functions = kernels::kernels_for<kernels::OptimizerKernels, T>();
+    return functions.sum_of_squares(view.as<const T>(), begin, end);
+  });
 }
 
 /// Chunks [begin, end) of all arrays, one behind the other.
@@ -67,11 +67,11 @@ double scaled_norm(const ForwardContext& c, double* sums) {
       const int64_t begin = index * chunk, end = std::min(begin + chunk, view.size());
       std::array<double, chunk> elements;
       const auto count = static_cast<size_t>(end - begin);
-      for (size_t i = 0; i < count; ++i) {
-        const auto at = begin + static_cast<int64_t>(i);
-        elements[i] = view.dtype == DType::float32 ? static_cast<double>(view.as<const float>()[at])
-                                                   : view.as<const double>()[at];
-      }
+      by_float_type(view.dtype, [&]<class T>() {
+        for (size_t i = 0; i < count; ++i) {
+          elements[i] = static_cast<double>(view.as<const T>()[begin + static_cast<int64_t>(i)]);
+        }
+      });
       sums[chunk_index] = result(elements.data(), end - begin);
     });
   };

@@ -26,14 +26,12 @@ void same_arrays(ShapeContext& c, int arrays) {
 template <class Body>
 void for_each_part(const ForwardContext& c, const Body& body) {
   const int64_t n = c.input(0).size();
-  const auto& table = kernels::kernels<OptimizerKernels>();
-  c.parallel((n + chunk - 1) / chunk, [&](int64_t i) {
-    const int64_t begin = i * chunk, end = std::min(n, begin + chunk);
-    if (c.input(0).dtype == DType::float32) {
-      body(table.f32, static_cast<float*>(nullptr), begin, end);
-    } else {
-      body(table.f64, static_cast<double*>(nullptr), begin, end);
-    }
+  by_float_type(c.input(0).dtype, [&]<class T>() {
+    const auto& functions = kernels::kernels_for<OptimizerKernels, T>();
+    c.parallel((n + chunk - 1) / chunk, [&](int64_t i) {
+      const int64_t begin = i * chunk, end = std::min(n, begin + chunk);
+      body(functions, static_cast<T*>(nullptr), begin, end);
+    });
   });
 }
 

@@ -6,7 +6,7 @@
 
 #include "examples/common/captions/caption_attention.hpp"
 #include "examples/common/captions/caption_model.hpp"
-#include "examples/common/draw/pictures_view.hpp"
+#include "examples/common/report/pictures_view.hpp"
 
 namespace rapt::examples {
 

@@ -1,7 +1,7 @@
 // What a recogniser heard where, for the report.
 #pragma once
 
-#include "examples/common/draw/spectrogram_view.hpp"
+#include "examples/common/report/spectrogram_view.hpp"
 #include "examples/speech/model.hpp"
 
 namespace rapt::examples {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "examples/common/draw/report.hpp"
+#include "examples/common/report/report.hpp"
 #include "examples/common/translation/translation.hpp"
 
 namespace rapt::examples {

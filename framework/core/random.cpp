@@ -26,13 +26,10 @@ Tensor draw(const Shape& shape, DType dtype, Draw&& value) {
   }
   Tensor result(shape, dtype);
   const auto n = static_cast<uint64_t>(result.size());
-  for (uint64_t i = 0; i < n; ++i) {
-    if (dtype == DType::float32) {
-      static_cast<float*>(result.bytes())[i] = static_cast<float>(value(i));
-    } else {
-      static_cast<double*>(result.bytes())[i] = value(i);
-    }
-  }
+  by_float_type(dtype, [&]<class T>() {
+    auto* const elements = static_cast<T*>(result.bytes());
+    for (uint64_t i = 0; i < n; ++i) elements[i] = static_cast<T>(value(i));
+  });
   return result;
 }
 

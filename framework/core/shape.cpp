@@ -9,11 +9,6 @@
 
 namespace rapt {
 
-std::string_view name(DType dtype) {
-  constexpr std::string_view names[] = {"float32", "float64", "int32", "boolean"};
-  return names[static_cast<int>(dtype)];
-}
-
 Shape::Shape(std::span<const int64_t> dims) {
   for (const int64_t dim : dims) push_back(dim);
 }

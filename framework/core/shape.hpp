@@ -1,8 +1,7 @@
-// Element types, shapes and strides.
+// Shapes and strides.
 #pragma once
 
 #include <array>
-#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -10,50 +9,9 @@
 #include <string_view>
 
 #include "framework/core/api.hpp"
+#include "framework/core/dtype.hpp"
 
 namespace rapt RAPT_API {
-
-/// What an element is. `boolean` is the type of masks: one byte, 0 or 1.
-enum class DType : uint8_t { float32, float64, int32, boolean };
-
-std::string_view name(DType dtype);
-
-/// Bytes of an element.
-constexpr int64_t size_of(DType dtype) {
-  constexpr int64_t sizes[] = {4, 8, 4, 1};
-  return sizes[static_cast<int>(dtype)];
-}
-
-constexpr bool is_float(DType dtype) { return dtype <= DType::float64; }
-
-/// Whether arrays have elements of a C++ type.
-template <class T>
-concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int32_t> ||
-    std::same_as<T, bool>;
-
-/// The DType of a C++ type.
-template <class T>
-struct DTypeOf {
-  static_assert(Element<T>, "elements of arrays are float, double, int32_t or bool");
-};
-template <>
-struct DTypeOf<float> {
-  static constexpr DType value = DType::float32;
-};
-template <>
-struct DTypeOf<double> {
-  static constexpr DType value = DType::float64;
-};
-template <>
-struct DTypeOf<int32_t> {
-  static constexpr DType value = DType::int32;
-};
-template <>
-struct DTypeOf<bool> {
-  static constexpr DType value = DType::boolean;
-};
-template <class T>
-inline constexpr DType dtype_of = DTypeOf<T>::value;
 
 inline constexpr int max_rank = 8;
 

@@ -18,21 +18,6 @@ namespace {
 
 constexpr std::align_val_t alignment{64};
 
-/// Calls f with a null pointer of the element type.
-template <class F>
-void with_type(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::float32:
-      return f(static_cast<float*>(nullptr));
-    case DType::float64:
-      return f(static_cast<double*>(nullptr));
-    case DType::int32:
-      return f(static_cast<int32_t*>(nullptr));
-    case DType::boolean:
-      return f(static_cast<bool*>(nullptr));
-  }
-}
-
 /// Calls f with the offset of every element, in row-major order.
 template <class F>
 void for_each_offset(const Shape& shape, const Strides& strides, F&& f) {
@@ -173,8 +158,8 @@ double Tensor::item() const {
     throw Error(fmt::format("item: needs one element, the shape is {}", to_string(shape_)));
   }
   double value = 0;
-  with_type(dtype_,
-            [&](auto* type) { value = static_cast<double>(*static_cast<decltype(type)>(data_)); });
+  by_element_type(dtype_,
+                  [&]<class T>() { value = static_cast<double>(*static_cast<const T*>(data_)); });
   return value;
 }
 
@@ -191,10 +176,10 @@ void Tensor::copy_from(const Tensor& other) const {
     std::memcpy(data_, other.data_, static_cast<size_t>(size() * size_of(dtype_)));
     return;
   }
-  with_type(dtype_, [&](auto* to) {
-    with_type(other.dtype_, [&](auto* from) {
-      copy_elements(static_cast<decltype(to)>(data_), strides_,
-                    static_cast<decltype(from)>(other.data_), other.strides_, shape_);
+  by_element_type(dtype_, [&]<class To>() {
+    by_element_type(other.dtype_, [&]<class From>() {
+      copy_elements(static_cast<To*>(data_), strides_, static_cast<const From*>(other.data_),
+                    other.strides_, shape_);
     });
   });
 }
@@ -266,8 +251,7 @@ Tensor full(const Shape& shape, double value, DType dtype) {
     throw Error(fmt::format("full: int32 cannot hold {}", value));
   }
   Tensor result(shape, dtype);
-  with_type(dtype, [&](auto* type) {
-    using T = std::remove_pointer_t<decltype(type)>;
+  by_element_type(dtype, [&]<class T>() {
     for (T& element : result.data<T>()) element = static_cast<T>(value);
   });
   return result;

@@ -1,6 +1,7 @@
 #include "framework/run/guard.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "framework/core/recycled.hpp"
@@ -33,9 +34,11 @@ NonFinite nonfinite_in(const TensorView& view) {
   if (!is_float(view.dtype)) return {};
   Tensor array(nullptr, view.data, view.dtype, view.shape, view.strides);
   if (!array.is_contiguous()) array = array.clone();
-  return view.dtype == DType::float32
-             ? nonfinite_in(array.bytes(), view.size(), uint32_t{0x7f800000})
-             : nonfinite_in(array.bytes(), view.size(), uint64_t{0x7ff0000000000000});
+  return by_float_type(view.dtype, [&]<class T>() {
+    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    return nonfinite_in(array.bytes(), view.size(),
+                        std::bit_cast<Bits>(std::numeric_limits<T>::infinity()));
+  });
 }
 
 }  // namespace

@@ -37,9 +37,10 @@ kernels::ElementType element_type(DType dtype) {
       return kernels::ElementType::f64;
     case DType::int32:
       return kernels::ElementType::i32;
-    default:
+    case DType::boolean:
       return kernels::ElementType::b8;
   }
+  throw Error(fmt::format("elementwise: there is no code for {}", name(dtype)));
 }
 
 /// The array as seen over the space: aligned at the last axis, stride 0 where it is broadcast.

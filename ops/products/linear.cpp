@@ -54,7 +54,7 @@ void linear_forward_of(const ForwardContext& c) {
 }
 
 void linear_forward(const ForwardContext& c) {
-  c.output().dtype == DType::float32 ? linear_forward_of<float>(c) : linear_forward_of<double>(c);
+  by_float_type(c.output().dtype, [&]<class T>() { linear_forward_of<T>(c); });
 }
 
 Var activated(const Var& x, Activation activation) {
@@ -160,8 +160,7 @@ constinit const Op pack_op{
     .shape = [](ShapeContext& c) { return Shape{c.attributes<PackAttributes>().size}; },
     .forward =
         [](const ForwardContext& c) {
-          c.output().dtype == DType::float32 ? pack_forward_of<float>(c)
-                                             : pack_forward_of<double>(c);
+          by_float_type(c.output().dtype, [&]<class T>() { pack_forward_of<T>(c); });
         },
     .strided = true};
 
@@ -180,8 +179,8 @@ Var packed_weight(const Shape& x, const Var& weight) {
     return {};
   }
   const int64_t rows = in > 0 ? x.size() / in : 0;
-  const int64_t size = value.dtype == DType::float64 ? packed_size<double>(rows, in, out)
-                                                     : packed_size<float>(rows, in, out);
+  const int64_t size =
+      by_float_type(value.dtype, [&]<class T>() { return packed_size<T>(rows, in, out); });
   if (size == 0) return {};
   if (note > often) return {graph, note - often - 1};
   const Var copy = record(pack_op, {weight}, PackAttributes{size});

@@ -49,7 +49,7 @@ void product_forward_of(const ForwardContext& c) {
 }
 
 void product_forward(const ForwardContext& c) {
-  c.output().dtype == DType::float32 ? product_forward_of<float>(c) : product_forward_of<double>(c);
+  by_float_type(c.output().dtype, [&]<class T>() { product_forward_of<T>(c); });
 }
 
 // Y = A B: the gradients are G B' and A' G. Where B is one matrix for a whole batch, the second is

@@ -208,30 +208,26 @@ void divide(const TensorView& y, int64_t n) {
 }
 
 // y = (sum of x_i) / n
-constinit const Op mean_op{.name = "mean",
-                           .shape =
-                               [](ShapeContext& c) {
-                                 expect_float(c);
-                                 return checked_shape(c);
-                               },
-                           .forward =
-                               [](const ForwardContext& c) {
-                                 reduce_forward<Reduction::sum>(c);
-                                 const int64_t n = reduced_size(c.words(), c.input(0).shape);
-                                 if (c.output().dtype == DType::float32) {
-                                   divide<float>(c.output(), n);
-                                 } else {
-                                   divide<double>(c.output(), n);
-                                 }
-                               },
-                           .gradient =
-                               [](GradientContext& c) {
-                                 const int64_t n = reduced_size(c.words(), c.input(0).shape());
-                                 c.input_grad(0) =
-                                     spread(c, c.output_grad() / static_cast<double>(n));
-                               },
-                           .scratch = &reduce_scratch<Reduction::sum>,
-                           .strided = true};
+constinit const Op mean_op{
+    .name = "mean",
+    .shape =
+        [](ShapeContext& c) {
+          expect_float(c);
+          return checked_shape(c);
+        },
+    .forward =
+        [](const ForwardContext& c) {
+          reduce_forward<Reduction::sum>(c);
+          const int64_t n = reduced_size(c.words(), c.input(0).shape);
+          by_float_type(c.output().dtype, [&]<class T>() { divide<T>(c.output(), n); });
+        },
+    .gradient =
+        [](GradientContext& c) {
+          const int64_t n = reduced_size(c.words(), c.input(0).shape());
+          c.input_grad(0) = spread(c, c.output_grad() / static_cast<double>(n));
+        },
+    .scratch = &reduce_scratch<Reduction::sum>,
+    .strided = true};
 
 /// Those equal to y share the gradient.
 void share_gradient(GradientContext& c) {
@@ -359,12 +355,11 @@ constinit const Op cumsum_op{
           if (x.dtype == DType::int32) {
             return add_up(s, x.as<const int32_t>(), y.as<int32_t>(), reversed);
           }
-          c.parallel(kernel.cumsum_tasks(s), [&](int64_t task) {
-            if (x.dtype == DType::float32) {
-              kernel.f32.cumsum(s, x.as<const float>(), y.as<float>(), reversed, task);
-            } else {
-              kernel.f64.cumsum(s, x.as<const double>(), y.as<double>(), reversed, task);
-            }
+          by_float_type(x.dtype, [&]<class T>() {
+            const auto& of_type = kernels::kernels_for<kernels::ReduceKernels, T>();
+            c.parallel(kernel.cumsum_tasks(s), [&](int64_t task) {
+              of_type.cumsum(s, x.as<const T>(), y.as<T>(), reversed, task);
+            });
           });
         },
     .gradient =

@@ -148,14 +148,12 @@ constinit const Op gather_op{
     .forward =
         [](const ForwardContext& c) {
           const int axis = from_front(c.words()[0], c.output().shape.rank());
-          switch (size_of(c.output().dtype)) {
-            case 1:
-              return gather_elements<uint8_t>(c, axis);
-            case 4:
-              return gather_elements<uint32_t>(c, axis);
-            default:
-              return gather_elements<uint64_t>(c, axis);
-          }
+          // Elements are moved, whatever they are: one code for each size.
+          by_element_type(c.output().dtype, [&]<class T>() {
+            static_assert(sizeof(T) == 1 || sizeof(T) == 4 || sizeof(T) == 8);
+            using Wide = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+            gather_elements<std::conditional_t<sizeof(T) == 1, uint8_t, Wide>>(c, axis);
+          });
         },
     .gradient =
         [](GradientContext& c) {
@@ -186,14 +184,7 @@ constinit const Op scatter_add_op{
         [](const ForwardContext& c) {
           const int axis = from_front(c.words()[0], c.output().shape.rank());
           if (c.input(0).data != c.output().data) copy(c, c.input(0), c.output());
-          switch (c.output().dtype) {
-            case DType::float32:
-              return scatter_elements<float>(c, axis);
-            case DType::float64:
-              return scatter_elements<double>(c, axis);
-            default:
-              return scatter_elements<int32_t>(c, axis);
-          }
+          by_number_type(c.output().dtype, [&]<class T>() { scatter_elements<T>(c, axis); });
         },
     .gradient =
         [](GradientContext& c) {

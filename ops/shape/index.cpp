@@ -45,14 +45,14 @@ struct Places {
   }
 
   int64_t at(int64_t offset) const {
-    switch (dtype) {
-      case DType::int32:
-        return std::clamp<int64_t>(static_cast<const int32_t*>(data)[offset], 0, last) * stride;
-      case DType::float32:
-        return nearest(static_cast<double>(static_cast<const float*>(data)[offset])) * stride;
-      default:
-        return nearest(static_cast<const double*>(data)[offset]) * stride;
-    }
+    return by_number_type(dtype, [&]<class T>() -> int64_t {
+      const T index = static_cast<const T*>(data)[offset];
+      if constexpr (std::is_same_v<T, int32_t>) {
+        return std::clamp<int64_t>(index, 0, last) * stride;
+      } else {
+        return nearest(static_cast<double>(index)) * stride;
+      }
+    });
   }
 
   int64_t nearest(double x) const {

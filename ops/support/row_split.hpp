@@ -14,16 +14,6 @@ const kernels::RowFunctions<T>& row_kernels() {
   return kernels::kernels_for<kernels::RowKernels, T>();
 }
 
-/// Calls body<float>() or body<double>().
-template <class Body>
-void by_float_type(DType dtype, Body&& body) {
-  if (dtype == DType::float32) {
-    body.template operator()<float>();
-  } else {
-    body.template operator()<double>();
-  }
-}
-
 /// How many rows of `width` elements a shape holds, its last axis being the row.
 inline int64_t rows_of(const Shape& shape) {
   int64_t rows = 1;

@@ -35,14 +35,7 @@ kernels::CopyPlan plan_of(const TensorView& from, const TensorView& to) {
 }
 
 void add_serial(const TensorView& from, const TensorView& to) {
-  switch (from.dtype) {
-    case DType::float32:
-      return add_rows<float>(from, to);
-    case DType::float64:
-      return add_rows<double>(from, to);
-    default:
-      return add_rows<int32_t>(from, to);
-  }
+  by_number_type(from.dtype, [&]<class T>() { add_rows<T>(from, to); });
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "examples/common/training/progress.hpp"
+#include "examples/common/draw/progress.hpp"
 
 #include <fcntl.h>
 #include <pty.h>

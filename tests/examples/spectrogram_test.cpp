@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "examples/common/draw/spectrogram_view.hpp"
+#include "examples/common/report/spectrogram_view.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace rapt::examples;

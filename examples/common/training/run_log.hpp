@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "examples/common/draw/report.hpp"
+#include "examples/common/report/report.hpp"
 
 namespace rapt::examples {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "examples/common/draw/report.hpp"
+#include "examples/common/report/report.hpp"
 #include "examples/common/training/run_log.hpp"
 #include "framework/files/checkpoint.hpp"
 #include "framework/graph/parameter.hpp"

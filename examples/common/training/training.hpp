@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "examples/common/draw/report.hpp"
-#include "examples/common/training/progress.hpp"
+#include "examples/common/draw/progress.hpp"
+#include "examples/common/report/report.hpp"
 #include "examples/common/training/run_log.hpp"
 #include "examples/common/training/run_state.hpp"
 #include "examples/common/training/task.hpp"

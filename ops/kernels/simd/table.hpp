@@ -6,6 +6,8 @@
 // that fits the processor (or RAPT_ISA).
 #pragma once
 
+#include <type_traits>
+
 #include "framework/core/cpu.hpp"
 
 namespace rapt::kernels {
@@ -18,9 +20,10 @@ const Table& kernels();
 template <class Table, class T>
 const auto& kernels_for() {
   const Table& table = kernels<Table>();
-  if constexpr (sizeof(T) == sizeof(float)) {
+  if constexpr (std::is_same_v<T, float>) {
     return table.f32;
   } else {
+    static_assert(std::is_same_v<T, double>, "there are kernels for float and double");
     return table.f64;
   }
 }

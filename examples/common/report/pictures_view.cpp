@@ -1,4 +1,4 @@
-#include "examples/common/draw/pictures_view.hpp"
+#include "examples/common/report/pictures_view.hpp"
 
 #include <fmt/format.h>
 

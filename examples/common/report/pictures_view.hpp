@@ -1,8 +1,8 @@
 // A view of the report: where in a picture each word of its caption looked.
 #pragma once
 
-#include "examples/common/draw/report.hpp"
 #include "examples/common/images/images.hpp"
+#include "examples/common/report/report.hpp"
 
 namespace rapt::examples {
 

@@ -1,4 +1,4 @@
-#include "examples/common/draw/report.hpp"
+#include "examples/common/report/report.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 #include "examples/common/data/files.hpp"
-#include "examples/common/draw/report_files.hpp"
+#include "examples/common/report/report_files.hpp"
 
 namespace rapt::examples {
 namespace {

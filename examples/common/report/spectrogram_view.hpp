@@ -1,7 +1,7 @@
 // A view of the report: where in an utterance each word was heard.
 #pragma once
 
-#include "examples/common/draw/report.hpp"
+#include "examples/common/report/report.hpp"
 
 namespace rapt::examples {
 

@@ -1,4 +1,4 @@
-#include "examples/common/draw/spectrogram_view.hpp"
+#include "examples/common/report/spectrogram_view.hpp"
 
 #include <fmt/format.h>
 
