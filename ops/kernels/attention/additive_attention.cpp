@@ -1,3 +1,11 @@
+// Additive attention, forward and backward, fused per query.
+//
+// The forward pass loops over the queries. For each query it computes the scores of all visible
+// keys as v . tanh(query + key), then their softmax, and then the weighted sum of the memory. The
+// backward pass loops over the sentences and, inside, over the queries in order. It first computes
+// the gradients of the weights and scores, then recomputes tanh for each key and accumulates the
+// gradients. Recomputing tanh costs less than storing [B, T, A] values. A sentence is one unit of
+// work because the gradients of its keys and memory are sums over its queries.
 #include "ops/kernels/attention/additive_attention.hpp"
 
 #include "ops/kernels/simd/math.hpp"
@@ -16,13 +24,13 @@ T* row_of(const OfPairs<T>& pairs, int64_t b, int64_t q) {
   return pairs.data == nullptr ? nullptr : pairs.data + b * pairs.batch + q * pairs.query;
 }
 
-/// The keys seen by one query, and what is added to their scores.
+/// The keys that one query sees, and the bias that is added to their scores.
 template <class T>
 struct Seen {
-  int64_t end;          // None from here on.
-  const uint8_t* keep;  // Or null.
+  int64_t end;          // Keys from here on are not visible.
+  const uint8_t* keep;  // May be null.
   int64_t keep_step;
-  const T* bias;  // Or null.
+  const T* bias;  // May be null.
   int64_t bias_step;
 
   bool operator()(int64_t t) const {
@@ -44,7 +52,7 @@ void set_zero(T* p, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = T(0);
 }
 
-/// Turns the scores of the keys seen into weights; all others become zero.
+/// Turns the scores of visible keys into weights. All other weights become zero.
 template <class T>
 void softmax_seen(const Seen<T>& seen, int64_t keys, T* weights) {
   bool any = false;
@@ -69,8 +77,8 @@ void softmax_seen(const Seen<T>& seen, int64_t keys, T* weights) {
   for (int64_t t = 0; t < seen.end; ++t) weights[t] *= factor;
 }
 
-/// context = sum over t of weights[t] * memory[t], four rows of the memory at a time. Rows of
-/// weight zero are not read: they may be padding that holds anything.
+/// Computes context = sum over t of weights[t] * memory[t], four rows of the memory at a time. Rows
+/// of weight zero are not read, because padding may hold any values.
 template <class T>
 void weigh(const AdditiveAttention<T>& in, int64_t b, int64_t end, const T* weights, T* context) {
   const int64_t M = in.memory_width;
@@ -119,7 +127,7 @@ void forward(const AdditiveForward<T>& a, int64_t begin, int64_t end) {
       const T* key = at(in.key, b, t);
       Vec<T> score(T(0));
       for_each_vector<T>(in.width, [&](int64_t j, auto access) {
-        // Past the row's end all three are zero, and tanh(0) adds nothing.
+        // Past the row's end all three are zero, and tanh(0) contributes nothing.
         score = multiply_add(access.get(in.v + j),
                              tanh(access.get(query + j) + access.get(key + j)), score);
       });
@@ -130,7 +138,7 @@ void forward(const AdditiveForward<T>& a, int64_t begin, int64_t end) {
   }
 }
 
-/// The weights' gradients of one query, and grad_memory += weight * grad_context on the way.
+/// Computes the gradients of one query's weights, and adds weight * grad_context to grad_memory.
 template <class T>
 void weight_gradients(const AdditiveBackward<T>& a, int64_t b, int64_t q, const Seen<T>& seen,
                       T* grad) {
@@ -158,7 +166,7 @@ void weight_gradients(const AdditiveBackward<T>& a, int64_t b, int64_t q, const 
   }
 }
 
-/// Turns the weights' gradients into the scores': w (dw - sum w dw).
+/// Turns gradients of the weights into gradients of the scores: w (dw - sum w dw).
 template <class T>
 void score_gradients(const T* weights, int64_t n, T* grad) {
   T mean = T(0);

@@ -1,5 +1,6 @@
-// Additive attention, fused: scores, softmax and context without a stored [B, T, A] array. Scores
-// are those of Bahdanau, Cho and Bengio (2015): v . tanh(query + key), both already projected.
+// Additive attention, fused: computes scores, softmax and context without storing a [B, T, A]
+// array. Scores follow Bahdanau, Cho and Bengio (2015): v . tanh(query + key), with both already
+// projected.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,8 @@
 
 namespace rapt::kernels {
 
-/// A [B, T, n] operand: its strides in elements, so that [T, B, n] does as well; n is contiguous.
+/// A [B, T, n] operand with its strides in elements, so that [T, B, n] works as well. The last axis
+/// is contiguous.
 template <class T>
 struct Sequences {
   T* data = nullptr;
@@ -16,7 +18,7 @@ struct Sequences {
   int64_t time = 0;
 };
 
-/// Something for every pair of a query and a key, [B, Tq, T]; strides of 0 repeat.
+/// An operand with one element per pair of query and key, [B, Tq, T]. A stride of 0 broadcasts.
 template <class T>
 struct OfPairs {
   T* data = nullptr;
@@ -36,15 +38,16 @@ struct AdditiveAttention {
   Sequences<const T> key;     // [B, T, A]
   const T* v = nullptr;       // [A]
   Sequences<const T> memory;  // [B, T, M]
-  // A key is seen if its time is below the length, its byte is not zero, and its bias, which is
-  // added to the score, is above -inf; null: no such limit.
+  // A key is visible if its time is below the length, its `keep` byte is not zero and its bias is
+  // above -inf. The bias is added to the score. Null means no such limit.
   const int32_t* lengths = nullptr;  // [B]
   OfPairs<const uint8_t> keep;
   OfPairs<const T> bias;
 };
 
-/// weights = softmax over the keys seen of the scores; context = the weighted sum of the memory.
-/// A query that sees no key gets zeros for both. Keys and memory that are not seen are not read.
+/// Computes weights = softmax of the scores over the visible keys, and context = the weighted sum
+/// of the memory. A query that sees no key gets zeros for both. Keys and memory that are not
+/// visible are not read.
 template <class T>
 struct AdditiveForward {
   AdditiveAttention<T> in;
@@ -52,32 +55,35 @@ struct AdditiveForward {
   Sequences<T> context;  // [B, Tq, M], or null
 };
 
-/// Gradients from the weights alone: tanh is computed again. Null gradients are not computed.
+/// Computes gradients from the stored weights and recomputes tanh. Gradients whose pointer is null
+/// are skipped.
 template <class T>
 struct AdditiveBackward {
   AdditiveAttention<T> in;
   Sequences<const T> weights;       // [B, Tq, T]
   Sequences<const T> grad_context;  // [B, Tq, M], or null for zeros
   Sequences<const T> grad_weights;  // [B, Tq, T], or null for zeros
-  Sequences<T> grad_query;          // [B, Tq, A], written
+  Sequences<T> grad_query;          // [B, Tq, A], overwritten
   Sequences<T> grad_key;            // [B, T, A]
   Sequences<T> grad_memory;         // [B, T, M]
-  T* grad_v_parts = nullptr;        // [B, A], one row per sentence, for sum_parts
-  // A decoder calls this at every step for the same keys: true adds to what is there.
+  T* grad_v_parts = nullptr;        // [B, A]: one row per sentence, input of sum_parts
+  // A decoder calls this at every step for the same keys. With true, gradients are added to the
+  // existing values.
   bool add_key = false;
   bool add_memory = false;
   bool add_v = false;
-  OfPairs<T> grad_bias = {};  // written
+  OfPairs<T> grad_bias = {};  // overwritten
 };
 
 template <class T>
 struct AdditiveAttentionKernels {
-  /// Handles the queries [begin, end) of the B * Tq; any split gives the same bits.
+  /// Handles queries [begin, end) of B * Tq. Any split gives bitwise identical results.
   void (*forward)(const AdditiveForward<T>&, int64_t begin, int64_t end);
-  /// Handles the sentences [begin, end); any split gives the same bits. `scratch` has T elements
-  /// and belongs to the call.
+  /// Handles sentences [begin, end). Any split gives bitwise identical results. `scratch` has T
+  /// elements and must not be shared by concurrent calls.
   void (*backward)(const AdditiveBackward<T>&, int64_t begin, int64_t end, T* scratch);
-  /// out[a] (+)= sum over b, in rising order, of parts[b, a] for a in [begin, end).
+  /// Computes out[a] (+)= sum over b of parts[b, a] for a in [begin, end). The sum runs over rising
+  /// b.
   void (*sum_parts)(const T* parts, int64_t batch, int64_t width, T* out, bool add, int64_t begin,
                     int64_t end);
 };

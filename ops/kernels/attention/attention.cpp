@@ -1,3 +1,13 @@
+// Attention, forward pass: output, normalisers, and optionally the weights and statistics of them.
+//
+// A task handles blocks of up to 256 queries of one head. It loops over tiles of 256 keys in the
+// outer loop, packs K transposed and V with padded rows, and sweeps tiles of 64 queries over them.
+// Per tile it computes the scores as a register-tile product. Then it applies the score function
+// and the mask, takes the softmax relative to the largest score so far, and adds the weighted
+// values to the output. If a tile raises that largest score, earlier sums and outputs are rescaled
+// (online softmax). The output is divided by the sum of the weights once, at the end. Up to four
+// queries read keys and values in place, because packing would cost more than it saves. Weights and
+// statistics are recomputed from the scores and the stored normalisers.
 #include "ops/kernels/attention/attention.hpp"
 
 #include "ops/kernels/attention/attention_tile.hpp"
@@ -5,10 +15,10 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// Queries whose tasks share one packed copy of the keys.
+// Number of queries that share one packed copy of the keys.
 constexpr int64_t block_queries = 256;
 
-// Blocks are joined into tasks of about so many multiplications.
+// Blocks are grouped into tasks of about this many multiplications.
 constexpr int64_t task_work = 1 << 20;
 
 template <class T>
@@ -34,11 +44,11 @@ struct Scratch {
 
   Carver carver;
   int64_t queries_row, keys_row, values_row;
-  T* largest;  // [rows]: the largest score so far
-  T* sum;      // [rows]: of exp(score - largest)
+  T* largest;  // [rows]: running maximum of the scores
+  T* sum;      // [rows]: sum of exp(score - largest)
   uint32_t* bits;
-  T* scores;   // [tile_queries, keys_row], then weights
-  T* out;      // [rows, values_row]: before division by the sum
+  T* scores;   // [tile_queries, keys_row]: scores, later weights
+  T* out;      // [rows, values_row]: before the division by the sum
   T* queries;  // [tile_queries, queries_row]
   T* keys;     // [D, keys_row]
   T* values;   // [tile_keys, values_row]
@@ -60,7 +70,7 @@ AttentionPlan plan_forward(const Attention<T>& in) {
   return plan;
 }
 
-/// A block of queries of one head.
+/// A block of consecutive queries of one head.
 struct Block {
   int64_t b, h, begin, end;
 };
@@ -80,14 +90,14 @@ void for_each_block(const Attention<T>& in, const AttentionPlan& plan, int64_t t
   }
 }
 
-/// The keys that some query of [begin, end) sees.
+/// Returns the keys that at least one query of [begin, end) sees.
 template <class T>
 Range keys_of_block(const Attention<T>& in, int64_t b, int64_t begin, int64_t end) {
   if (begin >= end) return {0, 0};
   return {keys_seen(in, b, begin).begin, keys_seen(in, b, end - 1).end};
 }
 
-/// Scores of a tile, not yet masked, and before the score function.
+/// Computes the scores of a tile, before the score function and the mask.
 template <class T>
 void score_tile(const Attention<T>& in, const TilePlace& place, int64_t queries, Range within,
                 const Range* seen, bool few, const Scratch<T>& s) {
@@ -105,7 +115,7 @@ void score_tile(const Attention<T>& in, const TilePlace& place, int64_t queries,
                 s.keys_row, s.scores, s.keys_row, in.scale, seen);
 }
 
-/// Lane by lane, the largest of a row's masked scores.
+/// Returns the maximum of a row's masked scores in each lane.
 template <class T>
 Vec<T> largest_of(const T* s, Range whole) {
   Vec<T> most(-std::numeric_limits<T>::infinity());
@@ -115,7 +125,7 @@ Vec<T> largest_of(const T* s, Range whole) {
   return most;
 }
 
-/// Turns a row's scores into exp(score - base); returns their sum, lane by lane.
+/// Turns a row's scores into exp(score - base) and returns their sum in each lane.
 template <class T>
 Vec<T> soften(T* s, Range whole, T base) {
   Vec<T> sum(T(0));
@@ -127,22 +137,24 @@ Vec<T> soften(T* s, Range whole, T base) {
   return sum;
 }
 
-/// out[i] = reduce of the lanes of rows[i], a few rows at a time. `rows` has room for whole groups.
+/// Reduces the lanes of rows[i] to out[i], one group of rows at a time. `rows` has room for whole
+/// groups.
 template <class T, class Reduce>
 void reduce_rows(int64_t n, Vec<T>* rows, T* out, const Reduce& reduce) {
   for (int64_t i = n; i % group<T> != 0; ++i) rows[i] = Vec<T>(T(0));
   for (int64_t i = 0; i < n; i += group<T>) reduce(rows + i, out + i);
 }
 
-/// The rows' largest scores so far from those of a new tile. base: what their exponents are
-/// relative to; rescale: what their earlier sums must be multiplied by.
+/// Updates the running maximum of the rows with the maxima of a new tile. Writes to `base` the
+/// value that exponents are relative to, and to `rescale` the factor for earlier sums.
 template <class T>
 void update_largest(int64_t rows, const T* of_tile, T* largest, T* base, T* rescale) {
   const Vec<T> hidden(-std::numeric_limits<T>::infinity());
   for_each_vector<T>(rows, [&](int64_t i, auto access) {
     const Vec<T> before = access.get(largest + i);
     const Vec<T> now = xsimd::max(before, access.get(of_tile + i));
-    // With nothing seen yet, exponents relative to 0 give 0 for -inf, and NaN for NaN.
+    // If nothing was visible so far, the base is 0: then exponents of -inf give 0 and NaN stays
+    // NaN.
     const Vec<T> from = xsimd::select(now == hidden, Vec<T>(T(0)), now);
     access.put(largest + i, now);
     access.put(base + i, from);
@@ -151,7 +163,7 @@ void update_largest(int64_t rows, const T* of_tile, T* largest, T* base, T* resc
   });
 }
 
-/// One tile of queries against one tile of keys.
+/// Processes one tile of queries against one tile of keys.
 template <class T>
 void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries, int64_t keys,
                  bool few, int64_t first, const Scratch<T>& s) {
@@ -198,9 +210,9 @@ void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries
               seen);
 }
 
-/// Calls take(query, key, logs, seen) for what the queries of a block see of each tile of keys:
-/// logs[j] is the base-2 logarithm of the weight of key + j, for the whole vectors around seen.
-/// `rows` begins with the block's first query.
+/// Calls take(query, key, logs, seen) for each query of a block and each tile of keys it sees.
+/// logs[j] is the base-2 logarithm of the weight of key + j, for the whole vectors around `seen`.
+/// `rows` points to the normalisers of the block's first query.
 template <class T, class Take>
 void for_each_weight_row(const Attention<T>& in, const Normalisers<const T>& rows,
                          const Block& block, bool few, const Scratch<T>& s, const Take& take) {
@@ -236,8 +248,8 @@ void for_each_weight_row(const Attention<T>& in, const Normalisers<const T>& row
   }
 }
 
-/// Output i of a block once more, from the values of the keys that have a weight. In products of
-/// tiles, 0 times what a hidden key holds is NaN where that is no finite number.
+/// Recomputes output i of a block from the values of keys with a nonzero weight only. Tile products
+/// also multiply hidden keys by 0, which gives NaN if the hidden value is not finite.
 template <class T>
 void attend_again(const AttentionForward<T>& a, const Block& block, int64_t i, bool few,
                   const Scratch<T>& s) {
@@ -269,7 +281,7 @@ void attend_again(const AttentionForward<T>& a, const Block& block, int64_t i, b
                       few, s, add);
 }
 
-/// Divides by the sums and writes a block's output and normalisers.
+/// Divides by the sums and writes the output and normalisers of a block.
 template <class T>
 void finish_block(const AttentionForward<T>& a, const Block& block, int64_t rows, bool few,
                   const Scratch<T>& s) {
@@ -284,7 +296,7 @@ void finish_block(const AttentionForward<T>& a, const Block& block, int64_t rows
     }
     const T* from = s.out + i * s.values_row;
     const Vec<T> factor(growth / s.sum[i]);
-    Vec<T> none(T(0));  // NaN where an output is no finite number
+    Vec<T> none(T(0));  // NaN if an output is not finite
     for_each_vector<T>(in.value_depth, [&](int64_t j, auto access) {
       const Vec<T> y = load(from + j) * factor;
       none += y - y;
@@ -348,7 +360,7 @@ void forward(const AttentionForward<T>& a, const AttentionPlan& plan, void* memo
                  [&](const Block& block) { forward_block(a, block, s, rows <= few_queries); });
 }
 
-// ---- looking at weights -------------------------------------------------------------------------
+// ---- weights and statistics ---------------------------------------------------------------------
 
 template <class T>
 AttentionPlan plan_weights(const AttentionWeights<T>& a) {
@@ -358,7 +370,7 @@ AttentionPlan plan_weights(const AttentionWeights<T>& a) {
   return plan;
 }
 
-/// One block of queries, of all heads that go to one place.
+/// Writes the weights of one block of queries, for one head or summed over all requested heads.
 template <class T>
 void weights_of_block(const AttentionWeights<T>& a, Block block, bool few, const Scratch<T>& s) {
   const bool summed = a.weights.head == 0;
@@ -401,7 +413,8 @@ void weights(const AttentionWeights<T>& a, const AttentionPlan& plan, void* memo
   }
 }
 
-/// Keeps the largest weights of a query, falling; of equal ones the first keys.
+/// Inserts a weight into a query's list of the largest weights, sorted in falling order. Among
+/// equal weights the first key comes first.
 template <class T>
 void keep_largest(T* values, int32_t* keys, int64_t top, T weight, int64_t key) {
   if (!(weight > values[top - 1])) return;
@@ -437,7 +450,7 @@ void statistics(const AttentionStatistics<T>& a, const AttentionPlan& plan, void
                             const Vec<T> log = load(logs + j);
                             const Vec<T> weight = weight_exp2(log);
                             most = xsimd::max(most, weight);
-                            // A weight of 0 adds 0, whatever its logarithm.
+                            // A weight of 0 contributes 0, whatever its logarithm is.
                             entropy -= xsimd::select(weight == zero, zero, weight * log);
                             store(logs + j, weight);
                           }

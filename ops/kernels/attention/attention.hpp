@@ -1,4 +1,4 @@
-// The kernels of attention; attention_arguments.hpp says what they are given.
+// Kernels of attention. attention_arguments.hpp describes their arguments.
 #pragma once
 
 #include "ops/kernels/attention/attention_arguments.hpp"
@@ -12,7 +12,7 @@ struct AttentionKernels {
   void (*forward)(const AttentionForward<T>&, const AttentionPlan&, void* scratch, int64_t task);
   AttentionPlan (*plan_weights)(const AttentionWeights<T>&);
   void (*weights)(const AttentionWeights<T>&, const AttentionPlan&, void* scratch, int64_t task);
-  /// By the forward pass' plan.
+  /// Uses the plan of the forward pass.
   void (*statistics)(const AttentionStatistics<T>&, const AttentionPlan&, void* scratch,
                      int64_t task);
 };

@@ -1,22 +1,34 @@
+// Attention, backward pass: gradients of queries, keys, values, the bias and captured arrays.
+//
+// First, each query gets mean = sum(out * grad_out), which equals sum(weight * grad_weight) over
+// its keys. A task handles one key head, or one split of its keys if there are few heads. It loops
+// over tiles of 256 keys in the outer loop and over tiles of 64 queries of all heads in the group
+// in the inner loop. Per tile it recomputes S = Q K' and the weights from the stored normalisers,
+// and computes dP = dO V'. Then it accumulates dV += P' dO and dK += dS' Q, which stay in the
+// cache, and adds dS K to dQ in memory. K and V are packed transposed once per tile, so that all
+// five products run on the same register tile. If the keys of a head are split, each split writes
+// its own part of dQ; combine() sums the parts in order. The gradient of the bias is computed by
+// separate tasks that recompute the scores.
 #include "ops/kernels/attention/attention.hpp"
 #include "ops/kernels/attention/attention_tile.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// With fewer heads than this, a head's keys are split among tasks.
+// With fewer heads than this, the keys of a head are split among tasks.
 constexpr int64_t enough_heads = 16;
 
-// What the tasks' sums for score programs may take: fewer tasks share them.
+// Memory limit for the tasks' score-program sums. If it is exceeded, fewer and larger tasks are
+// made.
 constexpr int64_t most_sums_bytes = int64_t(64) << 20;
 
-// The sums of all tasks are added up in pieces of so many elements.
+// Number of elements per combine task when the tasks' sums are added up.
 constexpr int64_t sums_piece = 4096;
 
-// Heads are joined into tasks of about so many multiplications.
+// Heads are grouped into tasks of about this many multiplications.
 constexpr int64_t task_work = 1 << 20;
 
-/// Heads of queries that share keys and values.
+/// Returns the number of query heads that share one head of keys and values.
 template <class T>
 int64_t heads_together(const Attention<T>& in) {
   return in.key_heads == 0 ? 0 : in.query_heads / in.key_heads;
@@ -50,8 +62,8 @@ struct Scratch {
   Carver carver;
   int64_t depth_row, value_row, keys_row;
   uint32_t* bits;
-  T* weights;    // [tile_queries, keys_row]: after dropout, but not grown
-  T* grads;      // [tile_queries, keys_row]: of the weights, then of the scores
+  T* weights;    // [tile_queries, keys_row]: after dropout, not yet scaled
+  T* grads;      // [tile_queries, keys_row]: of the weights, later of the scores
   T* queries;    // [tile_queries, depth_row]
   T* grad_out;   // [tile_queries, value_row]
   T* grad_q;     // [tile_queries, depth_row]
@@ -61,11 +73,12 @@ struct Scratch {
   T* grad_k;     // [tile_keys, depth_row]
   T* grad_v;     // [tile_keys, value_row]
   T* grad_bias;  // [tile_queries, keys_row]
-  T* means;      // [heads together, Tq]: of the weights' gradients, see take_means
+  T* means;      // [heads per group, Tq]: see take_means
   ScoreMemory<T> score;
 };
 
-/// Where the bias is broadcast there is something to write even for no elements: zeros.
+/// Returns the number of parts along one axis. A broadcast axis has one part even if n is 0,
+/// because its zeros must be written.
 int64_t bias_parts(int64_t stride, int64_t n, int64_t size) {
   return stride == 0 ? 1 : blocks_of(n, size);
 }
@@ -107,7 +120,7 @@ AttentionPlan plan_backward(const AttentionBackward<T>& a) {
   return plan;
 }
 
-/// Keys and values of a tile, laid out for gradient_tile.
+/// Packs the keys and values of a tile, transposed, for gradient_tile.
 template <class T>
 void take_keys(const Attention<T>& in, int64_t b, int64_t key_head, int64_t key, int64_t keys,
                const Scratch<T>& s) {
@@ -116,8 +129,8 @@ void take_keys(const Attention<T>& in, int64_t b, int64_t key_head, int64_t key,
                   s.keys_row);
 }
 
-/// means[i] of query first + i: the sum over values of out * grad_out, which is the sum over keys
-/// of weight * its gradient.
+/// Computes means[i] of query first + i: the sum over values of out * grad_out. It equals the sum
+/// over keys of weight * gradient of the weight.
 template <class T>
 void take_means(const AttentionBackward<T>& a, int64_t b, int64_t h, int64_t first, int64_t queries,
                 T* means) {
@@ -138,9 +151,10 @@ void take_means(const AttentionBackward<T>& a, int64_t b, int64_t h, int64_t fir
   }
 }
 
-/// The weights and the scores' gradients of a tile: through the score function, or for the bias as
-/// they are behind it. `means` are its queries'. `seen` gets what each query sees of it; returns
-/// what all see, and where that is nothing, has done nothing.
+/// Computes the weights and the score gradients of a tile. For the bias, the gradients are taken
+/// after the score function, otherwise before it. `means` belongs to the tile's queries. Writes to
+/// `seen` the keys that each query sees and returns the range that covers them. Does nothing else
+/// if that range is empty.
 template <class T>
 Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
                     int64_t keys, bool for_bias, const T* means, const Scratch<T>& s, Range* seen) {
@@ -151,7 +165,8 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
   copy_rows(at(a.grad_out, place.b, place.h, place.query), a.grad_out.time, queries, in.value_depth,
             s.grad_out);
   const Range whole = vectors_around<T>(within);
-  if (in.queries <= few_queries) {  // As the forward pass: scores have to be the same to the bit.
+  if (in.queries <= few_queries) {  // Same method as in the forward pass: the scores must be
+                                    // bitwise identical.
     const T* k = at(in.k, place.b, place.h / (in.query_heads / in.key_heads), place.key);
     dot_region(queries, within.end - within.begin, in.depth,
                at(in.q, place.b, place.h, place.query), in.q.time, k + within.begin * in.k.time,
@@ -181,8 +196,8 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
     const Vec<T> largest(rows.largest[i]), log_sum(rows.log_sum[i]);
     const Vec<T> mean(means[i]);
     for (int64_t j = mine.begin; j < mine.end; j += lanes<T>) {
-      // weight = softmax(score): d_score = weight (d_weight - sum of weight d_weight), 0 for a
-      // weight of 0, whatever a hidden key's value is.
+      // The weights are a softmax of the scores, so d_score = weight (d_weight - sum of weight
+      // d_weight). A weight of 0 gives 0, whatever a hidden key's value is.
       const Vec<T> weight = weight_exp2(log_weight(load(weights + j), largest, log_sum));
       const Vec<T> grad = weight * (load(grads + j) * growth - mean);
       store(weights + j, weight);
@@ -198,8 +213,8 @@ Range gradient_tile(const AttentionBackward<T>& a, const TilePlace& place, int64
   return within;
 }
 
-/// Zeros for what is no finite number. Who sees such a key has gradients that are none; for others
-/// it must not be multiplied by their 0. n: whole vectors.
+/// Replaces infinities and NaN by zeros. A query that sees such a key has NaN gradients anyway. For
+/// other queries the values would be multiplied by 0 and give NaN. n counts whole vectors.
 template <class T>
 void drop_nonfinite(T* x, int64_t n) {
   const Vec<T> zero(T(0));
@@ -209,13 +224,13 @@ void drop_nonfinite(T* x, int64_t n) {
   }
 }
 
-/// Zeros for the gradients of n queries.
+/// Clears the gradients of n queries.
 template <class T>
 void clear_heads(const Heads<T>& x, int64_t width, int64_t b, int64_t h, int64_t first, int64_t n) {
   for (int64_t i = first; i < first + n; ++i) set_all(at(x, b, h, i), width, T(0));
 }
 
-/// Which queries of a tile see each of its keys.
+/// Computes, for each key of a tile, the range of queries that see it.
 inline void seen_by(const Range* seen, int64_t queries, int64_t keys, Range* by) {
   int64_t begin = 0, end = 0;
   for (int64_t j = 0; j < keys; ++j) {
@@ -225,8 +240,8 @@ inline void seen_by(const Range* seen, int64_t queries, int64_t keys, Range* by)
   }
 }
 
-/// Adds one tile's part to the gradients of its queries, keys and values; those of the queries
-/// begin with it if it is the first.
+/// Adds one tile's contribution to the gradients of its queries, keys and values. The first tile of
+/// keys overwrites the gradients of the queries.
 template <class T>
 void backward_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_t queries,
                    int64_t keys, bool first_keys, const T* means, const Heads<T>& grad_q,
@@ -269,7 +284,7 @@ void write_rows(const T* from, int64_t from_row, int64_t rows, int64_t width, T 
   }
 }
 
-/// The gradients of the keys and values of one tile, from all queries of the group.
+/// Computes the gradients of one tile's keys and values over all queries of the group.
 template <class T>
 void backward_keys(const AttentionBackward<T>& a, int64_t b, int64_t key_head, int64_t key,
                    int64_t keys, bool first_keys, const Heads<T>& grad_q, const Scratch<T>& s) {
@@ -300,7 +315,7 @@ void backward_keys(const AttentionBackward<T>& a, int64_t b, int64_t key_head, i
              a.grad_v.time);
 }
 
-/// Where the tasks of one split leave their part of the queries' gradients.
+/// Returns where the tasks of one split write their part of the query gradients.
 template <class T>
 Heads<T> split_target(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspace,
                       int64_t split) {
@@ -311,7 +326,7 @@ Heads<T> split_target(const AttentionBackward<T>& a, const AttentionPlan& plan, 
   return {static_cast<T*>(workspace) + split * in.batch * batch, batch, head, in.depth};
 }
 
-/// What a task adds the gradients of a score function's captured arrays to.
+/// Returns the sums to which a task adds the gradients of captured arrays.
 template <class T>
 T* sums_of_task(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspace,
                 int64_t task) {
@@ -338,7 +353,7 @@ void run(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspa
     const int64_t key_head = item / plan.blocks % in.key_heads;
     const Heads<T> grad_q = split_target(a, plan, workspace, split);
     const int64_t begin = split * split_keys, end = min_of(in.keys, begin + split_keys);
-    // Queries that no tile is about have gradients too: zeros.
+    // Queries that no tile covers have zero gradients, which must be written.
     const int64_t queries = begin < min_of(end, keys_of(in, b)) ? queries_of(in, b) : 0;
     for (int64_t i = 0; i < group; ++i) {
       const int64_t h = key_head * group + i;
@@ -351,7 +366,7 @@ void run(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspa
   }
 }
 
-/// Adds up one piece of all tasks' sums, in their order.
+/// Adds up one piece of all tasks' sums, in the order of the tasks.
 template <class T>
 void combine_sums(const AttentionBackward<T>& a, const AttentionPlan& plan, const void* workspace,
                   int64_t piece) {
@@ -392,12 +407,13 @@ void combine(const AttentionBackward<T>& a, const AttentionPlan& plan, const voi
   }
 }
 
-/// The i-th part of n elements, or all of them where the bias is broadcast along them.
+/// Returns the i-th part of n elements, or all of them if the bias is broadcast along this axis.
 Range bias_part(int64_t stride, int64_t n, int64_t size, int64_t i) {
   return stride == 0 ? Range{0, n} : Range{i * size, min_of(n, (i + 1) * size)};
 }
 
-/// Adds a tile's score gradients to the bias' gradient, whose first element is that of `origin`.
+/// Adds a tile's score gradients to the gradient of the bias. `sums` begins at the element of
+/// `origin`.
 template <class T>
 void add_to_bias(const Pairs<T>& bias, const TilePlace& place, const TilePlace& origin,
                  int64_t queries, const Range* seen, const Scratch<T>& s, T* sums) {
@@ -413,8 +429,9 @@ void add_to_bias(const Pairs<T>& bias, const TilePlace& place, const TilePlace& 
   }
 }
 
-/// One block of the bias' gradient, summed in rising order over everything that it is broadcast to.
-/// Computing the scores' gradients again costs less than keeping a [Tq, Tk] array per head.
+/// Computes one block of the bias gradient, summed in rising order over all axes that the bias is
+/// broadcast along. Recomputing the score gradients costs less than storing a [Tq, Tk] array per
+/// head.
 template <class T>
 void bias(const AttentionBackward<T>& a, const AttentionPlan&, void* memory, int64_t task) {
   const Attention<T>& in = a.in;

@@ -1,5 +1,5 @@
-// What attention's forward and backward passes share: which keys a query sees, tiles of scores, and
-// products that leave out what no query of a group sees.
+// Code shared by the forward and backward passes of attention: which keys a query sees, tiles of
+// scores, and products that skip what no query of a group sees.
 #pragma once
 
 #include <limits>
@@ -16,11 +16,11 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// A tile's most queries and keys: in L2 with the keys and values it meets.
+// Maximum queries and keys per tile. A tile fits into L2 together with its keys and values.
 inline constexpr int64_t tile_queries = 64;
 inline constexpr int64_t tile_keys = 256;
 
-// Products of fewer queries read keys and values in place.
+// With at most this many queries, products read keys and values in place.
 inline constexpr int64_t few_queries = 4;
 
 inline constexpr double log2_e = 1.4426950408889634;
@@ -30,20 +30,21 @@ inline constexpr int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
 inline constexpr int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 inline constexpr int64_t blocks_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
-/// n rounded up to whole vectors.
+/// Returns n rounded up to whole vectors.
 template <class T>
 inline constexpr int64_t padded(int64_t n) {
   return blocks_of(n, lanes<T>) * lanes<T>;
 }
 
-/// The row stride of a tile with n columns: an odd number of vectors, as rows a power of two apart
-/// would share a few sets of the cache.
+/// Returns the leading dimension of a tile with n columns: an odd number of vectors. Rows a power
+/// of two apart would map to few cache sets.
 template <class T>
 inline constexpr int64_t skewed(int64_t n) {
   return padded<T>(n) + ((padded<T>(n) / lanes<T>) % 2 == 0 ? lanes<T> : 0);
 }
 
-/// Hands out aligned pieces of a scratch area; without one it only counts.
+/// A simple arena: hands out aligned pieces of a scratch area. With a null base it only counts
+/// bytes.
 struct Carver {
   char* base;
   size_t used = 0;
@@ -66,8 +67,8 @@ inline int64_t keys_of(const Attention<T>& in, int64_t b) {
   return min_of(in.keys, max_of(in.key_lengths[b], 0));
 }
 
-/// The keys inside query i's band, its prefix and its sentence's length. Both ends never fall as i
-/// rises.
+/// Returns the keys inside query i's band, its prefix and its sentence's length. Both ends are
+/// nondecreasing in i.
 template <class T>
 inline Range keys_seen(const Attention<T>& in, int64_t b, int64_t i) {
   const int64_t length = keys_of(in, b);
@@ -96,7 +97,7 @@ inline void set_all(T* p, int64_t n, T value) {
   for (int64_t i = 0; i < n; ++i) p[i] = value;
 }
 
-/// 0, 1, 2 ...
+/// Returns 0, 1, 2 ...
 template <class T>
 inline Vec<T> lane_numbers() {
   alignas(64) static constexpr T numbers[16] = {0, 1, 2,  3,  4,  5,  6,  7,
@@ -104,19 +105,20 @@ inline Vec<T> lane_numbers() {
   return Vec<T>::load_aligned(numbers);
 }
 
-/// The largest lanes of `group` vectors.
+/// Reduces each of `group` vectors to the maximum of its lanes.
 template <class T>
 inline void max_groups(const Vec<T>* x, T* out) {
   reduce_groups<T>(x, out, [](const auto& a, const auto& b) { return xsimd::max(a, b); });
 }
 
-/// Copies n rows of `width` contiguous elements to rows padded with zeros to whole vectors.
+/// Copies n rows of `width` contiguous elements. The copied rows are padded with zeros to whole
+/// vectors.
 template <class T>
 inline void copy_rows(const T* from, int64_t stride, int64_t n, int64_t width, T* to) {
   pack_panel(from, stride, int64_t(1), n, width, to, padded<T>(width));
 }
 
-/// Copies n > 0 rows of `width` elements to columns: to[width, n], with row stride to_row.
+/// Transposes n > 0 rows of `width` elements into to[width, n] with leading dimension to_row.
 template <class T>
 inline void copy_transposed(const T* from, int64_t stride, int64_t n, int64_t width, T* to,
                             int64_t to_row) {
@@ -126,7 +128,7 @@ inline void copy_transposed(const T* from, int64_t stride, int64_t n, int64_t wi
   }
 }
 
-/// Calls body(first, rows) for m rows shared out among as few register tiles as they need.
+/// Calls body(first, rows) for groups that split m rows among as few register tiles as possible.
 template <class Body>
 inline void for_each_group(int64_t m, const Body& body) {
   const int64_t groups = blocks_of(m, usual_rows);
@@ -136,8 +138,8 @@ inline void for_each_group(int64_t m, const Body& body) {
   }
 }
 
-/// C[m, columns] = alpha A B for columns `within` (whole vectors), but for panels that no row of a
-/// group has in its range: what C holds there is left as it is.
+/// Computes C[m, columns] = alpha A B for the columns `within`, which are whole vectors. Panels
+/// that no row of a group sees are skipped and keep their old contents.
 template <class T>
 inline void multiply_seen(int64_t m, Range within, int64_t k, const T* a, int64_t a_row, const T* b,
                           int64_t b_row, T* c, int64_t c_row, T alpha, const Range* seen) {
@@ -154,9 +156,9 @@ inline void multiply_seen(int64_t m, Range within, int64_t k, const T* a, int64_
   }
 }
 
-/// C[m, n] += A B, where each group of rows sums only over the range of k that one of them has. A
-/// is adjacent in one direction.
-/// C has room for whole vectors; B is read in whole vectors where b_padded.
+/// Computes C[m, n] += A B. Each group of rows sums only over the range of k that at least one of
+/// its rows has. A is contiguous in one direction. C has room for whole vectors. B is read in whole
+/// vectors if b_padded.
 template <class T>
 inline void add_product(int64_t m, int64_t n, const T* a, int64_t a_row, int64_t a_col, const T* b,
                         int64_t b_row, bool b_padded, T* c, int64_t c_row, const Range* seen) {
@@ -178,12 +180,12 @@ inline void add_product(int64_t m, int64_t n, const T* a, int64_t a_row, int64_t
   }
 }
 
-/// One tile of scores: queries `query` and on of head h of sentence b, keys `key` and on.
+/// The position of a score tile: first query, first key, head h and sentence b.
 struct TilePlace {
   int64_t b, h, query, key;
 };
 
-/// The smallest and largest of n > 0 numbers.
+/// Returns the minimum and maximum of n > 0 numbers.
 inline Range extremes(const int32_t* x, int64_t n) {
   int32_t least = x[0], most = x[0];
   for (int64_t i = 1; i < n; ++i) {
@@ -203,7 +205,7 @@ inline const int32_t* query_documents(const Attention<T>& in, const TilePlace& a
   return in.query_documents + at.b * in.query_documents_step + at.query;
 }
 
-/// Whether some query may see some key of a tile of n > 0 times m > 0, as far as documents say.
+/// True if the documents allow some query of a tile to see some key of it. Both counts are above 0.
 template <class T>
 inline bool documents_meet(const Attention<T>& in, const TilePlace& at, int64_t queries,
                            int64_t keys) {
@@ -219,7 +221,8 @@ inline bool rises(const int32_t* x, int64_t n) {
   return result;
 }
 
-/// Cuts what queries see to their documents' keys, where documents follow each other in order.
+/// Restricts the visible ranges to keys of the query's own document. Does so only if document
+/// numbers are nondecreasing.
 template <class T>
 inline void cut_to_documents(const Attention<T>& in, const TilePlace& at, int64_t queries,
                              int64_t keys, Range* seen) {
@@ -235,8 +238,8 @@ inline void cut_to_documents(const Attention<T>& in, const TilePlace& at, int64_
   }
 }
 
-/// What each query sees of a tile's keys, counted from its first one; returns what all see. Both
-/// ends never fall from one query to the next.
+/// Computes the keys of a tile that each query sees, counted from the tile's first key. Returns the
+/// range that covers them all. Both ends are nondecreasing from query to query.
 template <class T>
 inline Range seen_in_tile(const Attention<T>& in, const TilePlace& at, int64_t queries,
                           int64_t keys, Range* seen) {
@@ -250,14 +253,14 @@ inline Range seen_in_tile(const Attention<T>& in, const TilePlace& at, int64_t q
   return {seen[0].begin, seen[queries - 1].end};
 }
 
-/// The whole vectors around a range.
+/// Returns the whole vectors that cover a range.
 template <class T>
 inline Range vectors_around(Range r) {
   return {r.begin / lanes<T> * lanes<T>, padded<T>(r.end)};
 }
 
-/// Puts -inf into what the whole vectors around `seen` have beyond it: a vector at a time, as the
-/// next to read the row would wait for stores of single elements.
+/// Writes -inf to the elements outside `seen` of the whole vectors around it. Writes whole vectors,
+/// because the next vector load of the row would otherwise stall on scalar stores.
 template <class T>
 inline void hide_edges(T* s, Range seen) {
   const Vec<T> hidden(-std::numeric_limits<T>::infinity());
@@ -274,7 +277,7 @@ inline void hide_edges(T* s, Range seen) {
   }
 }
 
-/// Puts zeros into the whole vectors of `all` outside those of `mine`.
+/// Clears the whole vectors of `all` that lie outside `mine`.
 template <class T>
 inline void clear_outside(T* s, Range all, Range mine) {
   const Vec<T> zero(T(0));
@@ -282,7 +285,7 @@ inline void clear_outside(T* s, Range all, Range mine) {
   for (int64_t j = mine.end; j < all.end; j += lanes<T>) store(s + j, zero);
 }
 
-/// What a row's weights follow from, beginning with query `query` of a head.
+/// Returns the normalisers of a head, beginning with query `query`.
 template <class T>
 inline Normalisers<T> rows_from(const Normalisers<T>& rows, int64_t queries, int64_t head,
                                 int64_t query) {
@@ -290,7 +293,8 @@ inline Normalisers<T> rows_from(const Normalisers<T>& rows, int64_t queries, int
   return {rows.largest + at, rows.log_sum + at};
 }
 
-/// log2 of the weight of a score. The largest goes first, exactly: see Normalisers.
+/// Returns log2 of the weight of a score. The maximum is subtracted first, which is exact; see
+/// Normalisers.
 template <class T>
 inline Vec<T> log_weight(const Vec<T>& score, const Vec<T>& largest, const Vec<T>& log_sum) {
   return multiply_add(score - largest, Vec<T>(T(log2_e)), -log_sum);
@@ -307,7 +311,7 @@ inline ScoreMemory<T> take_score_memory(const Attention<T>& in, int64_t row, Car
   return memory;
 }
 
-/// Runs the score function on one row.
+/// Applies the score function to one row.
 template <class T>
 inline void score_row(const Attention<T>& in, const ScoreMemory<T>& memory, const TilePlace& at,
                       int64_t query, Range seen, T* s) {
@@ -324,8 +328,8 @@ inline void begin_scores(const Attention<T>& in, const ScoreMemory<T>& memory, c
   begin_score_tile(*in.score, memory, at.b, at.h, at.key, whole.begin, whole.end);
 }
 
-/// Finishes one row of scores (s[0] belongs to key at.key): adds the bias, and puts -inf where the
-/// key is not seen, whatever its score, within the whole vectors around `seen`.
+/// Finishes one row of scores; s[0] belongs to key at.key. Adds the bias and writes -inf where the
+/// key is hidden, within the whole vectors around `seen`.
 template <class T>
 inline void mask_row(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen, T* s) {
   constexpr T hidden = -std::numeric_limits<T>::infinity();
@@ -360,11 +364,11 @@ inline void mask_row(const Attention<T>& in, const TilePlace& at, int64_t query,
   }
 }
 
-/// The fate of weights under dropout.
+/// The parameters of dropout.
 struct Dropout {
-  bool any;            // Whether there is dropout at all.
-  uint64_t threshold;  // Bits that reach it keep their weight.
-  double growth;       // Of the weights kept.
+  bool any;            // True if there is dropout at all.
+  uint64_t threshold;  // Random bits at or above it keep the weight.
+  double growth;       // Scale factor of kept weights.
 };
 
 template <class T>
@@ -372,8 +376,8 @@ inline Dropout dropout_of(const Attention<T>& in) {
   return {in.dropout > 0, dropout_threshold(in.dropout), in.dropout < 1 ? 1 / (1 - in.dropout) : 0};
 }
 
-/// The random bits of a row's weights for the whole vectors around `seen`: bits[j] of key at.key +
-/// j.
+/// Generates the random bits of a row's weights for the whole vectors around `seen`. bits[j]
+/// belongs to key at.key + j.
 template <class T>
 inline void row_bits(const Attention<T>& in, const TilePlace& at, int64_t query, Range seen,
                      uint32_t* bits) {
@@ -383,7 +387,7 @@ inline void row_bits(const Attention<T>& in, const TilePlace& at, int64_t query,
                    static_cast<uint64_t>(row * in.keys + at.key + whole.begin));
 }
 
-/// x[j] = 0 for all j in the range whose bits stay below the threshold.
+/// Sets x[j] = 0 for all j in the range whose bits are below the threshold.
 template <class T>
 inline void drop(T* x, const uint32_t* bits, uint64_t threshold, Range r) {
   if (threshold > std::numeric_limits<uint32_t>::max()) {

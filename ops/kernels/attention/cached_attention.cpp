@@ -1,3 +1,10 @@
+// Attention of single queries to cached keys and values, for beam search and decoding.
+//
+// For each query row, all its heads are processed together. The kernel computes the scores of all
+// keys, then their softmax, and then the weighted sum of the values. Keys and values are visited
+// four at a time, so that their cache misses overlap, and all heads use them while they are in the
+// cache. Scores are stored as [keys, heads]. The softmax thus works on one head per lane and needs
+// no reduction across lanes.
 #include "ops/kernels/attention/cached_attention.hpp"
 
 #include <limits>
@@ -8,10 +15,11 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-/// The largest number of keys whose loads overlap.
+/// Number of keys or values whose loads overlap.
 constexpr int64_t block = 4;
 
-/// Where the keys (or values) t ... t + block of one row lie; past the last one, the last again.
+/// Addresses of the keys (or values) t to t + block - 1 of one row. Beyond the last one, its
+/// address is repeated.
 template <class T>
 struct Block {
   const T* at[block];
@@ -24,8 +32,8 @@ struct Block {
   }
 };
 
-/// scores[t][h] = scale * q[h] . key[t] + bias[h][t], for all heads of a key while its memory is at
-/// hand.
+/// Computes scores[t][h] = scale * q[h] . key[t] + bias[h][t]. All heads use a key while it is in
+/// the cache.
 template <class T>
 void score_keys(const CachedAttention<T>& a, const T* q, const int32_t* rows, int64_t head,
                 int64_t heads, int64_t count, T* scores) {
@@ -52,8 +60,8 @@ void score_keys(const CachedAttention<T>& a, const T* q, const int32_t* rows, in
   }
 }
 
-/// Softmax over t of [count][heads], a lane a head: nothing has to be added across lanes. A head
-/// all of whose scores are -inf gets zeros.
+/// Computes the softmax over t of [count][heads] with one head per lane, so no reduction across
+/// lanes is needed. A head whose scores are all -inf gets zeros.
 template <class T>
 void softmax_columns(T* scores, int64_t heads, int64_t count) {
   for_each_vector<T>(heads, [&](int64_t h, auto access) {
@@ -76,7 +84,7 @@ void softmax_columns(T* scores, int64_t heads, int64_t count) {
   });
 }
 
-/// out[h] = sum over t of weights[t][h] * value[t].
+/// Computes out[h] = sum over t of weights[t][h] * value[t].
 template <class T>
 void weigh_values(const CachedAttention<T>& a, const int32_t* rows, int64_t head, int64_t heads,
                   int64_t count, const T* weights, T* out) {

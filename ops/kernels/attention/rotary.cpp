@@ -1,3 +1,7 @@
+// Rotary positions: rotates pairs of elements (i, i + half) of each row.
+//
+// The outer loop runs over vectors of the pairs, the inner one over the rows that share the angles.
+// The cosines and sines are thus loaded once per vector. The inverse rotation negates the sines.
 #include "ops/kernels/attention/rotary.hpp"
 
 #include "ops/kernels/simd/row_loop.hpp"

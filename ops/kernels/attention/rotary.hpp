@@ -1,4 +1,4 @@
-// Rotary positions: pairs of a row's elements turned by an angle a pair.
+// Rotary positions: rotates pairs of a row's elements by one angle per pair.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace rapt::kernels {
 
-/// Rows of 2 half elements, `x_row` and `y_row` elements apart, all turned by the same angles.
-/// y may be x.
+/// Arguments: rows of 2 * half elements, x_row and y_row elements apart. All rows use the same
+/// angles. y may be x.
 template <class T>
 struct Rotation {
   const T* x;
@@ -16,12 +16,12 @@ struct Rotation {
   const T* cosines;  // [half]
   const T* sines;    // [half]
   int64_t half, rows, x_row, y_row;
-  bool inverse;  // turns back
+  bool inverse;  // rotates backwards
 };
 
 template <class T>
 struct RotaryFunctions {
-  /// y[i] = x[i] c[i] - x[i + half] s[i], y[i + half] = x[i] s[i] + x[i + half] c[i].
+  /// Computes y[i] = x[i] c[i] - x[i + half] s[i] and y[i + half] = x[i] s[i] + x[i + half] c[i].
   void (*rotate)(const Rotation<T>& rotation);
 };
 

@@ -1,3 +1,11 @@
+// Interprets score programs over tiles of attention scores.
+//
+// begin_score_tile() runs the steps that depend on the tile only. run_score_row() runs the
+// remaining forward steps for one query and replaces its scores by the result. run_score_gradient()
+// then runs the derivative steps of the same row, adds the gradients of captured arrays to the
+// task's sums and replaces the gradients by those of the scaled scores. Each step is one loop over
+// a row in the cache. Loads that move by one element per key are split into a clamped part, a
+// moving part and a clamped part, so that the common case is a contiguous copy.
 #include "ops/kernels/attention/score_tile.hpp"
 
 #include <utility>
@@ -7,7 +15,8 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// One instruction over n elements, whole vectors. A narrow operand has step 0, a wide one step 1.
+// Runs one instruction over n elements, which are whole vectors. A narrow operand has step 0, a
+// wide one step 1.
 template <class T, Code code>
 void step(T* out, const T* a, int64_t step_a, const T* b, int64_t step_b, const T* c,
           int64_t step_c, int64_t n) {
@@ -25,7 +34,7 @@ struct Steps {
   Step<T> of[code_count];
 };
 
-// Dropout alone is no function of its operands.
+// Dropout is excluded: it is not a function of its operands alone.
 template <class T, std::size_t... i>
 constexpr Steps<T> make_steps(std::index_sequence<i...>) {
   return {{step<T, static_cast<Code>(i)>..., nullptr}};
@@ -34,7 +43,7 @@ constexpr Steps<T> make_steps(std::index_sequence<i...>) {
 template <class T>
 constexpr Steps<T> steps = make_steps<T>(std::make_index_sequence<code_count - 1>{});
 
-/// A running program: what each register is.
+/// A running program: maps registers to memory and runs steps.
 template <class T>
 class Run {
  public:
@@ -53,7 +62,7 @@ class Run {
     if (reg != no_register) store(at(reg), Vec<T>(static_cast<T>(number)));
   }
 
-  /// Runs steps for the columns [begin, end); narrow ones once.
+  /// Runs steps for the columns [begin, end). Steps into narrow registers run once.
   void run(int first, int last, int64_t key, int64_t begin, int64_t end) const {
     for (int i = first; i < last; ++i) {
       const ScoreStep& s = p_.steps[i];
@@ -70,7 +79,7 @@ class Run {
     }
   }
 
-  /// Adds a row of gradients to what the access read.
+  /// Adds a row of gradients to the sums of the elements that the access read.
   void add_gradient(const ScoreAccess& x, int64_t key, const T* weights, int64_t begin,
                     int64_t end) const {
     const T* g = at(x.gradient);
@@ -111,7 +120,7 @@ class Run {
     return static_cast<int64_t>((x < last ? x : last) + T(0.5));
   }
 
-  /// Of all axes but the key's.
+  /// Returns the offset that all axes except the key axis contribute.
   int64_t fixed_offset(const ScoreAccess& x, const int64_t* stride) const {
     int64_t offset = 0;
     for (int axis = 0; axis < x.axes; ++axis) {
@@ -121,8 +130,9 @@ class Run {
     return offset;
   }
 
-  /// A row's index at each key is first + sign * j, cut to [low, high]: calls part(from, to,
-  /// offset, step) for what is cut at one end, what moves, and what is cut at the other.
+  /// Splits the columns of a row access. The index at column j is first + sign * j, clamped to
+  /// [low, high]. Calls part(from, to, offset, step) for the part clamped at one end, the moving
+  /// part and the part clamped at the other end.
   template <class Part>
   void for_each_part(const ScoreAccess& x, const int64_t* stride, int64_t key, int64_t begin,
                      int64_t end, const Part& part) const {
@@ -131,14 +141,14 @@ class Run {
     const int64_t last = x.size[axis] - 1;
     int64_t low = 0, high = last;
     if (x.low != no_register) low = nearest(narrow(x.low), x.size[axis]);
-    // As min(max(x, low), high): with low above high it is high.
+    // Equivalent to min(max(x, low), high): if low is above high, the result is high.
     if (x.high != no_register) high = nearest(narrow(x.high), x.size[axis]);
     if (low > high) low = high;
-    // At column 0.
+    // The index at column 0.
     const int64_t first =
         (x.index[axis] == no_register ? 0 : base(narrow(x.index[axis]))) + x.sign * key;
     const int64_t offset = fixed_offset(x, stride);
-    // Columns where the index is inside.
+    // Columns whose index is not clamped.
     int64_t from = x.sign > 0 ? low - first : first - high;
     int64_t to = (x.sign > 0 ? high - first : first - low) + 1;
     from = from < begin ? begin : from > end ? end : from;
@@ -150,7 +160,8 @@ class Run {
     if (to < end) part(to, end, offset + (x.sign > 0 ? high : low) * stride[axis], 0);
   }
 
-  /// Far beyond every axis, and NaN, is as good as any index beyond.
+  /// Rounds to an integer. Very large values and NaN are cut to 2^30 in magnitude, which is beyond
+  /// every axis.
   static int64_t base(T x) {
     constexpr T most = T(1 << 30);
     const T cut = x > most ? most : x > -most ? x : -most;

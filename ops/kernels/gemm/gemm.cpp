@@ -1,4 +1,13 @@
-// Matrix products: how one is cut up, and the ways to run its parts.
+// Matrix products: plans how a product is cut into tasks, and runs the tasks.
+//
+// A plan first picks an algorithm: register tiles, dot products or a single row. The register-tile
+// path cuts n into panels (one tile wide), m into row blocks (one tile high) and k into blocks of
+// about 256. Where panels are wide, a row block of A stays in L1 and a block of B, some panels
+// wide, stays in L2. Where a panel fits into half of L1, the panel stays there and row blocks of A
+// pass by. B is packed only if it is transposed or if many rows of A read it. A is packed only if
+// it is strided or if its column accesses would evict each other from L1. The remainder of n that
+// fills less than a vector may be computed separately, as dot products or as rows of a transposed
+// product.
 #include "ops/kernels/gemm/gemm.hpp"
 
 #include "ops/kernels/gemm/gemm_activation.hpp"
@@ -12,23 +21,25 @@ namespace {
 
 using Form = GemmPlan::Form;
 
-// A row block of A that is read down columns, and spreads over more than this, falls out of L1.
+// A row block of A that is read column by column and spans more bytes than this does not stay in
+// L1.
 constexpr int64_t pack_a_bytes = 65536;
 
-// Work worth a task of its own, in multiply-adds of floats: some 30 microseconds with AVX-512.
+// Minimum work of a task in multiply-adds of floats: about 30 microseconds with AVX-512.
 constexpr int64_t task_work = int64_t{1} << 21;
 constexpr int64_t most_tasks = 32;
 
-// Columns of a single row go to tasks in such stretches.
+// Number of columns per panel in a product of one row.
 constexpr int64_t row_panel = 128;
 
-/// Whether simplify() leaves the product as it is.
+/// True if simplify() would leave the product unchanged.
 template <class T>
 bool is_simple(const Gemm<T>& g) {
   return (g.batch <= 1 || g.b_batch != 0) && g.n > 1 && g.k > 0;
 }
 
-/// The same product with fewer items, or more columns than one, where the strides allow it.
+/// Returns an equivalent product with fewer items, or with more than one column, where the strides
+/// allow it.
 template <class T>
 Gemm<T> simplify(Gemm<T> g) {
   if (g.batch > 1 && g.b_batch == 0) {
@@ -42,7 +53,7 @@ Gemm<T> simplify(Gemm<T> g) {
       g.batch = 1;
     }
   }
-  // A column of C with no gaps is as good a row: C' = B' A'.
+  // A contiguous column of C can be computed as a row: C' = B' A'.
   if (g.n == 1 && !g.b_packed && g.m > 1 && g.c_row == 1 && g.bias == nullptr) {
     const T* const a = g.a;
     g.a = g.b;
@@ -57,15 +68,16 @@ Gemm<T> simplify(Gemm<T> g) {
     g.m = 1;
   }
   if (g.n == 1) g.b_col = g.b_row == 1 ? g.k : 1;
-  if (g.k == 0) {  // Nothing is read; offsets are still taken.
+  if (g.k == 0) {  // No element is read, but the code still adds offsets to the pointers.
     g.a = g.b = g.c;
     g.a_row = g.a_col = g.b_row = g.b_col = g.a_batch = g.b_batch = 0;
   }
   return g;
 }
 
-/// Whether rows of B, read in place, take each other's places in the L1 cache: a panel's are a line
-/// each, and where lines lie a power of two apart, few places are theirs.
+/// True if rows of B, read in place, evict each other from L1. Each row of a panel occupies its own
+/// cache line. If the leading dimension is a multiple of a large power of two, these lines map to
+/// few cache sets.
 template <class T>
 bool rows_collide(const Gemm<T>& g) {
   constexpr int64_t line = 64, sets = 64, ways = 8;
@@ -75,8 +87,9 @@ bool rows_collide(const Gemm<T>& g) {
   return smaller(g.k, block_depth) * power > sets * ways;
 }
 
-/// Whether B, whose rows could be read in place, is copied. That pays where many rows of A read it,
-/// and sooner where vectors of its rows straddle two cache lines each or collide.
+/// True if B is packed although its rows could be read in place. Packing pays off if many rows of A
+/// read B. The threshold is lower if vectors of B's rows straddle two cache lines or if its rows
+/// collide in L1.
 template <class T>
 bool copies_b(const Gemm<T>& g) {
   constexpr auto size = static_cast<int64_t>(sizeof(T));
@@ -90,7 +103,8 @@ template <class T>
 Form form_of(const Gemm<T>& g) {
   if (g.b_packed) return Form::packed;
   if (g.k == 0) return Form::tiles;
-  // Dot products add up lanes at the end, a copy of B turns it first: few rows, or long sums.
+  // Dot products must reduce lanes at the end, whereas packing must transpose B first. Dot products
+  // win for few rows, and for more rows if the sums are long.
   const int64_t few = g.k >= 256 ? 16 : 4;
   if (g.a_col == 1 && g.b_row == 1 && g.b_col != 1 && (g.n <= 4 || g.m <= few)) return Form::dots;
   if (g.a_col == 1 && g.n <= 4 && g.m >= 16) return Form::dots_packed;
@@ -99,7 +113,7 @@ Form form_of(const Gemm<T>& g) {
   return copies_b(g) ? Form::packed : Form::tiles;
 }
 
-/// Whether rows of A are copied, to lie side by side.
+/// True if rows of A are packed so that they are adjacent for each k.
 template <class T>
 bool packs_a(const Gemm<T>& g, const GemmPlan& plan) {
   constexpr auto size = static_cast<int64_t>(sizeof(T));
@@ -113,7 +127,7 @@ bool packs_a(const Gemm<T>& g, const GemmPlan& plan) {
 
 constexpr int64_t depth_blocks(int64_t k) { return larger(1, (k + block_depth / 2) / block_depth); }
 
-/// The plan of a simplified product, all columns alike.
+/// Returns the plan of a simplified product that treats all columns alike.
 template <class T>
 GemmPlan plan_evenly(const Gemm<T>& g) {
   GemmPlan plan;
@@ -126,7 +140,8 @@ GemmPlan plan_evenly(const Gemm<T>& g) {
     plan.row_blocks = ceil_div(g.m, dot_rows);
     plan.panels = ceil_div(g.n, 8);
   } else {
-    // As many vectors as go with the usual rows, then as many rows as go with the vectors.
+    // Take the widest tile that allows the usual number of rows, then the highest tile of that
+    // width.
     const int64_t rows = ceil_div(g.m, ceil_div(g.m, usual_rows)),
                   vectors = ceil_div(g.n, lanes<T>);
     const int beside = g.b_packed ? usual_rows : static_cast<int>(rows);
@@ -136,7 +151,7 @@ GemmPlan plan_evenly(const Gemm<T>& g) {
     plan.pack_a = packs_a(g, plan);
   }
 
-  // Products with a short side wait for memory: it counts as 8.
+  // Products with a short side are limited by memory, so a short side counts as 8.
   const int64_t work = larger(g.m, 8) * larger(g.n, 8) * larger(g.k, 8) *
                        static_cast<int64_t>(sizeof(T) / sizeof(float));
   if (work < task_work || g.batch >= most_tasks) {
@@ -145,15 +160,15 @@ GemmPlan plan_evenly(const Gemm<T>& g) {
   } else {
     int64_t wanted = 1;
     while (wanted * 2 * task_work <= work && wanted * g.batch < most_tasks) wanted *= 2;
-    // Halves whichever side is longer. Where B is copied, each row of tasks does so again, and
-    // where A has few rows, B is what has to be read: then columns are split first.
+    // Halve the longer side until there are enough tasks. If B is packed, every row of tasks packs
+    // it again. If A has few rows, reading B dominates. In both cases the columns are split first.
     const int64_t shortest = plan.form == Form::packed ? 128 : 2 * tile_rows;
     while (plan.row_tasks * plan.panel_tasks < wanted) {
       const int64_t rows = g.m / plan.row_tasks, columns = g.n / plan.panel_tasks;
       const bool can_rows = plan.row_tasks * 2 <= plan.row_blocks && rows >= 2 * shortest;
       const bool can_columns = plan.panel_tasks * 2 <= plan.panels;
       if (!can_rows && !can_columns) break;
-      // A copied A is copied again for each column of tasks.
+      // A packed A is packed again for each column of tasks.
       const bool columns_first = plan.pack_a                 ? rows < 2 * shortest
                                  : plan.form == Form::packed ? columns >= 256
                                                              : columns >= rows;
@@ -163,7 +178,7 @@ GemmPlan plan_evenly(const Gemm<T>& g) {
         plan.row_tasks *= 2;
       }
     }
-    // One panel more in some tasks than in others would be waited for.
+    // If some tasks had one panel more than others, the others would wait for them.
     if (plan.panels < 2 * plan.panel_tasks) plan.panel_tasks = plan.panels;
   }
   plan.tasks = plan.task_items > 1 ? ceil_div(g.batch, plan.task_items)
@@ -188,12 +203,17 @@ GemmPlan plan_simple(const Gemm<T>& g) {
     Gemm<T> others = g;
     others.n -= rest;
     GemmPlan plan = plan_evenly(others);
-    // Dot products have bits of their own, but a copy of B for several products must not show.
+    // Dot products round differently from tiles. A B that was packed for several products always
+    // takes the tiles. The result must not depend on that, so such products take no dot products
+    // here.
     const bool same = g.a_col != 1 || plan.form != Form::packed;
     if (same && plan.row_tasks * plan.panel_tasks == 1) {
       plan.rest = rest;
       const auto scratch = static_cast<size_t>(rest_scratch(g, rest)) * sizeof(T);
-      if (scratch > plan.scratch_bytes) plan.scratch_bytes = scratch;  // One after the other.
+      if (scratch > plan.scratch_bytes)
+        plan.scratch_bytes = scratch;  // The two parts run one after
+                                       // the other and share the
+                                       // scratch.
       return plan;
     }
   }
@@ -205,9 +225,10 @@ GemmPlan plan(const Gemm<T>& g) {
   return is_simple(g) ? plan_simple(g) : plan_simple(simplify(g));
 }
 
-// ---- a copy of B for several products -----------------------------------------------------------
+// ---- packing B for several products -------------------------------------------------------------
 
-/// Its panels are those of products with the usual rows.
+/// Returns the number of panels. They are as wide as those of a product with the usual number of
+/// rows.
 template <class T>
 int64_t pack_parts(const Gemm<T>& g) {
   return ceil_div(ceil_div(g.n, lanes<T>), tile_vectors(usual_rows));
@@ -237,7 +258,8 @@ void pack(const Gemm<T>& g, T* packed, int64_t first, int64_t last) {
   }
 }
 
-/// Rows of A in the outer loop, in the inner one the panels of B in one block of k, or in two.
+/// Runs row blocks of A in the outer loop and the panels of one or two blocks of k in the inner
+/// loop.
 template <class... Blocks>
 void run_rows(const Region& region, const Blocks&... blocks) {
   int64_t row = region.row_first;
@@ -269,8 +291,8 @@ void run_tiles(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
   }
 }
 
-/// Whole items that are one panel wide, with nothing copied: of small ones there are many, and what
-/// lies around the tiles counts.
+/// Runs whole items that are one panel wide and need no packing. Batches of small products have
+/// many such items, so the overhead around the tiles matters.
 template <class T>
 void run_narrow(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout, int64_t first,
                 int64_t last) {
@@ -328,7 +350,8 @@ void run_row(const Gemm<T>& g, const Region& region) {
   activate(g.activation, 1, columns, g.c + j, g.c_row);
 }
 
-/// body(one item of a batch, as a product). Small products feel what copying the first would cost.
+/// Calls body with one item of a batch as a product of its own. The first item is passed without a
+/// copy, because copying the struct is noticeable in small products.
 template <class T, class Body>
 void with_item(const Gemm<T>& g, int64_t item, const Body& body) {
   if (item == 0) return body(g);
@@ -352,7 +375,7 @@ void run_region(const Gemm<T>& g, const GemmPlan& plan, const Layout<T>& layout,
   }
 }
 
-/// What plan_evenly() has planned.
+/// Runs tasks of a plan made by plan_evenly().
 template <class T>
 void run_evenly(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t first,
                 int64_t last) {
@@ -374,9 +397,9 @@ void run_evenly(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t f
     return;
   }
   const Parts rows(plan.row_blocks, plan.row_tasks), panels(plan.panels, plan.panel_tasks);
-  // Panels vary fastest, so that a thread gets whole rows, as it does of what comes before and
-  // behind; where A is copied, rows do, so that it is copied once. Of tasks that are asked for
-  // together, what makes up a rectangle becomes one region.
+  // Panels vary fastest, so that a thread computes whole rows, as the neighbouring operations do.
+  // If A is packed, row blocks vary fastest, so that A is packed once. Consecutive tasks that form
+  // a rectangle are merged into one region.
   const auto inner = plan.pack_a ? plan.row_tasks : plan.panel_tasks, outer = parts / inner;
   while (first < last) {
     const int64_t at = first % inner, line = first / inner % outer;
@@ -413,7 +436,7 @@ void run_simple(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t f
 
 template <class T>
 void run(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t first, int64_t last) {
-  if (first >= last) return;  // The plan of an empty product says nothing else.
+  if (first >= last) return;  // The plan of an empty product has no valid fields except `tasks`.
   if (is_simple(g)) return run_simple(g, plan, scratch, first, last);
   run_simple(simplify(g), plan, scratch, first, last);
 }

@@ -1,4 +1,4 @@
-// The kernels of matrix products; gemm_arguments.hpp says what they are given.
+// Kernels of the matrix product. gemm_arguments.hpp describes their arguments.
 #pragma once
 
 #include "ops/kernels/gemm/gemm_arguments.hpp"
@@ -8,16 +8,18 @@ namespace rapt::kernels {
 
 template <class T>
 struct GemmKernels {
-  /// Elements of the copy of B that the product makes as it goes, and that several may share: 0
-  /// where it makes none. Otherwise it follows from n and k.
+  /// Returns the number of elements of a packed copy of B that several products may share. Returns
+  /// 0 if this product does not pack B. Otherwise the size depends on n and k only.
   int64_t (*packed_size)(const Gemm<T>&);
-  /// The copy is made in so many parts, which follow from n; and these, first .. last - 1 of them.
+  /// pack_parts() returns the number of parts into which packing is cut; it depends on n only.
+  /// pack() packs parts first .. last - 1 of B.
   int64_t (*pack_parts)(const Gemm<T>&);
   void (*pack)(const Gemm<T>&, T* packed, int64_t first, int64_t last);
-  /// Reads sizes, strides, whether there is a bias and whether B is packed; no element.
+  /// Plans a product. Reads sizes, strides, whether there is a bias and whether B is packed. Reads
+  /// no element.
   GemmPlan (*plan)(const Gemm<T>&);
-  /// Runs tasks first .. last - 1 of the plan's. Neighbours cost less in one call than in several,
-  /// as they share what is packed. Calls at the same time need scratch of their own.
+  /// Runs tasks first .. last - 1 of the plan. Neighbouring tasks share packed data, so one call
+  /// for several tasks is cheaper than several calls. Concurrent calls need separate scratch.
   void (*run)(const Gemm<T>&, const GemmPlan&, void* scratch, int64_t first, int64_t last);
 };
 
@@ -38,10 +40,11 @@ void run_gemm(const Gemm<T>& g, const GemmPlan& plan, void* scratch, int64_t fir
   kernels_for<GemmTable, T>().run(g, plan, scratch, first, last);
 }
 
-/// To how many calls of run() a plan's tasks go, where `threads` share the product, done `repeats`
-/// times on other operands: neighbours share what is packed. One or two threads make one
-/// call each; of more, one that is late would keep many waiting, so they make two. A call has some
-/// 15 microseconds of arithmetic at least.
+/// Returns the number of run() calls that a plan's tasks are distributed to. `threads` threads
+/// share the product, which is done `repeats` times on different operands. One or two threads make
+/// one call each, because neighbouring tasks share packed data. More threads make two calls each,
+/// so that one late thread delays the others less. A call has at least about 15 microseconds of
+/// arithmetic.
 template <class T>
 int64_t calls_for(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats, int threads) {
   if (threads <= 1) return 1;
@@ -55,7 +58,8 @@ int64_t calls_for(const Gemm<T>& g, const GemmPlan& plan, int64_t repeats, int t
   return most < wanted ? most : wanted;
 }
 
-/// All of it in the calling thread. `scratch` has plan_gemm(g).scratch_bytes.
+/// Computes the whole product in the calling thread. `scratch` has plan_gemm(g).scratch_bytes
+/// bytes.
 template <class T>
 void gemm(const Gemm<T>& g, void* scratch) {
   const GemmPlan plan = plan_gemm(g);

@@ -1,4 +1,5 @@
-// Activations of the matrix product, over rows that its tiles have just written.
+// Activations of the matrix product. They run over rows that the tiles have just written, while
+// these are in the cache.
 #pragma once
 
 #include "ops/kernels/gemm/gemm_arguments.hpp"
@@ -34,7 +35,7 @@ void activate_rows(int64_t rows, int64_t columns, T* c, int64_t c_row) {
   }
 }
 
-/// C[rows, columns] = activation(C).
+/// Applies the activation to C[rows, columns] in place.
 template <class T>
 void activate(Activation kind, int64_t rows, int64_t columns, T* c, int64_t c_row) {
   switch (kind) {

@@ -1,4 +1,5 @@
-// A block of a matrix product: some columns of B, over a stretch of k, times rows of A.
+// A block of a matrix product: a few panels of B over one block of k, times rows of A. This file
+// holds the cache blocking parameters and the loops over row blocks and panels.
 #pragma once
 
 #include "ops/kernels/gemm/gemm_activation.hpp"
@@ -8,51 +9,52 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// Sums over k are cut into blocks of about this many products.
+// Target number of products per block of k.
 inline constexpr int64_t block_depth = 256;
 
-// Whether a panel of B takes at most half of the L1 cache: then it stays there while blocks of A's
-// rows pass by, which wait in L2. With wider panels a row block of A stays in L1, and panels of B
-// pass by: a block of B waits in L2.
+// True if a panel of B takes at most half of the L1 cache. The panel then stays in L1 while row
+// blocks of A stream from L2. Otherwise a row block of A stays in L1 while panels of B stream from
+// a block of B in L2.
 inline constexpr bool panels_stay =
     tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
 
-// A block of B is as deep as one of k, and so many bytes wide. Two that lie one behind the other
-// are narrower, and taken together: the rows of C that the first has made are still in L1 then.
+// Width of a block of B in bytes; its depth is one block of k. `deep_bytes` is the narrower width
+// used where two blocks of k are processed together. The rows of C written by the first are then
+// still in L1 for the second.
 inline constexpr int64_t block_bytes = panels_stay ? 4096 : 2048;
 inline constexpr int64_t deep_bytes = 512;
 
-// Row blocks of A at a time, and panels of B that are copied at once.
+// Number of row blocks of A processed together, and number of panels of B packed together.
 inline constexpr int64_t blocks_together = panels_stay ? 16 : 8;
 inline constexpr int64_t panels_at_once = panels_stay ? 4 : 2;
 
-// An operand of more than this is taken to lie far away.
+// Operands larger than this are assumed to lie outside the near caches.
 inline constexpr int64_t near_bytes = 262144;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/// Panels that make up a block of B.
+/// Returns the number of panels in a block of B.
 template <class T>
 inline int64_t panels_together(const Parts& panels, int64_t depths) {
   const int64_t widest = (panels.base + (panels.extra != 0)) * static_cast<int64_t>(sizeof(Vec<T>));
   return larger(1, (depths > 1 ? deep_bytes : block_bytes) / widest);
 }
 
-/// Blocks of k that are taken together. Not where A is copied, once for each block of B: there are
-/// more of these then.
+/// Returns the number of blocks of k processed together. It is 1 if A is packed, because A is
+/// packed once per block of B and narrower blocks of B would be more numerous.
 inline int64_t depths_together(const GemmPlan& plan) {
   return panels_stay || plan.pack_a || plan.k_blocks == 1 ? 1 : 2;
 }
 
 constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
-/// From a packed row block of A to the next: one cache line more than it has, as blocks are written
-/// side by side and must not all fall on the same few places of the L1 cache.
+/// Returns the distance between packed row blocks of A. It includes one extra cache line: blocks
+/// are written side by side and must not map to the same few sets of L1.
 constexpr int64_t block_stride(int64_t rows, int64_t depth) { return rows * depth + 16; }
 
-/// Elements of scratch for packed rows of A, whole cache lines.
+/// Returns the scratch elements for packed rows of A, in whole cache lines.
 template <class T>
 inline int64_t packed_rows(const Gemm<T>& g, const GemmPlan& plan) {
   if (!plan.pack_a) return 0;
@@ -62,12 +64,12 @@ inline int64_t packed_rows(const Gemm<T>& g, const GemmPlan& plan) {
          block_stride(round_up(height, lanes<T>), depth);
 }
 
-/// Part of one item, in row blocks and panels.
+/// A part of one item, in row blocks and panels.
 struct Region {
   int64_t row_first, row_last, panel_first, panel_last;
 };
 
-/// What the items of a batch have in common.
+/// The blocking that all items of a batch share.
 template <class T>
 struct Layout {
   Layout(const Gemm<T>& g, const GemmPlan& plan)
@@ -83,20 +85,20 @@ struct Layout {
   Parts rows, panels, depths;
   int64_t group_depths, group_panels;
   bool pack_b, apart;
-  ARows a_rows;  // A single row is both; a copy lies side by side.
+  ARows a_rows;  // A single row fits both kinds. A packed A is of kind `columns`.
 
  private:
   static constexpr int64_t near_elements = near_bytes / static_cast<int64_t>(sizeof(T));
 };
 
-/// What becomes of sums at row i and column j of C.
+/// Returns the epilogue for the tile at row i and column j of C.
 template <class T>
 inline Finish<T> finish_at(const Gemm<T>& g, T beta, int64_t i, int64_t j) {
   return {g.alpha, beta, g.bias != nullptr ? g.bias + j : nullptr,
           g.residual != nullptr ? g.residual + i * g.c_row + j : nullptr};
 }
 
-/// A block of k and panels of B next to each other, in one item of a product.
+/// One block of k and some adjacent panels of B, in one item of a product.
 template <class T>
 class Block {
  public:
@@ -115,12 +117,14 @@ class Block {
         begin(shared.column(panel_first)),
         packed_a(scratch),
         packed_b(scratch + packed_rows(product, how)),
-        // In a copy of all of B, blocks of k lie one after the other, each as the panels of one.
+        // A packed copy of all of B stores its blocks of k one after the other. Each block consists
+        // of its panels.
         packed(pack_b ? packed_b : g.b + p * shared.column(how.panels) + begin * depth) {}
 
-  /// Panels of B in the outer loop, row blocks of A, some at a time, in the inner one.
+  /// Runs panels of B in the outer loop and groups of row blocks of A in the inner loop.
   void run_panels(const Region& region) const {
-    // What only these rows read is not kept.
+    // If all rows of the region fit into one group, packed panels are read once and their buffer is
+    // reused.
     const bool keep = region.row_last - region.row_first > blocks_together;
     const int64_t padded = round_up(layout.rows.size(0), lanes<T>);
     const int64_t stride = block_stride(padded, depth);
@@ -147,17 +151,17 @@ class Block {
     }
   }
 
-  /// Copies this block of B, if it is to be copied.
+  /// Packs this block of B, if it needs packing.
   void prepare() const {
     for (int64_t q = panel; pack_b && q < panel_end; q += panels_at_once) {
       pack(q, smaller(q + panels_at_once, panel_end), offset(q));
     }
   }
-  /// Where a block that is taken together with this one has its scratch.
+  /// Returns the scratch of a block that is processed together with this one.
   T* behind() const { return packed_b + (pack_b ? offset(panel_end) : 0); }
 
-  /// One row block of A, the next one in the region, times all panels of B. Small products feel
-  /// where this is a call.
+  /// Multiplies the next row block of A in the region by all panels of B. It is always inlined
+  /// because small products notice the call.
   [[gnu::always_inline]] void run_row(const Region& region, int64_t block) const {
     int64_t a_step;
     const T* const a = rows_of(region, block, a_step);
@@ -165,12 +169,13 @@ class Block {
     if (final) activate_rows(block, block + 1);
   }
 
-  /// Whether the region's first row block can copy B as it goes, in place of prepare().
+  /// True if the region's first row block can pack B while multiplying, which replaces prepare().
   bool copies(const Region& region) const {
     const int64_t height = layout.rows.size(region.row_first);
     return pack_b && g.b_col == 1 && height >= least_copying_rows && height <= usual_rows;
   }
-  /// The region's first row block and what prepare() does: memory and arithmetic side by side.
+  /// Multiplies the region's first row block and packs B on the way, so that memory access and
+  /// arithmetic overlap.
   [[gnu::noinline]] void run_copying(const Region& region) const {
     int64_t a_step;
     const int64_t block = region.row_first;
@@ -191,7 +196,7 @@ class Block {
   const T* in_place(int64_t block) const {
     return g.a + layout.rows.begin(block) * g.a_row + p * g.a_col;
   }
-  /// Where panel q of B lies, if all of those that are copied are kept.
+  /// Returns the address of panel q of B, assuming that all packed panels of the block are kept.
   const T* at(int64_t q) const {
     return layout.pack_b ? packed + offset(q) : g.b + p * g.b_row + layout.column(q);
   }
@@ -200,7 +205,8 @@ class Block {
     pack_panels(g.b + p * g.b_row + j * g.b_col, g.b_row, g.b_col, depth,
                 smaller(layout.column(q_end), g.n) - j, layout.panels, q, q_end, packed_b + to);
   }
-  /// A row block of A where the tiles read it.
+  /// Returns the address of a row block of A as tiles read it. Packs a group of row blocks when it
+  /// reaches the first of them.
   [[gnu::always_inline]] const T* rows_of(const Region& region, int64_t block,
                                           int64_t& a_step) const {
     a_step = layout.a_rows == ARows::rows ? g.a_row : g.a_col;
@@ -216,7 +222,8 @@ class Block {
     }
     return packed_a + (rows.begin(block) - rows.begin(low));
   }
-  /// A row block times a panel of B; with Copying the panel lies in place, and is copied.
+  /// Multiplies a row block by a panel of B. With Copying, the panel is read in place and packed on
+  /// the way.
   template <bool Copying = false>
   void multiply(int64_t block, int64_t q, const T* a, int64_t a_step, const T* b) const {
     constexpr int64_t L = lanes<T>;

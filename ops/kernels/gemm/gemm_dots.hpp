@@ -1,4 +1,4 @@
-// Products of few rows with columns of B that are adjacent in k: dot products, nothing to pack.
+// Dot products of a few rows of A and columns of B that are adjacent in k. They need no packing.
 #pragma once
 
 #include "ops/kernels/gemm/gemm_pack.hpp"
@@ -8,7 +8,7 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// Most rows of A at a time: 4 columns of B times these are the accumulators.
+// Maximum number of rows of A per tile: these rows times 4 columns of B are the accumulators.
 #if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
 inline constexpr int dot_rows = 4;
 #elif defined(RAPT_KERNEL_ISA_avx2)
@@ -17,21 +17,22 @@ inline constexpr int dot_rows = 3;
 inline constexpr int dot_rows = 2;
 #endif
 
-/// The sums of the lanes of `group` vectors, in a fixed order.
+/// Reduces each of `group` vectors to the sum of its lanes, in a fixed order.
 template <class T>
 inline void sum_groups(const Vec<T>* x, T* out) {
   reduce_groups<T>(x, out, [](const auto& a, const auto& b) { return a + b; });
 }
 
-// Whether the sums of the lanes of a whole tile are taken at once.
+// True if a whole tile of accumulators is reduced at once.
 #if defined(RAPT_KERNEL_ISA_avx512)
 template <class T>
 inline constexpr bool quick_sums = sizeof(T) == 4;
 
-/// The sums of the lanes of 16 vectors, in a fixed order. Shuffles are what they wait for: this
-/// takes half as many as four calls of sum_groups().
+/// Reduces each of 16 vectors to the sum of its lanes, in a fixed order. Shuffles limit the speed:
+/// this needs half as many as four calls of sum_groups().
 inline Vec<float> sum_sixteen(const Vec<float>* x) {
-  // Within each 16 bytes, then over these: of four vectors, the sums of all lie side by side.
+  // First reduce within groups of 16 bytes, then across groups. t[i] holds the sums of four vectors
+  // side by side.
   Vec<float> t[4];
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
@@ -53,7 +54,7 @@ template <class T>
 inline constexpr bool quick_sums = false;
 #endif
 
-/// The sums of the lanes of R vectors for each of J columns, row by row.
+/// Reduces the vectors of R rows and J columns to the sums of their lanes, row by row.
 template <class T, int R, int J>
 inline void sum_tile(const Vec<T> (*x)[J], T* out) {
 #if defined(RAPT_KERNEL_ISA_avx512)
@@ -66,7 +67,8 @@ inline void sum_tile(const Vec<T> (*x)[J], T* out) {
   }
 }
 
-/// R rows of A times J columns of B, `columns` of which exist. Rows and columns adjacent in k.
+/// Multiplies R rows of A by J columns of B, of which `columns` exist. Rows and columns are
+/// adjacent in k.
 template <class T, int R, int J>
 void dots(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col, T* c, int64_t c_row,
           int64_t columns, const Finish<T>& finish) {
@@ -117,7 +119,7 @@ void dots(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col, T* c,
       for (int64_t j = 0; j < count && residual != nullptr; ++j) x[j] += residual[j];
       for (int64_t j = 0; j < count; ++j) to[j] = x[j];
     };
-    // A fixed count becomes vectors.
+    // With a constant count the compiler vectorises the loops.
     if (columns >= J) {
       finish_row(J);
     } else {
@@ -126,8 +128,8 @@ void dots(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_col, T* c,
   }
 }
 
-/// C[m, n] for any m and n, in steps of 4 columns (8 for a single row; a single column in steps of
-/// 16 rows, where sums are quick).
+/// Computes C[m, n] for any m and n in steps of 4 columns. A single row uses steps of 8 columns. A
+/// single column uses steps of 16 rows if reductions are quick.
 template <class T>
 void dot_piece(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
                int64_t b_col, T* c, int64_t c_row, Finish<T> finish) {
@@ -167,8 +169,8 @@ void dot_piece(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const
   }
 }
 
-/// The same in pieces of k that are added up in C: a number that is added to a long sum loses
-/// digits.
+/// Does the same in pieces of k that are added up in C. Short partial sums lose fewer digits than
+/// one long sum.
 template <class T>
 void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const T* b,
                 int64_t b_col, T* c, int64_t c_row, const Finish<T>& finish) {

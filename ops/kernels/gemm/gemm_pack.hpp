@@ -1,4 +1,4 @@
-// Copies of parts of B, laid out as the matrix product reads them.
+// Packing of A and B into the layouts that the register tiles read.
 #pragma once
 
 #include "ops/kernels/gemm/gemm_tile.hpp"
@@ -7,7 +7,7 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// n cut into even parts, the longer ones first.
+/// Cuts n into `count` parts whose sizes differ by at most 1. The longer parts come first.
 struct Parts {
   Parts(int64_t n, int64_t count)
       : base(count == 1 ? n : n / count), extra(count == 1 ? 0 : n % count) {}
@@ -16,8 +16,8 @@ struct Parts {
   int64_t base, extra;
 };
 
-/// k steps of `lanes` columns, each adjacent in k, to out[p * width + lane]; column(j) is where
-/// column j begins, from step p on.
+/// Transposes k steps of `lanes` columns, each adjacent in k, into out[p * width + lane]. column(j)
+/// returns the address of column j at step p.
 template <class T, class Columns>
 inline void pack_steps(const Columns& column, int64_t k, T* out, int64_t width) {
   constexpr int64_t L = lanes<T>, S = short_lanes<T>, G = group<T>;
@@ -48,8 +48,9 @@ inline void pack_steps(const Columns& column, int64_t k, T* out, int64_t width) 
   }
 }
 
-/// One vector's width of columns of B, each adjacent in k, to out[p * width + lane]. With fewer
-/// columns than lanes the last one is repeated: what is computed from it is never stored.
+/// Packs one vector's width of columns of B, each adjacent in k, into out[p * width + lane]. With
+/// fewer columns than lanes, the last column is repeated. Results computed from the repeats are
+/// never stored.
 template <class T>
 inline void pack_columns(const T* b, int64_t b_col, int64_t k, int64_t columns, T* out,
                          int64_t width) {
@@ -60,8 +61,9 @@ inline void pack_columns(const T* b, int64_t b_col, int64_t k, int64_t columns, 
     pack_steps<T>([&](int64_t j) { return from[j]; }, k, out, width);
     return;
   }
-  // A pointer for every four columns, as few registers reach four through offsets; the compiler
-  // must not see that they belong together, or it makes a pointer for each.
+  // Keep one pointer per four columns: addressing modes reach the other three from it. The asm
+  // hides from the compiler that the pointers are related. Otherwise it makes one pointer per
+  // column.
   constexpr int64_t pointers = (L + 3) / 4;
   const T* from[pointers];
 #pragma GCC unroll 4
@@ -72,14 +74,14 @@ inline void pack_columns(const T* b, int64_t b_col, int64_t k, int64_t columns, 
   pack_steps<T>([&](int64_t j) { return from[j / 4] + j % 4 * b_col; }, k, out, width);
 }
 
-/// Asks for n elements that will be read soon.
+/// Prefetches n elements.
 template <class T>
 inline void prefetch_row(const T* p, int64_t n) {
   constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
   for (int64_t i = 0; i < n; i += line) __builtin_prefetch(p + i);
 }
 
-/// B[k, columns] to out[k, width], where width is the columns rounded up to whole vectors.
+/// Copies B[k, columns] to out[k, width], where width is `columns` rounded up to whole vectors.
 template <class T>
 inline void pack_panel(const T* b, int64_t b_row, int64_t b_col, int64_t k, int64_t columns, T* out,
                        int64_t width) {
@@ -107,8 +109,8 @@ inline void pack_panel(const T* b, int64_t b_row, int64_t b_col, int64_t k, int6
   }
 }
 
-/// Panels first .. last - 1 of B, of which `columns` exist from the first one on, each as by
-/// pack_panel, one behind the other. Panels are counted in vectors.
+/// Packs panels first .. last - 1 of B one after the other, each laid out as by pack_panel.
+/// `columns` columns exist from the first panel on. Panel sizes count vectors.
 template <class T>
 inline void pack_panels(const T* b, int64_t b_row, int64_t b_col, int64_t k, int64_t columns,
                         const Parts& panels, int64_t first, int64_t last, T* out) {
@@ -122,7 +124,8 @@ inline void pack_panels(const T* b, int64_t b_row, int64_t b_col, int64_t k, int
     }
     return;
   }
-  // A row of all panels before the next, as rows of B come from far away.
+  // Copy one row of all panels before the next row: rows of B lie outside the near caches and long
+  // reads are faster.
   const int64_t all = panels.begin(last) - panels.begin(first), whole = columns / L;
   const Tail<T> tail(whole < all ? columns - whole * L : 1);
   for (int64_t p = 0; p < k; ++p, b += b_row) {
@@ -143,8 +146,8 @@ inline void pack_panels(const T* b, int64_t b_row, int64_t b_col, int64_t k, int
   }
 }
 
-/// Row blocks first .. last - 1 of A[m, k], each to an array of its own, [k, width], these `stride`
-/// apart.
+/// Packs row blocks first .. last - 1 of A[m, k]. Each becomes an array [k, width]; these are
+/// `stride` apart.
 template <class T>
 inline void pack_row_blocks(const T* a, int64_t a_row, int64_t a_col, int64_t m, int64_t k,
                             const Parts& rows, int64_t first, int64_t last, T* out, int64_t width,
@@ -156,8 +159,8 @@ inline void pack_row_blocks(const T* a, int64_t a_row, int64_t a_col, int64_t m,
     }
     return;
   }
-  // A column of all blocks before the next. The rows behind a block are copied with it where there
-  // are any: nobody reads them.
+  // Copy one column of all blocks before the next column. Whole vectors may include rows past the
+  // end of a block. These are never read.
   const int64_t begin = rows.begin(first), behind = m - rows.begin(last - 1);
   const int64_t end = behind < width ? last - 1 : last;
   const int64_t high = rows.extra < first ? first : rows.extra < end ? rows.extra : end;

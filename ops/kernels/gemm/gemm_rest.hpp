@@ -1,4 +1,5 @@
-// The last few columns of a product that is a little wider than whole vectors.
+// The remainder columns of a product that is slightly wider than whole vectors. They are computed
+// separately from the tiles.
 #pragma once
 
 #include "ops/kernels/gemm/gemm_activation.hpp"
@@ -9,29 +10,30 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// How many columns of a product with some hundred of them are better done by themselves: in its
-/// tiles they would cost as much as a vector of them. 0 for none.
+/// Returns the number of columns, of a product up to about a hundred wide, that are cheaper to
+/// compute separately. In the tiles, this remainder would cost as much as a full vector. Returns 0
+/// for none.
 template <class T>
 int64_t rest_columns(const Gemm<T>& g) {
   constexpr int64_t L = lanes<T>;
   if (!quick_sums<T> || g.b_packed || g.b_col != 1 || (g.a_col != 1 && g.a_row != 1)) return 0;
-  // Dot products have their lanes to sum, which short ones do not repay.
+  // Dot products must reduce their lanes at the end, which only pays off for long sums.
   if (g.m < 2 * L || g.k < (g.a_col == 1 ? 4 * L : L) || g.n < 2 * L || g.n > 16 * L) return 0;
   const int64_t rest = g.n % L;
   return rest <= 4 ? rest : 0;
 }
 
-/// Elements of scratch that they need.
+/// Returns the scratch elements that the remainder needs.
 template <class T>
 int64_t rest_scratch(const Gemm<T>& g, int64_t rest) {
   return rest * round_up(g.a_col == 1 ? g.k : g.m, lanes<T>);
 }
 
-/// a * b + c, rounded once.
+/// Returns a * b + c with one rounding.
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
-/// The last `rest` columns of one item. Where A is read down its columns each sum has the bits that
-/// the tiles of the other columns would give it.
+/// Computes the last `rest` columns of one item. If A is read down its columns, the result has the
+/// bits that the tiles would produce.
 template <class T>
 void run_rest(const Gemm<T>& g, int64_t rest, T* scratch) {
   constexpr int64_t L = lanes<T>;
@@ -40,7 +42,7 @@ void run_rest(const Gemm<T>& g, int64_t rest, T* scratch) {
   T* const c = g.c + j;
   const Finish<T> finish = finish_at(g, g.beta, 0, j);
   if (g.a_col == 1) {
-    // Dot products of A's rows with these columns.
+    // Compute dot products of A's rows and these columns.
     const int64_t stride = round_up(g.k, L);
     for (int64_t p = 0; p < g.k; ++p) {
       for (int64_t q = 0; q < rest; ++q) scratch[q * stride + p] = b[p * g.b_row + q];
@@ -48,7 +50,7 @@ void run_rest(const Gemm<T>& g, int64_t rest, T* scratch) {
     dot_region(g.m, rest, g.k, g.a, g.a_row, scratch, stride, c, g.c_row, finish);
     return activate(g.activation, g.m, rest, c, g.c_row);
   }
-  // C' = B' A': these columns are the rows of tiles whose vectors are A's columns.
+  // Compute C' = B' A': these columns become the rows of tiles whose vectors are columns of A.
   const int64_t stride = round_up(g.m, L), step = tile_vectors(static_cast<int>(rest)) * L;
   for (int64_t i = 0; i < g.m; i += step) {
     const int64_t rows = smaller(step, g.m - i), vectors = ceil_div(rows, L);

@@ -1,4 +1,4 @@
-// A product of one row: columns of B are read as they lie, some rows at a time.
+// A product of one row: B is read in place, several rows at a time.
 #pragma once
 
 #include "ops/kernels/gemm/gemm_tile.hpp"
@@ -6,13 +6,13 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// Rows of B at a time: more streams than these the processor does not follow.
+// Rows of B processed together: the hardware prefetcher tracks no more streams.
 inline constexpr int row_depth = 8;
 
-// Columns whose sums are kept in L1 meanwhile.
+// Number of columns whose sums are kept in L1.
 inline constexpr int64_t row_width = 1024;
 
-/// sum[v] += a[0] b[v] + ... + a[P - 1] b[(P - 1) b_row + v] for V vectors, in this order.
+/// Computes sum[v] += a[0] b[v] + ... + a[P - 1] b[(P - 1) b_row + v] for V vectors, in this order.
 template <int P, int V, class T>
 inline void add_rows(const Vec<T>* a, const T* b, int64_t b_row, T* sum) {
   constexpr int64_t L = lanes<T>;
@@ -28,7 +28,7 @@ inline void add_rows(const Vec<T>* a, const T* b, int64_t b_row, T* sum) {
   for (int v = 0; v < V; ++v) store(sum + v * L, s[v]);
 }
 
-/// The same for all columns of a stretch, the last of which fill no vector.
+/// Does the same for a stretch of columns, including a partial last vector.
 template <int P, class T>
 void add_rows(int64_t columns, const T* a, int64_t a_col, const T* b, int64_t b_row, T* sum) {
   constexpr int64_t L = lanes<T>;
@@ -49,7 +49,7 @@ void add_rows(int64_t columns, const T* a, int64_t a_col, const T* b, int64_t b_
   store(sum + j, s);
 }
 
-/// C[1, n], from rows of B that are adjacent in n. Sums go along k, one product after the other.
+/// Computes C[1, n] from rows of B that are adjacent in n. Sums run along k in rising order.
 template <class T>
 void row_region(int64_t n, int64_t k, const T* a, int64_t a_col, const T* b, int64_t b_row, T* c,
                 const Finish<T>& finish) {

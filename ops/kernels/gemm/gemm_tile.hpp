@@ -5,10 +5,11 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// Most rows of a tile, and most vectors in one with so many rows: the accumulators, a row of B and
-// one element of A stay in registers (32 with AVX-512 and NEON, else 16). Fewer rows make room for
-// longer stretches of B's rows, which is what a product with few rows waits for; more rows keep the
-// processor busy where B is narrow. Best is what reads least for a multiplication: usual_rows.
+// Maximum number of rows of a tile, and maximum number of vectors per row count. The accumulators,
+// one row of B and one element of A stay in registers (32 with AVX-512 and NEON, otherwise 16).
+// Tiles with few rows are wide: products with few rows are limited by reading B, and long stretches
+// of its rows are read faster. Tiles with many rows keep the processor busy if B is narrow.
+// usual_rows gives the fewest loads per multiplication.
 inline constexpr int usual_rows = 6;
 #if defined(RAPT_KERNEL_ISA_avx512)
 inline constexpr int tile_rows = 14;
@@ -28,15 +29,15 @@ constexpr int tile_vectors(int rows) {
 }
 #endif
 
-// With 16 registers for vectors, sums stay where they are only in a loop of single steps: across
-// more of them g++ moves sums about, and to memory.
+// With 16 vector registers, accumulators stay in place only in a loop that is not unrolled. If it
+// is unrolled, g++ moves and spills them.
 #if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
 inline constexpr bool few_registers = false;
 #else
 inline constexpr bool few_registers = true;
 #endif
 
-/// Most rows of a tile with so many vectors.
+/// Returns the maximum number of rows of a tile with this many vectors.
 constexpr int rows_beside(int64_t vectors) {
   int rows = tile_rows;
   while (rows > 1 && tile_vectors(rows) < vectors) --rows;
@@ -44,10 +45,10 @@ constexpr int rows_beside(int64_t vectors) {
 }
 inline constexpr int most_vectors = 8;
 
-// Rows of B are asked for so many steps before they are used.
+// Prefetch distance for rows of B, in steps of k.
 inline constexpr int64_t rows_ahead = 8;
 
-// A row's last vector, of fewer than `lanes` elements.
+// Masked access to the last, partial vector of a row: fewer than `lanes` elements.
 #if defined(RAPT_KERNEL_ISA_avx512)
 template <class T>
 struct Tail {
@@ -102,7 +103,7 @@ struct Tail {
   explicit Tail(int64_t count) : n(count) {}
   Vec<T> load(const T* p) const {
 #if defined(__x86_64__)
-    // Without a detour through memory, which would be waited for in each step of k.
+    // Avoid a round trip through memory, which would add its latency to every step of k.
     if constexpr (sizeof(T) == 4) {
       if (n == 1) return Vec<T>(_mm_load_ss(p));
       double bits;
@@ -121,22 +122,24 @@ struct Tail {
 };
 #endif
 
-/// What becomes of a tile's sum: C = (alpha * sum + (beta * C + bias)) + residual.
+/// The epilogue of a tile: C = (alpha * sum + (beta * C + bias)) + residual.
 template <class T>
 struct Finish {
   T alpha, beta;
-  const T* bias = nullptr;      // Or null.
-  const T* residual = nullptr;  // In rows as C's, or null.
+  const T* bias = nullptr;      // May be null.
+  const T* residual = nullptr;  // Has the leading dimension of C; may be null.
 };
 
-/// The last vector of a tile's rows: there as a whole, in part, or in its lower half at the most.
+/// How much of the last vector in a tile's rows exists: all of it, a part, or at most its lower
+/// half.
 enum class RowEnd { whole, part, half };
 
-/// How the rows of A that a tile multiplies lie: each adjacent in k, or side by side for each k.
+/// Layout of the rows of A that a tile reads: `rows` are adjacent in k, `columns` are adjacent in m
+/// for each k.
 enum class ARows { rows, columns };
 
-/// Adds k products to each element of an [R, V vectors] tile. `a_step` leads from row to row of A,
-/// or from one k to the next. The last vector has `last` elements.
+/// Adds k products to each element of a tile [R, V vectors]. `a_step` is the distance between rows
+/// of A (rows) or between steps of k (columns). The last vector has `last` elements.
 template <class T>
 using Tile = void (*)(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c,
                       int64_t c_row, int64_t last, const Finish<T>& finish);
@@ -146,13 +149,13 @@ struct TileTable {
   Tile<T> of[2][3][tile_rows][most_vectors];  ///< [ARows][RowEnd][rows - 1][vectors - 1]
 };
 
-/// The tiles of tile_of(), made in gemm_tiles.cpp: the second where B comes from far away, row by
-/// row.
+/// The tiles that tile_of() returns, defined in gemm_tiles.cpp. The second table prefetches B, for
+/// a B that lies outside the near caches with its rows apart.
 extern const TileTable<float> tile_tables_f32[2];
 extern const TileTable<double> tile_tables_f64[2];
 
-/// A tile of copying_vectors vectors that writes the rows of B, which come from far away, to `copy`
-/// as it reads them, one behind the other.
+/// A tile of copying_vectors vectors that also packs B: it writes the rows of B contiguously to
+/// `copy` as it reads them. It prefetches B.
 template <class T>
 using CopyingTile = void (*)(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c,
                              int64_t c_row, int64_t last, const Finish<T>& finish, T* copy);
@@ -161,10 +164,10 @@ inline constexpr int least_copying_rows = usual_rows - 2;
 
 template <class T>
 struct CopyingTiles {
-  CopyingTile<T> of[2][usual_rows - least_copying_rows + 1];  ///< [ARows][rows - the least]
+  CopyingTile<T> of[2][usual_rows - least_copying_rows + 1];  ///< [ARows][rows - least]
 };
 
-/// With AVX-512 only.
+/// Defined with AVX-512 only.
 extern const CopyingTiles<float> copying_tiles_f32;
 extern const CopyingTiles<double> copying_tiles_f64;
 
@@ -179,7 +182,8 @@ inline CopyingTile<T> copying_tile_of(ARows a, int64_t rows) {
   return tiles->of[static_cast<int>(a)][rows - least_copying_rows];
 }
 
-/// The tile for so many rows and vectors, the last of which has `last` elements.
+/// Returns the tile for this many rows and vectors. The last vector has `last` elements. Apart
+/// selects tiles that prefetch B.
 template <class T, bool Apart = false>
 inline Tile<T> tile_of(ARows a, int64_t rows, int64_t vectors, int64_t last) {
   const RowEnd end = last == lanes<T>      ? RowEnd::whole

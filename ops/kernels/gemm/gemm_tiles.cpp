@@ -1,13 +1,20 @@
-// The register tile of the matrix product, for every number of rows and vectors.
+// Instantiates the register tile of the matrix product for every number of rows and vectors, so
+// that remainders in m need no edge code.
+//
+// A tile clears its accumulators, prefetches its rows of C and loops over k. Each step loads one
+// row of B as V vectors. Then it multiplies each row's element of A, broadcast, into that row's
+// accumulators. The epilogue applies alpha, beta, the bias and the residual and stores the tile. A
+// partial last vector is masked. If at most half of it exists, it is computed in half-length
+// registers. Copying tiles store the rows of B into a packed copy as they read them.
 #include "ops/kernels/gemm/gemm_tile.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// Steps of k between two counts of the loop.
+// Steps of k per iteration of the loop.
 constexpr int tile_unroll = few_registers ? 1 : 4;
 
-// The lower half of a vector, in a register of its own: what is done with it costs half.
+// The lower half of a vector in a half-length register: operations on it cost half.
 #if defined(RAPT_KERNEL_ISA_avx512)
 constexpr bool has_half = true;
 
@@ -34,14 +41,14 @@ inline void store_half(T* p, const Short<T>& v, const Tail<T>& tail) {
 constexpr bool has_half = false;
 #endif
 
-/// Vector v of V at p.
+/// Loads vector v of `vectors` at p.
 template <RowEnd End, class T>
 inline Vec<T> get(const T* p, int v, int vectors, const Tail<T>& tail) {
   return End != RowEnd::whole && v == vectors - 1 ? tail.load(p + v * lanes<T>)
                                                   : load(p + v * lanes<T>);
 }
 
-/// With Copy, rows of B are written to `copy` as they pass by.
+/// Computes one tile. With Copy, rows of B are also written to `copy`.
 template <class T, ARows A, int R, int V, RowEnd End, bool Apart, bool Copy>
 [[gnu::always_inline]] inline void multiply_tile(int64_t k, const T* a, int64_t a_step, const T* b,
                                                  int64_t b_row, T* c, int64_t c_row, int64_t last,
@@ -58,9 +65,9 @@ template <class T, ARows A, int R, int V, RowEnd End, bool Apart, bool Copy>
     for (int v = 0; v < W; ++v) sum[i][v] = Vec<T>(T(0));
     if constexpr (halved) rest[i] = Short<T>(T(0));
   }
-  // A pointer for every `together` rows, as few registers reach so many through offsets: one
-  // register 3, three 7. The compiler must not see that they belong together, or it makes up more
-  // offsets than it has registers for.
+  // Keep one pointer per `together` rows, because addressing modes reach several rows from one
+  // pointer: 3 from one register, 7 from three. The asm hides from the compiler that the pointers
+  // are related. Otherwise it creates more offsets than there are registers.
   constexpr int together = R > 6 ? 7 : 3, in_turn = R > 6 ? 4 : 3;
   constexpr int pointers = A == ARows::rows ? (R + together - 1) / together : 1;
   const T* from[pointers];
@@ -69,9 +76,9 @@ template <class T, ARows A, int R, int V, RowEnd End, bool Apart, bool Copy>
     from[i] = a + i * together * a_step;
     asm("" : "+r"(from[i]));
   }
-  // Rows of C that lie far apart come from far away; long sums hide that they are asked for. All at
-  // once they would be waited for by what is read of B, but a pointer to the next of them takes a
-  // register.
+  // Prefetch rows of C that are far apart; a long sum hides the latency. Prefetching all at once
+  // would delay the loads of B, so the rows are prefetched one by one in the loop. That costs a
+  // register for a pointer to the next row.
   const bool far = k >= 128 || (k >= 32 && c_row >= 512);
   const auto ask_for = [](const T* row) __attribute__((always_inline)) {
 #pragma GCC unroll 16
@@ -86,7 +93,7 @@ template <class T, ARows A, int R, int V, RowEnd End, bool Apart, bool Copy>
     }
   }
   const auto step = [&]() __attribute__((always_inline)) {
-    // Rows of B that lie apart are no stream that the processor would see by itself.
+    // The hardware prefetcher does not recognise rows of B that are far apart as a stream.
 #pragma GCC unroll 16
     for (int v = 0; v < (Apart ? V : 0); ++v) __builtin_prefetch(b + rows_ahead * b_row + v * L);
     Vec<T> row[V];
@@ -106,7 +113,8 @@ template <class T, ARows A, int R, int V, RowEnd End, bool Apart, bool Copy>
       for (int v = 0; v < W; ++v) sum[i][v] = multiply_add(x, row[v], sum[i][v]);
       if constexpr (halved) rest[i] = multiply_add(lower_half(x), row_rest, rest[i]);
     }
-    // Pointers move on in every step, unseen: else offsets for the steps would take registers.
+    // Advance the pointers in every step and hide this from the compiler. Otherwise offsets of
+    // unrolled steps would occupy registers.
     b += b_row;
     asm("" : "+r"(b));
 #pragma GCC unroll 2
@@ -115,9 +123,10 @@ template <class T, ARows A, int R, int V, RowEnd End, bool Apart, bool Copy>
       asm("" : "+r"(from[i]));
     }
   };
-  // The rows of A below are next. Where another core made them they are far away, so they are asked
-  // for, of each `in_turn` rows another one every four steps: a line of floats has 16. (Of
-  // doubles some lines are left out.) Narrow tiles load enough as it is.
+  // Prefetch the rows of A below this tile, which come next. They are far away if another core
+  // wrote them. Every four steps, each group of `in_turn` rows prefetches one row in turn. A cache
+  // line holds 16 floats, so every line is covered; with doubles some lines are skipped. Narrow
+  // tiles already issue enough loads.
   const int64_t below = R * a_step, below_end = below + in_turn * a_step;
   int64_t next = below;
   int64_t p = 0;
@@ -223,8 +232,8 @@ void copying_tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_r
                                                                     c_row, last, finish, copy);
 }
 
-// With AVX-512 a mask costs nothing, so that whole vectors are taken for partial ones. Elsewhere B
-// is always asked for ahead: there is time for it.
+// Masks are free with AVX-512, so full vectors use the masked code as well. Other instruction sets
+// always prefetch B because they have time for it.
 #if defined(RAPT_KERNEL_ISA_avx512)
 constexpr bool always_masked = true, always_ahead = false;
 #else
