@@ -64,8 +64,7 @@ struct Attention {
   Pairs<const uint8_t> keep;  // [B, Hq, Tq, Tk] or null: 0 hides the key from the query
   Pairs<const T> bias;        // [B, Hq, Tq, Tk] or null; -inf hides the key as well
 
-  const ScoreProgram* score = nullptr;  // null for none; in a backward pass it also computes
-                                        // derivatives
+  const ScoreProgram* score = nullptr;  // may be null; includes derivatives in a backward pass
 
   // Probability of dropping a weight. The random bits follow from the weight's index in [B, Hq, Tq,
   // Tk]. Kept weights are scaled by 1 / (1 - dropout).

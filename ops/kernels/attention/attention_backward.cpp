@@ -129,8 +129,10 @@ void take_keys(const Attention<T>& in, int64_t b, int64_t key_head, int64_t key,
                   s.keys_row);
 }
 
-/// Computes means[i] of query first + i: the sum over values of out * grad_out. It equals the sum
-/// over keys of weight * gradient of the weight.
+/// Computes the weights and the score gradients of a tile. The gradients are passed back through
+/// the score function, except for the bias, which is added after it. `means` belongs to the tile's
+/// queries. Writes to `seen` the keys that each query sees and returns the range that covers them.
+/// Does nothing else if that range is empty.
 template <class T>
 void take_means(const AttentionBackward<T>& a, int64_t b, int64_t h, int64_t first, int64_t queries,
                 T* means) {

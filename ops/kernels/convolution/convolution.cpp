@@ -1,5 +1,14 @@
+// Convolution over planes: forward, input gradient and weight gradient.
+//
+// A pass is cut into chunks of output pixels: several small images, or a band of one image.
+// prepare() reorders the weight into panels and builds the offset tables. For each chunk and group,
+// a task copies the padded input window into the L2 cache. Then it multiplies the window by the
+// weight with a register tile that reads its left operand through the tables. The im2col matrix is
+// thus never stored. Results are transposed back to channel planes. The weight gradient multiplies
+// the window by packed y gradients into several partial sums, which combine() adds in order. If a
+// group has few output channels, vectors run over pixels in place of channels.
 #include "ops/kernels/convolution/convolution.hpp"
-// Convolution: how a pass is cut into chunks of pixels, and the loops over a chunk.
+
 #include "ops/kernels/convolution/convolution_narrow.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -8,24 +17,24 @@ namespace {
 using Pass = ConvolutionPass;
 using Plan = ConvolutionPlan;
 
-// A chunk's copy of the input, and its result of one panel, stay in the L2 cache.
+// A chunk's copy of the input and its result for one panel stay in the L2 cache.
 constexpr int64_t window_bytes = 393216;
 constexpr int64_t panel_bytes = 262144;
 
-// Small images are put together to chunks of so many pixels.
+// Small images are grouped into chunks of about this many pixels, if the batch is large enough.
 constexpr int64_t least_pixels = 256;
 
-// Products summed at a time: so many rows of a panel stay in the L1 cache.
+// Number of products summed at a time: this many rows of a panel stay in the L1 cache.
 constexpr int64_t block_depth = 160;
 
-// Chunks that there are at least, where the batch has as many images.
+// Minimum number of chunks, if the batch has that many images.
 constexpr int64_t least_chunks = 16;
 constexpr int64_t most_parts = 16;
 
-// Multiply-adds worth a task of its own.
+// Minimum number of multiply-adds per task.
 constexpr int64_t task_work = int64_t{1} << 19;
 
-/// Whether vectors of pixels do with fewer products than vectors of channels.
+/// True if vectors over pixels need fewer products than vectors over channels.
 template <class T>
 bool is_narrow(Pass pass, const ConvolutionShape& shape) {
   const bool forward = pass == Pass::forward;
@@ -128,7 +137,7 @@ void make_tables(const Plan& plan, const Layout& l, const Shared<T>& shared) {
   for (int64_t i = 0; i < l.depth; ++i) shared.counts[i] = static_cast<int32_t>(i);
 }
 
-/// One panel of a group's weight: [channels read and taps, phase by phase; channels that come].
+/// Packs one panel of a group's weight: [input channels and taps, phase by phase; output channels].
 template <class T>
 void pack_weight(const Layout& l, const T* weight, int64_t group, int64_t first, int64_t columns,
                  int64_t width, T* to) {
@@ -165,7 +174,7 @@ void prepare(const Plan& plan, const T* weight, void* memory, int64_t task) {
   }
 }
 
-/// C (+)= A B with sums of bounded length.
+/// Computes C (+)= A B in blocks, so that the length of each sum is bounded.
 template <class T>
 void blocked_product(TableProduct<T> product, int64_t vectors, const int32_t* rows,
                      const int32_t* places, int64_t count) {
@@ -182,7 +191,7 @@ void blocked_product(TableProduct<T> product, int64_t vectors, const int32_t* ro
   }
 }
 
-/// The working memory of a task.
+/// The scratch memory of a task.
 template <class T>
 struct Worker {
   Worker(const Plan& plan, const Layout& l, void* memory)
@@ -192,7 +201,7 @@ struct Worker {
 
   static constexpr auto size = static_cast<int64_t>(sizeof(T));
   T* window;
-  T* result;  // [pixels, width of a panel], or y's gradient in that order
+  T* result;  // [pixels, panel width]; or the y gradient in that layout
 };
 
 template <class T>
@@ -229,7 +238,7 @@ void run_pixels(const Plan& plan, const Layout& l, const Shared<T>& shared, cons
   }
 }
 
-/// Adds the products of x's pixels under every tap with y's gradient, of one chunk.
+/// Adds one chunk's products of x's pixels under each tap and the y gradient.
 template <class T>
 void add_weight(const Plan& plan, const Layout& l, const Shared<T>& shared, const Panels<T>& panels,
                 const Chunk& chunk, int64_t part, int64_t group, const Worker<T>& worker,
@@ -282,7 +291,7 @@ T sum_of(const T* x, int64_t n) {
   return sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
-/// Adds up y's gradient over the pixels of a chunk.
+/// Sums the y gradient over the pixels of a chunk.
 template <class T>
 void add_bias(const Plan& plan, const Layout& l, const Shared<T>& shared, const Chunk& chunk,
               int64_t part, int64_t group, const T* y) {
@@ -342,7 +351,7 @@ void run(const Plan& plan, const T* from, const T* other, const T* bias, T* to, 
   }
 }
 
-/// Adds up the parts, the first to the last, and puts channels of y first again.
+/// Adds the partial sums in order and transposes the result, so that y's channels come first.
 template <class T>
 void combine(const Plan& plan, void* memory, T* to, T* bias, int64_t task) {
   const Layout l(plan);

@@ -1,4 +1,4 @@
-// How the passes of a convolution lie in memory: windows, panels, chunks of pixels.
+// Memory layout of the passes of a convolution: windows, panels and chunks of pixels.
 #pragma once
 
 #include "ops/kernels/convolution/convolution_shape.hpp"
@@ -12,12 +12,12 @@ constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 constexpr int64_t whole_lines(int64_t bytes) { return ceil_div(bytes, 64) * 64; }
 
-/// One direction of a pass: how a band of its pixels reads its window of the input.
+/// One axis of a pass: how a band of pixels reads its window of the input.
 ///
-/// The input's gradient is a convolution of y's gradient, once for each phase of its pixels modulo
-/// the stride: phase j has pixels j, j + stride, .. and the taps that meet them. Elsewhere a window
-/// may be split into as many parts, each with every stride-th element, so that neighbouring pixels
-/// read neighbours.
+/// The input gradient is a convolution of the y gradient, one per phase of its pixels modulo the
+/// stride. Phase j has pixels j, j + stride, .. and the taps that meet them. In other passes a
+/// window may be split into `stride` parts, each with every stride-th element. Neighbouring pixels
+/// then read neighbouring elements.
 struct Walk {
   ConvolutionAxis axis;
   bool transposed;
@@ -28,12 +28,13 @@ struct Walk {
   int64_t reach() const { return axis.dilation * (axis.kernel - 1); }
   int64_t phases() const { return transposed ? axis.stride : 1; }
   int64_t parts() const { return split ? axis.stride : 1; }
-  /// Where the window of the pixels from `first` on begins; `first` is a multiple of phases().
+  /// Returns where the window of the pixels from `first` on begins. `first` is a multiple of
+  /// phases().
   int64_t window_begin(int64_t first) const {
     return transposed ? first / axis.stride + floor_div(axis.padding - reach(), axis.stride)
                       : first * axis.stride - axis.padding;
   }
-  /// Elements of a window, all parts of one size.
+  /// Returns the number of elements in a window. All its parts have the same size.
   int64_t window(int64_t pixels) const {
     if (transposed) return floor_div(pixels - 1 + axis.padding, axis.stride) - window_begin(0) + 1;
     return ceil_div((pixels - 1) * axis.stride + reach() + 1, parts()) * parts();
@@ -41,9 +42,9 @@ struct Walk {
   int64_t pixels_in_phase(int64_t phase, int64_t pixels) const {
     return phase < pixels ? ceil_div(pixels - phase, phases()) : 0;
   }
-  /// From one pixel of a phase to the next, in the window.
+  /// Returns the distance in the window between neighbouring pixels of a phase.
   int64_t step() const { return transposed || split ? 1 : axis.stride; }
-  /// The taps that meet a phase's pixels: this one, and then every tap_step()-th.
+  /// Returns the first tap that meets a phase's pixels. The others follow every tap_step() taps.
   int64_t first_tap(int64_t phase) const {
     int64_t tap = 0;
     while (tap < axis.kernel && transposed &&
@@ -57,7 +58,8 @@ struct Walk {
     while (transposed && step * axis.dilation % axis.stride != 0) ++step;
     return step;
   }
-  /// From a phase's first pixel to what lies under its tap, in a window of `size` elements.
+  /// Returns the distance from a phase's first pixel to the element under a tap, in a window of
+  /// `size` elements.
   int64_t tap_offset(int64_t phase, int64_t tap, int64_t size) const {
     const int64_t distance = phase + axis.padding - tap * axis.dilation;
     if (transposed) return floor_div(distance, axis.stride) - window_begin(0);
@@ -66,7 +68,7 @@ struct Walk {
   }
 };
 
-/// What follows from a plan. The weight's gradient walks as the forward pass does.
+/// Sizes that follow from a plan. The weight gradient has the layout of the forward pass.
 struct Layout {
   explicit Layout(const ConvolutionPlan& p)
       : transposed(p.pass == ConvolutionPass::input_gradient),
@@ -93,17 +95,18 @@ struct Layout {
 
   bool transposed;
   Walk rows, columns;
-  int64_t groups, x_channels, y_channels;  // Of one group.
-  int64_t in_channels, out_channels;       // Of one group: what is read, and what comes of it.
+  int64_t groups, x_channels, y_channels;  // Per group.
+  int64_t in_channels, out_channels;       // Channels read and written, per group.
   int64_t taps, depth;
   int64_t window_rows, window_columns, window_plane, window_image;
-  int64_t pixels;  // Of a full chunk.
+  int64_t pixels;  // Pixels in a full chunk.
   int64_t in_plane, out_plane;
   int64_t chunks;
-  int64_t group_blocks;  // Of a task each.
+  int64_t group_blocks;  // Number of tasks that the groups are cut into.
 };
 
-/// The channels that come of a group in panels: of a few vectors or, in narrow passes, channels.
+/// The output channels of a group, cut into panels. A panel has up to four vectors or, in narrow
+/// passes, up to four channels.
 template <class T>
 struct Panels {
   Panels(bool narrow, int64_t channels)
@@ -111,17 +114,18 @@ struct Panels {
         count(ceil_div(ceil_div(channels, unit), most_panel_vectors)),
         parts(ceil_div(channels, unit), count),
         width(ceil_div(channels, unit) * unit) {}
-  /// Of panel i: vectors, or channels.
+  /// Returns the number of vectors, or channels, of panel i.
   int64_t units(int64_t i) const { return parts.begin(i + 1) - parts.begin(i); }
   int64_t begin(int64_t i) const { return parts.begin(i) * unit; }
   int64_t widest() const { return (parts.base + (parts.extra != 0)) * unit; }
 
   int64_t unit, count;
   Parts parts;
-  int64_t width;  // Of all panels.
+  int64_t width;  // Width of all panels together.
 };
 
-/// What the tasks share: the ordered weight (or the parts of its gradient) and tables.
+/// Memory shared by all tasks: the packed weight (or the partial sums of its gradient) and the
+/// tables.
 template <class T>
 struct Shared {
   Shared(const ConvolutionPlan& plan, const Layout& l, void* memory)
@@ -139,7 +143,7 @@ struct Shared {
     return whole_lines(count(plan, l) * size) +
            whole_lines((2 * l.depth + 2 * l.pixels + l.phases()) * 4);
   }
-  /// Panel `panel` of a group: [depth, its width].
+  /// Returns panel `panel` of a group: [depth, panel width].
   T* of(const Layout& l, int64_t part, int64_t group, const Panels<T>& panels,
         int64_t panel) const {
     const int64_t unit = width / panels.width;
@@ -149,15 +153,15 @@ struct Shared {
   static constexpr auto size = static_cast<int64_t>(sizeof(T));
   int64_t width;
   T* numbers;
-  T* bias;          // [parts, channels of y]: parts of its gradient.
-  int32_t* steps;   // [depth]: of channels and taps, phase by phase.
-  int32_t* rows;    // [pixels]: where a pixel's window begins, phase by phase.
-  int32_t* places;  // [pixels]: the same pixels among those of a chunk.
+  T* bias;          // [parts, y channels]: partial sums of the bias gradient.
+  int32_t* steps;   // [depth]: window offsets of channels and taps, phase by phase.
+  int32_t* rows;    // [pixels]: window offsets of the pixels, phase by phase.
+  int32_t* places;  // [pixels]: positions of the same pixels in the chunk.
   int32_t* counts;  // [depth]: 0, 1, ..
-  int32_t* depths;  // [phases]: how many of the steps each has.
+  int32_t* depths;  // [phases]: number of steps per phase.
 
  private:
-  /// Narrow sums over pixels are kept as vectors.
+  /// Returns the length of a partial sum: a vector in narrow weight gradients, otherwise 1.
   static int64_t vector(const ConvolutionPlan& plan) {
     return plan.narrow && plan.pass == ConvolutionPass::weight_gradient ? lanes<T> : 1;
   }
@@ -167,7 +171,7 @@ struct Shared {
   }
 };
 
-/// Calls body(phase of the rows, phase of the columns).
+/// Calls body(row phase, column phase).
 template <class Body>
 void for_each_phase(const Layout& l, const Body& body) {
   for (int64_t i = 0; i < l.rows.phases(); ++i) {
@@ -175,7 +179,7 @@ void for_each_phase(const Layout& l, const Body& body) {
   }
 }
 
-/// Calls body(channel, row of the tap, column of the tap), in the order in which a phase sums.
+/// Calls body(channel, tap row, tap column) in the order in which a phase is summed.
 template <class Body>
 void for_each_step(const Layout& l, int64_t row_phase, int64_t column_phase, const Body& body) {
   const int64_t row = l.rows.first_tap(row_phase), column = l.columns.first_tap(column_phase);
@@ -187,7 +191,7 @@ void for_each_step(const Layout& l, int64_t row_phase, int64_t column_phase, con
   }
 }
 
-/// A chunk: some images, or a band of one.
+/// A chunk: several images, or a band of one image.
 struct Chunk {
   Chunk(const ConvolutionPlan& plan, const Layout& l, int64_t index) {
     const int64_t bands = plan.row_bands * plan.column_bands, band = index % bands;
@@ -201,7 +205,7 @@ struct Chunk {
   int64_t image, images, row, rows, column, columns;
 };
 
-/// The windows of a chunk's images: [images, channels of the group, window].
+/// Copies the windows of a chunk's images to [images, channels of the group, window].
 template <class T>
 void copy_windows(const Layout& l, const Chunk& chunk, int64_t group, const T* from, T* window) {
   const int64_t row = l.rows.window_begin(chunk.row), column = l.columns.window_begin(chunk.column);
@@ -216,8 +220,8 @@ void copy_windows(const Layout& l, const Chunk& chunk, int64_t group, const T* f
   }
 }
 
-/// Calls body(pixel in the chunk, its image, where it lies in the plane, count) for pixels that lie
-/// side by side in both.
+/// Calls body(pixel in the chunk, its image, its position in the plane, count) for runs of pixels
+/// that are contiguous in both.
 template <class Body>
 void for_each_run(const ConvolutionPlan& plan, const Layout& l, const Chunk& chunk,
                   const Body& body) {

@@ -1,12 +1,12 @@
-// Convolutions that give only a few channels a group, depthwise ones above all: vectors of pixels,
-// which lie side by side in the window, in place of vectors of channels.
+// Convolutions with few output channels per group, such as depthwise ones. Vectors run over pixels,
+// which are adjacent in the window, in place of channels.
 #pragma once
 
 #include "ops/kernels/convolution/convolution_layout.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// Vectors of pixels in a tile beside so many channels.
+/// Returns the number of pixel vectors per tile for this many channels.
 constexpr int narrow_vectors(int channels) {
 #if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
   return channels == 4 ? 6 : 8;
@@ -16,7 +16,7 @@ constexpr int narrow_vectors(int channels) {
 }
 inline constexpr int most_narrow_vectors = 8;
 
-/// out[c, p, lane] = sum over i of w[i, c] * from[p][steps[i] + lane].
+/// Computes out[c, p, lane] = sum over i of w[i, c] * from[p][steps[i] + lane].
 template <class T, int C, int P>
 void narrow_tile(int64_t depth, const int32_t* steps, const T* const* starts, const T* w, T* out) {
   Vec<T> sum[C][P];
@@ -58,14 +58,14 @@ inline NarrowTile<T> narrow_tile_of(int64_t vectors) {
   return narrow_tile<T, C, P>;
 }
 
-/// One phase of an image's pixels, in vectors: those of a row, then the next row's.
+/// The pixels of one phase of an image, in vectors. A vector does not extend over several rows.
 struct NarrowPixels {
   int64_t rows, columns;          // of the phase
-  int64_t window_row;             // from row to row, in the window
-  int64_t plane_row, plane_step;  // from row to row and from pixel to pixel, in the result
+  int64_t window_row;             // distance between rows in the window
+  int64_t plane_row, plane_step;  // distances between rows and between pixels in the result
 };
 
-/// C channels of a phase's pixels; `to` is the first one in the first plane.
+/// Computes C channels of a phase's pixels. `to` is the first pixel in the first plane.
 template <class T, int C>
 void narrow_product(const NarrowPixels& pixels, int64_t depth, const int32_t* steps,
                     const T* window, const T* w, const T* bias, T* to, int64_t plane) {
@@ -112,12 +112,12 @@ void narrow_product(const NarrowPixels& pixels, int64_t depth, const int32_t* st
   }
 }
 
-/// A chunk of one group. Only the forward pass has a bias, and there pixels lie side by side.
+/// Runs a chunk of one group. Only the forward pass has a bias, and its pixels are adjacent.
 template <class T>
 void run_narrow_pixels(const Layout& l, const Shared<T>& shared, const Panels<T>& panels,
                        const Chunk& chunk, int64_t group, const T* window, const T* bias, T* to) {
   const int64_t wide = l.columns.out();
-  // All phases of a few rows, as they read the same part of the window.
+  // Process all phases of a few rows together, because they read the same part of the window.
   const int64_t in_row = ceil_div(l.columns.pixels_in_phase(0, chunk.columns), lanes<T>);
   const int64_t together = ceil_div(most_narrow_vectors, in_row);
   const auto run_rows = [&](int64_t image, int64_t panel, int64_t row) {
@@ -154,7 +154,8 @@ void run_narrow_pixels(const Layout& l, const Shared<T>& shared, const Panels<T>
   }
 }
 
-/// sums[i, lane] += x's pixels under R taps times y's gradient, of all pixels of a chunk.
+/// Adds to sums[i, lane] the products of x's pixels under R taps and the y gradient, over all
+/// pixels of a chunk.
 template <class T, int R>
 void narrow_taps(const Layout& l, const Chunk& chunk, const T* window, const int32_t* steps,
                  const T* g, int64_t g_image, T* sums) {
@@ -187,7 +188,7 @@ void narrow_taps(const Layout& l, const Chunk& chunk, const T* window, const int
   for (int i = 0; i < R; ++i) store(sums + i * L, sum[i]);
 }
 
-/// All taps of a channel of y: sums [depth, lanes].
+/// Does the same for all taps of a channel of y. sums is [depth, lanes].
 template <class T, int R = 8>
 void narrow_weight(const Layout& l, const Chunk& chunk, const T* window, const int32_t* steps,
                    int64_t depth, const T* g, int64_t g_image, T* sums) {

@@ -1,4 +1,4 @@
-// The register tile of convolutions: a matrix product whose left side is read through tables.
+// The register tile of convolutions: a matrix product that reads its left operand through tables.
 #pragma once
 
 #include "ops/kernels/gemm/gemm_pack.hpp"
@@ -7,8 +7,8 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// Most vectors of a tile, and most rows beside so many: each row has a pointer of its own, which
-// the processor's 16 integer registers limit.
+// Maximum number of vectors of a tile, and maximum number of rows per vector count. Each row needs
+// a pointer of its own, and the processor has 16 integer registers.
 inline constexpr int most_panel_vectors = 4;
 #if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
 inline constexpr int most_table_rows = 8;
@@ -18,8 +18,8 @@ inline constexpr int most_table_rows = 6;
 constexpr int table_rows(int64_t vectors) { return vectors <= 2 ? 6 : vectors == 3 ? 4 : 2; }
 #endif
 
-/// What the tiles of one product have in common: C[place, j] (+)= sum over p of
-/// a[rows[i] + steps[p]] * b[p, j], where row i goes to place places[i].
+/// The operands that all tiles of one product share: C[place, j] (+)= sum over p of a[rows[i] +
+/// steps[p]] * b[p, j]. Row i is written to row places[i] of C.
 template <class T>
 struct TableProduct {
   const T* a;
@@ -27,7 +27,7 @@ struct TableProduct {
   int64_t depth;
   const T* b;  // [depth, width]
   T* c;        // [.., width]
-  bool add;    // to what C is
+  bool add;    // true adds to C, false overwrites it
 };
 
 template <class T, int R, int V>
@@ -43,7 +43,7 @@ void table_tile(const TableProduct<T>& product, const int32_t* rows, const int32
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {
     from[i] = product.a + rows[i];
-    asm("" : "+r"(from[i]));  // kept apart: sums of two registers need no instruction
+    asm("" : "+r"(from[i]));  // keep the pointers: base plus index addressing is free
   }
   const T* b = product.b;
   const int32_t *step = product.steps, *const end = step + product.depth;
@@ -85,7 +85,7 @@ inline TableTile<T> table_tile_of(int64_t rows) {
   return table_tile<T, R, V>;
 }
 
-/// All rows of a product that is `vectors` wide.
+/// Computes all rows of a product that is `vectors` wide.
 template <class T>
 inline void table_product(const TableProduct<T>& product, int64_t vectors, const int32_t* rows,
                           const int32_t* places, int64_t count) {
@@ -101,7 +101,7 @@ inline void table_product(const TableProduct<T>& product, int64_t vectors, const
         return table_tile_of<T, 4>(height);
     }
   };
-  // Tiles of even heights rather than a low one at the end.
+  // Use tiles of nearly equal heights, so that there is no low remainder tile.
   const int64_t most = table_rows(vectors), tiles = (count + most - 1) / most;
   if (tiles == 0) return;
   const Parts parts(count, tiles);
@@ -112,7 +112,8 @@ inline void table_product(const TableProduct<T>& product, int64_t vectors, const
   }
 }
 
-/// to[j * plane + p] = from[p * width + j] + bias[j] (or no bias), for p < rows and j < columns.
+/// Computes to[j * plane + p] = from[p * width + j] + bias[j] for p < rows and j < columns. The
+/// bias may be null.
 template <class T>
 inline void put_transposed(const T* from, int64_t width, int64_t rows, int64_t columns, T* to,
                            int64_t plane, const T* bias) {
@@ -143,14 +144,15 @@ inline void put_transposed(const T* from, int64_t width, int64_t rows, int64_t c
   }
 }
 
-/// Rows first_row .. first_row + rows - 1 and as many columns of a plane [height, width] that is
-/// zero outside, to contiguous memory; each row in `parts` parts, every parts-th element in each.
-/// Writes up to a vector more than that.
+/// Copies a window of a plane [height, width] to contiguous memory: rows from first_row and columns
+/// from first_column on. Elements outside the plane are zero. Each row is split into `parts` parts,
+/// each with every parts-th element. May write up to one vector beyond the end.
 template <class T>
 inline void copy_window(const T* plane, int64_t height, int64_t width, int64_t first_row,
                         int64_t rows, int64_t first_column, int64_t columns, int64_t parts, T* to) {
   constexpr int64_t L = lanes<T>;
-  // A few elements each time, for which a call of memset, which a plain loop becomes, is dear.
+  // Clear a few elements with vector stores. The asm stops the compiler from turning the loop into
+  // a call of memset, which is slow for so few.
   const auto clear = [](T* p, int64_t n) {
     for (int64_t j = 0; j < n; j += L) {
       store(p + j, Vec<T>(T(0)));
@@ -175,7 +177,7 @@ inline void copy_window(const T* plane, int64_t height, int64_t width, int64_t f
       const int64_t length = columns / parts;
       clear(to, columns);
       for (int64_t part = 0; part < parts; ++part) {
-        // The first element inside that this part has.
+        // The first element inside the plane that belongs to this part.
         const int64_t first = (part - left % parts + parts) % parts;
         T* const place = to + part * length + (left + first) / parts;
         for (int64_t j = first, k = 0; j < count; j += parts, ++k) place[k] = from[j];

@@ -1,6 +1,9 @@
-// Windows are reduced over their rows first, whole rows of the plane in vectors. The row that comes
-// of it is padded and split by the stride, part r holding elements r, r + stride, .., so that
-// neighbouring windows read neighbours; then over columns, again in vectors.
+// Pooling of planes: maximum, sum, and the transpose of the sum.
+//
+// Each row of windows is first reduced over its rows, with vectors along whole rows of the plane.
+// The resulting row is padded and split by the stride: part r holds elements r, r + stride, ..
+// Neighbouring windows then read neighbouring elements, so the second reduction, over columns, also
+// runs in vectors. The transpose runs the same steps in reverse.
 #include "ops/kernels/convolution/pooling.hpp"
 
 #include <limits>
@@ -14,13 +17,13 @@ struct Range {
   int64_t begin, end;
 };
 
-/// The rows of window i that lie in the plane.
+/// Returns the rows of window i that lie in the plane.
 Range window_rows(const PoolShape& s, int64_t i) {
   const int64_t begin = i * s.stride[0] - s.padding[0], end = begin + s.kernel[0];
   return {begin > 0 ? begin : 0, end < s.in[0] ? end : s.in[0]};
 }
 
-/// The windows that hold row i.
+/// Returns the windows that contain row i.
 Range windows_with(const PoolShape& s, int64_t i) {
   const int64_t at = i + s.padding[0], first = at - s.kernel[0] + 1;
   const int64_t last = at / s.stride[0] + 1;
@@ -28,7 +31,7 @@ Range windows_with(const PoolShape& s, int64_t i) {
           last < s.out[0] ? last : s.out[0]};
 }
 
-/// A row in parts of `length` elements.
+/// A row split into parts of `length` elements.
 struct Split {
   explicit Split(const PoolShape& s)
       : stride(s.stride[1]),
@@ -40,13 +43,13 @@ struct Split {
   int64_t stride, left, length;
 };
 
-/// A row's n elements to their places in parts, or with Back from there. The usual strides are
-/// constants, for which the compiler knows shuffles.
+/// Moves a row's n elements to their places in the parts, or back with Back. The usual strides are
+/// passed as constants, so that the compiler uses shuffles.
 template <bool Back, class T>
 void move(const Split& split, int64_t n, T* row, T* parts) {
   const auto move_by = [&](int64_t stride) __attribute__((always_inline)) {
     for (int64_t r = 0; r < stride; ++r) {
-      // The part's first element that is one of the row's.
+      // The first element of the part that belongs to the row.
       const int64_t first = (r - split.left % stride + stride) % stride;
       T* __restrict const part = parts + split.at(split.left + first);
       T* __restrict const from = row + first;
@@ -75,7 +78,7 @@ void fill(T* to, int64_t n, T value) {
   for_each_vector<T>(n, [&](int64_t j, auto access) { access.put(to + j, Vec<T>(value)); });
 }
 
-/// The rows that a call works in.
+/// The scratch rows of a call.
 template <class T>
 struct Scratch {
   Scratch(const PoolShape& s, T* memory)
@@ -83,8 +86,8 @@ struct Scratch {
         second(first + s.in[1] + 1),
         first_parts(second + s.in[1] + 1),
         second_parts(first_parts + s.in[1] + 2 * s.padding[1] + 2 * s.kernel[1] + s.stride[1]) {}
-  T *first, *second;              // as long as the plane's rows, or those of the windows
-  T *first_parts, *second_parts;  // split
+  T *first, *second;              // as long as the plane's rows or the rows of windows
+  T *first_parts, *second_parts;  // rows split into parts
 };
 
 template <class T>
@@ -96,7 +99,7 @@ void max(const PoolShape& s, const T* x, T* y, int32_t* index, T* memory) {
   fill(scratch.second_parts, split.size(), T(0));
   for (int64_t i = 0; i < s.out[0]; ++i, y += out, index += out) {
     const Range rows = window_rows(s, i);
-    // The largest of each column, and in which row it is. (v != v is false for NaN in xsimd 8.1.)
+    // Find the maximum of each column and its row. (v != v is false for NaN in xsimd 8.1.)
     for_each_vector<T>(wide, [&](int64_t j, auto access) {
       const T* from = x + rows.begin * wide + j;
       Vec<T> top = access.get(from), at(T(0));
@@ -112,7 +115,7 @@ void max(const PoolShape& s, const T* x, T* y, int32_t* index, T* memory) {
     });
     move<false>(split, wide, scratch.first, scratch.first_parts);
     move<false>(split, wide, scratch.second, scratch.second_parts);
-    // The largest of each window, in which row and under which tap.
+    // Find the maximum of each window, its row and its tap.
     for_each_vector<T>(out, [&](int64_t j, auto access) {
       Vec<T> top = access.get(scratch.first_parts + j), at = access.get(scratch.second_parts + j);
       Vec<T> tap(T(0));
@@ -128,7 +131,7 @@ void max(const PoolShape& s, const T* x, T* y, int32_t* index, T* memory) {
       access.put(scratch.first + j, at);
       access.put(scratch.second + j, tap);
     });
-    // A window of nothing but minus infinities may have found padding.
+    // In a window of only -inf, the index may point to padding.
     for (int64_t j = 0; j < out; ++j) {
       const auto column = static_cast<int32_t>(j * s.stride[1] - split.left) +
                           static_cast<int32_t>(scratch.second[j]);
@@ -167,7 +170,7 @@ void spread(const PoolShape& s, const T* g, T* x, T scale, T* memory) {
   const Split split(s);
   const Scratch<T> scratch(s, memory);
   const int64_t wide = s.out[1], taps = s.kernel[1], stride = s.stride[1];
-  // Rows of windows between zeros: window m - t lies t places before m.
+  // Rows of windows with zeros around them: window m - t lies t places before m.
   T *const windows = scratch.first_parts + taps, *const parts = scratch.second_parts;
   fill(scratch.first_parts, taps + split.length, T(0));
   for (int64_t i = 0; i < s.in[0]; ++i, x += s.in[1]) {

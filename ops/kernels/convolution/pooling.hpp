@@ -1,4 +1,4 @@
-// Pooling of planes: the largest, or the mean, of windows.
+// Pooling of planes: the maximum or the mean of windows.
 #pragma once
 
 #include <cstdint>
@@ -7,24 +7,25 @@
 
 namespace rapt::kernels {
 
-/// Windows over rows (0) and columns (1): every one holds at least one element of the plane.
+/// Windows over rows (0) and columns (1). Every window contains at least one element of the plane.
 struct PoolShape {
   int64_t in[2], out[2], kernel[2], stride[2], padding[2];
 };
 
-/// Elements of working memory that a call needs.
+/// Returns the number of scratch elements that a call needs.
 constexpr int64_t pool_scratch(const PoolShape& s) {
   return 2 * (s.in[1] + 1) + 2 * (s.in[1] + 2 * s.padding[1] + 2 * s.kernel[1] + s.stride[1]);
 }
 
 template <class T>
 struct PoolFunctions {
-  /// The largest of each window, and where in the plane it lies: the first one, or a NaN.
+  /// Computes the maximum of each window and its index in the plane. Of equal maxima the first
+  /// counts; NaN counts as the maximum.
   void (*max)(const PoolShape& shape, const T* x, T* y, int32_t* index, T* scratch);
-  /// The sum of each window times `scale`.
+  /// Computes the sum of each window times `scale`.
   void (*sum)(const PoolShape& shape, const T* x, T* y, T scale, T* scratch);
-  /// The transposed of sum: every element of g times `scale` into all of its window, where the
-  /// windows overlap added up.
+  /// Computes the transpose of sum: adds every element of g times `scale` to all elements of its
+  /// window. Contributions of overlapping windows are added up.
   void (*spread)(const PoolShape& shape, const T* g, T* x, T scale, T* scratch);
 };
 

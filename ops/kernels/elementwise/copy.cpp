@@ -1,3 +1,10 @@
+// Copies between strided views.
+//
+// plan() drops axes of extent 1, sorts axes by the strides of the destination so that writes are in
+// memory order, and merges axes that both views step through evenly. If the source is contiguous
+// along an axis other than the last, the copy is a transpose. A transpose runs in strips of 16 rows
+// by 64 columns, so that every cache line that is read is fully used before it is evicted. Elements
+// of 4 bytes are transposed in registers, 4 x 4 at a time. All other copies run row by row.
 #include "ops/kernels/elementwise/copy.hpp"
 
 #include "ops/kernels/simd/simd.hpp"
@@ -5,9 +12,9 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// A task copies about this many elements.
+// Approximate number of elements per task.
 constexpr int64_t task_elements = 65536;
-// Rows of a strip, which are columns of `from`: one cache line of floats, and a page or so of them.
+// Tile of a transpose: one cache line of floats along the source, and 64 columns.
 constexpr int64_t strip_rows = 16;
 constexpr int64_t strip_columns = 64;
 
@@ -44,7 +51,8 @@ CopyPlan plan(int element_bytes, int dims, const int64_t* shape, const int64_t* 
     p.dims = 1;
     p.shape[0] = p.from_strides[0] = p.to_strides[0] = 1;
   }
-  // Write in the order of memory, and merge what both views step through evenly.
+  // Sort axes so that writes are in memory order. Then merge axes that both views step through
+  // evenly.
   for (int d = 1; d < p.dims; ++d) {
     for (int e = d; e > 0 && magnitude(p.to_strides[e - 1]) < magnitude(p.to_strides[e]); --e) {
       move_dimension(p, e, e - 1);
@@ -101,7 +109,7 @@ void copy_row(const E* from, E* to, int64_t n, int64_t from_stride, int64_t to_s
 }
 
 #if defined(__x86_64__)
-// 4 x 4 elements: rows of `to` are columns of `from`, both contiguous.
+// Transposes 4 x 4 elements. Rows of `to` are columns of `from`; both are contiguous.
 inline void transpose_four(const uint32_t* from, uint32_t* to, int64_t from_column,
                            int64_t to_row) {
   const auto column = [&](int64_t j) {
@@ -121,8 +129,8 @@ inline void transpose_four(const uint32_t* from, uint32_t* to, int64_t from_colu
 }
 #endif
 
-// rows x columns elements; tiles small enough that the lines read for the first row are still
-// there for the last.
+// Copies rows x columns elements in tiles. A tile is small enough that the cache lines read for its
+// first row are still present for its last.
 template <class E>
 void copy_strip(const E* from, E* to, int64_t rows, int64_t columns, int64_t from_row,
                 int64_t from_column, int64_t to_row, int64_t to_column) {
@@ -151,7 +159,7 @@ void copy_strip(const E* from, E* to, int64_t rows, int64_t columns, int64_t fro
 template <class E>
 void run_units(const CopyPlan& p, const E* from, E* to, int64_t begin, int64_t end) {
   const int last = p.dims - 1;
-  // The dimensions that units count, as runs of the outermost ones; a strip counts as one.
+  // Units enumerate all axes except the last. In a transpose, a strip counts as one.
   const int counted = last;
   int64_t extent[8];
   int64_t at[8];

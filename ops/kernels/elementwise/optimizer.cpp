@@ -1,3 +1,9 @@
+// Optimizer updates, each in one pass over memory.
+//
+// Parameter, gradient and state are read once, updated in registers and written once. All elements
+// are independent. Arrays are prefetched because several streams run at the same time. Sums of
+// squares add short pieces in T with four accumulators and add the pieces in double. Pieces of
+// floats whose squares overflow or underflow are recomputed in double.
 #include "ops/kernels/elementwise/optimizer.hpp"
 
 #include "ops/kernels/simd/row_loop.hpp"
@@ -10,7 +16,8 @@ Vec<T> all(double number) {
   return Vec<T>(static_cast<T>(number));
 }
 
-/// The gradient's factor, as two: a factor for a gradient of 1e38 may be too small for T itself.
+/// The factor of the gradient, split into two. If gradients are near 1e38, the factor may be too
+/// small for T itself.
 template <class T>
 struct Scale {
   Vec<T> first, second;
@@ -100,7 +107,7 @@ void average(T* mean, const T* x, double decay, int64_t begin, int64_t end) {
   });
 }
 
-/// The same in double, for floats whose squares are beyond float's range.
+/// Computes the same in double, for floats whose squares are outside the range of float.
 inline double wide_sum_of_squares(const float* x, int64_t n) {
   constexpr int64_t strands = 8;
   double sums[strands] = {};
@@ -116,7 +123,7 @@ inline double wide_sum_of_squares(const float* x, int64_t n) {
 
 template <class T>
 double sum_of_squares(const T* x, int64_t begin, int64_t end) {
-  // Short sums in T, added up in double: a long sum in float would lose digits.
+  // Take short sums in T and add them in double, because a long sum in float would lose digits.
   constexpr int64_t strands = 4, block = 64 * strands * lanes<T>;
   double total = 0;
   for (int64_t first = begin; first < end; first += block) {
@@ -138,7 +145,7 @@ double sum_of_squares(const T* x, int64_t begin, int64_t end) {
     });
     const auto sum = static_cast<double>(sum_lanes((a + b) + (c + d)));
     if constexpr (sizeof(T) == 4) {
-      // Below 1e-28, what squares lost as denormal numbers might matter.
+      // Below 1e-28, the digits that squares lost as denormal numbers may matter.
       total += sum > 1e-28 && sum < 1e38 ? sum : wide_sum_of_squares(p, n);
     } else {
       total += sum;

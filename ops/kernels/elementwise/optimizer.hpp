@@ -1,7 +1,7 @@
-// What an optimizer does to one parameter, in one pass over memory.
+// Optimizer updates of one parameter, in one pass over memory.
 //
-// Every element is computed by itself, so a parameter may be cut anywhere; numbers that change from
-// step to step are read through pointers when the kernel runs.
+// Elements are independent, so a parameter may be split anywhere. Numbers that change from step to
+// step are read through pointers when the kernel runs.
 #pragma once
 
 #include <cstdint>
@@ -10,26 +10,26 @@
 
 namespace rapt::kernels {
 
-/// What is the same for all elements of an SGD step.
+/// Numbers of an SGD step, the same for all elements.
 struct SgdNumbers {
   double lr;
   double momentum;
-  double decay;     // of L2 regularisation: added to the gradient as decay * parameter
-  double nesterov;  // 1: looks ahead along the velocity
+  double decay;     // L2 regularisation: adds decay * parameter to the gradient
+  double nesterov;  // 1 for Nesterov momentum
 };
 
-/// g = scale grad + decay p;  u = momentum u + g;  p -= lr (u, or g + momentum u for Nesterov).
-/// Without a velocity: p -= lr g.
+/// Computes g = scale grad + decay p, u = momentum u + g, p -= lr u. Nesterov takes g + momentum u
+/// in place of the last u. Without a velocity, p -= lr g.
 template <class T>
 struct SgdUpdate {
   T* parameter;
-  T* velocity;  // or null
+  T* velocity;  // may be null
   const T* gradient;
   const SgdNumbers* numbers;
-  const double* scale;  // of the gradient; null: 1
+  const double* scale;  // factor of the gradient; null for 1
 };
 
-/// What is the same for all elements of an Adam step, the corrections of bias worked in.
+/// Numbers of an Adam step, the same for all elements. They include the bias correction.
 struct AdamNumbers {
   double beta1, beta2, eps;
   double step;    // lr / (1 - beta1^t)
@@ -38,8 +38,8 @@ struct AdamNumbers {
   double decay;   // L2 regularisation (Adam), or 0
 };
 
-/// p *= shrink;  g = scale grad + decay p;  m += (1 - beta1)(g - m);
-/// v = beta2 v + (1 - beta2) g^2;  p -= step m / (root sqrt(v) + eps).
+/// Computes, in this order: p *= shrink; g = scale grad + decay p; m += (1 - beta1)(g - m); v =
+/// beta2 v + (1 - beta2) g^2; p -= step m / (root sqrt(v) + eps).
 template <class T>
 struct AdamUpdate {
   T* parameter;
@@ -47,20 +47,20 @@ struct AdamUpdate {
   T* variance;
   const T* gradient;
   const AdamNumbers* numbers;
-  const double* scale;  // of the gradient; null: 1
+  const double* scale;  // factor of the gradient; null for 1
 };
 
-/// All work on elements [begin, end).
+/// The kernels. All work on elements [begin, end).
 template <class T>
 struct OptimizerFunctions {
   void (*sgd)(const SgdUpdate<T>& update, int64_t begin, int64_t end);
   void (*adam)(const AdamUpdate<T>& update, int64_t begin, int64_t end);
-  /// sum += x.
+  /// Computes sum += x.
   void (*accumulate)(T* sum, const T* x, int64_t begin, int64_t end);
-  /// average += (1 - decay)(x - average).
+  /// Computes average += (1 - decay)(x - average).
   void (*average)(T* average, const T* x, double decay, int64_t begin, int64_t end);
-  /// The sum of x^2, in an order that follows from end - begin alone. Of finite floats it is
-  /// finite, and 0 only where all are; of doubles the squares may overflow or vanish.
+  /// Returns the sum of x^2. The order of summation depends on end - begin alone. For finite floats
+  /// the result is finite, and 0 only if all are 0. For doubles, squares may overflow or underflow.
   double (*sum_of_squares)(const T* x, int64_t begin, int64_t end);
 };
 

@@ -1,3 +1,12 @@
+// Interpreter of pointwise programs.
+//
+// The iteration space is processed in blocks of up to 512 elements, sized so that all registers of
+// the program fit into half of L1. Per block it loads and converts the inputs, runs each
+// instruction as one vectorised loop over the block, and stores the outputs. The cost of
+// interpreting an instruction is thus spread over a block. If an input or output is contiguous and
+// of the arithmetic type, its memory serves as the register, which saves the copy. Long rows end
+// their block at the row's end so that this also works for broadcast operands. Other operands are
+// gathered.
 #include "ops/kernels/elementwise/pointwise.hpp"
 
 #include <utility>
@@ -8,17 +17,19 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// All registers of a program together: half of a small L1 cache.
+// Size limit of all registers of a program together: half of a small L1 cache.
 constexpr int64_t register_bytes = 16 * 1024;
 constexpr int64_t max_block = 512;
-// No vector is longer: blocks are multiples of it, in elements of any type.
+// Length of the longest vector in bytes. Blocks are multiples of it, for elements of any type.
 constexpr int64_t min_block_bytes = 64;
 constexpr int64_t scratch_bytes = max_registers * min_block_bytes;
 static_assert(scratch_bytes >= register_bytes);
-// Rows shorter than this share blocks, and operands that do not run on evenly are gathered.
+// Rows shorter than this share blocks. Operands that are not contiguous across rows are then
+// gathered.
 constexpr int64_t min_row = 128;
 
-// One instruction over a block; n is a multiple of the lanes. `out` may be a, b or c.
+// Runs one instruction over a block. n is a multiple of the number of lanes. `out` may alias a, b
+// or c.
 template <class T, Code code>
 void step(T* out, const T* a, const T* b, const T* c, int64_t n) {
   for (int64_t i = 0; i < n; i += lanes<T>) {
@@ -34,7 +45,7 @@ struct Steps {
   Step<T> of[code_count];
 };
 
-// Codes up to, and without, dropout, which alone needs more than registers.
+// Covers all codes except the last, dropout, which needs more than registers.
 template <class T, std::size_t... i>
 constexpr Steps<T> make_steps(std::index_sequence<i...>) {
   return {{step<T, static_cast<Code>(i)>..., nullptr}};
@@ -60,7 +71,7 @@ void dropout(T* out, const T* x, int64_t n, const DropoutParameters& parameters,
       for (int64_t k = 0; k < m; ++k) factor[k] = bits[k] >= limit ? scale : T(0);
     }
     for (int64_t k = 0; k < m; k += lanes<T>) {
-      // Selected, as 0 * inf would not be 0.
+      // Use a select, because 0 * inf would not be 0.
       const Vec<T> f = load(factor + k);
       const Vec<T> zero(0);
       store(out + i + k, xsimd::select(f == zero, zero, load(x + i + k) * f));
@@ -82,7 +93,7 @@ inline T converted(S v) {
   }
 }
 
-// Between a register (T, even steps) and an array of S.
+// Copies and converts between a register (T, contiguous) and an array of S.
 template <class T, class S>
 void load_run(T* to, const void* data, int64_t offset, int64_t stride, int64_t n) {
   const S* from = static_cast<const S*>(data) + offset;
@@ -136,7 +147,7 @@ void store_run(ElementType type, const T* from, void* data, int64_t offset, int6
   }
 }
 
-// Where a point is.
+// The coordinates of a point.
 struct Position {
   int64_t at[max_dims];
 };
@@ -157,7 +168,7 @@ inline int64_t offset_of(const PointwiseOperand& operand, const Position& p, int
   return offset;
 }
 
-// Calls f(offset, done, run) for the parts of rows that points p .. p + n - 1 lie in.
+// Calls f(offset, done, run) for each part of a row that points p .. p + n - 1 cover.
 template <class F>
 inline void for_runs(const PointwiseSpace& space, const PointwiseOperand& operand, Position p,
                      int64_t n, F f) {
@@ -181,10 +192,10 @@ inline void for_runs(const PointwiseSpace& space, const PointwiseOperand& operan
 }
 
 enum class Access : uint8_t {
-  scalar,  // one value: the register is filled once
-  even,    // point i is element i
-  row,     // even within a row
-  walk,    // anything else: gathered
+  scalar,  // one value; the register is filled once
+  even,    // contiguous: point i is element i
+  row,     // contiguous within a row
+  walk,    // anything else; gathered
 };
 
 inline Access access(const PointwiseSpace& space, const PointwiseOperand& operand) {
@@ -237,8 +248,8 @@ class Run {
   }
 
  private:
-  // How inputs are read and outputs written. Short runs never work in place of an operand, so
-  // that small programs pay for no analysis.
+  // Decides how inputs are read and outputs written. Short runs never use operands as registers, so
+  // that small programs need no analysis.
   void prepare(bool long_run, int64_t block) {
     const PointwiseProgram& g = program_;
     for (int i = 0; i < g.input_count; ++i) {
@@ -251,7 +262,7 @@ class Run {
       output_[o] = {access(g.space, g.outputs[o]), false};
     }
     if (!long_run) return;
-    // A scalar whose register is used again has to be filled for every block.
+    // A scalar whose register is overwritten must be reloaded for every block.
     uint8_t writes[max_registers] = {};
     for (int k = 0; k < g.count; ++k) writes[g.code[k].out] |= 1;
     for (int i = 0; i < g.input_count; ++i) {
@@ -266,8 +277,8 @@ class Run {
     for (int o = 0; o < g.output_count; ++o) output_[o].direct = can_write_directly(o);
   }
 
-  // An output is written in place of its register where one instruction alone writes it, and no
-  // later one reads an input that is the same array.
+  // True if an output's memory can serve as its register. Exactly one instruction must write the
+  // register. No later instruction may read an input that is the same array.
   bool can_write_directly(int o) const {
     const PointwiseProgram& g = program_;
     const PointwiseOperand& output = g.outputs[o];
@@ -312,7 +323,7 @@ class Run {
       const void* data = arguments_.inputs[i];
       T*& reg = reg_[operand.reg];
       if (whole && use.direct && (use.access == Access::even || by_rows)) {
-        // Registers that inputs keep are only read.
+        // Registers that alias inputs are only read.
         reg = const_cast<T*>(static_cast<const T*>(data)) + element(use, operand, p, point);
         continue;
       }
@@ -360,7 +371,7 @@ class Run {
 
   struct Use {
     Access access;
-    bool direct;  // the register may be the operand's own memory
+    bool direct;  // true if the operand's memory may serve as the register
   };
 
   int64_t element(const Use& use, const PointwiseOperand& operand, const Position& p,
@@ -390,7 +401,7 @@ void collapse(PointwiseSpace& space, PointwiseOperand* inputs, int input_count,
     return i < input_count ? inputs[i] : outputs[i - input_count];
   };
   const int operands = input_count + output_count;
-  int kept = 0;  // dimensions 0 .. kept - 1 are final, but for merging into the last one
+  int kept = 0;  // axes 0 .. kept - 1 are final, except that the last may grow by merging
   for (int d = 0; d < space.dims; ++d) {
     if (space.shape[d] == 1) continue;
     bool merge = kept > 0;

@@ -1,4 +1,4 @@
-// The kernel that runs pointwise programs.
+// The kernels that run pointwise programs.
 #pragma once
 
 #include "ops/kernels/elementwise/pointwise_program.hpp"
@@ -7,13 +7,13 @@
 namespace rapt::kernels {
 
 struct PointwiseKernels {
-  /// Runs the program for the points begin <= i < end: the values do not depend on how a space is
-  /// split into ranges, to the bit. In float or in double arithmetic.
+  /// Run the program for the points begin <= i < end, in float or double arithmetic. The values are
+  /// bitwise identical for any split of the space into ranges.
   void (*run_f32)(const PointwiseProgram&, const PointwiseArguments&, int64_t begin, int64_t end);
   void (*run_f64)(const PointwiseProgram&, const PointwiseArguments&, int64_t begin, int64_t end);
 
-  /// Drops dimensions of extent 1 and merges neighbours that every operand steps through evenly,
-  /// in place. Numbers of points stay what they were. At least one dimension remains.
+  /// Drops axes of extent 1 and merges neighbouring axes that every operand steps through evenly,
+  /// in place. The numbering of points does not change. At least one axis remains.
   void (*collapse)(PointwiseSpace& space, PointwiseOperand* inputs, int input_count,
                    PointwiseOperand* outputs, int output_count);
 };

@@ -1,4 +1,4 @@
-// What each code of a pointwise program means, for one vector.
+// Semantics of each code of a pointwise program, for one vector.
 #pragma once
 
 #include "ops/kernels/elementwise/pointwise_program.hpp"
@@ -17,13 +17,13 @@ inline V narrowed(const V& a) {
   float narrow[V::size];
   a.store_unaligned(wide);
   for (std::size_t i = 0; i < V::size; ++i) narrow[i] = static_cast<float>(wide[i]);
-  // GCC 12 takes a vector that is made narrow and wide again for the vector itself.
+  // GCC 12 would optimise away the conversion to float and back.
   asm volatile("" : "+m"(narrow));
   for (std::size_t i = 0; i < V::size; ++i) wide[i] = narrow[i];
   return V::load_unaligned(wide);
 }
 
-/// a modulo 2^32 in int32's range. Adding 0 makes 0 of -0.
+/// Returns a modulo 2^32 in the range of int32. Adding 0 turns -0 into 0.
 template <class V>
 inline V wrapped_int32(const V& a) {
   using T = typename V::value_type;
@@ -66,7 +66,8 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (code == Code::mul) return a * b;
   if constexpr (code == Code::div) return a / b;
   if constexpr (code == Code::pow) return pow(a, b);
-  // x86 hands out the second operand where either is NaN; here it has to be the first as well.
+  // x86 returns the second operand if either is NaN. Here a NaN in the first must propagate as
+  // well.
   if constexpr (code == Code::minimum) return xsimd::select(not_equal(a, a), a, xsimd::min(a, b));
   if constexpr (code == Code::maximum) return xsimd::select(not_equal(a, a), a, xsimd::max(a, b));
   if constexpr (code == Code::neg) return -a;

@@ -1,3 +1,9 @@
+// The pointwise part of GRU and LSTM cells, forward and backward.
+//
+// The two matrix products of a cell are done before. Each row is then processed in one pass: gates,
+// activations and the new state are computed vector by vector in registers. The forward pass stores
+// the activated gates for the backward pass, so that only tanh(c') is recomputed there. Rows that
+// take no part in the step copy their state and get zero gate gradients.
 #include "ops/kernels/elementwise/recurrent.hpp"
 
 #include "ops/kernels/simd/math.hpp"
@@ -16,7 +22,7 @@ bool takes_part(const ActiveRows& active, int64_t row) {
          (active.lengths == nullptr || active.step < active.lengths[row]);
 }
 
-/// A null source stands for zeros.
+/// Copies a row. A null source stands for zeros.
 template <class T>
 void copy_row(const T* from, T* to, int64_t n) {
   if (to == nullptr || to == from) return;

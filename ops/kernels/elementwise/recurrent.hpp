@@ -1,8 +1,8 @@
-// The pointwise halves of one GRU step and one LSTM step, forward and backward: what remains once
-// the two matrix products of a cell are done, in one pass over each row.
+// The pointwise part of one GRU step and one LSTM step, forward and backward. It runs in one pass
+// over each row after the two matrix products of the cell.
 //
-// Every row is computed by itself, so any split of the rows gives the same bits. A pointer and its
-// row stride (in elements) stand together; each row is contiguous.
+// Rows are independent, so any split of the rows gives bitwise identical results. Each operand is a
+// pointer and its row stride in elements. Each row is contiguous.
 #pragma once
 
 #include <cstdint>
@@ -18,18 +18,18 @@ struct Rows {
   int64_t stride = 0;
 };
 
-/// Which rows of a padded batch take part in a step. Given both ways, both must agree to it; given
-/// neither, all rows do. The other rows hand their state on unchanged, so a sentence gives the same
-/// states in a batch as alone.
+/// Selects the rows of a padded batch that take part in a step. If both `keep` and `lengths` are
+/// given, both must allow a row. If neither is given, all rows take part. The other rows pass their
+/// state on unchanged, so a sentence has the same states in a batch as alone.
 struct ActiveRows {
-  const uint8_t* keep = nullptr;  // [B], nonzero: the row takes part
+  const uint8_t* keep = nullptr;  // [B]; nonzero: the row takes part
   int64_t keep_stride = 1;
-  const int32_t* lengths = nullptr;  // [B]: the row takes part while step < length
+  const int32_t* lengths = nullptr;  // [B]; the row takes part while step < length
   int64_t step = 0;
 };
 
-/// h' = (1 - z) n + z h with r, z = sigmoid(x_rz + h_rz), n = tanh(x_n + r h_n), where h_n includes
-/// its bias: the GRU of Cho et al. (2014) in the variant of torch.nn.GRUCell.
+/// Computes h' = (1 - z) n + z h with r, z = sigmoid(x_rz + h_rz) and n = tanh(x_n + r h_n), where
+/// h_n includes its bias. This is the GRU of Cho et al. (2014) in the variant of torch.nn.GRUCell.
 template <class T>
 struct GruForward {
   int64_t hidden = 0;         // H
@@ -50,22 +50,23 @@ struct GruBackward {
   Rows<const T> saved;     // [B, 4H]
   Rows<T> grad_gates_x;    // [B, 3H]
   Rows<T> grad_gates_h;    // [B, 3H]; its sum over rows is the gradient of bias_h
-  Rows<T> grad_h;          // [B, H]: only what passes h directly, not through gates_h
+  Rows<T> grad_h;          // [B, H]: only the direct path, not the path through gates_h
   ActiveRows active;
 };
 
-/// c' = f c + i g, h' = o tanh(c') with i, f, o = sigmoid and g = tanh of their gates: Hochreiter
-/// and Schmidhuber (1997) with forget gates, as torch.nn.LSTMCell.
+/// Computes c' = f c + i g and h' = o tanh(c'), where i, f, o = sigmoid and g = tanh of their
+/// gates. This is the LSTM of Hochreiter and Schmidhuber (1997) with forget gates, as
+/// torch.nn.LSTMCell.
 template <class T>
 struct LstmForward {
   int64_t hidden = 0;
   Rows<const T> gates_x;      // [B, 4H]: x W_ih^T + b_ih; parts i, f, g, o
   Rows<const T> gates_h;      // [B, 4H]: h W_hh^T
   const T* bias_h = nullptr;  // [4H]: b_hh, or null
-  Rows<const T> h;            // [B, H]; read for rows that take no part, else may be null
+  Rows<const T> h;            // [B, H]; read only for rows that take no part, else may be null
   Rows<const T> c;            // [B, H]
   Rows<T> h_out;              // [B, H]; may be h itself
-  Rows<T> c_out;              // [B, H]; may be c itself when nothing is saved
+  Rows<T> c_out;              // [B, H]; may be c itself if nothing is saved
   Rows<T> saved;              // [B, 4H]: i, f, g, o for the backward pass, or null
   ActiveRows active;
 };
@@ -78,14 +79,14 @@ struct LstmBackward {
   Rows<const T> c;           // [B, H]
   Rows<const T> c_out;       // [B, H]
   Rows<const T> saved;       // [B, 4H]
-  Rows<T> grad_gates;        // [B, 4H]: of gates_x and of gates_h alike
-  Rows<T> grad_h;            // [B, H]: zeros, but for rows that took no part; may be null
+  Rows<T> grad_gates;        // [B, 4H]: gradient of gates_x, equal to that of gates_h
+  Rows<T> grad_h;            // [B, H]: zeros, except for rows that take no part; may be null
   Rows<T> grad_c;            // [B, H]
   ActiveRows active;
 };
 
-/// Each entry handles the rows [begin, end). The saved values and the gate gradients of rows that
-/// take no part are written as zeros.
+/// The kernels. Each handles rows [begin, end). Saved values and gate gradients of rows that take
+/// no part are written as zeros.
 template <class T>
 struct RecurrentKernels {
   void (*gru_forward)(const GruForward<T>&, int64_t begin, int64_t end);

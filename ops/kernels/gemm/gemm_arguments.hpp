@@ -39,7 +39,7 @@ struct Gemm {
   int64_t a_batch = 0, b_batch = 0, c_batch = 0;  ///< Strides between items; 0 repeats A or B.
 };
 
-/// How one product is cut into tasks. Callers need only `tasks` and `scratch_bytes`.
+/// A product cut into tasks. Callers need only `tasks` and `scratch_bytes`.
 struct GemmPlan {
   int64_t tasks = 0;         ///< Number of tasks; 0 if C is empty.
   size_t scratch_bytes = 0;  ///< Scratch per concurrent run(), aligned to 64 bytes; may be 0.

@@ -130,8 +130,7 @@ struct Finish {
   const T* residual = nullptr;  // Has the leading dimension of C; may be null.
 };
 
-/// How much of the last vector in a tile's rows exists: all of it, a part, or at most its lower
-/// half.
+/// The part of a tile's last vector that exists: all of it, some of it, or at most its lower half.
 enum class RowEnd { whole, part, half };
 
 /// Layout of the rows of A that a tile reads: `rows` are adjacent in k, `columns` are adjacent in m

@@ -1,3 +1,12 @@
+// CTC loss, forward and backward, per utterance, in log space.
+//
+// The forward pass walks through time. At each step it computes the normaliser of the log-softmax,
+// then the emissions of the states (labels with blanks between them), and then alpha from the
+// previous step. Vectors run over the states, which do not depend on each other within a step. The
+// backward pass walks back in time and computes beta, which is never stored. At each step it also
+// writes the gradient of the logits: the softmax minus the share of the alignments in each label's
+// states. Alpha and the normalisers are kept from the forward pass; the log-probabilities [T, V]
+// are recomputed.
 #include "ops/kernels/rows/ctc.hpp"
 
 #include <limits>
@@ -16,7 +25,7 @@ void set_all(T* p, int64_t n, T value) {
   for (int64_t i = 0; i < n; ++i) p[i] = value;
 }
 
-/// The largest of a row.
+/// Returns the maximum of a row.
 template <class T>
 T max_of(const T* x, int64_t n) {
   Accumulators<T> top(-infinity<T>);
@@ -26,14 +35,14 @@ T max_of(const T* x, int64_t n) {
   return top.max();
 }
 
-/// What turns a row of logits into log-probabilities: x - largest - log_sum. Added up, large
-/// logits would swallow the logarithm.
+/// Turns a row of logits into log-probabilities: x - largest - log_sum. The two are stored
+/// separately because a large `largest` would absorb log_sum in rounding.
 template <class T>
 struct Normaliser {
   T largest, log_sum;
 };
 
-/// Of a row of nothing but -inf zeros, NaN where x holds one.
+/// Returns zeros if the row holds nothing but -inf. Returns NaN if x holds NaN.
 template <class T>
 Normaliser<T> normaliser_of(const T* x, int64_t n) {
   const T top = max_of(x, n);
@@ -46,7 +55,7 @@ Normaliser<T> normaliser_of(const T* x, int64_t n) {
   return {base.get(0), sum == T(0) ? T(0) : log(Vec<T>(sum)).get(0)};
 }
 
-/// p = exp(p) / sum(exp(p)), also where p are large numbers near each other.
+/// Computes p = exp(p) / sum(exp(p)). Also correct for large values that are close to each other.
 template <class T>
 void softmax_in_place(T* p, int64_t n) {
   const Vec<T> base(max_of(p, n));
@@ -61,7 +70,7 @@ void softmax_in_place(T* p, int64_t n) {
       n, [&](int64_t j, auto access) { access.put(p + j, access.get(p + j) * factor); });
 }
 
-/// log(exp(a) + exp(b) + exp(c)); -inf where all are, NaN where one is.
+/// Returns log(exp(a) + exp(b) + exp(c)). The result is -inf if all three are, and NaN if one is.
 template <class T>
 Vec<T> log_add(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   const Vec<T> top = xsimd::max(xsimd::max(a, b), c), nothing(-infinity<T>), zero(T(0));
@@ -88,8 +97,8 @@ struct Utterance {
 
   int32_t label(int64_t s) const { return s % 2 == 0 ? blank : targets[s / 2]; }
 
-  /// For each state 0 where it may follow the one before the last, -inf where not: from a blank, or
-  /// from the same label, the blank between must not be left out.
+  /// Sets skips[s] to 0 if state s may follow state s - 2, otherwise to -inf. The blank between two
+  /// states must not be skipped if they are blanks or the same label.
   void set_skips(T* skips) const {
     for (int64_t s = 0; s < states; ++s) {
       const bool may = s % 2 == 1 && s >= 3 && targets[s / 2] != targets[s / 2 - 1];
@@ -97,7 +106,7 @@ struct Utterance {
     }
   }
 
-  /// The log-probabilities of the states' labels at one time.
+  /// Computes the log-probabilities of the states' labels at one time step.
   void set_emissions(const T* x, Normaliser<T> by, T* emissions) const {
     for (int64_t s = 0; s < states; ++s) emissions[s] = (x[label(s)] - by.largest) - by.log_sum;
   }
@@ -146,10 +155,10 @@ void forward(const CtcForward<T>& a, int64_t begin, int64_t end, T* scratch) {
   }
 }
 
-// With y = softmax(logits) and g the share of the paths that are in state s at time t:
-// d loss / d logits[t, v] = y[t, v] - sum of g[t, s] over the states s of label v  (equation 15).
-// The shares are taken of their own sum at t, not of p(targets), which is the same but for
-// rounding.
+// Let y = softmax(logits), and let g[t, s] be the share of the alignments that are in state s at
+// time t. Then d loss / d logits[t, v] = y[t, v] - sum of g[t, s] over the states s of label v
+// (equation 15). The shares are normalised by their own sum at time t. In exact arithmetic that sum
+// is p(targets).
 template <class T>
 void backward_one(const CtcBackward<T>& a, const Utterance<T>& u, int64_t b, T* scratch) {
   const int64_t row = a.in.row(), classes = a.in.classes;
@@ -158,9 +167,9 @@ void backward_one(const CtcBackward<T>& a, const Utterance<T>& u, int64_t b, T* 
   const int64_t times = possible ? u.times : 0;
   set_all(gradient + times * classes, (a.in.times - times) * classes, T(0));
   T* emissions = scratch;
-  T* skips = scratch + row;  // Of the state behind the next: two more, never reached.
+  T* skips = scratch + row;  // Read at s + 2, so two more elements are needed, which stay -inf.
   T* beta = scratch + 2 * row;
-  T* ahead = scratch + 3 * row;  // beta of the next time with its probabilities.
+  T* ahead = scratch + 3 * row;  // Beta of the following time step plus its emissions.
   T* share = scratch + 4 * row;
   u.set_skips(skips);
   set_all(skips + u.states, 2, -infinity<T>);

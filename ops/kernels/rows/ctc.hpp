@@ -1,8 +1,8 @@
-// Connectionist temporal classification, fused: the log-softmax, and the sums over all alignments
-// forwards and backwards (Graves et al. 2006, section 4.1), in log space.
+// Connectionist temporal classification, fused: the log-softmax and the forward-backward sums over
+// all alignments, in log space (Graves et al. 2006, section 4.1).
 //
-// An utterance's labels are read with blanks around them, S = 2 U + 1 states: blank, label, blank,
-// label ... blank.
+// An utterance's labels are interleaved with blanks, which gives S = 2 U + 1 states: blank, label,
+// blank, label ... blank.
 #pragma once
 
 #include <cstdint>
@@ -22,19 +22,20 @@ struct Ctc {
   int64_t labels = 0;                       // U
   int32_t blank = 0;
 
-  /// The length of a row of alphas: the states, behind two that are never reached.
+  /// Returns the length of a row of alpha: two elements that are never reached, then the states.
   int64_t row() const { return 2 * labels + 3; }
 };
 
 template <class T>
 struct CtcForward {
   Ctc<T> in;
-  T* loss = nullptr;  // [B]: -log p(targets), infinite where no alignment fits
-  // [B, T] each: the largest logit m, and log(sum(exp(logits - m))). Both are 0 behind an
-  // utterance's end, and where all logits are -inf.
+  T* loss = nullptr;  // [B]: -log p(targets); infinite if no alignment fits
+  // [B, T] each: the largest logit m, and log(sum(exp(logits - m))). Both are 0 past an utterance's
+  // end and where all logits are -inf.
   T* largest = nullptr;
   T* log_sum = nullptr;
-  T* alpha = nullptr;  // [B, T, 2 U + 3], equation 6 with t's own probability; -inf: not reached
+  T* alpha = nullptr;  // [B, T, 2 U + 3]: equation 6, including the emission at time t; -inf if not
+                       // reachable
 };
 
 template <class T>
@@ -45,13 +46,13 @@ struct CtcBackward {
   const T* largest = nullptr;
   const T* log_sum = nullptr;
   const T* alpha = nullptr;
-  T* grad_logits = nullptr;  // [B, T, V]; 0 where no alignment fits
+  T* grad_logits = nullptr;  // [B, T, V]; 0 if no alignment fits
 };
 
 template <class T>
 struct CtcKernels {
-  /// Handles the utterances [begin, end); any split gives the same bits. `scratch` has
-  /// scratch_rows rows and belongs to the call.
+  /// Handles utterances [begin, end). Any split gives bitwise identical results. `scratch` has
+  /// scratch_rows rows and must not be shared by concurrent calls.
   void (*forward)(const CtcForward<T>&, int64_t begin, int64_t end, T* scratch);
   void (*backward)(const CtcBackward<T>&, int64_t begin, int64_t end, T* scratch);
   int64_t scratch_rows;

@@ -1,6 +1,6 @@
-// Normalisation of the rows that T's own range does not allow: squares of 1e30 are infinite in
-// float, those of 1e-30 are 0. Rare, and so plain loops in double, with the row divided by a power
-// of two.
+// Normalisation of rows whose squares leave the range of T: the square of 1e30 overflows in float,
+// that of 1e-30 underflows to 0. Such rows are rare, so these are plain loops in double. The row is
+// first divided by a power of two.
 #pragma once
 
 #include <limits>
@@ -10,24 +10,24 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// Elements that are summed in T before their sum joins the others in double.
+/// Number of elements summed in T before the partial sum is added in double.
 inline constexpr int64_t norm_piece = 8192;
 
-/// Whether the mean of squares, epsilon added, has been computed without loss.
+/// True if the mean of squares plus epsilon was computed without overflow or underflow.
 template <class T>
 inline bool in_range(T variance) {
   constexpr T least = sizeof(T) == 4 ? T(1e-28) : T(1e-270);
   return variance > least && variance < std::numeric_limits<T>::infinity();
 }
 
-/// Whether a row's backward pass may run in T.
+/// True if a row's backward pass can be computed in T.
 template <class T>
 inline bool in_range_backward(T rstd) {
   constexpr T bound = sizeof(T) == 4 ? T(1e30) : T(1e250);
   return rstd > T(1) / bound && rstd < bound;
 }
 
-/// 2^-e for a row whose largest magnitude is about 2^e.
+/// Returns 2^-e for a row whose largest magnitude is about 2^e.
 template <class T>
 inline double row_scale(const T* x, int64_t n) {
   double most = 0;

@@ -1,3 +1,12 @@
+// Reductions over one dimension, and cumulative sums.
+//
+// An array [outer, n, inner] is cut into tiles of inner and, if n is long, into chunks of n. If
+// inner is 1, a row is contiguous: vectors run along n with four independent accumulators.
+// Otherwise vectors run along inner and rows are added four at a time. If inner is small, several
+// rows are treated as one to fill the vectors. Sums in T are short and are then joined, which keeps
+// rounding errors small. The partial results of chunks are combined by a binary tree whose shape
+// depends on sizes only. Logsumexp takes the maximum first and then the sum of exponentials
+// relative to it.
 #include "ops/kernels/rows/reduce.hpp"
 
 #include <limits>
@@ -8,15 +17,16 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// About what one task reads, in elements.
+// Approximate number of elements that one task reads.
 constexpr int64_t task_elements = 65536;
-// A contiguous n up to `whole_row` is one chunk, beyond it is cut into chunks of `row_chunk`.
+// A contiguous n up to `whole_row` is a single chunk. A longer one is cut into chunks of
+// `row_chunk`.
 constexpr int64_t whole_row = 32768;
 constexpr int64_t row_chunk = 16384;
 constexpr int64_t max_tile = 512;
-// Columns are summed over this many rows before the sum joins the others.
+// Number of rows whose column sums are computed before they are added to the total.
 constexpr int64_t strip_rows = 128;
-// Up to this many columns, rows without gaps are reduced several at a time.
+// With at most this many columns and no gaps between rows, several rows are reduced together.
 constexpr int64_t narrow = 32;
 constexpr int64_t combine_block = 64;
 
@@ -25,7 +35,7 @@ constexpr T infinity = std::numeric_limits<T>::infinity();
 
 inline int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
 
-// What a reduction starts from, makes of an element, and of two results.
+// A reduction: its initial value, the mapping of an element, and the combination of two results.
 template <class T>
 struct Sum {
   static constexpr T start = T(0);
@@ -38,7 +48,7 @@ struct SumOfSquares : Sum<T> {
   static Vec<T> map(const Vec<T>& x) { return x * x; }
 };
 
-// NaN wins: x86's max gives its second operand where either is NaN.
+// NaN must propagate. x86's max returns its second operand if either is NaN.
 template <class T>
 struct Max {
   static constexpr T start = -infinity<T>;
@@ -64,7 +74,7 @@ T join_one(T a, T b) {
 
 template <class Op, class T>
 T reduce_row(const T* x, int64_t n) {
-  // In pieces whose results are joined again: a float that is added to a long sum loses digits.
+  // Reduce pieces separately and join the results: a long sum in float would lose digits.
   constexpr int64_t piece = 128 * lanes<T>;
   Vec<T> v(Op::start);
   for (int64_t i = 0; i < n; i += piece) {
@@ -85,7 +95,7 @@ T reduce_row(const T* x, int64_t n) {
   return lane[0];
 }
 
-// to[c] = reduction of x[i * stride + c] over i < rows, four rows at a time.
+// Reduces x[i * stride + c] over i < rows into to[c], four rows at a time.
 template <class Op, class T>
 void reduce_strip(const T* x, int64_t rows, int64_t stride, int64_t columns, T* to) {
   for (int64_t c = 0; c < columns; ++c) to[c] = Op::start;
@@ -130,7 +140,7 @@ void reduce_columns(const T* x, int64_t rows, int64_t stride, int64_t columns, T
   }
 }
 
-// Few columns without gaps: several rows are taken for one, so that vectors are full.
+// Reduces a few columns without gaps. Several rows are treated as one, so that vectors are full.
 template <class Op, class T>
 void reduce_narrow(const T* x, int64_t rows, int64_t columns, T* to) {
   alignas(64) T wide[max_tile];
@@ -142,7 +152,7 @@ void reduce_narrow(const T* x, int64_t rows, int64_t columns, T* to) {
   for (int64_t i = 0; i < group; ++i) join_columns<Op>(to, wide + i * columns, columns);
 }
 
-// n x columns, or a row of n where columns is 1.
+// Reduces n x columns elements, or a contiguous row of n if `row`.
 template <class Op, class T>
 void reduce(const T* x, int64_t n, int64_t stride, int64_t columns, bool row, T* to) {
   if (row) {
@@ -154,13 +164,13 @@ void reduce(const T* x, int64_t n, int64_t stride, int64_t columns, bool row, T*
   }
 }
 
-// Where exponents are counted from: infinities have to come out of exp, not out of inf - inf.
+// Returns the base that exponents are relative to. It is finite, because inf - inf would give NaN.
 template <class T>
 T exponent_base(T top) {
   return top < infinity<T> && top > -infinity<T> ? top : T(0);
 }
 
-// top[c]: the largest; sum[c]: the sum of exp(x - exponent_base(top[c])).
+// Computes top[c] = the maximum and sum[c] = the sum of exp(x - exponent_base(top[c])).
 template <class T>
 void sum_exponentials(const T* x, int64_t n, int64_t stride, int64_t columns, bool row, T* top,
                       T* sum) {
@@ -209,7 +219,8 @@ void finish_exponentials(const T* top, const T* sum, T* to, T* rest, int64_t col
     const T log_sum = log(Vec<T>(sum[c])).get(0);
     const T y = base + log_sum;
     to[c] = y;
-    // Exact wherever it matters: where y is large, base - y is a difference of near numbers.
+    // The rounding error of y. It is exact where it matters: for large y, base and y are close, so
+    // their difference is exact.
     if (rest != nullptr) rest[c] = y - y == T(0) ? (base - y) + log_sum : T(0);
   }
 }
@@ -224,7 +235,7 @@ void argmax(const T* x, int64_t n, int64_t stride, int64_t columns, int32_t* to)
   for (int64_t i = 1; i < n; ++i) {
     const T* p = x + i * stride;
     for (int64_t c = 0; c < columns; ++c) {
-      // Larger or NaN, and nothing is larger than a NaN.
+      // Better means larger or NaN. Nothing is better than NaN.
       const bool better = !(p[c] <= best[c]) && best[c] == best[c];
       best[c] = better ? p[c] : best[c];
       to[c] = better ? int32_t(i) : to[c];
@@ -324,7 +335,7 @@ void run(const ReducePlan& p, const T* x, void* out, T* rest, T* scratch, int64_
   }
 }
 
-// Chunks 0 and 1, 2 and 3 ..., then those pairs: a binary tree, in place.
+// Joins chunks 0 and 1, 2 and 3 and so on, then those pairs: a binary tree, in place.
 template <class F>
 void over_tree(int64_t chunks, F join) {
   for (int64_t step = 1; step < chunks; step *= 2) {
@@ -380,7 +391,7 @@ void combine(const ReducePlan& p, T* scratch, void* out, T* rest, int64_t task) 
   }
 }
 
-// Blocks of outer slices, then tiles, as in a reduction without chunks.
+// How a cumulative sum is cut: blocks of outer slices, then tiles.
 struct CumsumCut {
   int64_t tile, tiles, outer_block, tasks;
 };
@@ -397,7 +408,7 @@ CumsumCut cumsum_cut(const ReduceShape& s) {
 
 int64_t cumsum_tasks(const ReduceShape& s) { return cumsum_cut(s).tasks; }
 
-// In double: a float that is added to a long sum loses digits.
+// Accumulates in double, because a long sum in float would lose digits.
 template <class T>
 void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task) {
   const CumsumCut cut = cumsum_cut(s);
@@ -417,11 +428,11 @@ void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task)
         for (int64_t i = 0; i < s.n; ++i) to[i * step] = T(total += double(from[i * step]));
         continue;
       }
-      // Conversions in blocks, as vectors; only the additions wait for each other.
+      // Convert in blocks, which vectorises. Only the additions depend on each other.
       double totals[block];
       for (int64_t i = 0; i < s.n; i += block) {
         const int64_t count = s.n - i < block ? s.n - i : block;
-        // The block's elements in the order of memory.
+        // The start of the block in memory order.
         const int64_t start = reversed ? -(i + count - 1) : i;
         for (int64_t j = 0; j < count; ++j) totals[j] = double(from[start + j]);
         if (reversed) {

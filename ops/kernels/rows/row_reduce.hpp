@@ -1,4 +1,4 @@
-// Loops over one row that sum or compare as they go, and the byte masks of rows.
+// Reduction loops over one row, and the byte masks of rows.
 #pragma once
 
 #include <type_traits>
@@ -8,7 +8,7 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// Several independent sums (or maxima), so that one addition need not wait for the one before.
+/// Four independent accumulators, so that an addition need not wait for the previous one.
 template <class T>
 struct Accumulators {
   Vec<T> of[4];
@@ -36,7 +36,7 @@ struct Accumulators {
   }
 };
 
-/// Calls body(j, access, slot) for each vector of a row of n elements; slot is the accumulator to
+/// Calls body(j, access, slot) for each vector of a row of n elements. `slot` is the accumulator to
 /// use. The order depends on n alone.
 template <class T, class Body>
 [[gnu::always_inline]] inline void over_row(int64_t n, const Body& body) {
@@ -52,7 +52,7 @@ template <class T, class Body>
   if (j < n) body(j, Last{n - j}, 0);
 }
 
-/// What `access` reads at p; lanes past the row's end are `fill`.
+/// Returns what `access` reads at p. Lanes past the row's end are `fill`.
 template <class T, class Access>
 [[gnu::always_inline]] inline Vec<T> get(const Access& access, const T* p, T fill) {
   if constexpr (std::is_same_v<Access, Whole>) {
@@ -62,7 +62,7 @@ template <class T, class Access>
   }
 }
 
-/// Lanes whose byte at p is not 0; false past the row's end.
+/// Returns a mask of the lanes whose byte at p is not 0. Lanes past the row's end are false.
 template <class T, class Access>
 [[gnu::always_inline]] inline xsimd::batch_bool<T, Arch> get_mask(const Access& access,
                                                                   const uint8_t* p) {

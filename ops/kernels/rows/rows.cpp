@@ -1,3 +1,13 @@
+// Softmax, log-softmax, layer and RMS normalisation and cross-entropy, forward and backward, row by
+// row.
+//
+// Each kernel makes several passes over one row while the row is in the cache: maximum, sum of
+// exponentials, result; or mean, variance, result. These passes are faster than a single-pass
+// online method, which must recompute exponentials to correct itself. Softmax reduces the next row
+// in the same pass that writes the current one, so that memory is busy while a reduction waits for
+// its lanes. Prefetches cover the next rows, because the hardware prefetcher stops at page
+// boundaries. Backward passes may write dx by non-temporal stores. Parameter gradients of the
+// normalisations are summed per block of rows; norm_combine() then adds the blocks in double.
 #include "ops/kernels/rows/rows.hpp"
 
 #include <limits>
@@ -6,10 +16,9 @@
 #include "ops/kernels/rows/row_reduce.hpp"
 #include "ops/kernels/simd/math.hpp"
 
-// Bodies of row loops: their accumulators stay in registers only where they are inlined.
+// Bodies of row loops. Their accumulators stay in registers only if the bodies are inlined.
 #define RAPT_INLINE_BODY __attribute__((always_inline))
 
-// Three passes over a row that stays in the cache beat one that corrects itself as it goes.
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
@@ -52,11 +61,11 @@ inline const uint8_t* mask_row(const RowMask& mask, int64_t row) {
   return mask.data + offset;
 }
 
-// scale * x where kept, -inf elsewhere and past the end.
+// Returns scale * x for kept elements, and -inf for masked ones and past the end.
 template <bool masked, class T, class Access>
 RAPT_INLINE_BODY inline Vec<T> score(const Access& access, const T* x, const uint8_t* keep,
                                      T scale) {
-  // A negative scale would turn the filling into +inf.
+  // A negative scale would turn a fill of -inf into +inf.
   const Vec<T> v = get(access, x, scale < T(0) ? infinity<T> : -infinity<T>) * Vec<T>(scale);
   if constexpr (masked) {
     return xsimd::select(get_mask<T>(access, keep), v, Vec<T>(-infinity<T>));
@@ -83,12 +92,12 @@ inline bool keeps_any(const uint8_t* keep, int64_t n) {
   return any;
 }
 
-/// Where the largest score of a row is m. Returns that of the row `next`, which is found meanwhile:
-/// waiting for it would leave the memory idle.
+/// Computes one row whose largest score is m. Returns the largest score of row `next`, which is
+/// computed in the same pass. Waiting for it separately would leave the memory idle.
 template <class T, bool masked, bool logarithm>
 T softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep, T m, const T* next,
               const uint8_t* next_keep) {
-  // Nothing kept: every exponential below is 0. (NaN shows up in the sum, not here.)
+  // Nothing is kept, so every exponential below is 0. (NaN shows up in the sum, not here.)
   const bool none = m == -infinity<T>;
   const Vec<T> base(none ? T(0) : m);
   Accumulators<T> total(0), top(-infinity<T>);
@@ -106,7 +115,8 @@ T softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep, T m, co
     const Vec<T> value(logarithm && keeps_any<masked>(keep, n) ? -infinity<T> : T(0));
     over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY { access.put(y + j, value); });
   } else if constexpr (logarithm) {
-    // The largest score goes first: added to it, the logarithm would be rounded away.
+    // The largest score is subtracted first. If log_sum were added to it, log_sum could be lost in
+    // rounding.
     const Vec<T> log_sum(scalar_log(sum));
     over_row<T>(n, [&](int64_t j, auto access, int) RAPT_INLINE_BODY {
       access.put(y + j, (score<masked>(access, x + j, keep + j, scale) - base) - log_sum);
@@ -121,7 +131,7 @@ T softmax_row(const T* x, T* y, int64_t n, T scale, const uint8_t* keep, T m, co
 
 template <class T, bool masked, bool logarithm>
 void softmax_rows(const SoftmaxForward<T>& s, int64_t begin, int64_t end) {
-  // 0 would make NaN of the infinities beyond a row's end.
+  // A scale of 0 would turn the infinities past a row's end into NaN.
   const T scale = s.scale == T(0) ? std::numeric_limits<T>::denorm_min() : s.scale;
   const auto keep_of = [&](int64_t r) { return masked ? mask_row(s.mask, r) : nullptr; };
   const uint8_t* keep = keep_of(begin);
@@ -145,7 +155,8 @@ void softmax(const SoftmaxForward<T>& s, int64_t begin, int64_t end) {
   }
 }
 
-/// Whether dx goes past the caches: not where it overwrites dy, which has just been fetched.
+/// True if dx is written by non-temporal stores. Not used if dx overwrites dy, because its cache
+/// lines have just been loaded.
 template <class Backward>
 bool streams(const Backward& s) {
   return s.streaming && s.dx != s.dy && can_stream(s.dx, s.width);
@@ -156,7 +167,7 @@ void softmax_backward_rows(const SoftmaxBackward<T>& s, int64_t begin, int64_t e
   const int64_t n = s.width;
   const Vec<T> scale(s.scale);
   const Ahead<T> ahead(n), two_ahead(2 * n), four_ahead(4 * n);
-  // y is 0 under the mask, whatever came from above.
+  // y is 0 under the mask, whatever the upstream gradient is.
   const auto product = [](const T* y, const T* dy, auto access) RAPT_INLINE_BODY {
     const Vec<T> v = access.get(y);
     return xsimd::select(v == Vec<T>(0), Vec<T>(0), v * access.get(dy));
@@ -172,7 +183,7 @@ void softmax_backward_rows(const SoftmaxBackward<T>& s, int64_t begin, int64_t e
     }
     const Vec<T> minus_sum(-total.sum());
     total = Accumulators<T>(0);
-    // The next row's sum is found meanwhile: waiting for it would leave the memory idle.
+    // The next row's sum is computed in the same pass: a separate pass would leave the memory idle.
     const int64_t next = r + 1 < end ? n : 0;
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {
       two_ahead(y + j, slot);
@@ -183,7 +194,7 @@ void softmax_backward_rows(const SoftmaxBackward<T>& s, int64_t begin, int64_t e
         ahead(dx + j, slot);
       }
       total.of[slot] += product(y + next + j, dy + next + j, access);
-      // Fused by hand, as in norm_backward_row().
+      // Fused explicitly, as in norm_backward_row().
       put<streaming>(
           access, dx + j,
           multiply_add(access.get(y + j), minus_sum, product(y + j, dy + j, access)) * scale);
@@ -201,7 +212,7 @@ void softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t end) {
   }
 }
 
-/// Whether a row is -inf throughout; of others the first elements mostly say so.
+/// True if all elements of a row are -inf. In other rows, the first elements usually decide.
 template <class T>
 bool all_hidden(const T* y, int64_t n) {
   int64_t j = 0;
@@ -250,7 +261,8 @@ void log_softmax_backward(const SoftmaxBackward<T>& s, int64_t begin, int64_t en
   }
 }
 
-/// The sum of part(first, n) over the pieces of a row; of one that is not `wide`, over all of it.
+/// Returns the sum of part(first, n) over the pieces of a row. A row that is not `wide` is one
+/// piece.
 template <bool wide, class T, class Part>
 RAPT_INLINE_BODY inline T sum_of_pieces(int64_t n, const Part& part) {
   if constexpr (!wide) return part(0, n);
@@ -321,8 +333,9 @@ void norm(const NormForward<T>& s, int64_t begin, int64_t end) {
   }
 }
 
-// y = xhat * gamma + beta, xhat = (x - mean) * rstd. With h = dy * gamma:
-// dx = rstd * (h - mean(h) - xhat * mean(h * xhat)), dgamma = sum(dy * xhat), dbeta = sum(dy).
+// Computes the gradients of y = xhat * gamma + beta with xhat = (x - mean) * rstd. With h = dy *
+// gamma: dx = rstd * (h - mean(h) - xhat * mean(h * xhat)), dgamma = sum(dy * xhat), dbeta =
+// sum(dy).
 template <class T, bool centred, bool streaming, bool wide>
 void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta) {
   const int64_t n = s.width;
@@ -331,7 +344,7 @@ void norm_backward_row(const NormBackward<T>& s, int64_t r, T* dgamma, T* dbeta)
   const T* gamma = s.gamma;
   const Vec<T> centre(centred ? s.mean[r] : T(0));
   const Vec<T> rstd(s.rstd[r]);
-  // Sums of products are written out: how a compiler fuses them differs from copy to copy.
+  // Multiply-adds are explicit, because compilers would fuse differently in each instantiation.
   const auto weight_at = [gamma](const auto& access, int64_t j) RAPT_INLINE_BODY {
     return gamma != nullptr ? access.get(gamma + j) : Vec<T>(1);
   };
@@ -482,8 +495,8 @@ int64_t cross_entropy(const CrossEntropy<T>& s, int64_t begin, int64_t end) {
   return bad;
 }
 
-// With p = softmax(x): d loss / d x[c] =
-//   (1 - smoothing) w[label] (p[c] - [c = label]) + smoothing / C (p[c] sum(w) - w[c]).
+// With p = softmax(x), the gradient d loss / d x[c] is (1 - smoothing) w[label] (p[c] - [c =
+// label]) + smoothing / C (p[c] sum(w) - w[c]).
 template <class T>
 void cross_entropy_backward(const CrossEntropyBackward<T>& s, int64_t begin, int64_t end) {
   const int64_t n = s.classes;
@@ -507,7 +520,7 @@ void cross_entropy_backward(const CrossEntropyBackward<T>& s, int64_t begin, int
     const Vec<T> factor(of_p);
     const Vec<T> less(each);
     const Ahead<T> ahead;
-    // First of all, as dx may be x.
+    // Computed before the loop, because dx may alias x.
     const T p = scalar_exp((x[label] - s.largest[r]) - s.log_sum[r]);
     const T at_label = of_p * p - each * w - on_label;
     over_row<T>(n, [&](int64_t j, auto access, int slot) RAPT_INLINE_BODY {

@@ -1,7 +1,8 @@
 // Kernels over rows, the contiguous last axis: softmax, layer and RMS normalisation, cross-entropy.
 //
-// Every function works on rows begin <= r < end, so that callers split by shape; rows never depend
-// on each other, but for the sums of the normalisations' parameter gradients (NormBackward).
+// Every function works on rows begin <= r < end, so that callers can split the work by shape. Rows
+// do not depend on each other. The only exception are the parameter gradients of the
+// normalisations, which are sums over rows (NormBackward).
 #pragma once
 
 #include "ops/kernels/rows/row_arguments.hpp"
@@ -19,9 +20,10 @@ struct RowFunctions {
   void (*layer_norm_backward)(const NormBackward<T>&, int64_t block_begin, int64_t block_end);
   void (*rms_norm)(const NormForward<T>&, int64_t begin, int64_t end);
   void (*rms_norm_backward)(const NormBackward<T>&, int64_t block_begin, int64_t block_end);
-  /// Sums what the blocks left in `partial`, into dgamma and dbeta.
+  /// Sums the blocks of `partial` into dgamma and dbeta.
   void (*norm_combine)(const NormBackward<T>&, int64_t column_begin, int64_t column_end);
-  /// Returns the first row whose label is neither a class nor `ignore` (its loss is 0), or -1.
+  /// Returns the first row whose label is neither a class nor `ignore`, or -1. The loss of such a
+  /// row is 0.
   int64_t (*cross_entropy)(const CrossEntropy<T>&, int64_t begin, int64_t end);
   void (*cross_entropy_backward)(const CrossEntropyBackward<T>&, int64_t begin, int64_t end);
 };

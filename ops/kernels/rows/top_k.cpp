@@ -1,3 +1,10 @@
+// The k largest elements of each row, in falling order.
+//
+// The first k elements of a row start the result. Then the row is scanned in blocks of four
+// vectors. A block is compared with the k-th best element so far and skipped as a whole if no
+// element is larger, which is the usual case. For k up to 64 the result is kept sorted by
+// insertion. For larger k it is kept as a heap with the worst element on top, which is heap-sorted
+// at the end.
 #include "ops/kernels/rows/top_k.hpp"
 
 #include "ops/kernels/rows/row_reduce.hpp"
@@ -5,13 +12,13 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-/// Whether a comes before b, which lies at a lower place: equal elements keep their order.
+/// True if a comes before b, where b has the lower index. Equal elements keep their order.
 template <class T>
 bool before(T a, T b) {
   return a > b || (a != a && b == b);
 }
 
-/// The k best so far, sorted: each new one is moved to its place, which takes up to k steps.
+/// The k best elements so far, sorted. An insertion takes up to k steps.
 template <class T>
 struct Sorted {
   T* values;
@@ -41,8 +48,8 @@ struct Sorted {
   }
 };
 
-/// The k best so far as a heap with the last one on top, for a large k: log k steps for each new
-/// one, and a heap sort at the end.
+/// The k best elements so far as a heap with the worst one on top, for a large k. An insertion
+/// takes log k steps. A heap sort at the end puts them in order.
 template <class T>
 struct Heap {
   T* values;
@@ -71,12 +78,12 @@ struct Heap {
   }
 
  private:
-  /// Whether a comes later in the result than element i of the heap.
+  /// True if the given element comes later in the result than element i of the heap.
   bool later(T value, int32_t index, int64_t i) const {
     if (before(values[i], value)) return true;
     return !before(value, values[i]) && index > indices[i];
   }
-  /// Puts an element at place `at` of a heap of n, or below it.
+  /// Places an element at position `at` of a heap of n elements and sifts it down.
   void sink(int64_t at, int64_t n, T value, int32_t index) {
     for (int64_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
       if (child + 1 < n && later(values[child + 1], indices[child + 1], child)) ++child;
@@ -90,7 +97,7 @@ struct Heap {
   }
 };
 
-/// Whether an element of these vectors could come before `last`: is larger, or NaN.
+/// True if an element of these vectors could come before `last`: it is larger, or NaN.
 template <class T, int n>
 bool any_above(const T* x, const Vec<T>& last) {
   xsimd::batch_bool<T, Arch> not_above = load(x) <= last;
@@ -98,8 +105,8 @@ bool any_above(const T* x, const Vec<T>& last) {
   return !xsimd::all(not_above);
 }
 
-/// Once a few elements have been seen, few others are among the best: most of a row is passed over
-/// four vectors at a time.
+/// Finds the best elements of a row. After the first few elements, new candidates are rare, so most
+/// of a row is skipped four vectors at a time.
 template <class T, class Best>
 void best_of_row(const T* x, int64_t width, Best best) {
   constexpr int64_t block = 4 * lanes<T>;

@@ -1,4 +1,4 @@
-// The largest elements of rows, in order.
+// The k largest elements of each row, in falling order.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace rapt::kernels {
 template <class T>
 struct TopK {
   const T* x = nullptr;  // [rows, width]
-  int64_t row = 0;       // distance of two rows
+  int64_t row = 0;       // distance between rows, in elements
   int64_t width = 0;
   int64_t k = 0;               // at most the width
   T* values = nullptr;         // [rows, k]
@@ -18,7 +18,7 @@ struct TopK {
 };
 
 struct TopKTable {
-  /// Handles the rows [begin, end). Equal elements in the order of their places; NaN before all.
+  /// Handles rows [begin, end). Equal elements are in the order of their indices. NaN come first.
   void (*f32)(const TopK<float>&, int64_t begin, int64_t end);
   void (*f64)(const TopK<double>&, int64_t begin, int64_t end);
 };

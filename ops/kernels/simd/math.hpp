@@ -1,10 +1,11 @@
-// Elementary functions of vectors. In float: polynomials of our own, fitted by Remez' algorithm,
-// about twice as fast as xsimd's; in double, where gradients are checked, xsimd's functions.
+// Elementary functions of vectors. In float these are our own polynomials, fitted by the Remez
+// algorithm; they are about twice as fast as those of xsimd. In double, which is used to check
+// gradients, they are xsimd's functions.
 //
-// The errors given below are the largest seen in float with fused multiply-add over all exponents
-// (tests/kernels/math_kernel_test.cpp holds every instruction set to them, with a margin). NaN
-// gives NaN, results that float cannot hold give infinity or zero. In double, results below 1e-291
-// may be 0 and those above half of the largest number infinity.
+// The errors given below are the largest found in float with fused multiply-add over all exponents.
+// tests/kernels/math_kernel_test.cpp checks every instruction set against them, with a margin. NaN
+// gives NaN. Results beyond the range of float give infinity or zero. In double, results below
+// 1e-291 may be 0, and results above half of the largest number may be infinity.
 #pragma once
 
 #include <limits>
@@ -14,7 +15,8 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// min and max against a bound that give NaN where v is NaN: x86 hands out the second operand.
+/// Return the minimum and maximum of v and a bound, and NaN if v is NaN. This relies on x86
+/// returning the second operand.
 template <class T>
 inline Vec<T> at_most(const Vec<T>& v, T bound) {
   return xsimd::min(Vec<T>(bound), v);
@@ -24,13 +26,14 @@ inline Vec<T> at_least(const Vec<T>& v, T bound) {
   return xsimd::max(Vec<T>(bound), v);
 }
 
-/// a != b, true where one is NaN: xsimd 8's own is false there, but on SSE2.
+/// Returns a != b, which is true if either is NaN. xsimd 8's own version is false for NaN except
+/// with SSE2.
 template <class T>
 inline xsimd::batch_bool<T, Arch> not_equal(const Vec<T>& a, const Vec<T>& b) {
   return ~(a == b);
 }
 
-/// c[0] + c[1] x + c[2] x^2 ...
+/// Returns c[0] + c[1] x + c[2] x^2 ...
 template <class T, class... C>
 inline Vec<T> polynomial(const Vec<T>& x, T c0, C... rest) {
   if constexpr (sizeof...(rest) == 0) {
@@ -47,7 +50,7 @@ inline Vec<T> sign_bit(const Vec<T>& x) {
 
 namespace detail {
 
-// f of every lane, for what the C library does best.
+// Applies f to each lane, for functions that the C library does best.
 template <class T, class F>
 inline Vec<T> by_lane(F f, const Vec<T>& a, const Vec<T>& b) {
   T x[Vec<T>::size];
@@ -58,10 +61,10 @@ inline Vec<T> by_lane(F f, const Vec<T>& a, const Vec<T>& b) {
   return load(x);
 }
 
-// Added to |x| < 2^22, it leaves x rounded to an integer in the low bits.
+// Adding this to |x| < 2^22 leaves x, rounded to an integer, in the low bits.
 inline constexpr float round_magic = 12582912.f;
 
-// An integer n held in a float, and the same n held as round_magic + n.
+// An integer n as a float, and the same n as round_magic + n.
 struct Rounded {
   Vec<float> value, shifted;
 };
@@ -71,7 +74,7 @@ inline Rounded round_scaled(const Vec<float>& x, float scale) {
   return {shifted - Vec<float>(round_magic), shifted};
 }
 
-// 2^(k + offset) where it is a normal number.
+// Returns 2^(k + offset), which must be a normal number.
 inline Vec<float> power_of_two(const Vec<int32_t>& k, int32_t offset = 0) {
   return reinterpret<float>((k + Vec<int32_t>(127 + offset)) << 23);
 }
@@ -80,7 +83,7 @@ inline Vec<int32_t> integer(const Rounded& n) {
   return reinterpret<int32_t>(n.shifted) - reinterpret<int32_t>(Vec<float>(round_magic));
 }
 
-// v * 2^n, also where 2^n or the result is denormal, or overflows.
+// Returns v * 2^n. Also correct if 2^n or the result is denormal or overflows.
 inline Vec<float> scale(const Vec<float>& v, const Rounded& n) {
 #if defined(RAPT_KERNEL_ISA_avx512)
   return Vec<float>(_mm512_scalef_ps(v, n.value));
@@ -91,12 +94,12 @@ inline Vec<float> scale(const Vec<float>& v, const Rounded& n) {
 #endif
 }
 
-// x - n log(2), in two steps as log(2) needs more digits than one float has.
+// Returns x - n log(2), in two steps because log(2) needs more digits than one float has.
 inline Vec<float> reduce(const Vec<float>& x, const Vec<float>& n) {
   return multiply_add(n, Vec<float>(2.12194440e-4f), multiply_add(n, Vec<float>(-0.693359375f), x));
 }
 
-// 2^r for -1/2 <= r <= 1/2.
+// Returns 2^r for -1/2 <= r <= 1/2.
 inline Vec<float> exp2_fraction(const Vec<float>& r) {
   const Vec<float> p = polynomial(r, 0.693147203f, 0.240226479f, 0.05550332164f, 0.009618438615f,
                                   0.001339900316f, 0.0001535325041f);
@@ -105,7 +108,7 @@ inline Vec<float> exp2_fraction(const Vec<float>& r) {
 
 }  // namespace detail
 
-/// e^x. 1 ulp; denormal results are right.
+/// Returns e^x. Error 1 ulp; denormal results are correct.
 template <class T>
 inline Vec<T> exp(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -120,7 +123,7 @@ inline Vec<T> exp(const Vec<T>& x) {
   }
 }
 
-/// 2^x. 1 ulp; denormal results are right.
+/// Returns 2^x. Error 1 ulp; denormal results are correct.
 template <class T>
 inline Vec<T> exp2(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -132,14 +135,15 @@ inline Vec<T> exp2(const Vec<T>& x) {
   }
 }
 
-/// 2^x for weights, x below 127: 0 where the result would be denormal, as for what is hidden.
-/// Making denormal numbers takes some processors over a hundred cycles. Else the bits of exp2.
+/// Returns 2^x for softmax weights, for x below 127. Results that would be denormal are 0, like
+/// those of hidden keys: creating a denormal costs over a hundred cycles on some processors. Other
+/// results have the bits of exp2.
 template <class T>
 inline Vec<T> weight_exp2(const Vec<T>& x) {
   constexpr T least = std::numeric_limits<T>::min_exponent - 1;
   const Vec<T> y = at_least(x, least);
   if constexpr (std::is_same_v<T, float>) {
-    // As exp2, but that a normal result is scaled by adding to its exponent.
+    // As exp2, except that the normal result is scaled by adding to its exponent bits.
     const detail::Rounded n = detail::round_scaled(y, 1.f);
     const Vec<int32_t> exponent = reinterpret<int32_t>(n.shifted) << 23;
     const Vec<T> p = detail::exp2_fraction(y - n.value);
@@ -150,7 +154,7 @@ inline Vec<T> weight_exp2(const Vec<T>& x) {
   }
 }
 
-/// e^x - 1, precise near 0. 1.6 ulp.
+/// Returns e^x - 1, accurate near 0. Error 1.6 ulp.
 template <class T>
 inline Vec<T> expm1(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -160,7 +164,7 @@ inline Vec<T> expm1(const Vec<T>& x) {
     const Vec<T> p = polynomial(r, 0.4999999814f, 0.1666654318f, 0.04166720207f, 0.008366580499f,
                                 0.001388249311f);
     const Vec<T> q = multiply_add(r * r, p, r);  // e^r - 1
-    // Half of the result, as 2^n itself may overflow where the result does not.
+    // Half of the result is computed first, because 2^n may overflow where the result does not.
     const Vec<T> s = detail::power_of_two(detail::integer(n), -1);
     const Vec<T> half = multiply_add(s, q, s - Vec<T>(0.5f));
     return half + half;
@@ -169,7 +173,7 @@ inline Vec<T> expm1(const Vec<T>& x) {
   }
 }
 
-/// The natural logarithm. 0.8 ulp; log(0) = -inf, NaN below 0.
+/// Returns the natural logarithm. Error 0.8 ulp; log(0) = -inf, and NaN below 0.
 template <class T>
 inline Vec<T> log(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -192,20 +196,20 @@ inline Vec<T> log(const Vec<T>& x) {
     r = xsimd::select(x < Vec<T>(0.f), Vec<T>(std::numeric_limits<float>::quiet_NaN()), r);
     return xsimd::select(x == Vec<T>(0.f), Vec<T>(-inf), r);
   } else {
-    // xsimd's takes denormal numbers for 0.
+    // xsimd's log treats denormal numbers as 0.
     const auto tiny = x < Vec<T>(std::numeric_limits<T>::min());
     const Vec<T> y = xsimd::log(xsimd::select(tiny, x * Vec<T>(0x1p54), x));
     return y - xsimd::select(tiny, Vec<T>(54 * 0.69314718055994530942), Vec<T>(0));
   }
 }
 
-/// log(1 + x), precise near 0. 0.8 ulp.
+/// Returns log(1 + x), accurate near 0. Error 0.8 ulp.
 template <class T>
 inline Vec<T> log1p(const Vec<T>& x) {
   return xsimd::select(x == Vec<T>(0), x, xsimd::log1p(x));
 }
 
-/// Hyperbolic tangent. 2.2 ulp.
+/// Returns the hyperbolic tangent. Error 2.2 ulp.
 template <class T>
 inline Vec<T> tanh(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -216,31 +220,31 @@ inline Vec<T> tanh(const Vec<T>& x) {
   }
 }
 
-/// 1 / (1 + e^-x). 2 ulp down to x = -87; 0 from -89 on.
+/// Returns 1 / (1 + e^-x). Error 2 ulp down to x = -87; 0 from -89 on.
 template <class T>
 inline Vec<T> sigmoid(const Vec<T>& x) {
   return Vec<T>(1) / (Vec<T>(1) + exp(-x));
 }
 
-/// x sigmoid(x) (SiLU, swish); its limit 0 at -inf.
+/// Returns x sigmoid(x) (SiLU, swish). At -inf it returns the limit 0.
 template <class T>
 inline Vec<T> silu(const Vec<T>& x) {
   return at_least(x, T(-800)) * sigmoid(x);
 }
 
-/// The derivative of silu, s (1 + x (1 - s)) with s = sigmoid(x). 3 ulp of 1.
+/// Returns the derivative of silu, s (1 + x (1 - s)) with s = sigmoid(x). Error 3 ulp of 1.
 template <class T>
 inline Vec<T> silu_derivative(const Vec<T>& x) {
-  // Beyond, it is 0 or 1, and e^-x overflows.
+  // Outside these bounds the derivative is 0 or 1, and e^-x would overflow.
   constexpr T bound = sizeof(T) == 4 ? T(80) : T(700);
   const Vec<T> y = at_most(at_least(x, -bound), bound);
   const Vec<T> e = exp(-y);
   const Vec<T> s = Vec<T>(1) / (Vec<T>(1) + e);
-  // 1 - s is e s, without the cancellation.
+  // 1 - s equals e s, which avoids cancellation.
   return s * multiply_add(y, e * s, Vec<T>(1));
 }
 
-/// log(1 + e^x), which is x for large x. 2.8 ulp.
+/// Returns log(1 + e^x), which equals x for large x. Error 2.8 ulp.
 template <class T>
 inline Vec<T> softplus(const Vec<T>& x) {
   const Vec<T> u = exp(-xsimd::abs(x));
@@ -254,8 +258,9 @@ inline Vec<T> softplus(const Vec<T>& x) {
   }
 }
 
-/// t softplus(-x) + (1 - t) softplus(x) as softplus(-|x|) + |x| (1 - t, or t for x < 0): two terms
-/// of one sign for 0 <= t <= 1. 4 ulp. Where t is sure and right, an infinite x has loss 0.
+/// Returns t softplus(-x) + (1 - t) softplus(x). Computed as softplus(-|x|) + |x| (1 - t), with t
+/// in place of 1 - t for x < 0. Both terms have the same sign for 0 <= t <= 1. Error 4 ulp. If t is
+/// 0 or 1 and x is infinite with the correct sign, the loss is 0.
 template <class T>
 inline Vec<T> logistic_loss(const Vec<T>& x, const Vec<T>& t) {
   const Vec<T> zero(T(0));
@@ -264,30 +269,32 @@ inline Vec<T> logistic_loss(const Vec<T>& x, const Vec<T>& t) {
   return softplus(-size) + xsimd::select(wrong == zero, zero, size * wrong);
 }
 
-/// Its derivative by x, (1 - t) sigmoid(x) - t sigmoid(-x). Both are precise: 3 ulp of the larger.
+/// Returns the derivative by x, (1 - t) sigmoid(x) - t sigmoid(-x). Both terms are accurate: error
+/// 3 ulp of the larger.
 template <class T>
 inline Vec<T> logistic_loss_derivative(const Vec<T>& x, const Vec<T>& t) {
   const Vec<T> e = exp(-xsimd::abs(x));
-  const Vec<T> likely = Vec<T>(1) / (Vec<T>(1) + e);  // sigmoid(|x|), and of -|x|:
+  const Vec<T> likely = Vec<T>(1) / (Vec<T>(1) + e);  // sigmoid(|x|)
   const Vec<T> unlikely = e * likely;
   const auto up = x > Vec<T>(T(0));
   const Vec<T> other = Vec<T>(1) - t;
   return other * xsimd::select(up, likely, unlikely) - t * xsimd::select(up, unlikely, likely);
 }
 
-/// The standard normal distribution at a point.
+/// The standard normal distribution at one point.
 template <class T>
 struct Normal {
   Vec<T> cumulative, density;
 };
 
-/// Cumulative distribution and density of the standard normal distribution: one exponential gives
-/// both. The lower tail keeps its relative precision: 1e-6 (without fused multiply-add 5e-6).
+/// Returns the cumulative distribution and the density of the standard normal distribution. One
+/// exponential gives both. The lower tail has a relative error of 1e-6, or 5e-6 without fused
+/// multiply-add.
 template <class T>
 inline Normal<T> normal(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
     const Vec<T> a = at_most(xsimd::abs(x), 14.5f);
-    // The rounding of a^2 matters far out: e^(-a^2/2) is corrected for it.
+    // The rounding error of a^2 matters in the tail, so e^(-a^2/2) is corrected for it.
     const Vec<T> square = a * a;
     const Vec<T> error = multiply_add(a, a, -square);
     const Vec<T> e = exp(square * Vec<T>(-0.5f)) * multiply_add(error, Vec<T>(-0.5f), Vec<T>(1.f));
@@ -307,7 +314,7 @@ inline Normal<T> normal(const Vec<T>& x) {
   }
 }
 
-/// The error function. 2.4 ulp.
+/// Returns the error function. Error 2.4 ulp.
 template <class T>
 inline Vec<T> erf(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -323,14 +330,14 @@ inline Vec<T> erf(const Vec<T>& x) {
   }
 }
 
-/// x Phi(x), the exact (error function) form of GELU (Hendrycks and Gimpel, arXiv:1606.08415).
-/// 6 ulp, down to x = -5; 17 in the tail without fused multiply-add.
+/// Returns x Phi(x), the exact (error function) form of GELU (Hendrycks and Gimpel,
+/// arXiv:1606.08415). Error 6 ulp down to x = -5; 17 ulp in the tail without fused multiply-add.
 template <class T>
 inline Vec<T> gelu(const Vec<T>& x) {
   return at_least(x, T(-40)) * normal(x).cumulative;
 }
 
-/// The derivative of gelu: Phi(x) + x phi(x). 2 ulp of 1.
+/// Returns the derivative of gelu, Phi(x) + x phi(x). Error 2 ulp of 1.
 template <class T>
 inline Vec<T> gelu_derivative(const Vec<T>& x) {
   const Normal<T> n = normal(x);
@@ -342,8 +349,9 @@ inline Vec<T> rsqrt(const Vec<T>& x) {
   return Vec<T>(1) / xsimd::sqrt(x);
 }
 
-/// By the C library, lane by lane: xsimd's brings functions that are not the instruction set's own
-/// (their copy could be the one that the linker keeps for an older processor too).
+/// Returns the sine, by the C library for each lane. xsimd's version would instantiate functions
+/// that are not specific to the instruction set. The linker could keep such a copy for older
+/// processors as well.
 template <class T>
 inline Vec<T> sin(const Vec<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -362,7 +370,7 @@ inline Vec<T> cos(const Vec<T>& x) {
   }
 }
 
-/// a^b by the C library, lane by lane: exponents that matter have instructions of their own.
+/// Returns a^b, by the C library for each lane. Common exponents have instructions of their own.
 template <class T>
 inline Vec<T> pow(const Vec<T>& a, const Vec<T>& b) {
   if constexpr (std::is_same_v<T, float>) {

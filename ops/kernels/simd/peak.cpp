@@ -1,3 +1,8 @@
+// Loops that measure the peak rates of the processor.
+//
+// Multiply-adds run on independent accumulators in registers, which gives the peak arithmetic rate.
+// Reading adds up vectors in independent accumulators. Writing and copying use plain vector stores.
+// The results are returned so that the compiler cannot remove the loops.
 #include "ops/kernels/simd/peak.hpp"
 
 #include "ops/kernels/simd/row_loop.hpp"
@@ -6,12 +11,12 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// Two ports with a latency of up to 5 cycles need 10 sums at a time; with their two factors they
-// still fit the 16 registers of SSE and AVX.
+// Two ports with a latency of up to 5 cycles need 10 independent sums. With the two factors, 12
+// sums still fit the 16 registers of SSE and AVX.
 constexpr int sums = 12;
 
 float multiply_add_rounds(int64_t rounds) {
-  // The values stay near 1: no denormals, no infinities.
+  // The values stay near 1, so there are no denormals and no infinities.
   const Vec<float> factor(0.999f), term(0.001f);
   Vec<float> sum[sums];
 #pragma GCC unroll 12

@@ -1,5 +1,4 @@
-// Loops that show what the processor can do at most: the measure that the other kernels' rates are
-// held against.
+// Loops that reach the peak rates of the processor. Other kernels are compared with them.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +8,15 @@
 namespace rapt::kernels {
 
 struct PeakKernels {
-  /// Floating-point operations of one round of multiply_add.
+  /// Number of floating-point operations per round of multiply_add.
   int64_t flops_per_round;
-  /// Independent multiply-adds in registers; returns what they add up to, so that none is left out.
+  /// Runs independent multiply-adds in registers. Returns their sum, so that the compiler cannot
+  /// remove them.
   float (*multiply_add)(int64_t rounds);
-  /// The sum of n floats.
+  /// Returns the sum of n floats.
   float (*read)(const float* from, int64_t n);
   void (*write)(float* to, float value, int64_t n);
-  /// `from` and `to` must not overlap.
+  /// Copies n floats. `from` and `to` must not overlap.
   void (*copy)(const float* from, float* to, int64_t n);
 };
 RAPT_KERNEL_TABLE(PeakKernels)

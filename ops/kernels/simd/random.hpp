@@ -1,4 +1,4 @@
-// The bits of framework/core/random_bits.hpp, a vector at a time.
+// A vectorised version of framework/core/random_bits.hpp with the same bits.
 #pragma once
 
 #include "framework/core/random_bits.hpp"
@@ -6,7 +6,7 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// random_bits(schedule, low) of every lane.
+/// Returns random_bits(schedule, low) for each lane.
 inline Vec<uint32_t> random_bits(const RandomSchedule& s, Vec<uint32_t> low) {
   using V = Vec<uint32_t>;
   V x = low + V(s.word[0]);
@@ -16,8 +16,8 @@ inline Vec<uint32_t> random_bits(const RandomSchedule& s, Vec<uint32_t> low) {
   return x ^ (x >> random_shift[3]);
 }
 
-/// Writes the bits of elements index .. index + n - 1 to `out`, which has room for n rounded up to
-/// whole vectors of uint32_t.
+/// Writes the random bits of elements index .. index + n - 1 to `out`. `out` must have room for n
+/// rounded up to whole vectors of uint32_t.
 inline void fill_random_bits(uint32_t* out, int64_t n, uint64_t key0, uint64_t key1,
                              uint64_t index) {
   using V = Vec<uint32_t>;

@@ -1,4 +1,4 @@
-// A loop over one row in vectors, its body written once for whole vectors and for the row's rest.
+// Loops over one row in vectors. The body is written once for whole vectors and for the remainder.
 #pragma once
 
 #include <type_traits>
@@ -7,7 +7,7 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// How a whole vector of a row is read and written; Last does the same for the row's rest.
+/// Reads and writes a whole vector of a row. Last does the same for the remainder.
 struct Whole {
   template <class T>
   Vec<T> get(const T* p) const {
@@ -32,7 +32,8 @@ struct Last {
   }
 };
 
-/// Whether rows of n elements from p on can be written past the caches, whole vectors of them.
+/// True if rows of n elements starting at p can be written by non-temporal stores: they are aligned
+/// and consist of whole vectors.
 template <class T>
 inline bool can_stream(const T* p, int64_t n) {
   return (reinterpret_cast<uintptr_t>(p) | static_cast<uintptr_t>(n) * sizeof(T)) %
@@ -40,7 +41,8 @@ inline bool can_stream(const T* p, int64_t n) {
          0;
 }
 
-/// Writes a vector through `access`, past the caches where `streaming`; then can_stream() holds.
+/// Writes a vector through `access`, by a non-temporal store if `streaming`. That requires
+/// can_stream().
 template <bool streaming, class T, class Access>
 [[gnu::always_inline]] inline void put(const Access& access, T* p, const Vec<T>& v) {
   if constexpr (streaming && std::is_same_v<Access, Whole>) {
@@ -58,11 +60,10 @@ inline void for_each_vector(int64_t n, const Body& body) {
   if (j < n) body(j, Last{n - j});
 }
 
-/// Asks for memory that will be needed soon: that of the next row of `width` elements or, where
-/// that is too near to arrive in time, what lies 2 KB ahead. The processor's own prefetching ends
-/// at every page, two rows of 512 floats. Called once a vector, with the place in a group of
-/// vectors that lie side by side, as over_row numbers them. Asking for what lies behind an array's
-/// end does nothing.
+/// Prefetches a fixed distance ahead: the next row of `width` elements, but at least 2 KB ahead so
+/// that the data arrive in time. The hardware prefetcher stops at every page, which holds two rows
+/// of 512 floats. Call it once per vector; `slot` is the vector's position in its group, as
+/// numbered by over_row. Prefetching past the end of an array is harmless.
 template <class T>
 class Ahead {
  public:

@@ -1,16 +1,16 @@
-// What every kernel source includes first: the instruction set it is being compiled for, vector
-// types, and loads and stores of a row's last, partial vector. Differences between versions of
-// xsimd sit here.
+// Base header of every kernel source: the instruction set it is compiled for, the vector types, and
+// loads and stores of a row's last, partial vector. Differences between versions of xsimd are
+// handled here.
 //
-// A kernel source is compiled once per instruction set; all it defines lives in
-// rapt::kernels::RAPT_KERNEL_ISA, so that the copies cannot be confused. Raw pointers and xsimd
-// only: an inline function of a standard container compiled here could be the copy that the linker
-// keeps for the whole program, and crash an older processor.
+// A kernel source is compiled once per instruction set. All its definitions are in
+// rapt::kernels::RAPT_KERNEL_ISA, so that the copies are distinct. Kernel sources use raw pointers
+// and xsimd only. An inline function of a standard container compiled here could be the copy that
+// the linker keeps for the whole program, and would crash an older processor.
 #pragma once
 
 #include <cstdint>
 
-// g++ 12 takes the undefined operands of its own AVX-512 intrinsics for a mistake of ours.
+// g++ 12 falsely warns about the undefined operands of its own AVX-512 intrinsics.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -36,13 +36,13 @@ using Arch = xsimd::neon64;
 template <class T>
 using Vec = xsimd::batch<T, Arch>;
 
-/// Lanes of a vector of T.
+/// Number of lanes in a vector of T.
 template <class T>
 inline constexpr int64_t lanes = static_cast<int64_t>(Vec<T>::size);
 
-/// Half of a vector with AVX-512, where what is done with half of one can cost half as much;
-/// elsewhere a vector. (No other set's vectors have this type: a function that two had in common
-/// could be linked as compiled for the higher one.)
+/// A half-length vector with AVX-512, where operations on half a vector can cost half. Elsewhere a
+/// full vector. No other instruction set's vectors have this type: a function that two sets shared
+/// could be linked as compiled for the higher one.
 #if defined(RAPT_KERNEL_ISA_avx512)
 template <class T>
 using Short = xsimd::batch<T, xsimd::avx2>;
@@ -64,7 +64,7 @@ inline void store(T* p, const Vec<T>& v) {
   v.store_unaligned(p);
 }
 
-/// The same bits, read as lanes of type To.
+/// Reinterprets the bits of a vector as lanes of type To.
 template <class To, class From>
 inline Vec<To> reinterpret(const Vec<From>& v) {
 #if XSIMD_VERSION_MAJOR >= 10
@@ -74,8 +74,8 @@ inline Vec<To> reinterpret(const Vec<From>& v) {
 #endif
 }
 
-/// Writes to p, which is aligned to a vector, past the caches: the line is not fetched first. Call
-/// streaming_done() before others may read it.
+/// Writes to p by a non-temporal store, which does not fetch the cache line first. p must be
+/// aligned to a vector. Call streaming_done() before other threads may read it.
 template <class T>
 inline void store_streaming(T* p, const Vec<T>& v) {
 #if defined(RAPT_KERNEL_ISA_avx512)
@@ -95,7 +95,7 @@ inline void streaming_done() {
 #endif
 }
 
-/// The sum of a vector's lanes, in a fixed order.
+/// Returns the sum of a vector's lanes, added in a fixed order.
 template <class T>
 inline T sum_lanes(const Vec<T>& v) {
 #if XSIMD_VERSION_MAJOR >= 9
@@ -125,11 +125,11 @@ inline Short<T> upper_half(const Vec<T>& x) {
 }
 #endif
 
-/// a * b + c, fused where the instruction set can.
+/// Returns a * b + c, fused if the instruction set supports it.
 template <class T>
 inline Vec<T> multiply_add(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
 #if defined(RAPT_KERNEL_ISA_avx512)
-  // xsimd 8 writes this as a product and a sum, and leaves the fusing to the compiler.
+  // xsimd 8 writes this as a product and a sum and relies on the compiler to fuse them.
   if constexpr (sizeof(T) == 4) {
     return Vec<T>(_mm512_fmadd_ps(a, b, c));
   } else {
@@ -140,7 +140,8 @@ inline Vec<T> multiply_add(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
 #endif
 }
 
-/// The first n (0 < n < lanes) elements at p, the rest filled. Never reads past p[n - 1].
+/// Loads the first n (0 < n < lanes) elements at p; the other lanes are `fill`. Never reads past
+/// p[n - 1].
 template <class T>
 inline Vec<T> load_partial(const T* p, int64_t n, T fill = T(0)) {
 #if defined(RAPT_KERNEL_ISA_avx512)

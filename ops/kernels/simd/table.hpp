@@ -1,9 +1,9 @@
-// How a kernel is found at run time.
+// Run-time selection of kernels.
 //
 // A family of kernels is a plain struct of function pointers (its table), declared in the family's
-// header and closed with RAPT_KERNEL_TABLE. The family's source is compiled once per instruction
-// set and defines one constant table in that set's namespace; kernels<Table>() hands out the one
-// that fits the processor (or RAPT_ISA).
+// header and followed by RAPT_KERNEL_TABLE. The family's source is compiled once per instruction
+// set and defines one constant table in that set's namespace. kernels<Table>() returns the table
+// that fits the processor, or the one that RAPT_ISA asks for.
 #pragma once
 
 #include <type_traits>
@@ -12,11 +12,11 @@
 
 namespace rapt::kernels {
 
-/// The table of a kernel family for the active instruction set.
+/// Returns the table of a kernel family for the active instruction set.
 template <class Table>
 const Table& kernels();
 
-/// What it has for T: its member f32 or f64.
+/// Returns the table's member for T: f32 or f64.
 template <class Table, class T>
 const auto& kernels_for() {
   const Table& table = kernels<Table>();

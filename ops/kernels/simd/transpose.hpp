@@ -5,13 +5,14 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// Vectors are seen as groups of 16 bytes, within which the shuffles below stay: `group` elements.
-// With AVX-512 they are half as long as others, as shuffling whole ones takes twice the time.
+// Number of elements in 16 bytes. Vectors are treated as groups of 16 bytes, and the shuffles below
+// stay within a group. AVX-512 uses half-length vectors here, because shuffling full ones takes
+// twice the time.
 template <class T>
 inline constexpr int64_t group = 16 / static_cast<int64_t>(sizeof(T));
 
 #if defined(__x86_64__)
-/// One vector of the 16 bytes at from(0), from(1) ...
+/// Loads one vector from the 16-byte groups at from(0), from(1) and so on.
 template <class T, class From>
 inline Short<T> load_groups(const From& from) {
   const auto at = [&](int64_t q) { return reinterpret_cast<const float*>(from(q)); };
@@ -26,7 +27,7 @@ inline Short<T> load_groups(const From& from) {
   if constexpr (sizeof(T) == 4) return Short<T>(x);
 }
 
-/// The low (high) halves of each group of a and b, alternating.
+/// Interleaves the low (or high) halves of each group of a and b.
 template <bool High, class T>
 inline Short<T> interleave_groups(const Short<T>& a, const Short<T>& b) {
 #if defined(RAPT_KERNEL_ISA_baseline)
@@ -55,7 +56,7 @@ inline Short<T> interleave_groups(const Short<T>& a, const Short<T>& b) {
 }
 #endif
 
-/// Transposes the groups of one vector per row in x: out[i] has element i of each group.
+/// Transposes groups: x holds one vector per row, and out[i] receives element i of each group.
 template <class T>
 inline void transpose_groups(const Short<T>* x, Short<T>* out) {
   const auto low = [](const Short<T>& a, const Short<T>& b) {
@@ -78,14 +79,15 @@ inline void transpose_groups(const Short<T>* x, Short<T>* out) {
 }
 
 #if defined(RAPT_KERNEL_ISA_avx512)
-/// Steps of a strip.
+/// Number of steps per strip.
 inline constexpr int64_t strip_steps = 8;
 
-/// The next steps of 16 columns of floats, each adjacent from from(j) on, to rows that are `width`
-/// apart. A load of half a vector takes the place of two of a group: loads are what this waits for.
+/// Transposes the next strip_steps steps of 16 float columns into rows that are `width` apart.
+/// from(j) is the address of column j, which is contiguous. Loads limit the speed, so one load of
+/// half a vector replaces two loads of a group.
 template <class From>
 inline void transpose_strip(const From& from, float* out, int64_t width) {
-  // Groups of a vector are: steps 0 to 3 and 4 to 7 of four columns, then those of four more.
+  // The groups of a vector hold steps 0 to 3 and 4 to 7 of four columns, then those of four more.
   __m512 y[2][4];
 #pragma GCC unroll 2
   for (int h = 0; h < 2; ++h) {
@@ -110,8 +112,7 @@ inline void transpose_strip(const From& from, float* out, int64_t width) {
 }
 #endif
 
-/// One number from the lanes of each of `group` vectors, put together in a fixed order by
-/// combine(a, b).
+/// Reduces each of `group` vectors to one number. combine(a, b) joins lanes in a fixed order.
 template <class T, class Combine>
 inline void reduce_groups(const Vec<T>* x, T* out, const Combine& combine) {
   constexpr int64_t G = group<T>;
