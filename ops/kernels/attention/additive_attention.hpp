@@ -82,8 +82,8 @@ struct AdditiveAttentionKernels {
   /// Handles sentences [begin, end). Any split gives bitwise identical results. `scratch` has T
   /// elements and must not be shared by concurrent calls.
   void (*backward)(const AdditiveBackward<T>&, int64_t begin, int64_t end, T* scratch);
-  /// Computes out[a] (+)= sum over b of parts[b, a] for a in [begin, end). The sum runs over rising
-  /// b.
+  /// Computes out[a] (+)= sum over b of parts[b, a] for a in [begin, end). The sum runs over
+  /// ascending b.
   void (*sum_parts)(const T* parts, int64_t batch, int64_t width, T* out, bool add, int64_t begin,
                     int64_t end);
 };

@@ -413,7 +413,7 @@ void weights(const AttentionWeights<T>& a, const AttentionPlan& plan, void* memo
   }
 }
 
-/// Inserts a weight into a query's list of the largest weights, sorted in falling order. Among
+/// Inserts a weight into a query's list of the largest weights, sorted in descending order. Among
 /// equal weights the first key comes first.
 template <class T>
 void keep_largest(T* values, int32_t* keys, int64_t top, T weight, int64_t key) {

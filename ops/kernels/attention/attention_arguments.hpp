@@ -109,8 +109,8 @@ struct AttentionStatistics {
   Normalisers<const T> rows;
   T* entropy = nullptr;  // [B, Hq, Tq], in nats
   T* largest = nullptr;  // [B, Hq, Tq]
-  // The largest weights of each query in falling order, and their keys: [B, Hq, Tq, top]. If fewer
-  // than `top` weights are above 0, the rest are 0 with key -1.
+  // The largest weights of each query in descending order, and their keys: [B, Hq, Tq, top]. If
+  // fewer than `top` weights are above 0, the rest are 0 with key -1.
   int64_t top = 0;
   T* values = nullptr;
   int32_t* keys = nullptr;

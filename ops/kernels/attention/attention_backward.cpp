@@ -431,8 +431,8 @@ void add_to_bias(const Pairs<T>& bias, const TilePlace& place, const TilePlace& 
   }
 }
 
-/// Computes one block of the bias gradient, summed in rising order over all axes that the bias is
-/// broadcast along. Recomputing the score gradients costs less than storing a [Tq, Tk] array per
+/// Computes one block of the bias gradient, summed in ascending order over all axes that the bias
+/// is broadcast along. Recomputing the score gradients costs less than storing a [Tq, Tk] array per
 /// head.
 template <class T>
 void bias(const AttentionBackward<T>& a, const AttentionPlan&, void* memory, int64_t task) {

@@ -7,8 +7,8 @@
 namespace rapt::kernels {
 
 struct PointwiseKernels {
-  /// Run the program for the points begin <= i < end, in float or double arithmetic. The values are
-  /// bitwise identical for any split of the space into ranges.
+  /// Runs the program for the points begin <= i < end, in float or double arithmetic. The values
+  /// are bitwise identical for any split of the space into ranges.
   void (*run_f32)(const PointwiseProgram&, const PointwiseArguments&, int64_t begin, int64_t end);
   void (*run_f64)(const PointwiseProgram&, const PointwiseArguments&, int64_t begin, int64_t end);
 

@@ -210,10 +210,7 @@ GemmPlan plan_simple(const Gemm<T>& g) {
     if (same && plan.row_tasks * plan.panel_tasks == 1) {
       plan.rest = rest;
       const auto scratch = static_cast<size_t>(rest_scratch(g, rest)) * sizeof(T);
-      if (scratch > plan.scratch_bytes)
-        plan.scratch_bytes = scratch;  // The two parts run one after
-                                       // the other and share the
-                                       // scratch.
+      if (scratch > plan.scratch_bytes) plan.scratch_bytes = scratch;  // Shared by both.
       return plan;
     }
   }

@@ -49,7 +49,7 @@ void add_rows(int64_t columns, const T* a, int64_t a_col, const T* b, int64_t b_
   store(sum + j, s);
 }
 
-/// Computes C[1, n] from rows of B that are adjacent in n. Sums run along k in rising order.
+/// Computes C[1, n] from rows of B that are adjacent in n. Sums run along k in ascending order.
 template <class T>
 void row_region(int64_t n, int64_t k, const T* a, int64_t a_col, const T* b, int64_t b_row, T* c,
                 const Finish<T>& finish) {

@@ -148,8 +148,8 @@ struct TileTable {
   Tile<T> of[2][3][tile_rows][most_vectors];  ///< [ARows][RowEnd][rows - 1][vectors - 1]
 };
 
-/// The tiles that tile_of() returns, defined in gemm_tiles.cpp. The second table prefetches B, for
-/// a B that lies outside the near caches with its rows apart.
+/// The tiles that tile_of() returns, defined in gemm_tiles.cpp. The second table prefetches B. It
+/// is for a B beyond the near caches whose rows are far apart.
 extern const TileTable<float> tile_tables_f32[2];
 extern const TileTable<double> tile_tables_f64[2];
 

@@ -1,4 +1,4 @@
-// The k largest elements of each row, in falling order.
+// The k largest elements of each row, in descending order.
 //
 // The first k elements of a row start the result. Then the row is scanned in blocks of four
 // vectors. A block is compared with the k-th best element so far and skipped as a whole if no

@@ -1,4 +1,4 @@
-// The k largest elements of each row, in falling order.
+// The k largest elements of each row, in descending order.
 #pragma once
 
 #include <cstdint>

@@ -15,7 +15,7 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-/// Return the minimum and maximum of v and a bound, and NaN if v is NaN. This relies on x86
+/// Returns the minimum and maximum of v and a bound, and NaN if v is NaN. This relies on x86
 /// returning the second operand.
 template <class T>
 inline Vec<T> at_most(const Vec<T>& v, T bound) {
