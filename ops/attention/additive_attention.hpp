@@ -1,4 +1,4 @@
-// Additive attention, fused: no [B, T, A] array is stored.
+// Additive attention as one fused operator. No [B, T, A] array is stored.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,16 +6,19 @@
 
 namespace rapt RAPT_API {
 
-/// Attention with the scores of Bahdanau, Cho and Bengio (2015), v . tanh(query + key), query and
-/// keys already projected: query [B, A] or [B, Tq, A], keys [B, T, A], v [A], memory [B, T, M].
-/// Gives the context [B, M] or [B, Tq, M]: the memory weighted by the softmax of the scores over
-/// the keys seen. The result's output(1) are the weights, [B, T] or [B, Tq, T].
+/// Computes attention with the additive score v . tanh(query + key) (Bahdanau, Cho and Bengio
+/// 2015). The query and the keys are already projected. Shapes: query [B, A] or [B, Tq, A], keys
+/// [B, T, A], v [A], memory [B, T, M].
 ///
-/// A query that sees no key gets zeros for both, and gives no gradient. Keys and memory that are
-/// not seen are not read. keys and memory may be views such as a transposed [T, B, A]. All kinds of
-/// masks do, without heads; one query without an axis of its own stands at the last key.
+/// Returns the context, [B, M] or [B, Tq, M]. It is the memory weighted by the softmax of the
+/// scores over the visible keys. The result's output(1) holds the weights, [B, T] or [B, Tq, T].
 ///
-/// Throws Error where shapes or types do not fit, and for a mask that differs between heads.
+/// A query that sees no key gets a context and weights of zeros, and passes no gradient. Hidden
+/// keys and their memory are not read. `keys` and `memory` may be views such as a transposed
+/// [T, B, A]. All kinds of masks are supported, without a head axis. A query [B, A] has the
+/// position of the last key.
+///
+/// Throws Error if shapes or types do not fit, or if the mask differs between heads.
 Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Arg& memory,
                        const Mask& mask = {});
 

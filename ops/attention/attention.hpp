@@ -1,4 +1,5 @@
-// Scaled dot-product attention, fused: no [Tq, Tk] array is stored, forward or backward.
+// Scaled dot-product attention as one fused operator. No [Tq, Tk] array is stored, neither forward
+// nor backward.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,16 +7,17 @@
 
 namespace rapt RAPT_API {
 
-/// dropout(softmax(score(scale q k') + bias)) v (Vaswani et al. 2017): q [B, Hq, Tq, D], k [B, Hk,
-/// Tk, D], v [B, Hk, Tk, Dv], where Hk divides Hq and neighbouring query heads share a head of k
-/// and v (Ainslie et al. 2023); gives [B, Hq, Tq, Dv]. Memory grows with Tq + Tk, not with their
-/// product (Dao et al. 2022); only a second derivative stores the weights.
+/// Computes dropout(softmax(score(scale q k') + bias)) v (Vaswani et al. 2017). Shapes: q
+/// [B, Hq, Tq, D], k [B, Hk, Tk, D], v [B, Hk, Tk, Dv]; the result is [B, Hq, Tq, Dv]. Hk divides
+/// Hq, and each group of Hq / Hk adjacent query heads shares one head of k and v (Ainslie et al.
+/// 2023). Memory grows with Tq + Tk, not with Tq * Tk (Dao et al. 2022). Only a second derivative
+/// stores the weights.
 ///
-/// A query that sees no key gets zeros and gives no gradient. Operands are read where they are, and
-/// the result is a view of [B, Tq, Hq, Dv]: projections [B, T, H D] split into heads, and the
-/// result's heads merged again, by reshape() and transpose() cost nothing.
+/// A query that sees no key gets zeros and passes no gradient. Operands may be strided views; they
+/// are not copied. The result is a view of an array [B, Tq, Hq, Dv]. So reshape() and transpose()
+/// can split projections [B, T, H D] into heads, and merge the result's heads, at no cost.
 ///
-/// Throws Error where shapes or types do not fit, and for a dropout outside [0, 1].
+/// Throws Error if shapes or types do not fit, or if dropout is outside [0, 1].
 Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& options = {});
 
 }  // namespace RAPT_API

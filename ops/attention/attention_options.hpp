@@ -1,4 +1,4 @@
-// What attention takes beside queries, keys and values.
+// Options of attention() besides queries, keys and values.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -9,15 +9,15 @@ namespace rapt RAPT_API {
 
 struct AttentionOptions {
   Mask mask = {};
-  /// What scores are multiplied by; 0: 1 / sqrt(D).
+  /// Factor of the scores. 0 stands for 1 / sqrt(D).
   double scale = 0;
-  /// Makes new scores of the scaled ones (see ops/attention/score.hpp), before masks and the bias.
-  /// What it takes from outside gets its gradients.
+  /// Function that maps the scaled scores to new scores (see ops/attention/score.hpp). It is
+  /// applied before the mask and the bias. The outside values that it uses get gradients.
   ScoreFunction score = {};
-  /// Added to the scores; broadcasts to [B, Hq, Tq, Tk]. It gets its gradient, in its own
-  /// shape. -inf hides a key as a mask does.
+  /// Added to the scores; broadcasts to [B, Hq, Tq, Tk]. It gets a gradient of its own shape. A
+  /// value of -inf hides a key as a mask does.
   Var bias = {};
-  /// The probability that a weight is dropped, on a tape for training.
+  /// Probability of dropping a weight, on a training tape only.
   double dropout = 0;
 };
 

@@ -1,4 +1,4 @@
-// The weights of attention, and what they are like, for those who want to look at them.
+// The weights of attention and statistics of them, for inspection.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -7,33 +7,33 @@
 namespace rapt RAPT_API {
 
 struct WeightsOptions {
-  /// The mean over the heads, [B, Tq, Tk].
+  /// True for the mean over the heads, [B, Tq, Tk].
   bool average = false;
-  /// One query head alone, [B, Tq, Tk]; -1: all.
+  /// Number of the one query head to return, [B, Tq, Tk]; -1 for all heads.
   int64_t head = -1;
 };
 
-/// The weights alone, before dropout: softmax(score(scale q k') + bias), [B, Hq, Tq, Tk]; of one
-/// head or averaged, no larger array is stored on the way. Throws Error for a head that is not
-/// there, and for a head together with `average`.
+/// Returns the attention weights before dropout: softmax(score(scale q k') + bias),
+/// [B, Hq, Tq, Tk]. For one head, or for the mean, no array larger than the result is stored.
+/// Throws Error if the head does not exist, or if a head is given together with `average`.
 Var attention_weights(const Arg& q, const Arg& k, const AttentionOptions& options = {},
                       const WeightsOptions& which = {});
 
 struct StatisticsOptions {
-  /// How many of the largest weights of each query are wanted, with their keys.
+  /// Number of the largest weights to return for each query, together with their keys.
   int64_t top = 0;
 };
 
-/// What a query's weights are like, found without storing them.
+/// Statistics of each query's weights. They are computed without storing the weights.
 struct AttentionStatistics {
-  Var entropy;  ///< -sum w log w, in nats: [B, Hq, Tq].
-  Var largest;  ///< [B, Hq, Tq]
-  Var values;   ///< The largest weights, falling: [B, Hq, Tq, top]; no gradient passes.
-  Var keys;     ///< Their keys, int32; where fewer than `top` weights are above 0, -1.
+  Var entropy;  ///< Entropy -sum w log w in nats, [B, Hq, Tq].
+  Var largest;  ///< Largest weight, [B, Hq, Tq].
+  Var values;   ///< Largest weights, descending, [B, Hq, Tq, top]. No gradient passes.
+  Var keys;     ///< Keys of `values`, int32. -1 where the weight is 0.
 };
 
-/// Statistics of the weights before dropout; a query that sees no key has zeros. Throws Error as
-/// attention_weights() does, and for a negative `top`.
+/// Returns statistics of the weights before dropout. A query that sees no key gets zeros. Throws
+/// Error as attention_weights() does, and if `top` is negative.
 AttentionStatistics attention_statistics(const Arg& q, const Arg& k,
                                          const AttentionOptions& options = {},
                                          const StatisticsOptions& which = {});

@@ -1,4 +1,4 @@
-// Which keys a query of an attention operator sees.
+// Masks: the keys that each query of an attention operator sees.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,26 +6,26 @@
 
 namespace rapt RAPT_API {
 
-/// What limits a query's view: a key is seen where every limit allows it, and without limits
-/// everywhere. Made by the functions below and joined by `&`:
-/// `causal() & lengths(source_lengths)`. A query that sees no key gets zeros, in value, weights and
-/// gradient.
+/// Set of limits on the keys that a query sees. A key is visible if every limit allows it. Without
+/// limits all keys are visible. The functions below make masks, and `&` combines them:
+/// `causal() & lengths(source_lengths)`. A query that sees no key gets zeros as its value, weights
+/// and gradient.
 ///
-/// In attention() and additive_attention(), what a hidden key and its value hold reaches no query
-/// that does not see them, NaN included: neither results nor gradients. Second derivatives, and
-/// products written out with masked(), multiply it by 0.
+/// In attention() and additive_attention(), hidden keys and their values are not used, so that even
+/// NaN in them reaches neither results nor gradients. Second derivatives, and products written with
+/// masked(), multiply hidden values by 0 instead.
 ///
-/// Where queries and keys differ in number, the last query stands at the last key, as in decoding
-/// with a cache: the place of query i is i + (Tk - Tq).
+/// If the numbers of queries and keys differ, the last query is aligned with the last key, as in
+/// decoding with a cache. So the position of query i is i + (Tk - Tq).
 struct Mask {
   bool causal = false;
-  int64_t window = -1;    // the farthest a key may be; -1: any
-  Var key_lengths{};      // int32 [B], or empty
-  Var prefix{};           // int32 [B] or [1], or empty
-  Var query_documents{};  // int32 [B or 1, Tq], or empty
-  Var key_documents{};    // int32 [B or 1, Tk], where query_documents are
-  Var keep{};             // boolean [B or 1, H or 1, Tq or 1, Tk], or empty
-  Var bias{};             // float, broadcasts to [B, H, Tq, Tk], or empty
+  int64_t window = -1;    ///< Largest distance of a visible key; -1 for any.
+  Var key_lengths{};      ///< int32 [B], or empty.
+  Var prefix{};           ///< int32 [B] or [1], or empty.
+  Var query_documents{};  ///< int32 [B or 1, Tq], or empty.
+  Var key_documents{};    ///< int32 [B or 1, Tk]; set together with query_documents.
+  Var keep{};             ///< Boolean [B or 1, H or 1, Tq or 1, Tk], or empty.
+  Var bias{};             ///< Float, broadcasts to [B, H, Tq, Tk], or empty.
 
   bool limits_nothing() const {
     return !causal && window < 0 && key_lengths.is_empty() && prefix.is_empty() &&
@@ -33,49 +33,50 @@ struct Mask {
   }
 };
 
-/// A query sees the keys up to its own place: query i of Tq sees the keys j <= i + (Tk - Tq). With
-/// Tq > Tk the first queries see none.
+/// Shows a query the keys up to its own position: query i of Tq sees the keys j <= i + (Tk - Tq).
+/// If Tq > Tk the first queries see no key.
 Mask causal();
 
-/// Of sentence b, the first key_lengths[b] keys are seen; key_lengths is int32 [B]. A length below
-/// 0 or above Tk is an Error when it is computed.
+/// Shows the first key_lengths[b] keys of sentence b. key_lengths is int32 [B]. Throws Error at run
+/// time if a length is below 0 or above Tk.
 Mask lengths(const Arg& key_lengths);
 
-/// Keys at most `width` places from the query's place are seen, before and after it: 2 width + 1
-/// keys with its own. With causal(), the width keys before it and its own. Throws Error for a width
-/// below 0.
+/// Shows the keys at most `width` positions before or after the query's position. These are 2 width
+/// + 1 keys. Combined with causal() they are the query's own position and the `width` before it.
+/// Throws Error if width is below 0.
 Mask sliding_window(int64_t width);
 
-/// The first keys are seen by every query, the others as causal() has it: a prefix language model
-/// (Raffel et al. 2020, section 3.2.1). How many: a number, or int32 [B].
+/// Shows the first keys to every query, and the others as causal() does. This is the mask of a
+/// prefix language model (Raffel et al. 2020, section 3.2.1). `keys` is the number of these first
+/// keys, as a number or as int32 [B].
 Mask prefix(const Arg& keys);
 
-/// A query sees the keys of its own document, in rows that hold several: ids int32 [B or 1, T],
-/// equal within a document. Documents that follow each other in rising order of their ids are
-/// skipped as a whole where they meet no query of theirs.
+/// Shows a query the keys of its own document, in rows that hold several documents. `ids` is int32
+/// [B or 1, T] and is constant within a document. If the ids of successive documents ascend, blocks
+/// of keys that no query of a block can see are skipped.
 Mask documents(const Arg& ids);
-/// The same for queries and keys of different sequences, [B or 1, Tq] and [B or 1, Tk].
+/// Does the same for queries and keys of different sequences, [B or 1, Tq] and [B or 1, Tk].
 Mask documents(const Arg& query_ids, const Arg& key_ids);
 
-/// Keys are seen where `keep` holds; it is boolean, [B, Tk] for all queries alike, [B, Tq, Tk] for
-/// all heads alike, or [B, H, Tq, Tk]. Every size but Tk may be 1.
+/// Shows the keys where `keep` is true. `keep` is boolean: [B, Tk] for all queries and heads,
+/// [B, Tq, Tk] for all heads, or [B, H, Tq, Tk]. Every size except Tk may be 1.
 Mask keep(const Arg& keep);
 
-/// The bias, a float array that broadcasts to [B, H, Tq, Tk], is added to the scores, and hides
-/// keys where it is -inf. It gets its gradient.
+/// Adds a bias to the scores and hides the keys whose bias is -inf. The bias is a float array that
+/// broadcasts to [B, H, Tq, Tk]. It gets its gradient.
 Mask additive(const Arg& bias);
 
-/// What both allow; biases are added.
+/// Combines two masks: a key is visible if both allow it. Biases are added.
 Mask operator&(const Mask& a, const Mask& b);
 
-/// The mask as a boolean array that broadcasts to [batch, H, queries, keys]; of a bias it holds
-/// whether it is above -inf. Throws Error where the mask's sizes are others.
+/// Returns the mask as a boolean array that broadcasts to [batch, H, queries, keys]. A bias becomes
+/// true where it is above -inf. Throws Error if the mask has other sizes.
 Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, int64_t keys,
                SourceLocation here = SourceLocation::current());
 
-/// Scores [B, H, Tq, Tk], or [B, Tq, Tk] for a mask that is the same for all heads, with the mask's
-/// bias added, and -inf where it hides the key: softmax() gives those weight 0, and a row of
-/// nothing else zeros.
+/// Returns the scores with the mask's bias added, and with -inf for hidden keys. The scores are
+/// [B, H, Tq, Tk], or [B, Tq, Tk] if the mask is the same for all heads. softmax() gives hidden
+/// keys a weight of 0, and gives zeros to a row without visible keys.
 Var masked(const Arg& scores, const Mask& mask);
 
 }  // namespace RAPT_API

@@ -1,4 +1,4 @@
-// Reverse-mode differentiation, by adding nodes to the tape.
+// Reverse-mode differentiation. Gradients are recorded as nodes on the tape.
 #pragma once
 
 #include <vector>
@@ -9,11 +9,12 @@
 
 namespace rapt RAPT_API {
 
-/// The gradients of a scalar with respect to values that were recorded before it, each with its
-/// value's shape and type. They are recorded like anything else: differentiate them again for
-/// second derivatives. What the scalar does not depend on has a gradient of zeros.
+/// Returns the gradients of a scalar with respect to values that were recorded before it. Each
+/// gradient has the shape and type of its value. Gradients are ordinary nodes, so they can be
+/// differentiated again for second derivatives. A value that the scalar does not depend on gets a
+/// gradient of zeros.
 ///
-/// Throws Error where `loss` has more than one element, or depends on `wrt` through an operator
+/// Throws Error if `loss` has more than one element, or if it depends on `wrt` through an operator
 /// that has no gradient rule.
 std::vector<Var> grad(const Var& loss, std::span<const Var> wrt);
 inline std::vector<Var> grad(const Var& loss, std::initializer_list<Var> wrt) {
@@ -23,12 +24,12 @@ std::vector<Var> grad(const Var& loss, std::span<const Parameter> wrt);
 inline std::vector<Var> grad(const Var& loss, std::initializer_list<Parameter> wrt) {
   return grad(loss, std::span(wrt.begin(), wrt.size()));
 }
-/// The same into a list that is there, one for each of `wrt`. Returns how many of them the loss has
-/// a gradient for: the others get zeros.
+/// Writes the gradients into `grads`, one for each element of `wrt`. Returns the number of elements
+/// that the loss depends on. The others get zeros.
 size_t grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads);
 
-/// The vector-Jacobian product: the gradients, with respect to `wrt`, of the sum of
-/// outputs[i] * seeds[i]. A seed has its output's shape; an empty one stands for zeros.
+/// Returns the vector-Jacobian product: the gradients, with respect to `wrt`, of the sum of
+/// outputs[i] * seeds[i]. A seed has its output's shape. An empty seed stands for zeros.
 std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
                      std::span<const Var> wrt);
 size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,

@@ -1,4 +1,4 @@
-// What convolution and pooling share: windows that move over planes.
+// Sliding windows, shared by convolution and pooling.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,7 +6,7 @@
 
 namespace rapt RAPT_API {
 
-/// A number for the rows of a plane and one for its columns; one number stands for both.
+/// Pair of numbers for the rows and the columns of a plane. A single number stands for both.
 struct Size2 {
   int64_t height, width;
 
@@ -15,8 +15,9 @@ struct Size2 {
   friend constexpr bool operator==(const Size2&, const Size2&) = default;
 };
 
-/// How many places a window of `kernel` elements, `dilation` apart, has in `size` elements with
-/// `padding` more at either end, where it moves by `stride`; 0 where it does not fit.
+/// Returns the number of window positions along an axis of `size` elements with `padding` more at
+/// each end. The window has `kernel` elements, `dilation` apart, and moves by `stride`. Returns 0
+/// if it does not fit.
 constexpr int64_t window_places(int64_t size, int64_t kernel, int64_t stride, int64_t padding,
                                 int64_t dilation = 1) {
   const int64_t room = size + 2 * padding - dilation * (kernel - 1) - 1;

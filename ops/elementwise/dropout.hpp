@@ -7,15 +7,15 @@
 namespace rapt RAPT_API {
 
 /// Sets each element to 0 with probability p and divides the others by 1 - p (Srivastava et al.
-/// 2014), on a tape for training; elsewhere, and for p = 0, it is x. Which elements fall follows
-/// from the tape's key and the number of random operators recorded before: the gradient drops the
-/// same ones without storing which.
+/// 2014). Returns x unchanged if p is 0 or the tape is not for training. The dropped elements
+/// follow from the tape's key and the number of random operators recorded before. The gradient
+/// therefore drops the same elements without storing a mask.
 ///
-/// Throws Error for p outside [0, 1].
+/// Throws Error if p is outside [0, 1].
 Var dropout(const Arg& x, double p);
 
-/// The same by a key that is on the tape already: what an operator that drops by itself means in
-/// plain operators.
+/// Does the same with a key that is already on the tape. Operators with built-in dropout are
+/// defined in terms of this function.
 Var dropout(const Arg& x, double p, const Var& key);
 
 }  // namespace RAPT_API

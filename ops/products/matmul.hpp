@@ -7,29 +7,30 @@
 
 namespace rapt RAPT_API {
 
-/// The matrix product of the last two axes, with NumPy's rules: [.., m, k] x [.., k, n] gives
-/// [.., m, n], leading axes broadcast, and a vector is a row on the left, a column on the right,
-/// whose axis the result lacks. Transposed operands and other views are read where they are.
+/// Computes the matrix product of the last two axes with NumPy's rules: [.., m, k] x [.., k, n]
+/// gives [.., m, n], and leading axes broadcast. A vector on the left is a row and one on the right
+/// is a column; the result lacks that axis. Operands may be transposed or other views; they are not
+/// copied.
 ///
-/// Throws Error where inner sizes differ, leading axes do not broadcast, or types differ.
+/// Throws Error if inner sizes differ, leading axes do not broadcast, or types differ.
 Var matmul(const Arg& a, const Arg& b);
 
-/// activation(x W' + bias) in one pass: x [.., in], weight [out, in] as in PyTorch, bias [out];
-/// gives [.., out]. `bias` may be an empty Var: then none is added.
+/// Computes activation(x W' + bias) in one pass: x [.., in], weight [out, in] as in PyTorch, bias
+/// [out]. Returns [.., out]. An empty `bias` adds nothing.
 ///
-/// Throws Error where sizes or types differ.
+/// Throws Error if sizes or types differ.
 Var linear(const Arg& x, const Arg& weight, const Arg& bias,
            Activation activation = Activation::none);
-/// The same without a bias.
+/// Does the same without a bias.
 Var linear(const Arg& x, const Arg& weight, Activation activation = Activation::none);
 
-/// Whether a value is a product A' B of two matrices, summed over their rows: what flows to a
-/// weight from one of its uses.
+/// True if the value is a product A' B of two matrices, summed over their rows. This is the form of
+/// a weight's gradient from one use of the weight.
 bool is_weight_product(const Var& var);
 
-/// The sum of such products of one shape, as a single product over all their rows: a recurrent
-/// network's weight gets one large product in place of one a step. Those with many rows are added
-/// up.
+/// Returns the sum of such products of one shape as a single product over all their rows. The
+/// weight of a recurrent network gets one large product instead of one per step. Products with many
+/// rows are added instead of merged.
 Var merge_weight_products(std::span<const Var> products);
 
 }  // namespace RAPT_API

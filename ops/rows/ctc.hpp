@@ -1,5 +1,5 @@
-// Connectionist temporal classification: the loss of a sequence of labels where nobody knows at
-// which times they stand (Graves, Fernandez, Gomez and Schmidhuber 2006).
+// Connectionist temporal classification (CTC): the loss of a label sequence whose alignment to the
+// time steps is unknown (Graves, Fernandez, Gomez and Schmidhuber 2006).
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -8,25 +8,27 @@
 namespace rapt RAPT_API {
 
 struct CtcOptions {
-  /// The class that stands for no label.
+  /// Class that stands for no label.
   int32_t blank = 0;
-  /// The mean is that of each utterance's loss divided by its number of labels (at least 1), as in
-  /// PyTorch.
+  /// Reduction of the losses. As in PyTorch, the mean divides each utterance's loss by its number
+  /// of labels (at least 1) first.
   Reduction reduction = Reduction::mean;
-  /// Where no alignment fits, the loss is 0 in place of infinity.
+  /// True to replace an infinite loss, where no alignment fits, by 0.
   bool zero_infinity = false;
 };
 
-/// -log p(targets): the sum over all ways to write each utterance's labels, in order, each for one
-/// or more times, with blanks anywhere between and at least one between equal labels. The
-/// log-softmax of the logits is part of it.
+/// Returns -log p(targets), where p is the sum over all alignments of each utterance's labels. An
+/// alignment repeats each label for one or more time steps, in order. Blanks may stand between
+/// labels, and at least one must stand between equal labels. The log-softmax of the logits is
+/// included.
 ///
-/// logits [B, T, V], targets int32 [B, U], input_lengths and target_lengths int32 [B]: times and
-/// labels behind them are not looked at. Where an utterance has too few times for its labels the
-/// loss is infinite; its gradient is 0 (in PyTorch it is NaN unless zero_infinity is set).
+/// Shapes: logits [B, T, V], targets int32 [B, U], input_lengths and target_lengths int32 [B]. Time
+/// steps and labels beyond the lengths are not read. If an utterance has too few time steps for its
+/// labels, its loss is infinite and its gradient is 0. (In PyTorch that gradient is NaN unless
+/// zero_infinity is set.)
 ///
-/// Throws Error where shapes or types differ, and, when it is computed, for a length that is
-/// negative or above T or U, and for a target that is no class or the blank.
+/// Throws Error if shapes or types differ. Throws Error at run time if a length is negative or
+/// above T or U, or if a target is the blank or not a class.
 Var ctc_loss(const Arg& logits, const Arg& targets, const Arg& input_lengths,
              const Arg& target_lengths, const CtcOptions& options = {});
 

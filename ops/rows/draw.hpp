@@ -1,4 +1,4 @@
-// Drawing one of several by chance.
+// Random choice of one element per row.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,14 +6,14 @@
 
 namespace rapt RAPT_API {
 
-/// For each row of weights x [.., V] (not negative; any sum), one place, drawn with probability
-/// proportional to its weight: int32 [..]. `u`, float64 [..], are numbers from [0, 1) that decide,
-/// so that the same numbers give the same places. With top_p below 1 only the fewest largest
-/// weights take part whose sum is at least top_p of the row's (equal ones in the order of their
-/// places). No gradient passes.
+/// Draws one index per row of the weights x [.., V], with probability proportional to the weight.
+/// Weights are not negative and may have any sum. Returns int32 [..]. The choice is determined by
+/// `u`, float64 [..], which holds random numbers from [0, 1). Equal numbers give equal choices.
+/// With top_p below 1, only the fewest largest weights take part whose sum is at least top_p of the
+/// row's sum. Equal weights are taken in order of their indices. No gradient passes.
 ///
-/// Throws Error where shapes or types do not fit, for a top_p outside (0, 1], and, when it is
-/// computed, for a row without a positive, finite sum.
+/// Throws Error if shapes or types do not fit, or if top_p is outside (0, 1]. Throws Error at run
+/// time if the sum of a row is not positive and finite.
 Var draw(const Arg& x, const Arg& u, double top_p = 1);
 
 }  // namespace RAPT_API

@@ -1,4 +1,4 @@
-// Losses.
+// Loss functions.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,34 +6,35 @@
 
 namespace rapt RAPT_API {
 
-/// What becomes of the losses of single positions: their mean, their sum, or they stay.
+/// Reduction of the losses of single positions: their mean, their sum, or none.
 enum class Reduction { mean, sum, none };
 
 struct CrossEntropyOptions {
-  /// Positions with this label count for nothing.
+  /// Label of positions that are ignored.
   int32_t ignore = -100;
-  /// What the target gives to all classes evenly, in [0, 1] (Szegedy et al. 2016).
+  /// Part of the target that is spread evenly over all classes, in [0, 1] (Szegedy et al. 2016).
   double label_smoothing = 0;
-  /// A factor for each class [V], or none. No gradient passes to it.
+  /// Factor per class, [V], or empty. It gets no gradient.
   Var weight = {};
-  /// The mean divides by the sum of the weights of the labels that are not ignored; as in PyTorch
-  /// it is NaN where there are none.
+  /// Reduction of the losses. The mean divides by the sum of the weights of the labels that are not
+  /// ignored. As in PyTorch it is NaN if there are none.
   Reduction reduction = Reduction::mean;
 };
 
-/// -log(softmax(logits)[label]) of logits [.., V] and int32 labels [..], as PyTorch's cross_entropy
-/// defines its options. One pass over the logits; probabilities are never stored.
+/// Returns -log(softmax(logits)[label]) of logits [.., V] and int32 labels [..]. The options have
+/// the meaning of PyTorch's cross_entropy. The operator makes one pass over the logits and never
+/// stores probabilities.
 ///
-/// Throws Error where shapes or types differ, for a smoothing outside [0, 1], and, when it is
-/// computed, for a label that is neither a class nor `ignore`.
+/// Throws Error if shapes or types differ, or if the smoothing is outside [0, 1]. Throws Error at
+/// run time if a label is neither a class nor `ignore`.
 Var cross_entropy(const Arg& logits, const Arg& labels, const CrossEntropyOptions& options = {});
 
-/// (prediction - target)^2. Throws Error where shapes or types differ.
+/// Returns (prediction - target)^2. Throws Error if shapes or types differ.
 Var mse_loss(const Arg& prediction, const Arg& target, Reduction reduction = Reduction::mean);
 
-/// -(target log(s) + (1 - target) log(1 - s)) with s = sigmoid(logits), for targets in [0, 1].
-/// Small losses of large logits keep their digits, and so do gradients. Throws Error where shapes
-/// or types differ.
+/// Returns -(target log(s) + (1 - target) log(1 - s)) with s = sigmoid(logits), for targets in
+/// [0, 1]. Losses and gradients stay accurate for large logits. Throws Error if shapes or types
+/// differ.
 Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target,
                                      Reduction reduction = Reduction::mean);
 

@@ -1,4 +1,4 @@
-// Softmax and its logarithm, with masks.
+// Softmax and log-softmax, with masks.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -7,25 +7,26 @@
 namespace rapt RAPT_API {
 
 struct SoftmaxOptions {
-  /// The axis along which the results add up to 1; negative counts from the end.
+  /// Axis along which the results add up to 1. A negative axis counts from the end.
   int axis = -1;
-  /// Boolean, broadcast to x: true keeps an element, false takes it out. Empty: all are kept.
+  /// Boolean array that broadcasts to x: true keeps an element, false removes it. Empty keeps all.
   Var mask = {};
 };
 
-/// exp(x) / sum(exp(x)) along an axis. What the mask takes out is 0, and so is all of a row that
-/// keeps nothing (or is all -inf), value and gradient.
+/// Returns exp(x) / sum(exp(x)) along an axis. Elements that the mask removes are 0. A row that
+/// keeps no element, or in which all are -inf, is 0 and has a gradient of 0.
 ///
-/// Throws Error for an axis that is not there, and for a mask that is not boolean or does not
-/// broadcast to x's shape.
+/// Throws Error if the axis does not exist, or if the mask is not boolean or does not broadcast to
+/// x's shape.
 Var softmax(const Arg& x, const SoftmaxOptions& options = {});
 
-/// log(softmax(x)), computed without the quotient. What the mask takes out is -inf and gets no
-/// gradient; a row that keeps nothing is 0. A row that keeps nothing but -inf is -inf and gets no
-/// gradient.
+/// Returns log(softmax(x)), computed without the quotient. Elements that the mask removes are -inf
+/// and get no gradient. A row that keeps no element is 0. A row that keeps only elements of -inf is
+/// -inf and gets no gradient.
 Var log_softmax(const Arg& x, const SoftmaxOptions& options = {});
 
-/// The scores where the boolean mask holds, -inf elsewhere: softmax gives those weight 0.
+/// Returns the scores where the boolean mask is true, and -inf elsewhere. softmax() gives the
+/// latter a weight of 0.
 Var masked(const Arg& scores, const Arg& mask);
 
 }  // namespace RAPT_API

@@ -1,4 +1,4 @@
-// Choosing among the last axis' elements: the largest, or one by chance.
+// Selection of the largest elements of the last axis.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,12 +6,12 @@
 
 namespace rapt RAPT_API {
 
-/// The k largest elements along the last axis, in falling order: [.., k]. Output 1 is their places,
-/// int32 [.., k]. Of equal elements the first comes first; NaN comes before all. Gradients pass to
-/// the elements chosen.
+/// Returns the k largest elements along the last axis in descending order, [.., k]. Output 1 holds
+/// their indices, int32 [.., k]. Among equal elements the first comes first. NaN comes before all
+/// numbers. Gradients pass to the selected elements.
 ///
-/// Throws Error for other than float arrays, where k is not in 0 .. the axis's size, and for an
-/// axis longer than int32 can count.
+/// Throws Error if x is not a float array, if k is not in 0 .. the size of the axis, or if the axis
+/// is longer than int32 can count.
 Var top_k(const Arg& x, int64_t k);
 
 }  // namespace RAPT_API

@@ -1,4 +1,4 @@
-// Rows of a table, by number.
+// Lookup of table rows by index.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,10 +6,11 @@
 
 namespace rapt RAPT_API {
 
-/// The rows of `weight` [V, C] that `ids` (int32, any shape [..]) name: [.., C]. Its gradient adds
-/// up, for every row of the table, what came to its uses, in the order of their positions.
+/// Returns the rows of `weight` [V, C] that `ids` (int32, any shape [..]) select, [.., C]. The
+/// gradient of a table row is the sum over its uses, added in the order of their positions.
 ///
-/// Throws Error for other types or shapes and, when it is computed, for an id outside 0 .. V-1.
+/// Throws Error if types or shapes do not fit. Throws Error at run time if an id is outside 0 ..
+/// V-1.
 Var embedding(const Arg& ids, const Arg& weight);
 
 }  // namespace RAPT_API

@@ -1,6 +1,7 @@
-// Reading and writing elements at places that other elements name.
+// Gather and scatter: reads and writes of elements at computed indices.
 //
-// An index is an int32 array. At run time an index outside of the axis throws Error.
+// An index is an int32 array. All functions throw Error at run time if an index is outside the
+// axis, except where noted.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -8,21 +9,22 @@
 
 namespace rapt RAPT_API {
 
-/// y[.., i, ..] = x[.., index[.., i, ..], ..] along the axis, as torch.gather and, for shapes that
-/// agree, numpy.take_along_axis. y has the index's shape, which has x's rank and in the other axes
-/// at most x's sizes.
+/// Returns y[.., i, ..] = x[.., index[.., i, ..], ..] along the axis, as torch.gather does. For
+/// equal shapes it agrees with numpy.take_along_axis. y has the shape of the index. The index has
+/// the rank of x and, in the other axes, at most the sizes of x.
 Var gather(const Arg& x, int axis, const Arg& index);
 
-/// x, with source[.., i, ..] added at [.., index[.., i, ..], ..], in ascending order of i: equal
-/// indices give the same bits in every run. The source has the index's shape, which is as gather's.
+/// Returns x with source[.., i, ..] added at [.., index[.., i, ..], ..]. Terms are added in
+/// ascending order of i, so equal indices give the same bits in every run. The source has the shape
+/// of the index, which follows the rules of gather().
 Var scatter_add(const Arg& x, int axis, const Arg& index, const Arg& source);
 
-/// The slices of x that the index names along an axis, as numpy.take: the index's axes, any number
-/// of them, stand in the axis's place.
+/// Returns the slices of x that the index selects along an axis, as numpy.take does. The axis is
+/// replaced by the axes of the index, of which there may be any number.
 Var take(const Arg& x, const Arg& index, int axis);
 
-/// An array with one more axis, of size `depth`: 1 at the index's place along it, 0 elsewhere, also
-/// for an index outside of it.
+/// Returns an array with one more axis, of size `depth`. It is 1 at the index along that axis and 0
+/// elsewhere. An index outside the axis gives only zeros.
 Var one_hot(const Arg& index, int64_t depth, DType dtype = DType::float32);
 
 }  // namespace RAPT_API

@@ -1,7 +1,8 @@
-// Operators that move elements without computing on them. Most are views: another look at the same
-// memory, at no cost. The sources are shape.cpp and slice.cpp.
+// Operators that change the arrangement of elements without computing on them. Most return views of
+// the same memory, at no cost. The sources are shape.cpp and slice.cpp.
 //
-// Axes count from 0 or, negative, from the end. All throw Error where an axis is not there.
+// Axes count from 0, or from the end if negative. All functions throw Error if an axis does not
+// exist.
 #pragma once
 
 #include <limits>
@@ -13,12 +14,11 @@
 
 namespace rapt RAPT_API {
 
-/// The same elements in row-major order without gaps: x itself where they lie so already, else a
-/// copy.
+/// Returns the elements in row-major order without gaps: x itself if it is contiguous, else a copy.
 Var contiguous(const Arg& x);
 
-/// x in another shape of the same size; one dimension may be -1 and follows from the others. A view
-/// where x's strides allow it, else of a contiguous copy.
+/// Returns x in another shape of the same size. One dimension may be -1 and is computed from the
+/// others. The result is a view of x if its strides allow that, else a view of a contiguous copy.
 Var reshape(const Arg& x, std::span<const int64_t> shape);
 inline Var reshape(const Arg& x, std::initializer_list<int64_t> shape) {
   return reshape(x, std::span(shape.begin(), shape.size()));
@@ -27,35 +27,37 @@ inline Var reshape(const Arg& x, const Shape& shape) {
   return reshape(x, std::span(shape.begin(), shape.end()));
 }
 
-/// A view of x that repeats it as NumPy's broadcasting does, e.g. [4, 1] as [3, 4, 5].
+/// Returns a view of x that repeats it as NumPy's broadcasting does, e.g. [4, 1] as [3, 4, 5].
 Var broadcast_to(const Arg& x, const Shape& shape);
 
-/// A view whose i-th axis is axis axes[i] of x. Each axis has to be named once.
+/// Returns a view whose i-th axis is axis axes[i] of x. Each axis has to be named once.
 Var permute(const Arg& x, const Axes& axes);
-/// A view with two axes swapped.
+/// Returns a view with two axes swapped.
 Var transpose(const Arg& x, int axis_a, int axis_b);
-/// A view with the last two axes swapped: the transposed matrices.
+/// Returns a view with the last two axes swapped (transposed matrices).
 Var transpose(const Arg& x);
 
-/// A view with one more axis of size 1, which becomes axis `axis`.
+/// Returns a view with an additional axis of size 1 at position `axis`.
 Var unsqueeze(const Arg& x, int axis);
-/// A view without axis `axis`, whose size has to be 1.
+/// Returns a view without axis `axis`, whose size has to be 1.
 Var squeeze(const Arg& x, int axis);
 
-/// As the end of a slice: all that is left.
+/// End of a slice that stands for the end of the axis.
 inline constexpr int64_t to_end = std::numeric_limits<int64_t>::max();
 
-/// A view of the elements begin, begin + step, ... before `end` along an axis. Negative `begin` and
-/// `end` count from the end. Throws Error unless 0 <= begin <= end <= size then, and
-/// for a step below 1.
+/// Returns a view of the elements begin, begin + step, ... before `end` along an axis. Negative
+/// `begin` and `end` count from the end. Throws Error unless then 0 <= begin <= end <= size, and if
+/// step is below 1.
 Var slice(const Arg& x, int axis, int64_t begin, int64_t end = to_end, int64_t step = 1);
-/// A view of one place of an axis, without that axis; a negative index counts from the end.
+/// Returns a view of one position of an axis, without that axis. A negative index counts from the
+/// end.
 Var select(const Arg& x, int axis, int64_t index);
 
-/// Views of neighbouring pieces along an axis, of the sizes given, which have to add up.
+/// Returns views of adjacent pieces along an axis. The sizes have to add up to the size of the
+/// axis.
 std::vector<Var> split(const Arg& x, std::span<const int64_t> sizes, int axis);
 std::vector<Var> split(const Arg& x, std::initializer_list<int64_t> sizes, int axis);
-/// The same with a number of equal pieces, which has to divide the axis.
+/// Returns views of `sections` equal pieces. Their number has to divide the size of the axis.
 std::vector<Var> split(const Arg& x, int64_t sections, int axis);
 
 namespace detail {
@@ -70,8 +72,8 @@ std::vector<Arg> operands(const std::vector<Array>& arrays, SourceLocation here)
 
 }  // namespace detail
 
-/// The arrays one after the other along an axis. Throws Error where there are none, and where
-/// their types differ, or their shapes in another axis.
+/// Concatenates arrays along an axis. Throws Error if there are none, if their types differ, or if
+/// their shapes differ in another axis.
 Var concat(std::initializer_list<Arg> arrays, int axis,
            SourceLocation here = SourceLocation::current());
 Var concat(std::span<const Arg> arrays, int axis, SourceLocation here = SourceLocation::current());
@@ -82,7 +84,7 @@ requires(std::same_as<Array, Tensor> || std::same_as<Array, Parameter>) Var
            SourceLocation here = SourceLocation::current()) {
   return concat(std::span<const Arg>(detail::operands(arrays, here)), axis, here);
 }
-/// Arrays of one shape side by side along a new axis `axis`.
+/// Stacks arrays of one shape along a new axis `axis`.
 Var stack(std::initializer_list<Arg> arrays, int axis,
           SourceLocation here = SourceLocation::current());
 Var stack(std::span<const Arg> arrays, int axis, SourceLocation here = SourceLocation::current());
@@ -94,16 +96,17 @@ requires(std::same_as<Array, Tensor> || std::same_as<Array, Parameter>) Var
   return stack(std::span<const Arg>(detail::operands(arrays, here)), axis, here);
 }
 
-/// The same elements backwards along the axes.
+/// Returns the elements in reversed order along the axes.
 Var flip(const Arg& x, const Axes& axes);
 
-/// A view that is x again, as a value of its own.
+/// Returns a view of all of x, as a separate value.
 Var alias(const Arg& x);
 
-/// Whether the value is the gradient of slices: their gradients, put where they were cut out.
+/// True if the value is a gradient of slices: pieces written back to the positions that they were
+/// cut from.
 bool is_unslice(const Var& value);
-/// The sum of such values of one shape, in one pass over all their pieces: T slices of an array of
-/// T rows cost T in the backward pass, not T^2.
+/// Returns the sum of such values of one shape in one pass over all their pieces. So the backward
+/// pass of T slices of an array of T rows costs O(T), not O(T^2).
 Var merge_unslices(std::span<const Var> contributions);
 
 }  // namespace RAPT_API

@@ -1,4 +1,4 @@
-// How operators are told along which axes they work.
+// Arguments that name the axes of an operator.
 #pragma once
 
 #include <concepts>
@@ -8,17 +8,18 @@
 
 namespace rapt RAPT_API {
 
-/// Axes of an array, each from 0 or, negative, from the end: `sum(x, -1)`, `sum(x, {0, 1})`.
+/// Axes of an array. Each counts from 0, or from the end if negative: `sum(x, -1)`,
+/// `sum(x, {0, 1})`.
 class Axes {
  public:
   Axes(int axis) : Axes({axis}) {}  // NOLINT(google-explicit-constructor): reads as an argument
   /// Throws Error for more than max_rank axes.
   Axes(std::initializer_list<int> axes) : Axes(std::span(axes.begin(), axes.size())) {}
   explicit Axes(std::span<const int> axes);
-  /// A flag such as keepdims that landed here would be taken for axis 1.
+  /// Deleted, because a flag such as keepdims in this position would be taken for axis 1.
   template <std::same_as<bool> Flag>
   Axes(Flag) = delete;
-  /// Every axis that the operand has.
+  /// Stands for every axis of the operand.
   static Axes all();
 
   bool is_all() const { return count_ < 0; }
@@ -32,27 +33,28 @@ class Axes {
   int count_ = 0;
 };
 
-/// The axis counted from 0.
+/// Returns the axis counted from 0.
 constexpr int from_front(int64_t axis, int rank) {
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
-/// For each axis of an array of this rank, whether the words name it.
+/// Returns for each axis of an array of this rank whether the words name it.
 std::array<bool, max_rank> marked_axes(std::span<const int64_t> words, int rank);
 
-/// Writes the axes as words, those of `all` one by one; returns how many they are.
+/// Writes the axes as words and returns their number. `all` is written axis by axis.
 size_t put_axes(const Axes& axes, const Arg& operand, int64_t* words);
 
 // ---- checks in shape rules ----------------------------------------------------------------------
 
-/// The axis counted from 0; fails where `shape` has no such axis.
+/// Returns the axis counted from 0. Fails if `shape` has no such axis.
 int checked_axis(const ShapeContext& c, int64_t axis, const Shape& shape);
-/// Fails where `shape` lacks one of the axes, or one comes twice.
+/// Fails if `shape` lacks one of the axes, or if one is named twice.
 void check_axes(const ShapeContext& c, std::span<const int64_t> axes, const Shape& shape);
-/// Fails where `shape` has more places along the axis than int32, which is to hold them, can count.
+/// Fails if `shape` has more positions along the axis than int32 can count. The caller stores
+/// positions as int32.
 void check_places(const ShapeContext& c, int64_t axis, const Shape& shape);
 
-// ---- the same in functions that are made of several operators -----------------------------------
+// ---- the same checks in functions composed of several operators --------------------------------
 
 /// Throws Error as ShapeContext::fail does.
 [[noreturn]] void fail(std::string_view op, std::string_view message, SourceLocation where);
