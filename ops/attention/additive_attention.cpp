@@ -23,17 +23,17 @@ namespace {
 using kernels::OfPairs;
 using kernels::Sequences;
 
-/// Which of the optional inputs there are; they stand behind the others in this order.
+/// Flags of the optional inputs, which follow the required ones in this order.
 struct AttentionAttributes {
-  int64_t grad_context;  // of the backward operator alone, as is the next
+  int64_t grad_context;  // backward operator only, also the next
   int64_t grad_weights;
   int64_t lengths;
   int64_t keep;
   int64_t bias;
-  int64_t grad_bias;  // of the backward operator alone: whether its last output is wanted
+  int64_t grad_bias;  // backward operator only: 1 if its last output is wanted
 };
 
-/// The places of the optional inputs; -1: not there.
+/// Indices of the optional inputs; -1 for an absent one.
 struct Optional {
   int grad_context = -1, grad_weights = -1, lengths = -1, keep = -1, bias = -1;
 
@@ -47,14 +47,14 @@ struct Optional {
 };
 
 constexpr int forward_inputs = 4;   // query, keys, v, memory
-constexpr int backward_inputs = 5;  // and the weights
+constexpr int backward_inputs = 5;  // query, keys, v, memory, weights
 
 template <class T>
 const kernels::AdditiveAttentionKernels<T>& attention_kernels() {
   return kernels::kernels_for<kernels::AdditiveAttentionTable, T>();
 }
 
-/// [B, T, n], or [B, n] as one place of each sentence.
+/// Returns the strides of [B, T, n], or of [B, n] as sequences of one position.
 template <class T>
 Sequences<T> sequences(const TensorView& view) {
   return {view.as<T>(), view.strides[0], view.shape.rank() == 2 ? 0 : view.strides[1]};
@@ -65,7 +65,7 @@ Sequences<T> sequences_at(const ForwardContext& c, int input) {
   return input < 0 ? Sequences<T>{} : sequences<T>(c.input(input));
 }
 
-/// [B, Tq, T].
+/// Returns the strides of [B, Tq, T].
 template <class T>
 OfPairs<T> pairs(const TensorView& view) {
   return {view.as<T>(), view.strides[0], view.strides[1], view.strides[2]};
@@ -93,7 +93,7 @@ kernels::AdditiveAttention<T> attention_of(const ForwardContext& c, const Option
           .bias = pairs_at<const T>(c, optional.bias)};
 }
 
-/// The weights of scores [B, Tq, T] under the operator's masks.
+/// Returns the weights of scores [B, Tq, T] under the operator's masks.
 Var weights_of(const ReferenceContext& c, const Optional& optional, const Var& scores) {
   Mask mask;
   if (optional.lengths >= 0) mask = mask & lengths(c.input(optional.lengths));
@@ -102,18 +102,17 @@ Var weights_of(const ReferenceContext& c, const Optional& optional, const Var& s
   return softmax(masked(scores, mask));
 }
 
-/// [B, n] as [B, 1, n].
+/// Reshapes [B, n] to [B, 1, n].
 Var with_queries(const Var& x) { return x.rank() == 2 ? unsqueeze(x, 1) : x; }
 Var without_queries(const Var& x, bool single) { return single ? squeeze(x, 1) : x; }
 
-/// tanh(query + key) of all pairs, [B, Tq, T, A].
+/// Computes tanh(query + key) of all pairs, [B, Tq, T, A].
 Var hidden_layer(const ReferenceContext& c) {
   return tanh(unsqueeze(with_queries(c.input(0)), 2) + unsqueeze(c.input(1), 1));
 }
 
-// Inputs: query, keys, v, memory, weights, and where they are there the gradients of context and
-// weights, lengths, keep, bias. Outputs: gradients of query, keys, v, memory, and where it is
-// wanted of the bias.
+// Inputs: query, keys, v, memory, weights. Optional inputs: gradients of context and weights,
+// lengths, keep, bias. Outputs: gradients of query, keys, v, memory, and if wanted of the bias.
 template <class T>
 void attention_backward(const ForwardContext& c) {
   const Optional optional(c.attributes<AttentionAttributes>(), backward_inputs);
@@ -141,8 +140,8 @@ void attention_backward(const ForwardContext& c) {
   });
 }
 
-// With u = tanh(q + k), s = u . v, w = softmax(s), context = w memory:
-// dw = g_context memory' + g_weights, ds = w (dw - sum(w dw)), du = ds v (1 - u^2)
+// Formulas: u = tanh(q + k), s = u . v, w = softmax(s), context = w memory. Gradients: dw =
+// g_context memory' + g_weights, ds = w (dw - sum(w dw)), du = ds v (1 - u^2).
 void attention_grad_reference(ReferenceContext& c) {
   const Optional optional(c.attributes<AttentionAttributes>(), backward_inputs);
   const bool single = c.input(0).rank() == 2;
@@ -235,8 +234,8 @@ void attention_forward(const ForwardContext& c) {
       [&](int64_t begin, int64_t end) { attention_kernels<T>().forward(task, begin, end); });
 }
 
-// Inputs: query, keys, v, memory, and where they are there lengths, keep and bias [B, Tq, T].
-// Outputs: context, weights. context = softmax(v . tanh(query + key) + bias) memory
+// Computes context = softmax(v . tanh(query + key) + bias) memory. Inputs: query, keys, v, memory,
+// and optionally lengths, keep and bias [B, Tq, T]. Outputs: context, weights.
 constinit const Op additive_attention_op{
     .name = "additive_attention",
     .shape = attention_shape,
@@ -274,7 +273,7 @@ constinit const Op additive_attention_op{
         },
     .strided = true};
 
-/// An array that broadcasts to [B, 1, Tq, T], as a view [B, Tq, T].
+/// Broadcasts an array to [B, 1, Tq, T] and returns it as a view [B, Tq, T].
 Var of_pairs(const Var& x, const Shape& all, SourceLocation where) {
   Shape both;
   if (!broadcast(x.shape(), all, both) || both != all) {

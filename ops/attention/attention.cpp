@@ -28,7 +28,7 @@ Var bias_of(const ReferenceContext& c, int required) {
   return optional.bias < 0 ? Var() : c.input(optional.bias);
 }
 
-/// The output in plain operators, [B, Tq, Hq, Dv].
+/// Computes the output in plain operators, [B, Tq, Hq, Dv].
 Var plain_attention(const ReferenceContext& c, int required, const Var& q, const Var& k,
                     const Var& v, const Var& bias, std::span<const Var> captured) {
   const AttentionAttributes attributes = attention_attributes(c.words());
@@ -40,8 +40,8 @@ Var plain_attention(const ReferenceContext& c, int required, const Var& q, const
 
 // ---- backward -----------------------------------------------------------------------------------
 
-/// Calls f(i, output) for the captured arrays whose gradients the backward operator gives: those
-/// that its derivative's text names, in rising order.
+/// Calls f(i, output) for each captured array whose gradient the backward operator computes, in
+/// ascending order. These are the arrays that the text of the derivative names.
 template <class F>
 void for_captured_grads(std::span<const int64_t> words, const F& f) {
   const AttentionAttributes attributes = attention_attributes(words);
@@ -58,7 +58,7 @@ void for_captured_grads(std::span<const int64_t> words, const F& f) {
   }
 }
 
-/// A backward step's operands for the kernels.
+/// Kernel operands of a backward step.
 template <class T>
 struct BackwardOperands : AttentionOperands<T> {
   kernels::AttentionBackward<T> pass;
@@ -100,9 +100,9 @@ void attention_backward(const ForwardContext& c) {
              [&](int64_t task) { kernel.combine(pass, plan, workspace, task); });
 }
 
-// Inputs: q, k, v, the output [B, Tq, Hq, Dv], its normalisers [B, Hq, Tq], the output's gradient,
-// and the optional ones. Outputs: the gradients of q, k and v, as [B, T, H, n], where it is wanted
-// of the bias, and of the arrays that the score function captured.
+// Inputs: q, k, v, the output [B, Tq, Hq, Dv], its normalizers [B, Hq, Tq], the output's gradient,
+// and the optional inputs. Outputs: the gradients of q, k and v, as [B, T, H, n]; the gradient of
+// the bias if wanted; and those of the arrays that the score function captured.
 constinit const Op attention_grad_op{
     .name = "attention_grad",
     .shape =
@@ -125,9 +125,9 @@ constinit const Op attention_grad_op{
         },
     .reference =
         [](ReferenceContext& c) {
-          // The output and its normalisers follow from the rest: a second derivative takes them
-          // from there.
-          // One Var given twice counts as two operands.
+          // The output and its normalizers are functions of the other inputs. A second derivative
+          // differentiates them through those. The aliases make one Var that is given twice count
+          // as two operands.
           Var bias = bias_of(c, backward_inputs);
           if (!bias.is_empty()) bias = alias(bias);
           const Var q = alias(c.input(0)), k = alias(c.input(1)), v = alias(c.input(2));
@@ -161,7 +161,7 @@ constinit const Op attention_grad_op{
     .strided = true,
     .strided_outputs = 0b111};
 
-/// Records the backward operator behind attention_op, and hands out its outputs.
+/// Records the backward operator for attention_op and assigns its outputs as gradients.
 void attention_gradient(GradientContext& c) {
   AttentionAttributes attributes = attention_attributes(c.words());
   const AttentionOptional optional(attributes, forward_inputs);
@@ -201,9 +201,9 @@ void attention_gradient(GradientContext& c) {
 
 // ---- forward ------------------------------------------------------------------------------------
 
-// Inputs: q, k, v, and the optional ones. Outputs: [B, Tq, Hq, Dv], and of each row of scores the
-// largest and the logarithm of the sum, see kernels::Normalisers, [B, Hq, Tq] each.
-// y = dropout(softmax(score(scale q k') + bias)) v
+// Computes y = dropout(softmax(score(scale q k') + bias)) v. Inputs: q, k, v, and the optional
+// ones. Outputs: y as [B, Tq, Hq, Dv], then the maximum and the logarithm of the sum of each row of
+// scores, [B, Hq, Tq] each (see kernels::Normalisers).
 constinit const Op attention_op{
     .name = "attention",
     .shape =

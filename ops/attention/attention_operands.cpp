@@ -45,7 +45,8 @@ void check_documents(ShapeContext& c, int i) {
                      to_string(others), to_string(q), to_string(k)));
 }
 
-/// [n] for all sentences or for each: the distance from one sentence to the next.
+/// Returns the distance between sentences of an array with one row per sentence; 0 if all share one
+/// row.
 int64_t sentence_step(const TensorView& x) { return x.shape[0] == 1 ? 0 : x.strides[0]; }
 
 template <class T>
@@ -54,7 +55,7 @@ void set_masks(const ForwardContext& c, const AttentionAttributes& a, const Atte
   const int64_t shift = in.keys - in.queries;
   if (a.causal != 0) in.band_last = shift;
   if (a.window >= 0) {
-    // Beyond `unlimited` places there is no key.
+    // No key is more than `unlimited` positions away.
     const int64_t width = std::min(a.window, kernels::unlimited);
     in.band_first = shift - width;
     in.band_last = std::min(in.band_last, shift + width);
@@ -62,7 +63,7 @@ void set_masks(const ForwardContext& c, const AttentionAttributes& a, const Atte
   if (o.lengths >= 0) {
     in.key_lengths = c.input(o.lengths).as<const int32_t>();
     if (in.key_lengths != nullptr)
-      check_lengths(c.input(o.lengths), in.keys);  // a scratch rule's is
+      check_lengths(c.input(o.lengths), in.keys);  // null in a scratch rule
   }
   if (o.prefix >= 0) {
     in.prefix = c.input(o.prefix).as<const int32_t>();
@@ -249,7 +250,7 @@ Var record_attention(StaticOp op, std::initializer_list<const Arg*> operands,
   add(mask.keep, attributes.keep);
   if (dropout > 0) inputs.emplace_back(q.graph().key(where), where);
   RecordedScore score;
-  // Shapes that do not fit are for the operator to tell about.
+  // The operator itself reports shapes that do not fit.
   if (options.score && q.rank() == 4 && k.rank() == 4) {
     score = record_score(options.score, q, {q.size(0), q.size(1), q.size(2), k.size(2)}, where);
     attributes.score = static_cast<int64_t>(score.text.size());

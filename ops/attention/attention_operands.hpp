@@ -1,5 +1,5 @@
-// What the fused attention operators share: their attributes, which optional inputs they have, what
-// they hand to the kernels, and what they mean in plain operators.
+// Code shared by the fused attention operators: attributes, optional inputs, kernel operands, and
+// the reference in plain operators.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,9 @@
 
 namespace rapt {
 
-/// The optional inputs stand behind the others in this order, the key of dropout before what the
-/// score function captured. A score program's text follows these words.
+/// Attributes of the fused attention operators. The optional inputs follow the required ones in the
+/// order of the flags below. The dropout key comes before the arrays that the score function
+/// captured. The text of the score program follows these words.
 struct AttentionAttributes {
   double scale;  // 0: 1 / sqrt(D)
   double dropout;
@@ -24,20 +25,20 @@ struct AttentionAttributes {
   int64_t prefix;
   int64_t documents;
   int64_t keep;
-  int64_t score;      // how many words the score function's text has; 0: none
-  int64_t captured;   // how many inputs the score function has
-  int64_t grad_bias;  // of the backward operator alone: whether the bias' gradient is wanted
-  // Of the backward operator alone: the derivative's words, which follow the function's, and the
-  // numbers that it takes as inputs behind what the function captured.
+  int64_t score;      // number of words of the score function's text; 0: none
+  int64_t captured;   // number of inputs that the score function captured
+  int64_t grad_bias;  // backward operator only: 1 if the gradient of the bias is wanted
+  // Backward operator only. Number of words of the derivative's text, which follows the function's.
+  // Then the number of constants of the derivative, which are inputs after the captured arrays.
   int64_t derivative;
   int64_t numbers;
 };
 
 constexpr int weights_inputs = 2;   // q, k
-constexpr int forward_inputs = 3;   // and v
-constexpr int backward_inputs = 7;  // and the output, its two normalisers and its gradient
+constexpr int forward_inputs = 3;   // q, k, v
+constexpr int backward_inputs = 7;  // q, k, v, the output, its two normalizers and its gradient
 
-/// The places of the optional inputs; -1: not there.
+/// Indices of the optional inputs; -1 for an absent one.
 struct AttentionOptional {
   int bias = -1, lengths = -1, prefix = -1, documents = -1, keep = -1, key = -1, captured = -1;
 
@@ -57,11 +58,11 @@ inline constexpr size_t attention_words = sizeof(AttentionAttributes) / 8;
 inline AttentionAttributes attention_attributes(std::span<const int64_t> words) {
   return attributes_of<AttentionAttributes>(words);
 }
-/// The score function's text.
+/// Returns the text of the score function.
 inline std::span<const int64_t> score_text(std::span<const int64_t> words) {
   return words.subspan(attention_words, static_cast<size_t>(attention_attributes(words).score));
 }
-/// That of its derivative.
+/// Returns the text of the score function's derivative.
 inline std::span<const int64_t> derivative_text(std::span<const int64_t> words) {
   return words.subspan(attention_words + static_cast<size_t>(attention_attributes(words).score));
 }
@@ -71,7 +72,7 @@ double attention_scale(const AttentionAttributes& a, int64_t depth);
 /// Fails unless queries, keys, values and optional inputs fit each other.
 void check_attention(ShapeContext& c, int required);
 
-/// A step's operands for the kernels; the score program lives as long as this.
+/// Kernel operands of one step. The score program lives as long as this object.
 template <class T>
 struct AttentionOperands {
   kernels::Attention<T> in;
@@ -84,17 +85,18 @@ struct AttentionOperands {
 extern template struct AttentionOperands<float>;
 extern template struct AttentionOperands<double>;
 
-/// [B, H, T, n].
+/// Returns the strides of an array [B, H, T, n].
 template <class T>
 kernels::Heads<T> heads(const TensorView& x) {
   return {x.as<T>(), x.strides[0], x.strides[1], x.strides[2]};
 }
-/// [B, T, H, n]: how results lie, so that merging heads is a view.
+/// Returns the strides of an array [B, T, H, n]. Results have this layout, so that merging heads is
+/// a view.
 template <class T>
 kernels::Heads<T> heads_inside(const TensorView& x) {
   return {x.as<T>(), x.strides[0], x.strides[2], x.strides[1]};
 }
-/// An array that broadcasts to [B, H, Tq, Tk].
+/// Returns the strides of an array that broadcasts to [B, H, Tq, Tk].
 template <class T>
 kernels::Pairs<T> pairs(const TensorView& x) {
   const auto stride = [&](int axis) {
@@ -120,23 +122,24 @@ void run_attention(const ForwardContext& c, const kernels::AttentionForward<T>& 
   });
 }
 
-/// Operations of so many products of all queries with all keys.
+/// Returns the operations of products of all queries with all keys, where `depths` is the sum of
+/// their inner dimensions.
 double attention_flops(const ForwardContext& c, double depths);
 inline double depth_of(const ForwardContext& c, int input) {
   return static_cast<double>(c.input(input).shape[3]);
 }
 
-/// softmax(score(scale q k') + bias) in plain operators, [B, Hq, Tq, Tk].
+/// Computes softmax(score(scale q k') + bias) in plain operators, [B, Hq, Tq, Tk].
 Var plain_weights(const ReferenceContext& c, int required, const Var& q, const Var& k,
                   const Var& bias, std::span<const Var> captured);
-/// The inputs that a reference's score function captured.
+/// Returns the inputs that the score function captured, for a reference.
 Recycled<Var> captured_of(const ReferenceContext& c, int required);
-/// [B, Hk, T, n] -> [B, Hk group, T, n].
+/// Repeats each head: [B, Hk, T, n] becomes [B, Hk group, T, n].
 Var repeat_heads(const Var& x, int64_t group);
 int64_t group_of(const Var& q, const Var& k);
 
-/// Records one of the operators on operands and what the options name; `more` words of its own come
-/// last.
+/// Records one of the attention operators with its operands and the inputs that the options add.
+/// The words `more` are appended to the attributes.
 Var record_attention(StaticOp op, std::initializer_list<const Arg*> operands,
                      const AttentionOptions& options, double dropout,
                      std::span<const int64_t> more = {});

@@ -14,14 +14,14 @@ namespace {
 
 using kernels::AttentionPlan;
 
-/// Which of these follow from options of the user's: what they are of all heads' weights.
+/// Attributes that select what is computed from the weights of all heads.
 struct Look {
   int64_t average;
   int64_t head;  // -1: all
   int64_t top;
 };
 
-/// They stand behind the attention's own words.
+/// Returns these attributes, which follow those of the attention.
 Look look_of(std::span<const int64_t> words) {
   return attributes_of<Look>(words.last(sizeof(Look) / 8));
 }
@@ -36,7 +36,8 @@ Var weights_of(const ReferenceContext& c) {
                        captured_of(c, weights_inputs));
 }
 
-/// The forward pass without values gives the normalisers alone, into the step's scratch memory.
+/// Runs the forward pass without values, which computes only the normalizers, into the step's
+/// scratch memory.
 template <class T>
 kernels::Normalisers<const T> find_rows(const ForwardContext& c, const kernels::Attention<T>& in) {
   auto* memory = static_cast<T*>(c.scratch());
@@ -60,7 +61,7 @@ void run_weights(const ForwardContext& c) {
   const TensorView& y = c.output();
   if (y.shape.rank() == 4) {
     pass.weights = pairs<T>(y);
-    // Not 0, which stands for a sum, where there is one head.
+    // pairs() sets the stride of a single head to 0, which would mean a sum over heads.
     pass.weights.head = y.strides[1];
     pass.heads = operands.in.query_heads;
   } else {
@@ -76,8 +77,8 @@ void run_weights(const ForwardContext& c) {
   });
 }
 
-// Inputs: q, k, and the optional ones. y = softmax(score(scale q k') + bias), of all heads, one of
-// them, or their mean
+// Computes y = softmax(score(scale q k') + bias) for all heads, for one head, or as the mean over
+// heads. Inputs: q, k, and the optional ones.
 constinit const Op attention_weights_op{
     .name = "attention_weights",
     .shape =
@@ -127,8 +128,8 @@ void run_statistics(const ForwardContext& c) {
   });
 }
 
-// Inputs: q, k, and the optional ones. Outputs: of the weights' rows the entropy, the largest, the
-// largest few and their keys.
+// Computes statistics of the rows of the weights. Inputs: q, k, and the optional ones. Outputs: the
+// entropy, the largest weight, the `top` largest weights, and their keys.
 constinit const Op attention_statistics_op{
     .name = "attention_statistics",
     .shape =

@@ -26,14 +26,14 @@ const kernels::CachedAttentionKernels<T>& cached_kernels() {
   return kernels::kernels_for<kernels::CachedAttentionTable, T>();
 }
 
-/// That `index` is int32 of the shape.
+/// Fails unless `index` is int32 of the given shape.
 void expect_index(const ShapeContext& c, int input, std::string_view what, const Shape& shape) {
   if (c.dtype(input) == DType::int32 && c.input(input) == shape) return;
   c.fail(fmt::format("expected {} int32 {}, got {} {}", what, to_string(shape),
                      name(c.dtype(input)), to_string(c.input(input))));
 }
 
-/// Checks q [R, Hq, D], keys [.., .., Hk, D] and values [.., .., Hk, Dv]; gives [R, Hq, Dv].
+/// Checks q [R, Hq, D], keys [.., .., Hk, D] and values [.., .., Hk, Dv]. Returns [R, Hq, Dv].
 Shape attended_shape(const ShapeContext& c, int keys, int values) {
   const Shape &q = c.input(0), &k = c.input(keys), &v = c.input(values);
   const bool fits = q.rank() == 3 && k.rank() == 4 && v.rank() == 4 && k[0] == v[0] &&
@@ -50,7 +50,8 @@ Shape attended_shape(const ShapeContext& c, int keys, int values) {
   return {q[0], q[1], v[3]};
 }
 
-/// Queries and output; keys and values of the axes (row, time) of the views.
+/// Returns the kernel's description of queries, output, keys and values. `row` and `time` are the
+/// axes of keys and values.
 template <class T>
 kernels::CachedAttention<T> attention_of(const ForwardContext& c, const TensorView& keys,
                                          const TensorView& values, size_t row, size_t time) {
@@ -73,7 +74,8 @@ kernels::CachedAttention<T> attention_of(const ForwardContext& c, const TensorVi
           .out = c.output().as<T>()};
 }
 
-/// `most` is the number of keys that there may be: it says how to split, whatever their number is.
+/// Runs the kernel. `most` is the maximum number of keys. The division into tasks depends on it,
+/// and not on the current number of keys.
 template <class T>
 void run(const ForwardContext& c, const kernels::CachedAttention<T>& a, int64_t most) {
   const int64_t items = c.output().shape[0] * c.output().shape[1];
@@ -84,7 +86,7 @@ void run(const ForwardContext& c, const kernels::CachedAttention<T>& a, int64_t 
   });
 }
 
-/// Puts rows [R, Hk, n] into the cache, at [place, 0 ..].
+/// Copies rows [R, Hk, n] into the cache at [place, 0 ..].
 void write_rows(const TensorView& rows, const TensorView& cache, int64_t place) {
   const int64_t bytes = size_of(rows.dtype);
   const auto width = static_cast<size_t>(rows.shape[2] * bytes);
@@ -109,10 +111,10 @@ void check_rows(const TensorView& index, int64_t columns, int64_t limit, std::st
   }
 }
 
-// Inputs: q, k, v, ancestors, place, the cache's keys and values, and where there is one a bias. It
-// writes to the cache without being an update in the planner's sense: updates run after everything
-// else, and what reads this result must not wait. Nobody else reads a cache, and written twice it
-// holds the same.
+// Inputs: q, k, v, ancestors, place, the cache's keys and values, and optionally a bias. The
+// operator writes to the cache but is not an update in the planner's sense. Updates run after all
+// other steps, and readers of this result must not wait for that. This is safe: no other operator
+// reads the cache, and writing it twice gives the same contents.
 constinit const Op cached_attention_op{
     .name = "cached_attention",
     .shape =
@@ -164,7 +166,7 @@ constinit const Op cached_attention_op{
         },
     .gradient = [](GradientContext&) {},
     .bytes =
-        [](const ForwardContext& c) {  // what its rows see, were the cache half full
+        [](const ForwardContext& c) {  // memory that the rows read if the cache is half full
           const double steps = static_cast<double>(c.input(5).shape[0]) / 2;
           const int64_t row = c.input(1).size() + c.input(2).size();
           return steps * static_cast<double>(row * size_of(c.output().dtype));
@@ -223,7 +225,7 @@ Var cached_attention(const Arg& q, const Arg& k, const Arg& v, const KeyValueCac
   }
   const Arg query(dense_rows(as_var(q)), q.where), key(dense_rows(as_var(k)), k.where),
       value(dense_rows(as_var(v)), v.where), table(dense_rows(as_var(ancestors)), ancestors.where);
-  // The operator writes to the cache itself, not to a copy of it.
+  // The shared value refers to the cache itself, so that the operator does not write to a copy.
   Graph& graph = query.var()->graph();
   Recycled<Arg> inputs{query,
                        key,

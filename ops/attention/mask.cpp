@@ -25,8 +25,8 @@ Var join(const Var& a, const Var& b, Var (*both)(const Arg&, const Arg&)) {
   return a.is_empty() ? b : b.is_empty() ? a : both(a, b);
 }
 
-/// Which keys are inside the window, and up to the query's place or inside the prefix where there
-/// is a prefix: without one, `causal` says whether the place is a limit.
+/// Returns a mask [1, 1, Tq, Tk] of the keys inside the window and, if `is_causal`, not after the
+/// query's position.
 Tensor band_keep(int64_t queries, int64_t keys, bool is_causal, int64_t window) {
   Tensor keep({1, 1, queries, keys}, DType::boolean);
   bool* row = keep.data<bool>().data();
@@ -56,13 +56,13 @@ Var checked_ids(const Arg& ids) {
   return var;
 }
 
-/// Whether query and key are of one document, [B or 1, 1, Tq, Tk].
+/// True where query and key belong to the same document, [B or 1, 1, Tq, Tk].
 Var same_document(const Mask& mask) {
   return equal(unsqueeze(unsqueeze(mask.query_documents, 1), 3),
                unsqueeze(unsqueeze(mask.key_documents, 1), 1));
 }
 
-/// Lengths that are known to be within 0 .. most once they are computed.
+/// Copies lengths after checking at run time that they are within 0 .. most.
 struct LengthsAttributes {
   int64_t most;
 };
@@ -158,7 +158,7 @@ Mask operator&(const Mask& a, const Mask& b) {
             .key_documents = a.key_documents.is_empty() ? b.key_documents : a.key_documents,
             .keep = join(a.keep, b.keep, logical_and),
             .bias = join(a.bias, b.bias, add)};
-  // What a query sees of the keys before it, it sees of a prefix and those before it as well.
+  // The prefix mask also shows all keys up to the query. So the causal mask makes it redundant.
   if (both.causal) both.prefix = Var();
   if (!a.query_documents.is_empty() && !b.query_documents.is_empty()) {
     both.keep = join(both.keep, same_document(b), logical_and);

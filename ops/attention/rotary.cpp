@@ -46,7 +46,7 @@ void rotary_shape(ShapeContext& c) {
   c.output(Shape(x), c.dtype(0));
 }
 
-/// The places of the first rows, one a sentence.
+/// Returns the position of the first row of each sentence.
 std::vector<int64_t> first_places(const ForwardContext& c) {
   const int64_t batch = c.input(0).shape[0], length = c.input(0).shape[1];
   const int64_t room = c.input(1).shape[0];
@@ -64,10 +64,10 @@ std::vector<int64_t> first_places(const ForwardContext& c) {
   return first;
 }
 
-/// The rows at one place, [.., D], as a pair of layouts: all the axes behind B and T, the last but
-/// one of which is left to the kernel.
+/// Layouts of the rows at one position, [.., D], in input and output: all axes after B and T. The
+/// kernel iterates over the last but one of them.
 struct RowsAtPlace {
-  Shape outer{1};  // its last axis is a single element
+  Shape outer{1};  // its last axis has size 1
   Strides x{}, y{};
   int64_t rows = 1, x_row = 0, y_row = 0;
 
@@ -132,8 +132,8 @@ Var record_rotary(const Arg& x, const Arg& table, const Arg& first, bool inverse
   return record(rotary_op, inputs, RotaryAttributes{inverse ? 1 : 0});
 }
 
-// Inputs: x, table, and where it is there first. y = R x with a rotation R a row, whose transposed
-// is its inverse: dx = R^-1 dy
+// Inputs: x, table, and optionally first. Each row is y = R x with a rotation R. The transpose of R
+// is its inverse, so dx = R^-1 dy.
 constinit const Op rotary_op{
     .name = "rotary",
     .shape = rotary_shape,

@@ -26,12 +26,13 @@ ScoreFunction operator|(const ScoreFunction& first, const ScoreFunction& second)
 namespace score {
 namespace {
 
-/// 2^(-8 (i + 1) / n).
+/// Returns 2^(-8 (i + 1) / n).
 float alibi_slope(int64_t i, int64_t n) {
   return static_cast<float>(std::exp2(-8.0 * static_cast<double>(i + 1) / static_cast<double>(n)));
 }
 
-/// The single distances have one bucket each; the first distance beyond them.
+/// Returns the number of distances that have a bucket of their own. It is the first distance with a
+/// shared bucket.
 int64_t single_distances(int64_t buckets, const T5Options& options) {
   return buckets / (options.bidirectional ? 4 : 2);
 }
@@ -46,7 +47,8 @@ int64_t t5_bucket(int64_t place, int64_t buckets, const T5Options& options) {
   }
   const int64_t single = buckets / 2;
   if (distance < single) return first + distance;
-  // In float, as the models that learned such tables compute it: buckets begin at whole numbers.
+  // Computed in float, as in the models that learned such tables. The rounding decides where
+  // buckets begin.
   const auto exact = static_cast<float>(single);
   const float share = std::log(static_cast<float>(distance) / exact) /
                       std::log(static_cast<float>(options.max_distance) / exact);
@@ -111,9 +113,10 @@ ScoreFunction t5_bias(const Arg& table, const T5Options& options) {
                               s.value.size(1), s.value.size(1), to_string(array.shape()),
                               place_of(table.where)));
     }
-    // One bias for each distance, worked out once: scores only look it up.
+    // The bias of each distance is looked up once here. The scores then read it from this small
+    // array.
     Tensor distances({std::max<int64_t>(queries + keys - 1, 1)},
-                     DType::int32);  // of a key from a query
+                     DType::int32);  // key - query
     int32_t place = static_cast<int32_t>(1 - keys);
     for (int32_t& distance : distances.data<int32_t>()) distance = place++;
     const Tensor buckets = t5_buckets(distances, array.size(0), options);

@@ -12,15 +12,16 @@ using kernels::ScoreStep;
 
 namespace {
 
-// What a value depends on: nothing of these is a narrow value of a tile.
+// Bits of a value's dependence. A value with none of them is constant in a tile and needs only a
+// narrow register.
 constexpr uint8_t on_row = 1, on_key = 2, on_pair = 4;
 
 constexpr bool is_wide(uint8_t dependence) { return (dependence & (on_key | on_pair)) != 0; }
 
-/// The sorts that a program's steps are in.
+/// Groups into which the steps of a program are sorted.
 enum class Sort : uint8_t { tile, keys, row, forward, backward };
 
-/// A register, and the step that fills it; of a place there is none.
+/// Register and the step that fills it. A place has no step.
 struct Entry {
   ScoreStep step{Code::copy, -1, 0, 0, 0, 0};
   int operands = 0;
@@ -29,7 +30,7 @@ struct Entry {
   int last_use = -1;
 };
 
-/// sign * key + base, cut to [low, high]: what reads a row of neighbours.
+/// Index sign * key + base, clamped to [low, high]. It reads a row of adjacent elements.
 struct Affine {
   int sign = 1;
   uint16_t base = no_register;  // none: 0
@@ -54,7 +55,7 @@ class ScoreCompiler {
   }
 
  private:
-  // ---- entries: a register each -----------------------------------------------------------------
+  // ---- entries: one register each ---------------------------------------------------------------
 
   void add_place(ScorePlace place) {
     constexpr uint8_t dependences[score_places] = {on_pair, 0, 0, on_row, on_key, on_row, on_pair};
@@ -85,7 +86,7 @@ class ScoreCompiler {
       *fields[entry.operands++] = operand;
       entry.dependence |= dependence(operand);
     }
-    // Fields that the code does not use name a register that is there.
+    // Fields that the code does not use name a valid register.
     for (int i = entry.operands; i < 3 && entry.operands > 0; ++i) *fields[i] = entry.step.a;
     return add_entry(entry);
   }
@@ -94,7 +95,7 @@ class ScoreCompiler {
     if (step.is_access()) return registers_.push_back(add_access(step));
     const auto code = static_cast<Code>(step.op->code);
     const auto operand = [&](size_t i) { return register_of(step.inputs[i]); };
-    // Registers hold booleans as 0 and 1, which a copy of a float would not be.
+    // Registers hold booleans as 0 and 1. Copying a float would not give these.
     if (step.op->name == "cast" && static_cast<DType>(step.words[0]) == DType::boolean) {
       const uint16_t zero = add_instruction(Code::logical_not, {operand(0)});
       return registers_.push_back(add_instruction(Code::logical_not, {zero}));
@@ -150,7 +151,7 @@ class ScoreCompiler {
     return add_entry(entry);
   }
 
-  /// How a reference depends on the key where that is by moving along with it.
+  /// Returns the form sign * key + base of a reference, or nothing if it has no such form.
   std::optional<Affine> affine_of(int64_t reference, bool outermost) {
     if (reference == -1 - static_cast<int64_t>(ScorePlace::key)) return Affine{};
     if (reference < 0) return std::nullopt;
@@ -193,7 +194,7 @@ class ScoreCompiler {
     return a;
   }
 
-  // ---- what is needed ---------------------------------------------------------------------------
+  // ---- needed entries ---------------------------------------------------------------------------
 
   template <class F>
   void for_operands(const Entry& entry, const F& f) const {
@@ -241,7 +242,7 @@ class ScoreCompiler {
         p.sums += captured_[array].shape.size();
       }
       access.sums = to_.sums_[array];
-      // A gradient that is the same for all pairs is 0: no upstream gradient is in it.
+      // A gradient that does not depend on the pair contains no upstream gradient, so it is 0.
       const uint16_t gradient = register_of(outputs[i + 1]);
       if ((dependence(gradient) & on_pair) == 0) continue;
       access.gradient = gradient;
@@ -281,7 +282,7 @@ class ScoreCompiler {
       const Entry& entry = entries_[to_.steps_[static_cast<size_t>(i)].out];
       for_operands(entry, [&](uint16_t operand) { use(operand, i); });
     }
-    // The score is read behind the last step that makes it, derivatives when all is done.
+    // The score is read after the last step of the forward part. Derivatives are read at the end.
     use(p.out, p.forward_end);
     use(p.value_gradient, p.count);
     for (const ScoreAccess& access : to_.accesses_) {

@@ -17,14 +17,16 @@ namespace {
 
 constexpr int64_t reference_of(ScorePlace place) { return -1 - static_cast<int64_t>(place); }
 
-/// Where place is along the scores' axes, [B, Hq, Tq, Tk].
+/// Position values along the axes of the scores, [B, Hq, Tq, Tk].
 constexpr ScorePlace axis_places[] = {ScorePlace::batch, ScorePlace::head, ScorePlace::query_number,
                                       ScorePlace::key};
 
-/// In a longer axis float32 does not tell neighbours apart once half a place is added, to round.
+/// Longest axis that float32 can index: beyond it, adding 0.5 for rounding no longer distinguishes
+/// neighbors.
 constexpr int64_t most_single = int64_t{1} << 23;
 
-/// Some hundred registers of a tile's row fill the L2 cache.
+/// Limit on the steps of a program. A few hundred registers for the row of a tile fill the L2
+/// cache.
 constexpr int64_t most_steps = 250;
 
 struct PlaceAttributes {
@@ -33,7 +35,7 @@ struct PlaceAttributes {
   int64_t dtype;
 };
 
-/// A name for a place while a function is recorded. It has no value outside of the kernels.
+/// Stands for a place while a function is recorded. It has no value outside the kernels.
 constinit const Op place_op{
     .name = "score",
     .shape =
@@ -53,7 +55,7 @@ Var place_var(ScorePlace place, const Shape& shape, DType dtype, std::span<const
   return record(place_op, beside, attributes);
 }
 
-/// Writes a text, step by step.
+/// Writer of a program's text, step by step.
 struct Writer {
   ScoreText body;
   int64_t steps = 0;
@@ -79,7 +81,7 @@ struct Writer {
   }
 };
 
-/// Takes down what was recorded from some node of a graph on.
+/// Converter from nodes of a graph, beginning at some node, to a program's text.
 class Transcript {
  public:
   Transcript(const Graph& graph, uint32_t first_node, SourceLocation where)
@@ -88,7 +90,8 @@ class Transcript {
 
   void know(const Var& var, int64_t reference) { known_.push_back({var.id(), reference}); }
 
-  /// To be called when all is recorded and all places are known.
+  /// Marks the nodes that depend on a place. To be called after everything is recorded and all
+  /// places are known.
   void mark() {
     for (uint32_t n = first_node_; n < graph_.nodes.size(); ++n) {
       const Node& node = graph_.nodes[n];
@@ -113,7 +116,7 @@ class Transcript {
   Writer writer;
 
  protected:
-  /// The reference of a value that no place leads to.
+  /// Returns the reference of a value that depends on no place.
   virtual int64_t outside(uint32_t value) = 0;
 
   [[noreturn]] void fail(const std::string& message) const {
@@ -123,7 +126,7 @@ class Transcript {
   const Graph& graph_;
 
  private:
-  /// Whether a place leads to a value.
+  /// True if a value depends on a place.
   bool depends(uint32_t value) const {
     const uint32_t node = graph_.values[value].node;
     return node >= first_node_ && node - first_node_ < depends_.size() &&
@@ -170,7 +173,7 @@ class Transcript {
   Recycled<std::pair<uint32_t, int64_t>> known_;
 };
 
-/// What a user's function records.
+/// Converter of a user's function.
 class FunctionTranscript final : public Transcript {
  public:
   FunctionTranscript(Graph& graph, const Shape& all, DType dtype, SourceLocation where)
@@ -220,7 +223,8 @@ class FunctionTranscript final : public Transcript {
   const DType dtype_;
 };
 
-/// What its derivative adds: numbers are all that comes from outside.
+/// Converter of a derivative. It captures no arrays beyond the function's; its constants become
+/// inputs.
 class DerivativeTranscript final : public Transcript {
  public:
   DerivativeTranscript(const Graph& graph, int64_t function_captured)
@@ -233,7 +237,7 @@ class DerivativeTranscript final : public Transcript {
 
   int64_t outside(uint32_t value) override {
     const Node& node = graph_.nodes[graph_.values[value].node];
-    if (node.op != nullptr) {  // numbers made of numbers, or spread
+    if (node.op != nullptr) {  // a number computed from numbers, or broadcast
       const auto inputs = graph_.inputs_of(node);
       if (node.op->pointwise != &pointwise_family) return reference(inputs[0]);
       Recycled<int64_t> references;
@@ -370,8 +374,8 @@ Var replay_score(std::span<const int64_t> text, const Var& scores, std::span<con
 ScoreDerivative differentiate_score(std::span<const int64_t> text, DType dtype,
                                     FunctionRef<bool(int64_t)> needs) {
   const ScoreReader reader(text);
-  // Recorded on a tape of its own, which ends here. Every place and element has one small shape, so
-  // that nothing is broadcast, and no derivative is a sum.
+  // Recorded on a separate tape that is discarded at the end. All places and elements have the same
+  // small shape. So nothing is broadcast, and no derivative contains a sum.
   const Tape tape;
   const Shape shape{2, 2, 2, 2};
   DerivativeTranscript transcript(tape.graph(), reader.captured());
@@ -387,7 +391,7 @@ ScoreDerivative differentiate_score(std::span<const int64_t> text, DType dtype,
                           : places[static_cast<size_t>(-1 - reference)];
   };
   Recycled<Var> wrt{places[0]};
-  Recycled<int64_t> accesses;  // wrt[1 + i] is that of step accesses[i]
+  Recycled<int64_t> accesses;  // wrt[1 + i] belongs to step accesses[i]
   for (int64_t i = 0; i < reader.steps(); ++i) {
     const ScoreReader::Step step = reader.step(i);
     if (step.is_access()) {

@@ -1,5 +1,5 @@
-// Score functions as data: recorded once, differentiated, run by the fused kernels, and replayed in
-// plain operators.
+// Score functions as data. A function is recorded once. It can then be differentiated, run by the
+// fused kernels, and replayed in plain operators.
 #pragma once
 
 #include <string>
@@ -10,25 +10,25 @@
 
 namespace rapt {
 
-/// What a program reads beside its own steps and captured arrays. A reference to one of them is
-/// -1 - its number.
+/// Values that a program reads besides its own steps and captured arrays. The reference to one of
+/// them is -1 minus its number.
 enum class ScorePlace { value, batch, head, query, key, query_number, upstream };
 inline constexpr int score_places = 7;
 
-/// A program's text: 8-byte words that a node carries as attributes, so that equal functions have
-/// equal plans.
+/// Text of a program: 8-byte words that a node carries as attributes, so that equal functions have
+/// equal plans. The layout is:
 ///
 ///   steps, outputs, captured arrays,
 ///   for each step: operator, inputs, words, the inputs' references, the words,
 ///   for each output: its reference.
 ///
-/// References from 0 on are steps. A step without operator reads a captured array: its inputs are
-/// the array's number and a reference to an index for each axis (or `whole_axis` for one of size
-/// 1); its word tells whether the function used the array whole.
+/// References from 0 on are steps. A step without an operator reads a captured array. Its inputs
+/// are the array's number and a reference to one index per axis (or `whole_axis` for an axis of
+/// size 1). Its word is 1 if the function used the array whole.
 using ScoreText = Recycled<int64_t>;
 inline constexpr int64_t whole_axis = -100;
 
-/// Walks over a text.
+/// Reader of a program's text.
 class ScoreReader {
  public:
   struct Step {
@@ -44,7 +44,7 @@ class ScoreReader {
   int64_t captured() const { return text_[2]; }
   Step step(int64_t i) const;
   std::span<const int64_t> outputs() const { return outputs_; }
-  /// The text's own words, where more may follow.
+  /// Returns the words of this program. More words may follow them in the attributes.
   std::span<const int64_t> text() const { return text_; }
 
  private:
@@ -57,41 +57,41 @@ struct RecordedScore {
   Recycled<Var> captured;
 };
 
-/// Calls the function and takes down what it records. `q` and `all`, [B, Hq, Tq, Tk], say what the
-/// scores are. Throws Error where the result does not broadcast to the scores, or is made by
-/// operators that are not elementwise.
+/// Calls the function and converts what it records to a program. The scores have the type of `q`
+/// and the shape `all`, [B, Hq, Tq, Tk]. Throws Error if the result does not broadcast to the
+/// scores, or if the function uses operators that are not elementwise.
 RecordedScore record_score(const ScoreFunction& function, const Var& q, const Shape& all,
                            SourceLocation where);
 
-/// What a function computes, in plain operators, for scores [B, Hq, Tq, Tk].
+/// Computes the function in plain operators for scores [B, Hq, Tq, Tk].
 Var replay_score(std::span<const int64_t> text, const Var& scores, std::span<const Var> captured);
 
 struct ScoreDerivative {
-  /// Outputs: the score; its derivative with respect to the value, times what flows to the score;
-  /// and for each access of an array that needs a gradient the number of its step and the
-  /// derivative with respect to it.
+  /// Outputs: the score, then the gradient with respect to the value, multiplied by the upstream
+  /// gradient. Then two entries per access of an array that needs a gradient: its step and the
+  /// gradient with respect to it.
   ScoreText text;
-  /// What it captures behind what the function does.
+  /// Constants that follow the arrays captured by the function.
   Recycled<double> numbers;
 };
 
-/// The program that runs a function forward and backward. `needs(i)` says whether anybody wants the
-/// gradient of captured array i.
+/// Returns the program that computes a function and its derivative. `needs(i)` is true if the
+/// gradient of captured array i is wanted.
 ScoreDerivative differentiate_score(std::span<const int64_t> text, DType dtype,
                                     FunctionRef<bool(int64_t)> needs);
 
-/// A program for the kernels, and all that it points to.
+/// Program for the kernels, with ownership of all arrays that it points to.
 class CompiledScore {
  public:
-  /// `derivative`: whether the text is a derivative's. `captured` are the arrays' views; a gradient
-  /// wanted for array i goes to sums of its size.
+  /// Compiles the text. `derivative` is true for the text of a derivative. `captured` are views of
+  /// the captured arrays. The gradient of array i, if wanted, is collected in sums of its size.
   CompiledScore(std::span<const int64_t> text, std::span<const TensorView> captured,
                 bool derivative, int64_t queries, int64_t keys);
   CompiledScore(const CompiledScore&) = delete;
   CompiledScore& operator=(const CompiledScore&) = delete;
 
   const kernels::ScoreProgram& program() const { return program_; }
-  /// Where the sums of captured array i begin; -1: it gets none.
+  /// Returns the offset of the sums of captured array i, or -1 if it gets no gradient.
   int64_t sums_of(int64_t i) const { return sums_[static_cast<size_t>(i)]; }
 
  private:

@@ -11,7 +11,7 @@ namespace {
 
 struct LinearAttributes {
   int64_t activation;
-  int64_t bias;    // 1: the third input
+  int64_t bias;    // 1: the third input is a bias
   int64_t packed;  // 1: the last input recorded is packed_weight()'s, which is read instead of the
                    // weight
 };
@@ -75,12 +75,13 @@ Var activated(const Var& x, Activation activation) {
   return x;
 }
 
-/// Whether the derivative follows from the activation's value, so that nothing else is kept.
+/// True if the derivative can be computed from the activation's value alone, so that no other value
+/// is kept.
 bool known_by_value(Activation activation) {
   return activation != Activation::gelu && activation != Activation::silu;
 }
 
-/// g times the activation's derivative where its value is y.
+/// Returns g times the activation's derivative at the point where its value is y.
 Var through_activation(Activation activation, const Var& y, const Var& g) {
   switch (activation) {
     case Activation::relu:
@@ -123,10 +124,9 @@ constinit const Op linear_op{
           return attributes_of<LinearAttributes>(words).activation == 0;
         }};
 
-// ---- weights that come again
-// ---------------------------------------------------------------------------------------
+// ---- packed weights -----------------------------------------------------------------------------
 
-/// A product of `rows` rows by the weight [out, in].
+/// Describes a product of `rows` rows and the weight [out, in].
 template <class T>
 Gemm<T> weight_product(int64_t rows, int64_t in, int64_t out) {
   return {.m = rows, .n = out, .k = in, .a_row = in, .b_row = 1, .b_col = in, .c_row = out};
@@ -154,7 +154,7 @@ void pack_forward_of(const ForwardContext& c) {
   c.parallel(kernel.pack_parts(g), [&](int64_t part) { kernel.pack(g, packed, part, part + 1); });
 }
 
-// A weight as products of many rows read it.
+// Copies a weight into the layout that the kernel reads in products of many rows.
 constinit const Op pack_op{
     .name = "pack",
     .shape = [](ShapeContext& c) { return Shape{c.attributes<PackAttributes>().size}; },
@@ -164,15 +164,15 @@ constinit const Op pack_op{
         },
     .strided = true};
 
-/// A product reads its weight in whole vectors of outputs that lie close together, and copies one
-/// that lies otherwise. Where the weight comes again (at every step of a sequence), it is copied
-/// once for all of them: from its third use on, this gives the copy.
+/// Returns a packed copy of the weight from its third use on, else an empty Var. A product reads
+/// its weight as whole vectors of adjacent outputs and copies a weight in any other layout. A
+/// weight that is used repeatedly (at every step of a sequence) is copied once for all uses.
 Var packed_weight(const Shape& x, const Var& weight) {
   Graph& graph = weight.graph();
   const Value& value = graph.values[weight.id()];
   if (value.shape.rank() != 2) return {};
   const int64_t out = value.shape[0], in = value.shape[1];
-  constexpr uint32_t often = 2;  // the note is the number of uses up to this, then the copy's
+  constexpr uint32_t often = 2;  // up to this the note counts uses; above it, it names the copy
   uint32_t& note = graph.note(weight.id());
   if (note < often) {
     ++note;
@@ -188,9 +188,10 @@ Var packed_weight(const Shape& x, const Var& weight) {
   return copy;
 }
 
-// The derivatives of gelu and silu need what goes into them. As an instruction of its own after the
-// product the activation costs one pass over memory, which it shares with what follows (dropout);
-// kept inside, it would cost a whole product to compute its input again.
+// The derivatives of gelu and silu need the activation's input. As a separate instruction after the
+// product, the activation costs one pass over memory, which it shares with subsequent operators
+// (dropout). Inside the product, the backward pass would need another whole product to recompute
+// its input.
 Var linear_of(const Arg& x, const Arg& weight, const Arg* bias, Activation activation) {
   Recycled<Arg> inputs;
   inputs.reserve(4);
@@ -216,7 +217,7 @@ Var linear_of(const Arg& x, const Arg& weight, const Arg* bias, Activation activ
 
 Var linear(const Arg& x, const Arg& weight, const Arg& bias, Activation activation) {
   if (bias.is_empty()) return linear(x, weight, activation);
-  // The kernel reads the bias without strides.
+  // The kernel does not support strides of the bias.
   Graph* graph = bias.graph();
   const Arg dense = graph == nullptr ? bias : Arg(graph->contiguous(as_var(bias)), bias.where);
   return linear_of(x, weight, &dense, activation);

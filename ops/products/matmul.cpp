@@ -10,7 +10,7 @@
 namespace rapt {
 namespace {
 
-/// Which operands are read transposed. Only gradients ask for it.
+/// Flags for operands that are read transposed. Only gradients use them.
 struct ProductAttributes {
   int64_t transpose_a;
   int64_t transpose_b;
@@ -52,8 +52,8 @@ void product_forward(const ForwardContext& c) {
   by_float_type(c.output().dtype, [&]<class T>() { product_forward_of<T>(c); });
 }
 
-// Y = A B: the gradients are G B' and A' G. Where B is one matrix for a whole batch, the second is
-// one product over all rows. With A or B transposed, the gradient is what is asked for transposed.
+// For Y = A B the gradients are G B' and A' G. If B is one matrix for a whole batch, the latter is
+// one product over all rows. For a transposed A or B, the gradient is computed transposed.
 void product_gradient(GradientContext& c) {
   const auto attributes = c.attributes<ProductAttributes>();
   const bool ta = attributes.transpose_a != 0, tb = attributes.transpose_b != 0;
@@ -114,8 +114,7 @@ Var matmul(const Arg& a, const Arg& b) {
   return record(matmul_op, {a, b}, ProductAttributes{0, 0});
 }
 
-// ---- several products for one weight
-// --------------------------------------------------------------
+// ---- several products for one weight ------------------------------------------------------------
 
 bool is_weight_product(const Var& var) {
   const Graph& graph = var.graph();
@@ -138,7 +137,7 @@ Var merge_weight_products(std::span<const Var> products) {
   for (const Var& var : products) {
     const auto ids = graph.inputs_of(graph.nodes[graph.values[var.id()].node]);
     const Var a(graph, ids[0]), b(graph, ids[1]);
-    // Copying rows has to cost less than writing and adding a result.
+    // Merging copies rows, which has to cost less than writing and adding a separate result.
     const int64_t m = a.size(1), n = b.size(1);
     if (products.size() > 1 && a.size(0) * (m + n) <= 2 * m * n) {
       left.push_back(a);

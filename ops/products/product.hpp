@@ -1,4 +1,4 @@
-// How a matrix product is laid out and run: what matmul and linear share.
+// Layout and execution of a matrix product, shared by matmul and linear.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace rapt {
 using kernels::Gemm;
 using kernels::GemmPlan;
 
-/// An operand's last two axes; a vector is a row on the left and a column on the right.
+/// Last two axes of an operand. A vector is a row on the left and a column on the right.
 struct Matrix {
   int64_t rows, cols, row_stride, col_stride;
 };
@@ -38,18 +38,18 @@ inline Shape leading_of(const Shape& shape) {
   return Shape(std::span(shape.begin(), static_cast<size_t>(std::max(shape.rank() - 2, 0))));
 }
 
-/// A leading axis of the result, with the operands' steps along it.
+/// Leading axis of the result, with the operands' strides along it.
 struct LeadingAxis {
   int64_t size, a, b, c;
 };
 
-/// The step of an operand along leading axis i of `count`: 0 where it is broadcast.
+/// Returns the stride of an operand along leading axis i of `count`; 0 if it is broadcast.
 inline int64_t leading_stride(const TensorView& view, int i, int count) {
   const int own = i - (count - std::max(view.shape.rank() - 2, 0));
   return own < 0 || view.shape[own] == 1 ? 0 : view.strides[static_cast<size_t>(own)];
 }
 
-/// One batch of products, repeated over the axes that its one stride does not reach.
+/// One batch of products, repeated over the leading axes that the batch stride does not cover.
 template <class T>
 struct Product {
   Gemm<T> gemm;
@@ -77,7 +77,8 @@ struct Product {
     add_leading_axes(a, b, c);
   }
 
-  /// body(one repetition's batch of products). Small ones feel what a copy would cost.
+  /// Calls body with the batch of one repetition. Without outer axes it avoids the copy of `gemm`,
+  /// whose cost is noticeable for small products.
   template <class Body>
   void with_item(int64_t repeat, const Body& body) const {
     if (outer_axes == 0) return body(gemm);
@@ -96,7 +97,7 @@ struct Product {
  private:
   void add_leading_axes(const TensorView& a, const TensorView& b, const TensorView& c) {
     const int count = c.shape.rank() - (a.shape.rank() > 1 ? 1 : 0) - (b.shape.rank() > 1 ? 1 : 0);
-    LeadingAxis axes[max_rank];  // the innermost first
+    LeadingAxis axes[max_rank];  // innermost first
     int found = 0;
     int64_t c_stride = gemm.m * gemm.n;
     for (int i = count - 1; i >= 0; --i) {
@@ -120,7 +121,7 @@ struct Product {
       gemm.m *= axis.size;
     }
     if (first == found) return;
-    // The longest axis goes to the kernel, which gathers small products into one task.
+    // The longest axis goes to the kernel, which combines small products into one task.
     LeadingAxis* batch = std::max_element(
         axes + first, axes + found,
         [](const LeadingAxis& x, const LeadingAxis& y) { return x.size < y.size; });
@@ -135,13 +136,14 @@ struct Product {
     }
   }
 
-  /// Whether the items along the axis are but more rows of A, all times the same B.
+  /// True if the items along the axis are additional rows of A, all multiplied by the same B.
   bool becomes_rows(const LeadingAxis& axis) const {
     return axis.b == 0 && (gemm.m == 1 || axis.a == gemm.m * gemm.a_row);
   }
 };
 
-/// An input after the `recorded` ones, which the planner gives to be added.
+/// Sets the residual if the planner appended an input after the `recorded` ones. The product adds
+/// it to its result.
 template <class T>
 void add_residual(const ForwardContext& c, int recorded, Product<T>& product) {
   if (c.inputs() > recorded) product.gemm.residual = c.input(recorded).as<const T>();
@@ -173,11 +175,11 @@ inline double product_flops(const ForwardContext& c, int64_t inner) {
   return 2.0 * static_cast<double>(c.output().size()) * static_cast<double>(inner);
 }
 
-/// A B, A' B, A B' or A' B', each read where it lies. Gradients ask for it in this way, so that
-/// they need no node for a transposed view.
+/// Returns A B, A' B, A B' or A' B', without copying the operands. Gradients use it, so that they
+/// need no node for a transposed view.
 Var product(const Var& a, const Var& b, bool transpose_a, bool transpose_b);
 
-/// [.., n] as [rows, n].
+/// Reshapes [.., n] to [rows, n].
 inline Var as_rows(const Var& x) {
   const Shape shape = x.shape();
   if (shape.rank() == 2) return x;

@@ -1,4 +1,4 @@
-// How a reduction over any axes of an array of any strides becomes kernel calls.
+// Division of a reduction over any axes of a strided array into kernel calls.
 #pragma once
 
 #include "framework/graph/op.hpp"
@@ -6,19 +6,19 @@
 
 namespace rapt {
 
-/// One kernel call for each run of neighbouring axes that are reduced, the innermost first: each
-/// works on the results of the one before. Results of logsumexp are rounded too much to go on with:
-/// where its axes are neighbours there is one call.
+/// List of kernel calls, one per run of adjacent reduced axes, innermost first. Each call works on
+/// the results of the previous one. Rounded results of logsumexp are too inaccurate as input of
+/// another call, so there its axes are adjacent and one call suffices.
 struct ReduceWork {
-  bool copied = false;  // the strides fit no kernel: x has to be made contiguous first
+  bool copied = false;  // no kernel supports the strides: x has to be made contiguous first
   int count = 0;
   std::array<kernels::ReducePlan, max_rank / 2 + 1> plans{};
 
-  /// x with its strides, reduced over the axes; y has the elements that are left.
+  /// Plans the reduction of x over the axes. y has `results` elements.
   ReduceWork(const TensorView& x, int64_t results, std::span<const int64_t> axes,
              kernels::Reduction reduction);
 
-  /// The number of elements that call k gives.
+  /// Returns the number of results of call k.
   int64_t results(int k) const {
     const kernels::ReduceShape& shape = plans[static_cast<size_t>(k)].shape;
     return shape.outer * shape.inner;

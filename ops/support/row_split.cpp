@@ -24,7 +24,7 @@ void check_lengths(const TensorView& lengths, int64_t most) {
 }
 
 bool write_past_caches(const TensorView& out) {
-  constexpr int64_t large = int64_t{1} << 22;  // several times what a core has for itself
+  constexpr int64_t large = int64_t{1} << 22;  // several times the private cache of a core
   return out.size() * size_of(out.dtype) >= large && prefers_streaming_stores();
 }
 

@@ -1,5 +1,5 @@
-// What the operators over rows (softmax, norms, losses) share: their kernels, and how rows are
-// split into tasks.
+// Code shared by operators over rows (softmax, norms, losses): their kernels, and the division of
+// rows into tasks.
 #pragma once
 
 #include <algorithm>
@@ -14,39 +14,41 @@ const kernels::RowFunctions<T>& row_kernels() {
   return kernels::kernels_for<kernels::RowKernels, T>();
 }
 
-/// How many rows of `width` elements a shape holds, its last axis being the row.
+/// Returns the number of rows of a shape whose last axis is the row.
 inline int64_t rows_of(const Shape& shape) {
   int64_t rows = 1;
   for (int i = 0; i + 1 < shape.rank(); ++i) rows *= shape[i];
   return rows;
 }
 
-/// The shape without its last axis.
+/// Returns the shape without its last axis.
 inline Shape leading_shape(const Shape& shape) {
   return Shape(std::span(shape.begin(), static_cast<size_t>(shape.rank() - 1)));
 }
 
-/// Of an operator over the rows of its last axis, as many elements a range as over_ranges() takes.
-/// Bits of `inputs` and `outputs`: which have one element or a whole row for each row.
+/// Returns the extent of an operator over the rows of its last axis. Its ranges are those of
+/// over_ranges(). Bit i of `inputs` and `outputs` tells whether array i has a whole row per row, or
+/// only one element.
 RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs);
 
-/// "position [1, 2]": where element `index` of an array lies, for messages.
+/// Returns the position of element `index` in an array for messages: "position [1, 2]".
 std::string position_in(const Shape& shape, int64_t index);
 
-/// Throws Error for a length, of int32 [B], that is none of 0 .. most: for forward functions.
+/// Throws Error if an element of `lengths`, int32 [B], is not in 0 .. most. For forward functions.
 void check_lengths(const TensorView& lengths, int64_t most);
 
-/// Whether a kernel should write `out` past the caches, as nobody will find it there anyway.
+/// True if a kernel should write `out` with non-temporal stores, because it is too large to be
+/// found in a cache later.
 bool write_past_caches(const TensorView& out);
 
-/// How many items of `width` elements are some 20 microseconds of work.
+/// Returns the number of items of `width` elements that take about 20 microseconds.
 inline int64_t range_of(int64_t width) {
   constexpr int64_t elements = int64_t{1} << 15;
   return std::max<int64_t>(1, elements / std::max<int64_t>(width, 1));
 }
 
-/// Calls body(begin, end) for ranges that cover [0, count), items of `width` elements, where a
-/// range is as range_of() says.
+/// Calls body(begin, end) in parallel for ranges that cover [0, count). An item has `width`
+/// elements, and a range has range_of(width) items.
 template <class Body>
 void over_ranges(const ForwardContext& c, int64_t count, int64_t width, Body&& body) {
   const int64_t step = range_of(width);

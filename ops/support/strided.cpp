@@ -9,7 +9,7 @@
 namespace rapt {
 namespace {
 
-/// Elements that make a task of their own worth while.
+/// Number of elements that justify a task of their own.
 constexpr int64_t elements_per_task = 16384;
 
 template <class T>
@@ -43,7 +43,7 @@ void add_serial(const TensorView& from, const TensorView& to) {
 Cut cut_of(const Shape& shape, int whole) {
   const int64_t size = shape.size();
   if (size <= elements_per_task) return {0, 0, size == 0 ? 0 : 1};
-  // The first axis that gives enough parts, or else the longest.
+  // Choose the first axis that gives enough parts, or else the longest axis.
   const int64_t wanted = (size + elements_per_task - 1) / elements_per_task;
   int64_t longest = 1;
   int axis = -1;
@@ -100,7 +100,7 @@ void copy_inputs(const ForwardContext& c, FunctionRef<TensorView(int)> place) {
     }
     return;
   }
-  // Small pieces: several to a task.
+  // Small pieces: several per task.
   const auto run = kernels::kernels<kernels::CopyKernels>().run;
   const auto count = static_cast<int64_t>(c.inputs());
   const int64_t tasks = std::clamp<int64_t>(all / elements_per_task, 1, count);
