@@ -46,8 +46,8 @@ std::vector<InputSpec> shapes(std::string_view text, Key key) {
 
 namespace {
 
-/// The derivative of central differences is exact to the step's square; rounding costs the
-/// inverse of the step. This is near the best of both in double precision.
+/// Step of the central differences. Their error is proportional to the square of the step, and the
+/// rounding error to its inverse. This value nearly minimizes the sum of both in double precision.
 constexpr double step = 1e-5;
 
 Tensor draw(const InputSpec& spec, Key key) {
@@ -89,8 +89,8 @@ class Check {
   }
 
  private:
-  /// Records the inputs and the scalar that is differentiated: of order 1, the weighted sum of
-  /// f; of order 2, the product of that sum's gradient with the directions.
+  /// Records the inputs and the scalar that is differentiated. For order 1 it is the weighted sum
+  /// of f. For order 2 it is the product of that sum's gradient with the directions.
   Var scalar(int order, std::vector<Var>& vars) {
     vars.clear();
     for (const Tensor& input : inputs_) vars.push_back(as_var(input));

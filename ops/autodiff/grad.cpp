@@ -22,11 +22,12 @@ Var filled(Graph& graph, double number, const Shape& shape, DType dtype, SourceL
   return shape.rank() == 0 ? scalar : broadcast_to(Arg(scalar, where), shape);
 }
 
-/// One backward walk over a part of a tape.
+/// One backward pass over a part of a tape.
 class Backward final : public GradientContext {
  public:
-  /// Walks are kept for the thread's next ones: their memory is warm. They nest, where a reference
-  /// is differentiated. The list is linked through them, as to give one back must not fail.
+  /// Backward object from the thread's pool. Objects are reused because their memory is in the
+  /// cache. Several are in use if a reference is differentiated. The pool is a list linked through
+  /// the objects, so that returning one cannot fail.
   class Lease {
    public:
     Lease() {
@@ -47,13 +48,13 @@ class Backward final : public GradientContext {
     std::unique_ptr<Backward> walk_;
   };
 
-  /// Returns how many of `wrt` something has flowed to.
+  /// Runs the pass. Returns the number of elements of `wrt` that a gradient has reached.
   size_t run(Graph& graph, std::span<const Var> outputs, std::span<const Var> seeds,
              std::span<const Var> wrt, std::span<Var> grads) {
     graph_ = &graph;
     mark(outputs, wrt);
     heads_.assign(first_value_of(last_node_ + 1), 0);
-    parts_.assign(1, {});  // number 0 is the end of every list
+    parts_.assign(1, {});  // number 0 marks the end of every list
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (!seeds[i].is_empty()) add_seed(outputs[i], seeds[i]);
     }
@@ -76,7 +77,7 @@ class Backward final : public GradientContext {
     return reached;
   }
 
-  // ---- what a rule sees -------------------------------------------------------------------------
+  // ---- the interface for gradient rules ---------------------------------------------------------
 
   Var input(int i) const override { return {*graph_, operand(i).id}; }
   Var output(int i) const override {
@@ -109,7 +110,7 @@ class Backward final : public GradientContext {
 
   struct Operand {
     uint32_t id;
-    bool needed;  // Whether anybody asked for its gradient.
+    bool needed;  // true if its gradient is wanted
   };
   const Operand& operand(int i) const {
     check_index(i, inputs());
@@ -184,7 +185,7 @@ class Backward final : public GradientContext {
       needed = needed || operands_.back().needed;
     }
     if (!needed) return;
-    // Rules record nodes, which moves the graph's own list of words.
+    // Copied, because rules record nodes, which moves the graph's own list of words.
     words_.clear();
     for (const int64_t word : graph_->words_of(node)) words_.push_back(word);
     input_grads_.assign(node.inputs, Var());
@@ -203,7 +204,8 @@ class Backward final : public GradientContext {
     }
   }
 
-  /// A failure of the rule gets the node's name and place, unless it has some of its own.
+  /// Calls the gradient rule. Adds the node's name and place to its error unless the error has a
+  /// place.
   void call_rule(const Node& node) {
     try {
       node.op->gradient(*this);
@@ -218,7 +220,7 @@ class Backward final : public GradientContext {
     }
   }
 
-  /// The rule's gradient in the input's shape: what broadcasting had spread is summed back.
+  /// Converts the rule's gradient to the shape of the input by summing over broadcast axes.
   uint32_t fit(const Node& node, const Var& gradient, int i) const {
     if (!graph_->holds(gradient)) {
       throw Error(fmt::format("{}: its gradient rule gives a value of another tape for input {}{}",
@@ -226,8 +228,10 @@ class Backward final : public GradientContext {
     }
     const Value& value = graph_->values[operand(i).id];
     const Value& has = graph_->values[gradient.id()];
-    if (has.dtype == value.dtype && has.shape == value.shape) return gradient.id();  // nearly all
-    const Shape target = value.shape, given = has.shape;  // the lists move when more is recorded
+    if (has.dtype == value.dtype && has.shape == value.shape)
+      return gradient.id();  // the usual case
+    const Shape target = value.shape,
+                given = has.shape;  // copies, because recording moves the lists
     Shape both;
     if (has.dtype == value.dtype && broadcast(given, target, both)) {
       const Var summed = both == given ? gradient : broadcast_to(gradient, both);
@@ -238,8 +242,8 @@ class Backward final : public GradientContext {
                             name(value.dtype), to_string(target), graph_->place_of(node)));
   }
 
-  /// Differentiates what the operator means in plain operators. Every input gets a name of its own:
-  /// one Var given twice counts as two operands.
+  /// Differentiates the operator's reference in plain operators. The aliases make one Var that is
+  /// given twice count as two operands.
   void differentiate_reference(const Node& node) {
     std::vector<Var> own, wrt;
     std::vector<int> position;
@@ -261,7 +265,7 @@ class Backward final : public GradientContext {
         throw Error(fmt::format("grad: the reference of {} leaves out output {}{}", node.op->name,
                                 i, graph_->place_of(node)));
       }
-      outputs[i] = wrt.front();  // stands in: without a seed it adds nothing
+      outputs[i] = wrt.front();  // placeholder: without a seed it adds nothing
     }
     const std::vector<Var> grads = vjp(outputs, seeds, wrt);
     for (size_t i = 0; i < grads.size(); ++i) {
@@ -274,7 +278,7 @@ class Backward final : public GradientContext {
     heads_[value] = static_cast<uint32_t>(parts_.size()) - 1;
   }
 
-  /// The sum of what has flowed to a value; none where nothing has.
+  /// Returns the sum of the gradients that have reached a value; `none` if there are none.
   uint32_t total_of(uint32_t value) {
     const uint32_t head = heads_[value];
     if (head == 0 || parts_[head].next == 0) return parts_[head].gradient;
@@ -282,7 +286,7 @@ class Backward final : public GradientContext {
     for (uint32_t p = head; p != 0; p = parts_[p].next) {
       parts.push_back({*graph_, parts_[p].gradient});
     }
-    std::reverse(parts.begin(), parts.end());  // in the order of their arrival
+    std::reverse(parts.begin(), parts.end());  // in order of arrival
     merge(parts, is_unslice, merge_unslices);
     merge(parts, is_weight_product, merge_weight_products);
     Var sum = parts.front();
@@ -291,8 +295,8 @@ class Backward final : public GradientContext {
     return sum.id();
   }
 
-  /// Puts one node in the place of several contributions of a kind: the pieces of a sliced array
-  /// are written once, and products with the same weight become one larger product.
+  /// Replaces several gradients of one kind by one node. The pieces of a sliced array are written
+  /// in one pass, and products for the same weight become one larger product.
   static void merge(Recycled<Var>& parts, bool (*of_kind)(const Var&),
                     Var (*merged)(std::span<const Var>)) {
     if (std::count_if(parts.begin(), parts.end(), of_kind) < 2) return;
@@ -301,7 +305,7 @@ class Backward final : public GradientContext {
       if (of_kind(part)) kind.push_back(part);
     }
     std::erase_if(parts, of_kind);
-    // A node takes 65,535 inputs at the most.
+    // A node has at most 65,535 inputs.
     constexpr size_t most = 32768;
     const std::span<const Var> all = kind;
     for (size_t i = 0; i < all.size(); i += most) {
@@ -312,25 +316,25 @@ class Backward final : public GradientContext {
   Graph* graph_ = nullptr;
   uint32_t first_node_ = 0, last_node_ = 0, node_ = 0;
   std::vector<uint8_t> depends_;  // by node, from first_node_
-  // Gradients that have arrived, a list for each value. Their numbers in the graph: Vars, which are
-  // written in parts and copied whole, would be waited for.
+  // Gradients that have arrived, as one linked list per value. They are stored as value ids, not as
+  // Vars. A Var is written in parts and copied whole, which would stall on store forwarding.
   static constexpr uint32_t none = ~0u;
   struct Part {
     uint32_t gradient = none;
     uint32_t next = 0;
   };
   std::vector<Part> parts_;
-  std::vector<uint32_t> heads_;    // by value: the latest part; 0: none
+  std::vector<uint32_t> heads_;    // by value: its latest part; 0: none
   std::vector<Operand> operands_;  // of the node being visited
   std::vector<uint32_t> output_grads_;
   std::vector<Var> input_grads_;
   std::vector<int64_t> words_;
-  std::unique_ptr<Backward> next_;  // of the idle ones
+  std::unique_ptr<Backward> next_;  // next idle object in the pool
 };
 
 thread_local std::unique_ptr<Backward> Backward::Lease::idle_walks;
 
-/// What is said where the nodes of a gradient could not be recorded.
+/// Returns the error message for memory that is exhausted while gradients are recorded.
 std::string memory_for_gradients(const Node& node, const Graph& graph) {
   return fmt::format("{}: out of memory while its gradient is recorded, as one of {} nodes{}",
                      node.op == nullptr ? "leaf" : node.op->name, graph.nodes.size(),

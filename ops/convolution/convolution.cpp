@@ -14,12 +14,12 @@ using kernels::ConvolutionPass;
 using kernels::ConvolutionPlan;
 using kernels::ConvolutionShape;
 
-/// Of rows and of columns; a sequence is a plane of one row.
+/// Options for rows and columns. A sequence is treated as a plane of one row.
 struct ConvolutionAttributes {
   int64_t stride[2], padding[2], dilation[2], groups;
-  int64_t size[2];  // of the result's last two axes, where they do not follow from the inputs
-  int64_t rank;     // of x
-  int64_t bias;     // weight's gradient: the bias has one too
+  int64_t size[2];  // last two axes of the result, if the inputs do not determine them
+  int64_t rank;     // rank of x
+  int64_t bias;     // 1: the weight's gradient operator also computes the bias's
 };
 
 template <class T>
@@ -27,7 +27,7 @@ const kernels::ConvolutionFunctions<T>& convolution_kernels() {
   return kernels::kernels_for<kernels::ConvolutionKernels, T>();
 }
 
-/// The size of axis `i` of a plane: of its rows (0) or its columns (1).
+/// Returns the size of axis `i` of a plane: its rows (0) or its columns (1).
 int64_t plane_axis(const Shape& shape, int i) {
   return i == 0 && shape.rank() == 3 ? 1 : shape[i - 2];
 }
@@ -109,7 +109,7 @@ double flops(const ForwardContext& c) {
 
 // ---- shapes -------------------------------------------------------------------------------------
 
-/// What an axis is called in messages: that of a sequence, or rows and columns of a plane.
+/// Returns the name of an axis for messages: of a sequence, or of the rows or columns of a plane.
 const char* axis_name(int rank, int i) {
   return rank == 3 ? "length" : i == 0 ? "height" : "width";
 }
@@ -178,7 +178,8 @@ Shape convolution_shape(ShapeContext& c) {
   return y;
 }
 
-/// The result of a gradient operator: two sizes of its inputs, and those that the words give.
+/// Returns the shape of a gradient operator's result: two sizes of its inputs, then those in the
+/// attributes.
 Shape gradient_shape(int64_t first, int64_t second, const Shape& like,
                      const ConvolutionAttributes& a) {
   Shape shape{first, second};
@@ -201,8 +202,8 @@ Var input_gradient(const Var& g, const Var& weight, const Shape& x,
 Var weight_gradient(const Var& g, const Var& x, const Shape& weight,
                     const ConvolutionAttributes& attributes, bool bias = false);
 
-// y = x * w + b is linear in x and in w, and so are both gradients in what they are made of: three
-// operators are closed under differentiation.
+// y = x * w + b is linear in x and in w, and both gradients are linear in their operands. So the
+// three operators are closed under differentiation.
 void convolution_gradient(GradientContext& c) {
   const auto a = c.attributes<ConvolutionAttributes>();
   const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
@@ -225,7 +226,8 @@ constexpr Op make_convolution(std::string_view name) {
 
 constinit const Op conv1d_op = make_convolution("conv1d"), conv2d_op = make_convolution("conv2d");
 
-// Inputs: g like y, w. gx(g, w) is what makes sum(gx * u) = sum(g * (u * w)) for every u like x.
+// Gradient of x, defined by sum(gx * u) = sum(g * (u * w)) for every u of x's shape. Inputs: g of
+// y's shape, w.
 constinit const Op input_gradient_op{
     .name = "convolution_input_gradient",
     .shape =
@@ -244,8 +246,9 @@ constinit const Op input_gradient_op{
     .scratch = scratch<ConvolutionPass::input_gradient>,
     .flops = flops<ConvolutionPass::input_gradient>};
 
-// Inputs: g like y, x. sum(gw * v) + sum(gb * b) = sum(g * (x * v + b)) for every v like w and b
-// like the bias, whose gradient gb is the second output if it is asked for.
+// Gradient of w, defined by sum(gw * v) + sum(gb * b) = sum(g * (x * v + b)) for every v of w's
+// shape and every bias b. Inputs: g of y's shape, x. Outputs: gw, and optionally the bias's
+// gradient gb.
 constinit const Op weight_gradient_op{
     .name = "convolution_weight_gradient",
     .shape =

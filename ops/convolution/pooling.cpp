@@ -14,11 +14,11 @@ namespace {
 
 using kernels::PoolShape;
 
-/// Of rows and of columns; a sequence is a plane of one row.
+/// Options for rows and columns. A sequence is treated as a plane of one row.
 struct PoolAttributes {
-  int64_t axes;  // 1 or 2, the last ones
+  int64_t axes;  // number of pooled axes, 1 or 2, at the end
   int64_t kernel[2], stride[2], padding[2];
-  int64_t size[2];  // of the result, where it does not follow from the input
+  int64_t size[2];  // size of the result, if the input does not determine it
 };
 
 template <class T>
@@ -43,7 +43,7 @@ int64_t plane_size(const Shape& shape, const PoolAttributes& a) {
   return a.axes == 1 ? shape[-1] : shape[-2] * shape[-1];
 }
 
-/// Calls body(plane) for all planes of the input.
+/// Calls body(plane) for all planes of the input, in parallel.
 template <class Body>
 void over_planes(const ForwardContext& c, Body&& body) {
   const auto a = c.attributes<PoolAttributes>();
@@ -55,7 +55,7 @@ void over_planes(const ForwardContext& c, Body&& body) {
   });
 }
 
-/// The input's shape with other last axes.
+/// Returns the input's shape with other last axes.
 Shape with_size(const Shape& x, const PoolAttributes& a) {
   Shape shape = x;
   for (int64_t i = 2 - a.axes; i < 2; ++i) shape[static_cast<int>(i) - 2] = a.size[i];
@@ -90,11 +90,11 @@ Shape pooled_shape(ShapeContext& c) {
   return y;
 }
 
-// ---- the largest --------------------------------------------------------------------------------
+// ---- max pooling --------------------------------------------------------------------------------
 
 extern const Op pick_op;
 
-// Inputs: g like y, index. gx = 0, then gx[index[i]] += g[i], plane by plane.
+// Inputs: g of y's shape, index. gx = 0, then gx[index[i]] += g[i], plane by plane.
 constinit const Op put_op{
     .name = "max_pool_gradient",
     .shape = [](ShapeContext& c) { return with_size(c.input(0), c.attributes<PoolAttributes>()); },
@@ -143,7 +143,8 @@ constinit const Op pick_op{
           c.input_grad(0) = record(put_op, {c.output_grad(), c.input(1)}, a);
         }};
 
-// y[i] = x[index[i]] of the largest in window i; index is the second output.
+// y[i] = x[index[i]], where index[i] is the maximum's position in window i; index is the second
+// output.
 void max_gradient(GradientContext& c) {
   auto a = c.attributes<PoolAttributes>();
   const Shape x = c.input(0).shape();
@@ -185,7 +186,7 @@ constexpr Op make_max(std::string_view name) {
 
 constinit const Op max_pool1d_op = make_max("max_pool1d"), max_pool2d_op = make_max("max_pool2d");
 
-// ---- the mean -----------------------------------------------------------------------------------
+// ---- average pooling ----------------------------------------------------------------------------
 
 template <class T>
 T scale_of(const PoolAttributes& a) {
@@ -217,7 +218,7 @@ constexpr Op make_average(std::string_view name) {
 constinit const Op avg_pool1d_op = make_average("avg_pool1d"),
                    avg_pool2d_op = make_average("avg_pool2d");
 
-// The transposed of the mean over windows, which is linear: each is the other's gradient.
+// Transpose of average pooling. Both are linear, and each is the gradient of the other.
 constinit const Op spread_op{
     .name = "avg_pool_gradient",
     .shape = [](ShapeContext& c) { return with_size(c.input(0), c.attributes<PoolAttributes>()); },

@@ -9,7 +9,7 @@
 namespace rapt {
 namespace {
 
-// y = x keep / (1 - p), keep drawn from the key: so is the gradient, from g.
+// y = x keep / (1 - p), with `keep` drawn from the key. The gradient is the same function of g.
 constinit const Op dropout_op{
     .name = "dropout",
     .shape =

@@ -13,7 +13,7 @@ namespace {
 using kernels::Code;
 using Rule = void (*)(GradientContext&);
 
-/// An operator that is one instruction.
+/// Defines an operator that is one instruction.
 constexpr Op pointwise(std::string_view name, Code code, Rule gradient) {
   return {.name = name,
           .shape = &pointwise_shape,
@@ -23,7 +23,7 @@ constexpr Op pointwise(std::string_view name, Code code, Rule gradient) {
           .strided = true};
 }
 
-/// The same, for floats only.
+/// Defines such an operator for floats only.
 constexpr Op real(std::string_view name, Code code, Rule gradient) {
   Op op = pointwise(name, code, gradient);
   op.shape = &float_shape;
@@ -42,19 +42,18 @@ constexpr Op comparison(std::string_view name, Code code) {
   return op;
 }
 
-/// For steps (sign, floor): the derivative is 0 almost everywhere.
+/// Gradient rule of step functions (sign, floor, ceil), whose derivative is 0 almost everywhere.
 void no_gradient(GradientContext&) {}
 
-// ---- gradients as operators of their own, so that they are one instruction too
-// --------------------
+// ---- gradients as separate operators, so that each is one instruction too -----------------------
 
 // relu'(x) g
 constinit const Op relu_grad_op = pointwise("relu_grad", Code::relu_grad, [](GradientContext& c) {
   c.input_grad(1) = record(relu_grad_op, {c.input(0), c.output_grad()});
 });
 
-/// x, or the bound where |x| is above it. For even functions of x such as x^2 e^(-x^2), which are 0
-/// beyond the bound: there the factor that grows would make NaN of 0.
+/// Returns x, or the bound where |x| exceeds it. For even functions of x such as x^2 e^(-x^2),
+/// which are 0 beyond the bound. There an infinite factor times 0 would give NaN.
 Var within(const Var& x, double bound) { return where(abs(x) > bound, bound, x); }
 
 // gelu'(x) g, where gelu''(x) = phi(x) (2 - x^2)
@@ -68,7 +67,8 @@ constinit const Op gelu_grad_op = pointwise("gelu_grad", Code::gelu_grad, [](Gra
   if (c.needs(1)) c.input_grad(1) = record(gelu_grad_op, {x, c.output_grad()});
 });
 
-/// sigmoid'(x) = s (1 - s) with s = sigmoid(x), for large x too, where 1 - s has lost its digits.
+/// Returns sigmoid'(x) = s (1 - s) with s = sigmoid(x). Uses sigmoid(-x), because 1 - s loses its
+/// digits for large x.
 Var sigmoid_slope(const Var& x) { return sigmoid(x) * sigmoid(-x); }
 
 // silu'(x) g, where silu''(x) = s (1 - s) (2 + x (1 - 2 s)) with s = sigmoid(x)
@@ -105,8 +105,7 @@ constinit const Op tanh_grad_op = pointwise("tanh_grad", Code::tanh_grad, [](Gra
   if (c.needs(1)) c.input_grad(1) = record(tanh_grad_op, {y, c.output_grad()});
 });
 
-// ---- two operands
-// ---------------------------------------------------------------------------------
+// ---- two operands -------------------------------------------------------------------------------
 
 // y = a + b
 constinit const Op add_op = [] {
@@ -141,20 +140,20 @@ constinit const Op div_op = pointwise("div", Code::div, [](GradientContext& c) {
 constinit const Op pow_op = pointwise("pow", Code::pow, [](GradientContext& c) {
   const Var a = c.input(0), b = c.input(1), g = c.output_grad();
   if (c.needs(0)) {
-    // a^0 is 1, whatever a is: its derivative is 0, and not 0 times the infinity of 0^-1. With
-    // 0 for the exponent that holds in derivatives of every order. Where b is differentiated too,
-    // only a = 0 may be left out: elsewhere da changes with b.
+    // a^0 is 1 for every a, so its derivative is 0. The formula would give 0 times 0^-1, which is
+    // NaN. An exponent of 0 avoids this in derivatives of every order. If b is differentiated too,
+    // only a = 0 may be treated so, because elsewhere da changes with b.
     const Var constant = c.needs(1) ? logical_and(equal(a, 0), equal(b, 0)) : equal(b, 0);
     c.input_grad(0) = g * b * pow(a, where(constant, 0, b - 1));
   }
   if (c.needs(1)) {
-    // y = 0 falls faster than log(a) grows.
+    // As y goes to 0, so does y log(a).
     const Var moves = logical_and(a > 0, not_equal(c.output(), 0));
     c.input_grad(1) = where(moves, g * c.output() * log(where(moves, a, 1)), 0);
   }
 });
 
-/// What a gets of the gradient where it wins: all of it, or half where both are equal.
+/// Returns a's part of the gradient: all of g where a wins, half of it where both are equal.
 Var winner(const Var& wins, const Var& a, const Var& b, const Var& g) {
   return where(wins, g, where(equal(a, b), g * 0.5, 0));
 }
@@ -173,8 +172,7 @@ constinit const Op maximum_op = pointwise("maximum", Code::maximum, [](GradientC
   if (c.needs(1)) c.input_grad(1) = winner(b > a, a, b, g);
 });
 
-// ---- one operand
-// ----------------------------------------------------------------------------------
+// ---- one operand --------------------------------------------------------------------------------
 
 // y = -x
 constinit const Op neg_op =
@@ -191,7 +189,7 @@ constinit const Op exp_op = real(
 
 // y = e^x - 1
 constinit const Op expm1_op = real("expm1", Code::expm1, [](GradientContext& c) {
-  // Not y + 1, which has lost the digits of a small e^x.
+  // exp(x) and not y + 1, which loses the digits of a small e^x.
   c.input_grad(0) = c.output_grad() * exp(c.input(0));
 });
 
@@ -217,7 +215,7 @@ constinit const Op rsqrt_op = real("rsqrt", Code::rsqrt, [](GradientContext& c) 
 
 // y = 1 / x
 constinit const Op reciprocal_op = real("reciprocal", Code::reciprocal, [](GradientContext& c) {
-  // One after the other: the square alone may overflow.
+  // Multiplied one after the other, because the square alone may overflow.
   c.input_grad(0) = -(c.output_grad() * c.output() * c.output());
 });
 
@@ -276,8 +274,7 @@ constinit const Op sign_op = pointwise("sign", Code::sign, no_gradient);
 constinit const Op floor_op = pointwise("floor", Code::floor, no_gradient);
 constinit const Op ceil_op = pointwise("ceil", Code::ceil, no_gradient);
 
-// ---- comparison and choice
-// ------------------------------------------------------------------------
+// ---- comparison and choice ----------------------------------------------------------------------
 
 constinit const Op equal_op = comparison("equal", Code::equal);
 constinit const Op not_equal_op = comparison("not_equal", Code::not_equal);
@@ -381,7 +378,7 @@ Var logical_or(const Arg& a, const Arg& b) { return record(logical_or_op, a, b);
 Var logical_not(const Arg& x) { return record(logical_not_op, x); }
 
 Var where(const Arg& condition, const Arg& a, const Arg& b) {
-  // A plain number goes by the other choice's type, not by the condition's.
+  // A plain number takes the type of the other choice, not of the condition.
   const DType dtype = a.is_number() ? b.dtype() : a.dtype();
   const Var mask = as_var(condition);
   return record(where_op, {Arg(mask, condition.where), Arg(a.on(mask.graph(), dtype), a.where),

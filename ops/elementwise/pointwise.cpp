@@ -15,12 +15,13 @@ using kernels::Code;
 using kernels::Instruction;
 using kernels::PointwiseOperand;
 
-/// A compiled group. Operands that are no arrays of the space (a dropout's key) get no register.
+/// Compiled group of elementwise operators. An operand that is no array over the group's index
+/// space (the key of a dropout) gets no register.
 struct Program {
   kernels::PointwiseProgram plain;
   std::vector<Instruction> code;
   std::vector<PointwiseOperand> inputs, outputs;
-  std::vector<int> input_views;  // which view feeds inputs[i]
+  std::vector<int> input_views;  // view that feeds inputs[i]
   struct Dropout {
     int key_view;
     double p;
@@ -43,7 +44,8 @@ kernels::ElementType element_type(DType dtype) {
   throw Error(fmt::format("elementwise: there is no code for {}", name(dtype)));
 }
 
-/// The array as seen over the space: aligned at the last axis, stride 0 where it is broadcast.
+/// Returns the operand as seen over the index space: aligned at the last axis, stride 0 where it is
+/// broadcast.
 PointwiseOperand operand_of(const TensorView& view, const Shape& space, uint16_t reg) {
   PointwiseOperand operand{element_type(view.dtype), {}, reg};
   const int skipped = space.rank() - view.shape.rank();
@@ -100,7 +102,7 @@ class Compiler {
         if (input >= 0) last_use_[static_cast<size_t>(input)] = static_cast<int>(m);
       }
     }
-    // Outputs are stored after the last instruction: their registers stay taken.
+    // Outputs are stored after the last instruction, so their registers are not reused.
     for (const int member : group_.output_members) {
       last_use_[static_cast<size_t>(member)] = static_cast<int>(group_.members.size());
     }
@@ -113,7 +115,7 @@ class Compiler {
     const bool is_dropout = instruction.code == Code::dropout;
     const size_t operands = is_dropout ? 1 : member.inputs.size();
     for (size_t i = 0; i < operands; ++i) *fields[i] = register_of(member.inputs[i]);
-    // The square of an int32 is a product.
+    // The square of an int32 is computed as a product.
     if (instruction.code == Code::mul_int32 && operands == 1) instruction.b = instruction.a;
     if (is_dropout) {
       instruction.b = static_cast<uint16_t>(program_->dropouts.size());
@@ -126,7 +128,7 @@ class Compiler {
       int& last = last_use_[static_cast<size_t>(input)];
       if (last != static_cast<int>(m)) continue;
       free_.push_back(registers_[static_cast<size_t>(input)]);
-      last = -1;  // freed once, also where an operand comes twice
+      last = -1;  // freed only once if an operand occurs twice
     }
     if (free_.empty()) {
       instruction.out = next_register_++;
@@ -139,8 +141,8 @@ class Compiler {
     settle(member, instruction.out);
   }
 
-  /// The member's instruction. Of an int32 array it is exact to the last bit, where a double would
-  /// round the product.
+  /// Returns the instruction of a member. int32 arrays have integer instructions, because double
+  /// would round a product.
   static Code instruction_of(const FusedGroup::Member& member) {
     const auto code = static_cast<Code>(member.op->code);
     if (member.dtype != DType::int32) return code;
@@ -159,8 +161,8 @@ class Compiler {
     }
   }
 
-  /// Registers hold floats or doubles: makes of a member what its own type can hold, as memory
-  /// would.
+  /// Registers hold floats or doubles. Converts a member's result to a value of its own type, as a
+  /// store to memory would.
   void settle(const FusedGroup::Member& member, uint16_t reg) {
     const auto then = [&](Code code) { program_->code.push_back({code, reg, reg, 0, 0}); };
     const auto code = static_cast<Code>(member.op->code);
@@ -205,11 +207,11 @@ class Compiler {
 
 std::shared_ptr<const void> compile(const FusedGroup& group) { return Compiler(group).compile(); }
 
-/// Each element is a row of its own.
+/// Treats each element as a row.
 RowExtent extent(const ForwardContext& c) {
   const Shape& shape = c.output().shape;
   const auto* program = static_cast<const Program*>(c.program());
-  // A range is worth a task at about 2^17 instructions on elements: some 20 microseconds.
+  // A task needs about 2^17 element instructions, some 20 microseconds, to be worth its overhead.
   const int64_t instructions = program != nullptr ? program->plain.count + 1 : 4;
   RowExtent rows{.count = shape.size(),
                  .range = std::max<int64_t>(4096, (int64_t{1} << 17) / instructions)};

@@ -12,8 +12,7 @@ namespace {
 struct LinearAttributes {
   int64_t activation;
   int64_t bias;    // 1: the third input is a bias
-  int64_t packed;  // 1: the last input recorded is packed_weight()'s, which is read instead of the
-                   // weight
+  int64_t packed;  // 1: the last recorded input is a packed copy of the weight
 };
 
 Shape linear_shape(ShapeContext& c) {

@@ -31,7 +31,7 @@ using recurrent::gates_width;
 using recurrent::recurrent_kernels;
 using recurrent::rows;
 
-// Inputs named "lengths" are last, and there or not.
+// The optional input "lengths" comes last.
 struct StepAttributes {
   int64_t step;
 };
@@ -48,7 +48,7 @@ Var active_of(const ReferenceContext& c, int lengths) {
                      c.attributes<StepAttributes>().step);
 }
 
-/// The inputs of an operator, with the lengths where there are any.
+/// Appends the lengths to the inputs of an operator unless they are empty.
 Recycled<Arg> with_lengths(Recycled<Arg> inputs, const Var& lengths) {
   if (!lengths.is_empty()) inputs.emplace_back(lengths);
   return inputs;
@@ -58,7 +58,7 @@ Var lengths_of(const GradientContext& c, int lengths) {
   return c.inputs() == lengths ? Var() : c.input(lengths);
 }
 
-/// Checks gates [B, parts H], twice, `states` arrays [B, H] behind them, and lengths [B].
+/// Checks both gates [B, parts H], the `states` arrays [B, H] after them, and the lengths [B].
 void check_step(const ShapeContext& c, int64_t parts, int states) {
   const Shape& h = c.input(2);
   for (int i = 0; i < 2 + states; ++i) {
@@ -119,9 +119,9 @@ void gru_gates_reference(ReferenceContext& c) {
   c.output(1) = step.saved;
 }
 
-// Inputs: gates_x, gates_h with its bias [B, 3H], h [B, H], lengths. Outputs: h' [B, H], and for
-// the backward pass r, z, n, h_n [B, 4H].
-// r, z = sigmoid(x_rz + h_rz), n = tanh(x_n + r h_n), h' = (1 - z) n + z h
+// Computes r, z = sigmoid(x_rz + h_rz), n = tanh(x_n + r h_n), h' = (1 - z) n + z h. Inputs:
+// gates_x, gates_h with its bias [B, 3H], h [B, H], lengths. Outputs: h' [B, H], and for the
+// backward pass r, z, n, h_n [B, 4H].
 constinit const Op gru_gates_op{
     .name = "gru_gates",
     .shape =
@@ -160,7 +160,7 @@ constinit const Op gru_gates_op{
 // ---- LSTM ---------------------------------------------------------------------------------------
 
 // Inputs: gradients of h' and c', c, c', saved [B, 4H], lengths. Outputs: gradients of the gates
-// (gates_x and gates_h alike), h, c.
+// (the same for gates_x and gates_h), h, c.
 constinit const Op lstm_gates_grad_op{
     .name = "lstm_gates_grad",
     .shape =
@@ -206,9 +206,9 @@ void lstm_gates_reference(ReferenceContext& c) {
   c.output(2) = step.saved;
 }
 
-// Inputs: gates_x, gates_h with its bias [B, 4H], h, c [B, H], lengths. Outputs: h', c' [B, H],
-// and for the backward pass i, f, g, o [B, 4H].
-// c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c')
+// Computes c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c'). Inputs: gates_x,
+// gates_h with its bias [B, 4H], h, c [B, H], lengths. Outputs: h', c' [B, H], and for the backward
+// pass i, f, g, o [B, 4H].
 constinit const Op lstm_gates_op{
     .name = "lstm_gates",
     .shape =
@@ -253,15 +253,15 @@ constinit const Op lstm_gates_op{
 
 }  // namespace
 
-/// x [B, C] with zeros in the rows that the step leaves alone: what stands there, NaN too, must not
-/// reach the weight's gradient.
+/// Returns x [B, C] with zeros in the rows that have ended. Their contents, even NaN, must not
+/// reach the gradient of the weight.
 Var without_padding(const Arg& x, const RecurrentStep& options) {
   const Var active = active_rows(options.lengths, options.step);
   return active.is_empty() ? as_var(x) : where(Arg(active, x.where), x, 0);
 }
 
-// The product with h is a node of its own: over the steps of a loop, the engine gathers the
-// products that flow back to the weight into one.
+// The product with h is a separate node. In the backward pass over a loop of steps, autodiff then
+// merges the weight's gradients into one product.
 
 Var gru_gates(const Arg& gates_x, const Arg& h, const Arg& weight_hh, const Arg& bias_hh,
               const RecurrentStep& options) {

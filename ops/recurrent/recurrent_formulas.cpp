@@ -9,7 +9,7 @@
 namespace rapt::recurrent {
 namespace {
 
-/// Part i of gates that lie side by side, each as wide as `h`.
+/// Returns part i of concatenated gates, each as wide as `h`.
 Var part(const Var& gates, int64_t i, const Var& h) {
   const int64_t width = h.size(-1);
   return slice(gates, -1, i * width, (i + 1) * width);
@@ -28,7 +28,8 @@ Var active_rows(const Var& lengths, int64_t step) {
 }
 
 GruStep gru_step(const Var& all_gates_x, const Var& gates_h, const Var& h, const Var& active) {
-  const Var gates_x = choose(active, all_gates_x, 0);  // 0 times a padding of NaN is no 0
+  const Var gates_x =
+      choose(active, all_gates_x, 0);  // zeroed first: 0 times a NaN in the padding is NaN
   const Var r = sigmoid(part(gates_x, 0, h) + part(gates_h, 0, h));  // [B, H]
   const Var z = sigmoid(part(gates_x, 1, h) + part(gates_h, 1, h));
   const Var h_n = part(gates_h, 2, h);
@@ -79,7 +80,7 @@ void through_reference(GradientContext& c, int outputs, void (*reference)(Refere
   for (int i = 0; i < c.inputs(); ++i) {
     inputs.push_back(c.input(i));
     if (!c.needs(i)) continue;
-    // A name of its own: one Var given twice counts as two operands.
+    // The alias makes one Var that is given twice count as two operands.
     inputs.back() = alias(inputs.back());
     wrt.push_back(inputs.back());
     positions.push_back(i);

@@ -1,5 +1,6 @@
-// Whole sequences of recurrent steps as one operator: a loop of one product and one pass over the
-// gates, forward and backward. The gradient of the weight is left to one product over all steps.
+// Whole sequences of recurrent steps as one operator. Forward and backward are loops of one product
+// and one pass over the gates per step. The gradient of the weight is a single product over all
+// steps.
 #include <fmt/format.h>
 
 #include <cstring>
@@ -22,14 +23,14 @@ using recurrent::gates_width;
 using recurrent::recurrent_kernels;
 using recurrent::rows;
 
-// Inputs named "lengths" are last, and there or not.
+// The optional input "lengths" comes last.
 struct SequenceAttributes {
   int64_t reverse;
   int64_t has_lengths;
   int64_t has_grad_cells;
 };
 
-/// The order in which the steps run.
+/// Order in which the steps run.
 struct Order {
   int64_t steps;
   bool reverse;
@@ -56,7 +57,7 @@ Var active_at(const ReferenceContext& c, int64_t t) {
   return recurrent::active_rows(c.input(c.inputs() - 1), t);
 }
 
-/// gates_h = h weight'. The weight [parts H, H] is read transposed.
+/// Describes gates_h = h weight'. The weight [parts H, H] is read transposed.
 template <class T>
 kernels::Gemm<T> gates_product(int64_t batch, int64_t gates, int64_t hidden, const T* weight,
                                T* gates_h) {
@@ -73,7 +74,7 @@ kernels::Gemm<T> gates_product(int64_t batch, int64_t gates, int64_t hidden, con
   return g;
 }
 
-/// grad_h += grad_gates_h weight.
+/// Describes grad_h += grad_gates_h weight.
 template <class T>
 kernels::Gemm<T> state_product(int64_t batch, int64_t gates, int64_t hidden, const T* weight,
                                T* grad_h) {
@@ -90,7 +91,7 @@ kernels::Gemm<T> state_product(int64_t batch, int64_t gates, int64_t hidden, con
   return g;
 }
 
-/// out = a + b, or a alone where b is null, for rows [begin, end).
+/// Computes out = a + b, or out = a if b is null, for the rows [begin, end).
 template <class T>
 void add_rows(const Rows<const T>& a, const Rows<const T>& b, const Rows<T>& out, int64_t width,
               int64_t begin, int64_t end) {
@@ -107,7 +108,7 @@ Rows<const T> constant(const Rows<T>& r) {
   return {r.data, r.stride};
 }
 
-/// Bytes of `arrays` arrays like the [B, n] one.
+/// Returns the size in bytes of `arrays` arrays of this shape.
 int64_t scratch_like(const Shape& shape, DType dtype, int64_t arrays) {
   return arrays * shape.size() * size_of(dtype);
 }
@@ -116,7 +117,7 @@ void zero(const TensorView& view) {
   std::memset(view.data, 0, static_cast<size_t>(view.size() * size_of(view.dtype)));
 }
 
-/// The state before each step, [T, B, H], from the states and the initial one.
+/// Returns the state before each step, [T, B, H], from the states and the initial one.
 Var states_before(const Var& states, const Var& initial, bool reverse) {
   const Var first = unsqueeze(initial, 0);
   return reverse ? concat({slice(states, 0, 1), first}, 0)
@@ -182,7 +183,7 @@ void gru_sequence_backward(const ForwardContext& c) {
   }
 }
 
-/// The product with the recurrent weights at every step.
+/// Returns the operations of the products with the recurrent weights at all steps.
 double sequence_flops(const ForwardContext& c) {
   return 2.0 * static_cast<double>(c.input(0).size() * c.output().shape[-1]);
 }
@@ -273,9 +274,9 @@ void gru_sequence_reference(ReferenceContext& c) {
   c.output(1) = stack(saved, 0);
 }
 
-// Inputs: gates_x [T, B, 3H], h0 [B, H], weight, bias, lengths. Outputs: states [T, B, H], and for
-// the backward pass r, z, n, h_n [T, B, 4H].
-// r, z = sigmoid(x_rz + h_rz), n = tanh(x_n + r h_n), h' = (1 - z) n + z h; gates_h = h W' + b
+// Computes r, z = sigmoid(x_rz + h_rz), n = tanh(x_n + r h_n), h' = (1 - z) n + z h with gates_h =
+// h W' + b. Inputs: gates_x [T, B, 3H], h0 [B, H], weight, bias, lengths. Outputs: states
+// [T, B, H], and for the backward pass r, z, n, h_n [T, B, 4H].
 constinit const Op gru_sequence_op{
     .name = "gru_sequence",
     .shape =
@@ -295,7 +296,7 @@ constinit const Op gru_sequence_op{
           if (c.has_output_grad(1)) {
             return recurrent::through_reference(c, 2, gru_sequence_reference);
           }
-          if (c.output().size(0) == 0) return;  // no step, nothing flows
+          if (c.output().size(0) == 0) return;  // without steps there is no gradient
           const auto attributes = c.attributes<SequenceAttributes>();
           Recycled<Arg> inputs{c.output_grad(), c.output(), c.output(1), c.input(1), c.input(2)};
           if (attributes.has_lengths != 0) inputs.emplace_back(c.input(4));
@@ -443,9 +444,9 @@ void lstm_sequence_reference(ReferenceContext& c) {
   c.output(2) = stack(saved, 0);
 }
 
-// Inputs: gates_x [T, B, 4H], h0, c0 [B, H], weight, bias, lengths. Outputs: states and cells
+// Computes c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c') with gates_h = h W' +
+// b. Inputs: gates_x [T, B, 4H], h0, c0 [B, H], weight, bias, lengths. Outputs: states and cells
 // [T, B, H], and for the backward pass i, f, g, o [T, B, 4H].
-// c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c'); gates_h = h W' + b
 constinit const Op lstm_sequence_op{
     .name = "lstm_sequence",
     .shape =
@@ -466,10 +467,10 @@ constinit const Op lstm_sequence_op{
           if (c.has_output_grad(2)) {
             return recurrent::through_reference(c, 3, lstm_sequence_reference);
           }
-          if (c.output().size(0) == 0) return;  // no step, nothing flows
+          if (c.output().size(0) == 0) return;  // without steps there is no gradient
           auto attributes = c.attributes<SequenceAttributes>();
           Recycled<Arg> inputs{c.output_grad(), c.output(1), c.output(2), c.input(2), c.input(3)};
-          // Most often only the states take part in a loss.
+          // Usually the loss depends only on the states, not on the cells.
           attributes.has_grad_cells = c.has_output_grad(1) ? 1 : 0;
           if (attributes.has_grad_cells != 0) inputs.emplace_back(c.output_grad(1));
           if (attributes.has_lengths != 0) inputs.emplace_back(c.input(5));

@@ -19,7 +19,7 @@ using kernels::ReducePlan;
 using kernels::ReduceShape;
 using kernels::Reduction;
 
-// The words of a reduction: whether reduced axes are kept, then the axes.
+// The words of a reduction are a flag that keeps reduced axes, and then the axes.
 std::span<const int64_t> axes_in(std::span<const int64_t> words) { return words.subspan(1); }
 
 Shape reduced_shape(std::span<const int64_t> axes, const Shape& shape, bool keepdims) {
@@ -47,7 +47,7 @@ void expect_float(const ShapeContext& c) {
   }
 }
 
-/// For what has no value for no elements.
+/// Returns the shape of a reduction that is undefined for axes without elements.
 Shape checked_extremum_shape(const ShapeContext& c) {
   if (c.dtype() == DType::boolean) c.fail("expected numbers, got boolean");
   const Shape shape = checked_shape(c);
@@ -57,14 +57,13 @@ Shape checked_extremum_shape(const ShapeContext& c) {
   return shape;
 }
 
-// ---- running
-// --------------------------------------------------------------------------------------
+// ---- execution ----------------------------------------------------------------------------------
 
 ReduceWork work_of(const ForwardContext& c, Reduction reduction) {
   return {c.input(0), c.output().size(), axes_in(c.words()), reduction};
 }
 
-/// Hands out parts of the scratch memory, or only measures them.
+/// Allocates parts of the scratch memory. Without memory it only measures them.
 class Scratch {
  public:
   explicit Scratch(void* memory) : memory_(static_cast<char*>(memory)) {}
@@ -103,13 +102,13 @@ void run_plan(const ForwardContext& c, const kernels::ReduceFunctions<T>& f, con
   c.parallel(plan.combine_tasks, [&](int64_t task) { f.combine(plan, partial, y, rest, task); });
 }
 
-/// The sum of whole numbers, modulo 2^32 as every int32 result.
+/// Adds two numbers modulo 2^32, as all int32 operators do.
 inline int32_t wrapped_sum(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
 }
 inline bool wrapped_sum(bool a, bool b) { return a || b; }
 
-/// The same for other types than floats, which are rare and short.
+/// Reduces arrays of types other than float. These are rare and small, so the code is simple.
 template <class T>
 void run_plain(const ForwardContext& c, const ReducePlan& plan, const void* x, void* y) {
   const ReduceShape& s = plan.shape;
@@ -178,7 +177,7 @@ Var reduce(StaticOp op, const Arg& x, const Axes& axes, bool keepdims) {
 
 // ---- gradients ----------------------------------------------------------------------------------
 
-/// A value of the output's shape, as a view that repeats it over the input's.
+/// Broadcasts a value of the output's shape to the shape of the input, as a view.
 Var spread(const GradientContext& c, const Var& value) {
   const Shape shape = c.input(0).shape();
   return broadcast_to(reshape(value, reduced_shape(axes_in(c.words()), shape, true)), shape);
@@ -229,7 +228,7 @@ constinit const Op mean_op{
     .scratch = &reduce_scratch<Reduction::sum>,
     .strided = true};
 
-/// Those equal to y share the gradient.
+/// Divides the gradient equally between the elements that are equal to y.
 void share_gradient(GradientContext& c) {
   const Var chosen = equal(c.input(0), spread(c, c.output()));
   const Arg ones = cast(chosen, c.output().dtype());
@@ -237,7 +236,7 @@ void share_gradient(GradientContext& c) {
   c.input_grad(0) = where(chosen, spread(c, c.output_grad() / count), 0);
 }
 
-// y = max of x_i: dx_i = dy / k for the k elements that are y
+// y = max of x_i: dx_i = dy / k for the k elements equal to y
 constinit const Op max_op{.name = "max",
                           .shape = [](ShapeContext& c) { return checked_extremum_shape(c); },
                           .forward = &reduce_forward<Reduction::max>,
@@ -267,9 +266,9 @@ constinit const Op argmax_op{.name = "argmax",
                              .scratch = &reduce_scratch<Reduction::argmax>,
                              .strided = true};
 
-// y = log(sum of exp(x_i)): dx_i = exp(x_i - y) dy. Outputs: y, and what rounding took from it: for
-// a large y more than the logarithm, and exp(x_i - y) would not add up to 1. Of both together the
-// gradient is that of y, so that the second output has none.
+// y = log(sum of exp(x_i)): dx_i = exp(x_i - y) dy. Outputs: y and its rounding error. For a large
+// y the error can exceed the logarithm itself, and exp(x_i - y) would not add up to 1. The two
+// outputs together have the gradient of y, so the second output has none.
 constinit const Op logsumexp_op{
     .name = "logsumexp",
     .shape =
@@ -282,7 +281,7 @@ constinit const Op logsumexp_op{
     .gradient =
         [](GradientContext& c) {
           if (!c.has_output_grad(0)) return;
-          // Where y is -inf, so is every x_i: exp(x_i - 0) is the 0 that -inf - -inf is not.
+          // If y is -inf, so is every x_i. Then exp(x_i - 0) is 0, but -inf - -inf would be NaN.
           const Var y = c.output(0);
           const Var finite = where(equal(y, -std::numeric_limits<double>::infinity()), 0, y);
           const Var below = c.input(0) - spread(c, finite) - spread(c, c.output(1));
@@ -369,8 +368,8 @@ constinit const Op cumsum_op{
         },
     .in_place = 1};
 
-/// The axes of x in an order that puts the reduced ones last; empty where these are neighbours
-/// already, or where the operator has to say that they are none.
+/// Returns an order of the axes of x with the reduced ones last. Returns an empty list if these are
+/// already adjacent, or if they are invalid, which the operator reports.
 std::vector<int> reduced_last(const Var& x, const Axes& axes) {
   const int rank = x.rank();
   std::vector<bool> reduced(static_cast<size_t>(rank));
@@ -388,7 +387,7 @@ std::vector<int> reduced_last(const Var& x, const Axes& axes) {
   return order;
 }
 
-/// Booleans are counted, not added. Throws Error where int32 cannot count that many.
+/// Returns an array whose sum counts booleans. Throws Error if there are too many for int32.
 Arg countable(std::string_view op, const Arg& x, const Axes& axes) {
   if (x.dtype() != DType::boolean) return x;
   const Arg array(as_var(x), x.where);
@@ -433,7 +432,7 @@ Var any(const Arg& x, const Axes& axes, bool keepdims) { return reduce(any_op, x
 Var all(const Arg& x, const Axes& axes, bool keepdims) { return reduce(all_op, x, axes, keepdims); }
 
 Var argmax(const Arg& x, int axis, bool keepdims) {
-  // A double holds every int32.
+  // float64 represents every int32 exactly.
   const Arg number = x.dtype() == DType::int32 ? Arg(cast(x, DType::float64), x.where) : x;
   return reduce(argmax_op, number, axis, keepdims);
 }

@@ -11,7 +11,7 @@ namespace {
 using kernels::ReduceShape;
 using kernels::Reduction;
 
-/// Neighbouring axes that are stepped through as one.
+/// Adjacent axes that can be traversed as one.
 struct Group {
   int64_t size, stride;
   bool reduced;
@@ -19,14 +19,14 @@ struct Group {
 
 class Groups {
  public:
-  /// The axes in the order of memory, where that keeps the output's order.
+  /// Sorts the axes by stride if that keeps the order of the output.
   Groups(const TensorView& x, const std::array<bool, max_rank>& reduced) {
     for (int i = 0; i < x.shape.rank(); ++i) {
       const auto k = static_cast<size_t>(i);
       if (x.shape[i] != 1) groups_[count_++] = {x.shape[i], x.strides[k], reduced[k]};
     }
     Groups sorted = *this;
-    // By insertion: std::stable_sort would allocate.
+    // Insertion sort, because std::stable_sort would allocate memory.
     for (int i = 1; i < sorted.count_; ++i) {
       for (int k = i; k > 0 && sorted.groups_[k - 1].stride < sorted.groups_[k].stride; --k) {
         std::swap(sorted.groups_[k - 1], sorted.groups_[k]);
@@ -43,7 +43,8 @@ class Groups {
     return n;
   }
 
-  /// Takes out the last reduction, as the kernels see it; false where the strides allow none.
+  /// Removes the last reduction and returns it in `shape`. Returns false if no kernel supports the
+  /// strides.
   bool take(ReduceShape& shape) {
     const bool row = back(0).reduced;
     const Group inner = row ? Group{1, 1, false} : back(0);
@@ -62,7 +63,7 @@ class Groups {
     }
     const int64_t outer_stride = outer_groups == 0 ? 0 : groups_[outer_groups - 1].stride;
     shape = {outer, n.size, inner.size, outer_stride, row ? 1 : n.stride};
-    // What is left lies without gaps.
+    // The result of this call is contiguous.
     count_ = outer_groups;
     if (!row) groups_[count_++] = inner;
     int64_t stride = 1;
@@ -77,7 +78,7 @@ class Groups {
  private:
   const Group& back(int i) const { return groups_[count_ - 1 - i]; }
 
-  /// Whether the groups that stay come in the same order.
+  /// True if the groups that are not reduced come in the same order.
   bool keeps_order_of(const Groups& other) const {
     int j = 0;
     for (int i = 0; i < count_; ++i) {

@@ -7,8 +7,8 @@
 namespace rapt {
 
 /// List of kernel calls, one per run of adjacent reduced axes, innermost first. Each call works on
-/// the results of the previous one. Rounded results of logsumexp are too inaccurate as input of
-/// another call, so there its axes are adjacent and one call suffices.
+/// the results of the previous one. Results of logsumexp are rounded too coarsely to serve as input
+/// of another call. If logsumexp would take several calls, x is copied first.
 struct ReduceWork {
   bool copied = false;  // no kernel supports the strides: x has to be made contiguous first
   int count = 0;

@@ -45,9 +45,10 @@ kernels::Ctc<T> ctc_of(const ForwardContext& c) {
           .blank = static_cast<int32_t>(c.attributes<CtcAttributes>().blank)};
 }
 
-// Outputs: for each utterance the loss, and what the backward pass reads.
+// Outputs: the loss of each utterance, and the values that the backward pass reads.
 void ctc_shape(ShapeContext& c) {
-  const Shape logits = c.input(0), targets = c.input(1);  // copies: an output may move the inputs
+  const Shape logits = c.input(0),
+              targets = c.input(1);  // copies, because adding an output may move the inputs
   const bool integers =
       c.dtype(1) == DType::int32 && c.dtype(2) == DType::int32 && c.dtype(3) == DType::int32;
   if (!is_float(c.dtype(0)) || !integers) {
@@ -100,7 +101,7 @@ template <class T, class Task>
 void over_utterances(const ForwardContext& c, const kernels::Ctc<T>& in, const Task& task) {
   const auto& kernel = ctc_kernels<T>();
   const int64_t bytes = kernel.scratch_rows * in.row() * static_cast<int64_t>(sizeof(T));
-  // A state costs some three exponentials and a logarithm, a class one of the former.
+  // A state costs about three exponentials and a logarithm. A class costs one exponential.
   const int64_t work = in.times * (4 * in.row() + in.classes);
   over_ranges(c, c.input(0).shape[0], work, [&](int64_t begin, int64_t end) {
     task(kernel, begin, end, static_cast<T*>(worker_scratch(bytes)));
@@ -120,7 +121,8 @@ void ctc_forward(const ForwardContext& c) {
   });
 }
 
-// Inputs: those of the forward pass, the gradient of the losses, and the forward pass' outputs.
+// Inputs: those of the forward pass, the gradient of the losses, and the outputs of the forward
+// pass.
 template <class T>
 void ctc_backward(const ForwardContext& c) {
   const kernels::CtcBackward<T> task{.in = ctc_of<T>(c),
@@ -135,24 +137,24 @@ void ctc_backward(const ForwardContext& c) {
   });
 }
 
-/// 0 .. n - 1 in an array of this shape.
+/// Returns the numbers 0 .. n - 1 in an array of this shape.
 Tensor numbers(int64_t n, const Shape& shape) {
   std::vector<int32_t> values(static_cast<size_t>(n));
   std::iota(values.begin(), values.end(), 0);
   return tensor(values, shape);
 }
 
-/// x [B, S] with its columns moved to the right by n; `fill` comes in.
+/// Shifts the columns of x [B, S] to the right by n and fills the gap with `fill`.
 Var shifted(const Var& x, int64_t n, double fill) {
   const int64_t B = x.size(0), S = x.size(1);
   if (n >= S) return as_var(full({B, S}, fill, x.dtype()));
   return concat({full({B, n}, fill, x.dtype()), slice(x, 1, 0, S - n)}, 1);
 }
 
-// alpha[t, s] = p[t, s] (alpha[t - 1, s] + alpha[t - 1, s - 1] + alpha[t - 1, s - 2]), the last
-// only where s - 2 is another label; p(targets) is the sum of the last two states at the end.
-// A state that is not reached has a large negative number in place of -inf, so that differences of
-// two of them are no NaN.
+// Forward algorithm: alpha[t, s] = p[t, s] (alpha[t - 1, s] + alpha[t - 1, s - 1] +
+// alpha[t - 1, s - 2]). The last term applies only if state s - 2 has a different label. p(targets)
+// is the sum of the last two states at the end. Unreachable states hold a large negative number
+// instead of -inf, because the difference of two -inf would be NaN.
 void ctc_reference(ReferenceContext& c) {
   constexpr double never = -1e30, infinity = std::numeric_limits<double>::infinity();
   const auto blank = static_cast<double>(c.attributes<CtcAttributes>().blank);

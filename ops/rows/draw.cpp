@@ -16,8 +16,8 @@ struct DrawAttributes {
   double top_p;
 };
 
-/// The place where the running sum of the n weights at(i) first exceeds `target`; rounding must not
-/// lead past the last one that has any weight.
+/// Returns the first index at which the running sum of the n weights at(i) exceeds `target`. If
+/// rounding prevents that, returns the last index with a positive weight.
 template <class At>
 int64_t place_of(double target, int64_t n, At&& at) {
   double sum = 0;
@@ -32,11 +32,13 @@ int64_t place_of(double target, int64_t n, At&& at) {
   return last;
 }
 
-/// Among the fewest largest of the weights that have top_p of the total. `places` has room for V.
+/// Draws from the fewest largest weights that have top_p of the total. `places` has room for V
+/// indices.
 template <class T>
 int64_t draw_from_largest(const T* x, int64_t V, double total, double u, double top_p,
                           int32_t* places) {
-  // Weights below (1 - top_p) / V of the total have less than 1 - top_p together: they are outside.
+  // All weights below (1 - top_p) / V of the total together have less than 1 - top_p of it. So none
+  // of them is among the selected ones.
   const double least = (1 - top_p) * total / static_cast<double>(V);
   int64_t count = 0;
   for (int64_t i = 0; i < V; ++i) {

@@ -24,11 +24,10 @@ struct CrossEntropyAttributes {
   double smoothing;
 };
 
-// ---- cross-entropy
-// --------------------------------------------------------------------------------
+// ---- cross-entropy ------------------------------------------------------------------------------
 
-// Inputs: logits, labels, and class weights or none. Outputs: for every position the loss, the
-// label's weight (0 where it is ignored), and for the backward pass the largest logit m and
+// Inputs: logits, labels, and optionally class weights. Outputs per position: the loss and the
+// weight of the label (0 if it is ignored). For the backward pass: the largest logit m and
 // log(sum(exp(logits - m))).
 void cross_entropy_shape(ShapeContext& c) {
   const Shape &logits = c.input(0), &labels = c.input(1);
@@ -99,15 +98,15 @@ void cross_entropy_reference(ReferenceContext& c) {
   const Var weighted = has_weight ? log_p * c.input(2) : log_p;
   const Var on_label = -sum(where(is_label, weighted, 0), -1);
   Var loss = (1 - smoothing) * on_label;
-  // A logarithm of -inf costs nothing that has no share.
+  // Skipped without smoothing, because 0 times a log p of -inf would be NaN.
   if (smoothing > 0) loss = loss - smoothing / static_cast<double>(classes) * sum(weighted, -1);
   c.output(0) = where(counts, loss, 0);
   const Var ones = cast(is_label, logits.dtype());
   c.output(1) = where(counts, sum(has_weight ? ones * c.input(2) : ones, -1), 0);
 }
 
-// Inputs: logits, labels, the gradient of the losses, their largest, the logarithm of the sum, and
-// class weights or none.
+// Inputs: logits, labels, the gradient of the losses, the largest logits, the logarithms of the
+// sums, and optionally class weights.
 void cross_entropy_grad_forward(const ForwardContext& c) {
   const auto [ignore, smoothing] = c.attributes<CrossEntropyAttributes>();
   const Shape& shape = c.input(0).shape;
@@ -130,8 +129,8 @@ void cross_entropy_grad_forward(const ForwardContext& c) {
   });
 }
 
-// With p = softmax(logits):
-// dlogits = g ((1 - s) w[label] (p - [label]) + s / V (p sum(w) - w)), 0 where ignored
+// With p = softmax(logits): dlogits = g ((1 - s) w[label] (p - one_hot(label)) + s / V (p sum(w) -
+// w)), and 0 where ignored.
 constinit const Op cross_entropy_grad_op{
     .name = "cross_entropy_grad",
     .shape = [](ShapeContext& c) { return c.input(0); },
@@ -173,7 +172,8 @@ constexpr Op logistic(std::string_view name, kernels::Code code,
           .strided = true};
 }
 
-// By x: g ((1 - t) sigmoid(x) - t sigmoid(-x)), whose own derivative is g sigmoid(x) sigmoid(-x)
+// The gradient of x is g ((1 - t) sigmoid(x) - t sigmoid(-x)). Its own derivative is g sigmoid(x)
+// sigmoid(-x).
 constinit const Op logistic_loss_grad_op =
     logistic("logistic_loss_grad", kernels::Code::logistic_loss_grad, [](GradientContext& c) {
       const Var x = c.input(0), t = c.input(1), g = c.input(2);
@@ -202,7 +202,8 @@ Var reduced(const Var& losses, Reduction reduction) {
   return losses;
 }
 
-/// The operands as they are: broadcasting here would hide a mistake.
+/// Returns both operands after checking that their shapes are equal. Broadcasting here would hide a
+/// mistake.
 std::pair<Var, Var> same_shape(std::string_view op, const Arg& a, const Arg& b) {
   const Var x =
       a.graph() == nullptr && b.graph() != nullptr ? a.on(*b.graph(), b.dtype()) : as_var(a);

@@ -14,16 +14,15 @@ struct NormAttributes {
   double eps;
 };
 
-/// (x - mean) / sqrt(variance + eps), or without the mean.
+/// Computes (x - mean) / sqrt(variance + eps). Without `centred` the mean is not subtracted.
 Var normalised(const Var& x, double eps, bool centred) {
   const Var d = centred ? x - mean(x, -1, true) : x;
   return d * rsqrt(mean(square(d), -1, true) + eps);
 }
 
-// ---- forward
-// --------------------------------------------------------------------------------------
+// ---- forward ------------------------------------------------------------------------------------
 
-// Inputs: x, weight, and for layer_norm bias. Outputs: y, then the statistics that the backward
+// Inputs: x, weight, and for layer_norm the bias. Outputs: y and the statistics that the backward
 // pass reads: rstd, and for layer_norm the mean.
 void norm_shape(ShapeContext& c) {
   const Shape& x = c.input(0);
@@ -74,11 +73,10 @@ void norm_reference(ReferenceContext& c) {
   c.output() = centred ? y + c.input(2) : y;
 }
 
-// ---- backward
-// -------------------------------------------------------------------------------------
+// ---- backward -----------------------------------------------------------------------------------
 
 // Inputs: x, weight, the gradient of y, rstd, and for layer_norm the mean. Outputs: the gradients
-// of x, weight, and for layer_norm bias.
+// of x, weight, and for layer_norm of the bias.
 void norm_grad_shape(ShapeContext& c) {
   const Shape x = c.input(0), weight = c.input(1);
   const DType dtype = c.dtype(0);
@@ -142,7 +140,7 @@ constexpr Rowwise norm_grad_rowwise{.extent = norm_grad_extent,
                                     .rows = norm_grad_rows<centred>,
                                     .finish = norm_grad_finish<centred>};
 
-// The statistics follow from x: a second derivative takes them from there.
+// The statistics are functions of x. A second derivative differentiates them through x.
 template <bool centred>
 void norm_grad_reference(ReferenceContext& c) {
   const Var x = c.input(0), weight = c.input(1), g = c.input(2);

@@ -17,10 +17,10 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 struct SoftmaxAttributes {
-  int64_t axis;  // the last one, or one that is not there
+  int64_t axis;  // the last axis, or an invalid one, which is reported
 };
 
-// Inputs: x, and a mask or none.
+// Inputs: x, and optionally a mask.
 Shape softmax_shape(ShapeContext& c) {
   const Shape& x = c.input(0);
   if (!is_float(c.dtype(0))) {
@@ -39,7 +39,8 @@ Shape softmax_shape(ShapeContext& c) {
   return x;
 }
 
-/// The mask, whose last axis is as long as the rows, as seen from the rows of `shape`.
+/// Returns the mask as seen from the rows of `shape`. The last axis of the mask is as long as the
+/// rows.
 kernels::RowMask row_mask(const ForwardContext& c, int input, const Shape& shape) {
   kernels::RowMask mask;
   if (c.inputs() <= input) return mask;
@@ -68,7 +69,7 @@ void forward_rows(const ForwardContext& c, int64_t begin, int64_t end) {
   });
 }
 
-// Inputs: y, the gradient of y, and for the logarithm the mask or none.
+// Inputs: y, the gradient of y, and for log-softmax optionally the mask.
 template <bool logarithm>
 void backward_rows(const ForwardContext& c, int64_t begin, int64_t end) {
   by_float_type(c.output().dtype, [&]<class T>() {
@@ -103,10 +104,10 @@ Shape with_front_axis(const Shape& shape) {
 
 Var row_sum(const Var& x) { return sum(x, -1, true); }
 
-/// What softmax and its logarithm are made of.
+/// Intermediate values that softmax and log-softmax share.
 struct Exponentials {
   Var shifted;  // x - max(x) where kept, else -inf
-  Var total;    // [.., 1]: the sum of their exponentials, 1 where all are -inf
+  Var total;    // [.., 1]: the sum of exp(shifted), or 1 if all are -inf
 };
 
 Exponentials exponentials(ReferenceContext& c) {
@@ -139,7 +140,7 @@ constinit const Op softmax_grad_op{.name = "softmax_grad",
                                        },
                                    .in_place = 1u << 1};
 
-// y = exp(x) / sum(exp(x)), of what the mask keeps
+// y = exp(x) / sum(exp(x)) over the elements that the mask keeps
 constinit const Op softmax_op{
     .name = "softmax",
     .shape = [](ShapeContext& c) { return softmax_shape(c); },
@@ -151,8 +152,8 @@ constinit const Op softmax_op{
     .reference = softmax_reference,
     .in_place = 1u << 0};
 
-// dx = g - exp(y) sum(g), of what the mask keeps; 0 where all of y is -inf. A row that keeps
-// nothing has sum(g) = 0.
+// dx = g - exp(y) sum(g) over the elements that the mask keeps; 0 if all of y is -inf. A row that
+// keeps no element has sum(g) = 0.
 constinit const Op log_softmax_grad_op{
     .name = "log_softmax_grad",
     .shape = [](ShapeContext& c) { return c.input(0); },
@@ -167,7 +168,7 @@ constinit const Op log_softmax_grad_op{
         },
     .in_place = 1u << 1};
 
-// y = x - m - log(sum(exp(x - m))) with m = max(x), of what the mask keeps
+// y = x - m - log(sum(exp(x - m))) with m = max(x), over the elements that the mask keeps
 constinit const Op log_softmax_op{
     .name = "log_softmax",
     .shape = [](ShapeContext& c) { return softmax_shape(c); },
@@ -182,13 +183,14 @@ constinit const Op log_softmax_op{
     .makes_infinity = true,
     .in_place = 1u << 0};
 
-/// The mask as the operators take it: with as many axes as x, `axis` turned to the last place and
-/// spread to full length there, as the kernels read the rows of a mask without a stride.
+/// Returns the mask in the form that the operators expect. It has as many axes as x, with `axis`
+/// moved to the end and broadcast to full length, because kernels read the rows of a mask without a
+/// stride.
 Var dense_mask(const Var& x, const Var& given, int axis) {
   const Shape shape = x.shape();
   Shape own = given.shape();
   Shape both;
-  // What does not fit is left to the operator, which says so.
+  // The operator itself reports a mask that does not fit.
   if (!broadcast(shape, own, both) || both != shape) return given;
   while (own.rank() < shape.rank()) own = with_front_axis(own);
   Shape dense = own;

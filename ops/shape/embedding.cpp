@@ -13,7 +13,7 @@ namespace rapt {
 namespace {
 
 struct EmbeddingGradAttributes {
-  int64_t rows;  // of the table
+  int64_t rows;  // number of rows of the table
 };
 
 void check_ids(const TensorView& ids, int64_t rows) {
@@ -32,10 +32,10 @@ Shape with_width(const Shape& ids, int64_t width) {
   return shape;
 }
 
-/// More additions to one row than this are done in double: a long sum in float loses digits.
+/// A row with more uses than this is summed in double, because a long sum in float loses digits.
 constexpr int64_t often = 2048;
 
-/// Sums for the rows [begin, end) of a table that many positions name.
+/// Sums in double for those of the table's rows [begin, end) that are used often.
 class OftenNamed {
  public:
   OftenNamed(const int32_t* ids, int64_t count, int64_t begin, int64_t end, int64_t width)
@@ -53,7 +53,7 @@ class OftenNamed {
     }
   }
 
-  /// Where the row's sum goes; null for a row that is not one of these.
+  /// Returns the place where the row's sum is accumulated, or null if the row is not used often.
   double* sum_of(int64_t row) {
     const int64_t place = place_.empty() ? -1 : place_[static_cast<size_t>(row - begin_)];
     return place < 0 ? nullptr : sums_.data() + place;
@@ -72,13 +72,13 @@ class OftenNamed {
 
  private:
   int64_t begin_, width_;
-  std::vector<int64_t> place_;  // of each row in sums_, or -1; empty where none is named often
+  std::vector<int64_t> place_;  // by row: offset in sums_, or -1; empty if no row is used often
   std::vector<double> sums_;
 };
 
 // dweight[v] = sum of g[i] over the positions i with ids[i] = v. Each task owns a range of the
-// table's rows and looks through all ids for them: no two write to one row, and every row's sum
-// runs in the order of the positions.
+// table's rows and scans all ids for them. So no two tasks write to one row, and every row's sum is
+// added in the order of the positions.
 constinit const Op embedding_grad_op{
     .name = "embedding_grad",
     .shape =
@@ -94,7 +94,7 @@ constinit const Op embedding_grad_op{
             auto* out = c.output().as<T>();
             const int64_t count = c.input(0).size();
             const int64_t rows = c.output().shape[0], width = c.output().shape[1];
-            // At most 64 ranges: each costs a look through the ids.
+            // At most 64 ranges, because each range scans all ids.
             const int64_t step = std::max(
                 {int64_t{1}, (int64_t{1} << 17) / std::max<int64_t>(width, 1), (rows + 63) / 64});
             c.parallel((rows + step - 1) / step, [&](int64_t part) {

@@ -16,7 +16,7 @@
 namespace rapt {
 namespace {
 
-/// What gather and scatter_add ask of x (input 0) and the index (input 1).
+/// Checks the shapes and types of x (input 0) and the index (input 1) for gather and scatter_add.
 void check_index(const ShapeContext& c) {
   const Shape& x = c.input(0);
   const Shape& index = c.input(1);
@@ -32,7 +32,8 @@ void check_index(const ShapeContext& c) {
   }
 }
 
-/// Strides along which the place in the indexed array moves by itself: all but the axis's.
+/// Returns the strides with that of `axis` set to 0. Along all other axes, the position in the
+/// indexed array follows the position in the index.
 Strides without(Strides strides, int axis) {
   strides[static_cast<size_t>(axis)] = 0;
   return strides;
@@ -45,9 +46,9 @@ int64_t checked_index(int32_t index, int64_t size) {
   return index;
 }
 
-/// Calls body(index, offset in the indexed array, offset in the other, elements) for runs of
-/// elements with one index: rows where the axis is not the last and the index is spread along it,
-/// else single elements.
+/// Calls body(offset in the indexed array, offset in the other array, elements) for runs of
+/// elements with one index. A run is a whole row if the axis is not the last and the index is
+/// broadcast along the last. Otherwise it is a single element.
 template <class Body>
 void for_each_run(const TensorView& indexed, const TensorView& index, const TensorView& other,
                   int axis, Body&& body) {
@@ -69,7 +70,8 @@ void for_each_run(const TensorView& indexed, const TensorView& index, const Tens
   });
 }
 
-/// The index's share of the indexed array: a part of it, cut as the index is. The axis stays whole.
+/// Returns the part of the indexed array that belongs to a part of the index. The axis itself is
+/// never cut.
 TensorView part_beside(const TensorView& view, const Shape& index, const Cut& cut, int64_t part,
                        int axis) {
   if (cut.parts == 1 || cut.axis == axis) return view;
@@ -99,15 +101,16 @@ void gather_elements(const ForwardContext& c, int axis) {
 
 template <class T>
 T sum_of(T a, T b) {
-  if constexpr (std::is_same_v<T, int32_t>) {  // modulo 2^32, where a sum of int32 has no meaning
+  if constexpr (std::is_same_v<T, int32_t>) {  // modulo 2^32; overflow of int32 is undefined
     return static_cast<T>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
   } else {
     return a + b;
   }
 }
 
-/// Whether floats are added up in double: where many may fall on one place, as they lose digits in
-/// a long sum, and not where the copy of y would be what takes the time.
+/// True if floats are to be summed in double. That is the case if many addends may meet at one
+/// position, because a long sum loses digits. It is not done if the copy of y would dominate the
+/// time.
 bool in_double(const Shape& index, int axis, const TensorView& y) {
   constexpr int64_t often = 2048;
   return y.dtype == DType::float32 && index[axis] > often && index.size() >= y.size() / 4;
@@ -116,7 +119,7 @@ bool in_double(const Shape& index, int axis, const TensorView& y) {
 template <class T>
 void scatter_elements(const ForwardContext& c, int axis) {
   const TensorView& index = c.input(1);
-  // Never cut along the axis: what falls on one place is added by one task, in order.
+  // Never cut along the axis, so that one task adds all addends of a position, in order.
   const Cut cut = cut_of(index.shape, axis);
   const auto add_all = [&]<class Sum>(const TensorView& sums, Sum*) {
     c.parallel(cut.parts, [&](int64_t part) {

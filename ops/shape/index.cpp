@@ -14,7 +14,8 @@
 namespace rapt {
 namespace {
 
-/// The shape that the inputs from `first` on broadcast to; they have to be as many as `axes`.
+/// Returns the common shape of the inputs from `first` on, after broadcasting. Fails unless there
+/// are `axes` of them.
 Shape indices_shape(const ShapeContext& c, int first, int axes) {
   if (c.inputs() - first != axes) {
     c.fail(fmt::format("an array {} needs {} indices, got {}", to_string(c.input(0)), axes,
@@ -32,7 +33,7 @@ Shape indices_shape(const ShapeContext& c, int first, int axes) {
   return shape;
 }
 
-/// An index array, read at any place of the shape it broadcasts to.
+/// Index array, read at any position of the shape that it broadcasts to.
 struct Places {
   Places(const TensorView& view, const Shape& spread, int64_t axis_size, int64_t axis_stride)
       : data(view.data), dtype(view.dtype), last(axis_size - 1), stride(axis_stride) {
@@ -93,8 +94,9 @@ void for_each_element(const ForwardContext& c, int first, const Shape& spread, c
   }
 }
 
-/// Adds each element's gradient where the element is from. Not split: elements may meet at one
-/// place, where the order decides the bits.
+/// Adds the gradient of each element at the position the element was read from. This is not split
+/// into tasks: several elements may have the same position, and the order of addition affects the
+/// result.
 template <class T>
 void add_elements(const ForwardContext& c) {
   const TensorView &g = c.input(1), &y = c.output();
@@ -103,7 +105,7 @@ void add_elements(const ForwardContext& c) {
                      [&](int64_t n, int64_t offset) { sums[offset] += g.as<const T>()[n]; });
   };
   fill_zeros(c, y);
-  // A float that is added to a long sum loses digits: in double, where a copy of y is worth it.
+  // A long sum in float loses digits. Double is used unless the copy of y would be too expensive.
   constexpr int64_t often = 2048;
   if (sizeof(T) == 8 || g.size() <= often || g.size() < y.size() / 4) return add_to(y.as<T>());
   std::vector<double> sums(static_cast<size_t>(y.size()), 0);
@@ -112,7 +114,7 @@ void add_elements(const ForwardContext& c) {
     y.as<T>()[i] = static_cast<T>(sums[static_cast<size_t>(i)]);
 }
 
-// Inputs: x, a gradient of x's elements, their indices. Output: the gradient of x.
+// Inputs: x, the gradients of the elements, and their indices. Output: the gradient of x.
 constinit const Op element_grad_op{.name = "element_grad",
                                    .shape =
                                        [](ShapeContext& c) {

@@ -28,7 +28,8 @@ constinit const Op alias_op = view_op(
 
 // ---- reshape ------------------------------------------------------------------------------------
 
-/// The shape with its -1 worked out; nothing where it does not have `size` elements.
+/// Returns the shape with -1 replaced by the missing size. Returns nothing if the shape does not
+/// have `size` elements.
 std::optional<Shape> resolve(std::span<const int64_t> dims, int64_t size) {
   if (dims.size() > static_cast<size_t>(max_rank)) return {};
   Shape shape;
@@ -47,7 +48,8 @@ std::optional<Shape> resolve(std::span<const int64_t> dims, int64_t size) {
   return shape;
 }
 
-/// The strides of an array seen in another shape of the same size; nothing where no strides do it.
+/// Returns the strides of an array viewed in another shape of the same size. Returns nothing if no
+/// strides give that view.
 std::optional<Strides> reshaped(const Shape& from, const Strides& strides, const Shape& to) {
   if (from.size() == 0) return contiguous_strides(to);
   std::array<int64_t, max_rank> dims, steps;  // without the axes of size 1
@@ -60,7 +62,7 @@ std::optional<Strides> reshaped(const Shape& from, const Strides& strides, const
   Strides result{};
   size_t old_begin = 0;
   int new_begin = 0;
-  // Groups of old axes that have as many elements as a group of new ones.
+  // Match groups of old axes with groups of new axes of the same size.
   while (old_begin < rank) {
     size_t old_end = old_begin + 1;
     int new_end = new_begin + 1;
@@ -168,10 +170,10 @@ constinit const Op broadcast_to_op = view_op(
       }
       c.view(to, steps, 0);
     },
-    // The engine sums what was spread back.
+    // The engine sums the gradient over the broadcast axes.
     [](GradientContext& c) { c.input_grad(0) = c.output_grad(); });
 
-/// Shape and strides with the axes in the order of the words.
+/// Sets the shape and strides with the axes in the order of the words.
 void permute_shape(ShapeContext& c) {
   const Shape from = c.input(0);
   const Strides strides = c.strides(0);

@@ -1,4 +1,4 @@
-// Cutting arrays into pieces and putting pieces together.
+// Division of arrays into pieces, and concatenation of pieces.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,16 +13,17 @@
 namespace rapt {
 namespace {
 
-/// A node takes 65535 inputs.
+/// Largest number of inputs of a node.
 constexpr size_t max_pieces = 65535;
 
-/// Where a piece lies in a larger array: its element i of `axis` at start + i * step.
+/// Position of a piece in a larger array: element i along `axis` is at start + i * step.
 struct Place {
   int64_t axis, start, step;
 };
 constexpr size_t place_words = 3;
 
-/// The places in the words of unslice, which follow the target's dimensions.
+/// Returns the place of a piece from the words of unslice. The places follow the target's
+/// dimensions.
 Place place_of(std::span<const int64_t> words, int rank, int piece) {
   const size_t at = static_cast<size_t>(rank) + place_words * static_cast<size_t>(piece);
   return {words[at], words[at + 1], words[at + 2]};
@@ -43,7 +44,8 @@ TensorView view_at(const TensorView& whole, const Shape& piece, const Place& pla
 
 // ---- the gradient of slices ---------------------------------------------------------------------
 
-/// How pieces lie: each place of the target is in one of them, in at most one, or in several.
+/// Coverage of the target by the pieces. Each position belongs to exactly one piece, to at most
+/// one, or to several.
 enum class Cover { tiles, apart, overlaps };
 
 Cover cover_of(const ForwardContext& c) {
@@ -75,7 +77,8 @@ void unslice_forward(const ForwardContext& c) {
   for (int i = 0; i < c.inputs(); ++i) accumulate(c, c.input(i), place(i));
 }
 
-// y = 0, then y[place of piece i] += x_i for every i. The words: y's dimensions, a Place per piece.
+// y = 0, then y[place of piece i] += x_i for every i. Words: y's dimensions, then one Place per
+// piece.
 constinit const Op unslice_op{
     .name = "unslice",
     .shape =
@@ -206,8 +209,8 @@ constinit const Op flip_op{.name = "flip",
                                },
                            .forward =
                                [](const ForwardContext& c) {
-                                 // Backwards is a negative stride, which is kept from other
-                                 // operators by this copy.
+                                 // Reversed axes are read with negative strides. Other operators
+                                 // never see these, because of this copy.
                                  TensorView x = c.input(0);
                                  if (x.size() == 0) return;
                                  const auto flipped = marked_axes(c.words(), x.shape.rank());
