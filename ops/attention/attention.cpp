@@ -100,7 +100,7 @@ void attention_backward(const ForwardContext& c) {
              [&](int64_t task) { kernel.combine(pass, plan, workspace, task); });
 }
 
-// Inputs: q, k, v, the output [B, Tq, Hq, Dv], its normalizers [B, Hq, Tq], the output's gradient,
+// Inputs: q, k, v, the output [B, Tq, Hq, Dv], its normalisers [B, Hq, Tq], the output's gradient,
 // and the optional inputs. Outputs: the gradients of q, k and v, as [B, T, H, n]; the gradient of
 // the bias if wanted; and those of the arrays that the score function captured.
 constinit const Op attention_grad_op{
@@ -125,7 +125,7 @@ constinit const Op attention_grad_op{
         },
     .reference =
         [](ReferenceContext& c) {
-          // The output and its normalizers are functions of the other inputs. A second derivative
+          // The output and its normalisers are functions of the other inputs. A second derivative
           // differentiates them through those. The aliases make one Var that is given twice count
           // as two operands.
           Var bias = bias_of(c, backward_inputs);

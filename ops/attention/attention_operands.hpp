@@ -36,7 +36,7 @@ struct AttentionAttributes {
 
 constexpr int weights_inputs = 2;   // q, k
 constexpr int forward_inputs = 3;   // q, k, v
-constexpr int backward_inputs = 7;  // q, k, v, the output, its two normalizers and its gradient
+constexpr int backward_inputs = 7;  // q, k, v, the output, its two normalisers and its gradient
 
 /// Indices of the optional inputs; -1 for an absent one.
 struct AttentionOptional {

@@ -36,7 +36,7 @@ Var weights_of(const ReferenceContext& c) {
                        captured_of(c, weights_inputs));
 }
 
-/// Runs the forward pass without values, which computes only the normalizers, into the step's
+/// Runs the forward pass without values, which computes only the normalisers, into the step's
 /// scratch memory.
 template <class T>
 kernels::Normalisers<const T> find_rows(const ForwardContext& c, const kernels::Attention<T>& in) {

@@ -33,37 +33,39 @@ struct Mask {
   }
 };
 
-/// Shows a query the keys up to its own position: query i of Tq sees the keys j <= i + (Tk - Tq).
-/// If Tq > Tk the first queries see no key.
+/// Returns a mask that shows a query the keys up to its own position. Query i of Tq sees the keys j
+/// <= i + (Tk - Tq). If Tq > Tk the first queries see no key.
 Mask causal();
 
-/// Shows the first key_lengths[b] keys of sentence b. key_lengths is int32 [B]. Throws Error at run
-/// time if a length is below 0 or above Tk.
+/// Returns a mask that shows the first key_lengths[b] keys of sentence b. key_lengths is int32 [B].
+/// Throws Error at run time if a length is below 0 or above Tk.
 Mask lengths(const Arg& key_lengths);
 
-/// Shows the keys at most `width` positions before or after the query's position. These are 2 width
-/// + 1 keys. Combined with causal() they are the query's own position and the `width` before it.
-/// Throws Error if width is below 0.
+/// Returns a mask that shows the keys at most `width` positions before or after the query's
+/// position. These are `2 width + 1` keys. Combined with causal() they are the query's own position
+/// and the `width` before it. Throws Error if width is below 0.
 Mask sliding_window(int64_t width);
 
-/// Shows the first keys to every query, and the others as causal() does. This is the mask of a
-/// prefix language model (Raffel et al. 2020, section 3.2.1). `keys` is the number of these first
-/// keys, as a number or as int32 [B].
+/// Returns a mask that shows the first keys to every query, and the others as causal() does. This
+/// is the mask of a prefix language model (Raffel et al. 2020, section 3.2.1). `keys` is the number
+/// of these first keys, as a number or as int32 [B].
 Mask prefix(const Arg& keys);
 
-/// Shows a query the keys of its own document, in rows that hold several documents. `ids` is int32
-/// [B or 1, T] and is constant within a document. If the ids of successive documents ascend, blocks
-/// of keys that no query of a block can see are skipped.
+/// Returns a mask that shows a query the keys of its own document, in rows that hold several
+/// documents. `ids` is int32 [B or 1, T] and is constant within a document. If the ids of
+/// successive documents ascend, whole blocks of keys are skipped where no query belongs to their
+/// documents.
 Mask documents(const Arg& ids);
-/// Does the same for queries and keys of different sequences, [B or 1, Tq] and [B or 1, Tk].
+/// Returns the same mask for queries and keys of different sequences, [B or 1, Tq] and
+/// [B or 1, Tk].
 Mask documents(const Arg& query_ids, const Arg& key_ids);
 
-/// Shows the keys where `keep` is true. `keep` is boolean: [B, Tk] for all queries and heads,
-/// [B, Tq, Tk] for all heads, or [B, H, Tq, Tk]. Every size except Tk may be 1.
+/// Returns a mask that shows the keys where `keep` is true. `keep` is boolean: [B, Tk] for all
+/// queries and heads, [B, Tq, Tk] for all heads, or [B, H, Tq, Tk]. Every size except Tk may be 1.
 Mask keep(const Arg& keep);
 
-/// Adds a bias to the scores and hides the keys whose bias is -inf. The bias is a float array that
-/// broadcasts to [B, H, Tq, Tk]. It gets its gradient.
+/// Returns a mask that adds a bias to the scores and hides the keys whose bias is -inf. The bias is
+/// a float array that broadcasts to [B, H, Tq, Tk]. It gets its gradient.
 Mask additive(const Arg& bias);
 
 /// Combines two masks: a key is visible if both allow it. Biases are added.

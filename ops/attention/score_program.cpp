@@ -22,7 +22,7 @@ constexpr ScorePlace axis_places[] = {ScorePlace::batch, ScorePlace::head, Score
                                       ScorePlace::key};
 
 /// Longest axis that float32 can index: beyond it, adding 0.5 for rounding no longer distinguishes
-/// neighbors.
+/// neighbours.
 constexpr int64_t most_single = int64_t{1} << 23;
 
 /// Limit on the steps of a program. A few hundred registers for the row of a tile fill the L2
@@ -35,7 +35,8 @@ struct PlaceAttributes {
   int64_t dtype;
 };
 
-/// Stands for a place while a function is recorded. It has no value outside the kernels.
+/// Operator whose output stands for a place while a function is recorded. The output has no value
+/// outside the kernels.
 constinit const Op place_op{
     .name = "score",
     .shape =

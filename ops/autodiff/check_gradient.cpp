@@ -47,7 +47,7 @@ std::vector<InputSpec> shapes(std::string_view text, Key key) {
 namespace {
 
 /// Step of the central differences. Their error is proportional to the square of the step, and the
-/// rounding error to its inverse. This value nearly minimizes the sum of both in double precision.
+/// rounding error to its inverse. This value nearly minimises the sum of both in double precision.
 constexpr double step = 1e-5;
 
 Tensor draw(const InputSpec& spec, Key key) {

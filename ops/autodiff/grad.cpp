@@ -228,10 +228,9 @@ class Backward final : public GradientContext {
     }
     const Value& value = graph_->values[operand(i).id];
     const Value& has = graph_->values[gradient.id()];
-    if (has.dtype == value.dtype && has.shape == value.shape)
-      return gradient.id();  // the usual case
-    const Shape target = value.shape,
-                given = has.shape;  // copies, because recording moves the lists
+    if (has.dtype == value.dtype && has.shape == value.shape) return gradient.id();  // usual case
+    // Copies, because recording moves the lists.
+    const Shape target = value.shape, given = has.shape;
     Shape both;
     if (has.dtype == value.dtype && broadcast(given, target, both)) {
       const Var summed = both == given ? gradient : broadcast_to(gradient, both);

@@ -28,8 +28,8 @@ Var active_rows(const Var& lengths, int64_t step) {
 }
 
 GruStep gru_step(const Var& all_gates_x, const Var& gates_h, const Var& h, const Var& active) {
-  const Var gates_x =
-      choose(active, all_gates_x, 0);  // zeroed first: 0 times a NaN in the padding is NaN
+  // Zeroed first, because 0 times a NaN in the padding is NaN.
+  const Var gates_x = choose(active, all_gates_x, 0);
   const Var r = sigmoid(part(gates_x, 0, h) + part(gates_h, 0, h));  // [B, H]
   const Var z = sigmoid(part(gates_x, 1, h) + part(gates_h, 1, h));
   const Var h_n = part(gates_h, 2, h);

@@ -108,7 +108,8 @@ inline int32_t wrapped_sum(int32_t a, int32_t b) {
 }
 inline bool wrapped_sum(bool a, bool b) { return a || b; }
 
-/// Reduces arrays of types other than float. These are rare and small, so the code is simple.
+/// Reduces arrays of types other than float. They are rare and short, so this code is not
+/// optimized.
 template <class T>
 void run_plain(const ForwardContext& c, const ReducePlan& plan, const void* x, void* y) {
   const ReduceShape& s = plan.shape;

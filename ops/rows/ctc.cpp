@@ -47,8 +47,8 @@ kernels::Ctc<T> ctc_of(const ForwardContext& c) {
 
 // Outputs: the loss of each utterance, and the values that the backward pass reads.
 void ctc_shape(ShapeContext& c) {
-  const Shape logits = c.input(0),
-              targets = c.input(1);  // copies, because adding an output may move the inputs
+  // Copies, because adding an output may move the inputs.
+  const Shape logits = c.input(0), targets = c.input(1);
   const bool integers =
       c.dtype(1) == DType::int32 && c.dtype(2) == DType::int32 && c.dtype(3) == DType::int32;
   if (!is_float(c.dtype(0)) || !integers) {

@@ -1,4 +1,4 @@
-// Normalization of the last axis.
+// Normalisation of the last axis.
 #pragma once
 
 #include "framework/core/api.hpp"

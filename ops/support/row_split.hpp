@@ -27,8 +27,8 @@ inline Shape leading_shape(const Shape& shape) {
 }
 
 /// Returns the extent of an operator over the rows of its last axis. Its ranges are those of
-/// over_ranges(). Bit i of `inputs` and `outputs` tells whether array i has a whole row per row, or
-/// only one element.
+/// over_ranges(). Bit i of `inputs` and `outputs` is set if a row uses only its own row of array i:
+/// one element, or a whole row of adjacent elements.
 RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs);
 
 /// Returns the position of element `index` in an array for messages: "position [1, 2]".
@@ -37,8 +37,8 @@ std::string position_in(const Shape& shape, int64_t index);
 /// Throws Error if an element of `lengths`, int32 [B], is not in 0 .. most. For forward functions.
 void check_lengths(const TensorView& lengths, int64_t most);
 
-/// True if a kernel should write `out` with non-temporal stores, because it is too large to be
-/// found in a cache later.
+/// True if a kernel should write `out` with non-temporal stores. That is so if `out` is larger than
+/// a core's cache, and the processor is fast with such stores.
 bool write_past_caches(const TensorView& out);
 
 /// Returns the number of items of `width` elements that take about 20 microseconds.
