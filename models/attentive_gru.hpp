@@ -78,4 +78,4 @@ struct AttentiveGru {
   Var logits_of(std::initializer_list<Var> parts) const;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -70,4 +70,4 @@ struct TransformerCaptioner : TransformerDecoder {
 std::unique_ptr<StepModel> start(const GruCaptioner& model, const Tensor& images);
 std::unique_ptr<StepModel> start(const TransformerCaptioner& model, const Tensor& images);
 
-}  // namespace RAPT_API
+}  // namespace rapt

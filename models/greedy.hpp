@@ -24,4 +24,4 @@ struct Decoded {
 std::vector<Decoded> greedy(const GruSeq2Seq& model, const Tensor& source,
                             const GreedyOptions& options = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

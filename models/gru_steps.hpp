@@ -16,4 +16,4 @@ std::unique_ptr<StepModel> start(const GruSeq2Seq& model, const Tensor& source);
 /// The same for a decoder whose memory, of as many sentences, `encode` records on the current tape.
 std::unique_ptr<StepModel> start(const AttentiveGru& model, int64_t sentences,
                                  FunctionRef<AttentiveGru::Encoded()> encode);
-}  // namespace RAPT_API
+}  // namespace rapt

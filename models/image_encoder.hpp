@@ -140,4 +140,4 @@ struct ImageEncoder {
   }
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

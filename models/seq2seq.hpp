@@ -47,4 +47,4 @@ struct GruSeq2Seq : AttentiveGru {
   }
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -62,4 +62,4 @@ struct SpeechTransformer : TransformerDecoder {
 std::unique_ptr<StepModel> start(const SpeechTransformer& model, const Tensor& features,
                                  const Tensor& lengths, double ctc_weight, int32_t end);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -19,4 +19,4 @@ std::string name_from_torch(const std::string& name);
 ///   set_parameters(parameters(model), from_torch(load_safetensors("state.safetensors").tensors));
 NamedTensors from_torch(const NamedTensors& state);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -257,4 +257,4 @@ struct Gpt {
   }
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

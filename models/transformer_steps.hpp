@@ -18,4 +18,4 @@ std::unique_ptr<StepModel> start(const TransformerDecoder& model, int64_t senten
 /// Gets ready to write a number of texts, each from its first token on.
 std::unique_ptr<StepModel> start(const Gpt& model, int64_t texts);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -9,4 +9,4 @@ namespace rapt RAPT_API {
 /// 2. silu is x * sigmoid(x).
 enum class Activation { none, relu, gelu, tanh, sigmoid, silu };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -18,4 +18,4 @@ Var global_norm(std::span<const Var> arrays, SourceLocation where = SourceLocati
 /// (Pascanu et al. 2013, On the difficulty of training recurrent neural networks).
 Var clip_factor(const Var& norm, double limit, SourceLocation where = SourceLocation::current());
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -41,4 +41,4 @@ class ExponentialMovingAverage {
   double decay_;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

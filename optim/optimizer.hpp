@@ -193,4 +193,4 @@ class AdamW : public Adam {
       : Adam(std::move(groups), options, true) {}
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -104,4 +104,4 @@ decltype(auto) by_element_type(DType dtype, Body&& body) {
   detail::throw_no_code(dtype, "an element type");
 }
 
-}  // namespace RAPT_API
+}  // namespace rapt

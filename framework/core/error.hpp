@@ -26,4 +26,4 @@ class OutOfMemory : public Error {
 /// "train.cpp:84": the file without its folders.
 std::string to_string(const SourceLocation& where);
 
-}  // namespace RAPT_API
+}  // namespace rapt

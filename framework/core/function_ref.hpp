@@ -31,4 +31,4 @@ class FunctionRef<R(Args...)> {
   R (*call_)(void*, Args...);
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

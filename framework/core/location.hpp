@@ -35,4 +35,4 @@ class SourceLocation {
 #endif
 static_assert(std::has_unique_object_representations_v<SourceLocation>);
 
-}  // namespace RAPT_API
+}  // namespace rapt

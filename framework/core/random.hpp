@@ -36,4 +36,4 @@ Tensor normal(Key key, const Shape& shape, double mean = 0, double stddev = 1,
 /// The numbers 0 .. n-1 in random order.
 std::vector<int64_t> permutation(Key key, int64_t n);
 
-}  // namespace RAPT_API
+}  // namespace rapt

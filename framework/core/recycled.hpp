@@ -37,4 +37,4 @@ struct RecyclingAllocator {
 template <class T>
 using Recycled = std::vector<T, RecyclingAllocator<T>>;
 
-}  // namespace RAPT_API
+}  // namespace rapt

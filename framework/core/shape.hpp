@@ -76,4 +76,4 @@ bool is_contiguous(const Shape& shape, const Strides& strides);
 /// The shape that NumPy's broadcasting gives, in `out`; false where the shapes do not agree.
 bool broadcast(const Shape& a, const Shape& b, Shape& out);
 
-}  // namespace RAPT_API
+}  // namespace rapt

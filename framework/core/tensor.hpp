@@ -148,4 +148,4 @@ Tensor zeros(const Shape& shape, DType dtype = DType::float32);
 /// Throws Error where int32 cannot hold the value; a fraction is rounded towards 0.
 Tensor full(const Shape& shape, double value, DType dtype = DType::float32);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -19,4 +19,4 @@ NamedTensors mean_of(const std::vector<NamedTensors>& sets);
 /// Error, naming the file, as mean_of() and load_safetensors() do.
 Checkpoint average_checkpoints(const std::vector<std::string>& paths);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -64,4 +64,4 @@ void set_parameters(const std::vector<Parameter>& parameters, const NamedTensors
 /// parameters do not have, or that have another shape or type; then nothing has been set.
 void load_parameters(const std::string& path, const std::vector<Parameter>& parameters);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -61,4 +61,4 @@ class CheckpointFolder {
   int lock_ = -1;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

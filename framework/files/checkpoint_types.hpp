@@ -55,4 +55,4 @@ struct Unfit {
 /// if any; what follows it is not written then. For types that are converted.
 std::optional<Unfit> convert(StoredType type, const std::byte* from, int64_t n, void* to);
 
-}  // namespace RAPT_API
+}  // namespace rapt

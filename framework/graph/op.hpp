@@ -327,4 +327,4 @@ Var record(StaticOp op, std::span<const Arg> inputs, const A& attributes) {
   return record(op, inputs, words_of(attributes));
 }
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -165,4 +165,4 @@ struct FirstParameter {
 };
 
 }  // namespace detail
-}  // namespace RAPT_API
+}  // namespace rapt

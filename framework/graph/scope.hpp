@@ -61,4 +61,4 @@ class Scope {
 /// "block/attention, model.cpp:11, called at train.cpp:29". Lines of rapt's own are passed over.
 std::string place_of(SourceLocation where);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -28,4 +28,4 @@ class Tape {
   Graph* graph_;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -12,4 +12,4 @@ struct Training {
   Key key;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -114,4 +114,4 @@ class Arg {
 /// An operand as a Var of the current tape, or of the tape that it is on.
 Var as_var(const Arg& arg);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -112,4 +112,4 @@ struct Plan {
   std::string to_dot(const Graph& graph) const;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

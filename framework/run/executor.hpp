@@ -87,4 +87,4 @@ class Executor {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -329,4 +329,4 @@ inline void save_npy(const std::string& path, const Tensor& tensor) {
   }
 }
 
-}  // namespace RAPT_API
+}  // namespace rapt

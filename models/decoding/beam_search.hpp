@@ -74,4 +74,4 @@ std::vector<std::vector<Hypothesis>> beam_search(const Model& model, const Sourc
   return beam_search(*steps, options);
 }
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -49,4 +49,4 @@ struct CtcPrefixOptions {
 std::unique_ptr<StepModel> ctc_prefix_model(const Tensor& log_probabilities, const Tensor& lengths,
                                             const CtcPrefixOptions& options = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

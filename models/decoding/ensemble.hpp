@@ -23,4 +23,4 @@ std::unique_ptr<StepModel> ensemble(std::vector<std::unique_ptr<StepModel>> memb
                                     Average average = Average::probabilities,
                                     std::vector<double> weights = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

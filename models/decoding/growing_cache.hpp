@@ -32,4 +32,4 @@ class GrowingCache {
   Tensor ancestors_;  // int32 [R, T]
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -46,4 +46,4 @@ std::vector<std::vector<Hypothesis>> sample(const Model& model, const Source& so
   return sample(*steps, options);
 }
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -73,4 +73,4 @@ class Stepper {
   std::vector<Tensor> states_;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

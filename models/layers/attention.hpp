@@ -84,4 +84,4 @@ struct DotAttention {
   void visit(auto&&) {}
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -46,4 +46,4 @@ struct Conv2d {
   }
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

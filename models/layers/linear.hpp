@@ -113,4 +113,4 @@ struct Dropout {
   void visit(auto&&) {}
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -75,4 +75,4 @@ struct MultiHeadAttention {
              const ScoreFunction& score) const;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

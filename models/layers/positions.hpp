@@ -82,4 +82,4 @@ struct RelativePositions {
   }
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -70,4 +70,4 @@ class AttentionProbe {
   static thread_local AttentionProbe* current_;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

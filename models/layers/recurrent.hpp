@@ -105,4 +105,4 @@ struct LSTM {
   }
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

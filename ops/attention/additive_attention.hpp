@@ -22,4 +22,4 @@ namespace rapt RAPT_API {
 Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Arg& memory,
                        const Mask& mask = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

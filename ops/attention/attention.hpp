@@ -20,4 +20,4 @@ namespace rapt RAPT_API {
 /// Throws Error if shapes or types do not fit, or if dropout is outside [0, 1].
 Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& options = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -21,4 +21,4 @@ struct AttentionOptions {
   double dropout = 0;
 };
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -38,4 +38,4 @@ AttentionStatistics attention_statistics(const Arg& q, const Arg& k,
                                          const AttentionOptions& options = {},
                                          const StatisticsOptions& which = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -43,4 +43,4 @@ Var cached_attention(const Arg& q, const Arg& k, const Arg& v, const KeyValueCac
 Var shared_attention(const Arg& q, const Arg& keys, const Arg& values, const Arg& memory,
                      const Arg& lengths, double scale = 0);
 
-}  // namespace RAPT_API
+}  // namespace rapt

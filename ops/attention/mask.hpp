@@ -81,4 +81,4 @@ Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, i
 /// keys a weight of 0, and gives zeros to a row without visible keys.
 Var masked(const Arg& scores, const Mask& mask);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -22,4 +22,4 @@ Tensor rotary_table(int64_t length, int64_t depth, double base = 10000,
 /// Throws Error if shapes or types do not fit, or if a position is outside the table.
 Var rotary(const Arg& x, const Arg& table, const Arg& first = Var());
 
-}  // namespace RAPT_API
+}  // namespace rapt

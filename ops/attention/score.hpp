@@ -74,4 +74,4 @@ Tensor t5_buckets(const Tensor& places, int64_t buckets, const T5Options& option
 ScoreFunction relative_bias(const Arg& table);
 
 }  // namespace score
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -49,4 +49,4 @@ void check_gradient(FunctionRef<Var(std::span<const Var>)> f, std::span<const In
 void check_gradient(StaticOp op, const std::vector<InputSpec>& inputs,
                     std::span<const int64_t> words = {}, const GradientCheckOptions& options = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

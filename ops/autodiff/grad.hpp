@@ -35,4 +35,4 @@ std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
 size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
            std::span<Var> grads);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -38,4 +38,4 @@ Var conv2d(const Arg& x, const Arg& weight, const Arg& bias, const Conv2dOptions
 /// Does the same without a bias.
 Var conv2d(const Arg& x, const Arg& weight, const Conv2dOptions& options = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -34,4 +34,4 @@ Var avg_pool1d(const Arg& x, const PoolOptions1d& options);
 /// Does the same over the last two axes: x [.., H, W].
 Var avg_pool2d(const Arg& x, const PoolOptions2d& options);
 
-}  // namespace RAPT_API
+}  // namespace rapt

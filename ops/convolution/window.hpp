@@ -24,4 +24,4 @@ constexpr int64_t window_places(int64_t size, int64_t kernel, int64_t stride, in
   return room < 0 ? 0 : room / stride + 1;
 }
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -18,4 +18,4 @@ Var dropout(const Arg& x, double p);
 /// defined in terms of this function.
 Var dropout(const Arg& x, double p, const Var& key);
 
-}  // namespace RAPT_API
+}  // namespace rapt

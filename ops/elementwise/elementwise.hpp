@@ -88,4 +88,4 @@ inline Var operator<=(const Arg& a, const Arg& b) { return less_equal(a, b); }
 inline Var operator>(const Arg& a, const Arg& b) { return greater(a, b); }
 inline Var operator>=(const Arg& a, const Arg& b) { return greater_equal(a, b); }
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -33,4 +33,4 @@ bool is_weight_product(const Var& var);
 /// rows are added instead of merged.
 Var merge_weight_products(std::span<const Var> products);
 
-}  // namespace RAPT_API
+}  // namespace rapt

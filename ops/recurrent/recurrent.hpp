@@ -68,4 +68,4 @@ LstmState lstm_gates(const Arg& gates_x, const LstmState& state, const Arg& weig
 LstmState lstm_sequence(const Arg& gates_x, const LstmState& state, const Arg& weight_hh,
                         const Arg& bias_hh, const RecurrentSequence& options = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

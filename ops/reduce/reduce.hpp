@@ -44,4 +44,4 @@ Var cumsum(const Arg& x, int axis, bool reversed = false);
 /// x itself if the shapes are equal. Throws Error if `shape` does not broadcast to x's shape.
 Var sum_to(const Arg& x, const Shape& shape);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -32,4 +32,4 @@ struct CtcOptions {
 Var ctc_loss(const Arg& logits, const Arg& targets, const Arg& input_lengths,
              const Arg& target_lengths, const CtcOptions& options = {});
 
-}  // namespace RAPT_API
+}  // namespace rapt

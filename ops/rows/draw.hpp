@@ -16,4 +16,4 @@ namespace rapt RAPT_API {
 /// time if the sum of a row is not positive and finite.
 Var draw(const Arg& x, const Arg& u, double top_p = 1);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -38,4 +38,4 @@ Var mse_loss(const Arg& prediction, const Arg& target, Reduction reduction = Red
 Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target,
                                      Reduction reduction = Reduction::mean);
 
-}  // namespace RAPT_API
+}  // namespace rapt

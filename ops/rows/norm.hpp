@@ -19,4 +19,4 @@ Var layer_norm(const Arg& x, const Arg& weight, const Arg& bias, double eps = 1e
 /// Throws Error if shapes or types differ.
 Var rms_norm(const Arg& x, const Arg& weight, double eps = 1e-5);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -29,4 +29,4 @@ Var log_softmax(const Arg& x, const SoftmaxOptions& options = {});
 /// latter a weight of 0.
 Var masked(const Arg& scores, const Arg& mask);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -14,4 +14,4 @@ namespace rapt RAPT_API {
 /// is longer than int32 can count.
 Var top_k(const Arg& x, int64_t k);
 
-}  // namespace RAPT_API
+}  // namespace rapt

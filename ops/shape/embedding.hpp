@@ -13,4 +13,4 @@ namespace rapt RAPT_API {
 /// V-1.
 Var embedding(const Arg& ids, const Arg& weight);
 
-}  // namespace RAPT_API
+}  // namespace rapt

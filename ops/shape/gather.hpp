@@ -27,4 +27,4 @@ Var take(const Arg& x, const Arg& index, int axis);
 /// elsewhere. An index outside the axis gives only zeros.
 Var one_hot(const Arg& index, int64_t depth, DType dtype = DType::float32);
 
-}  // namespace RAPT_API
+}  // namespace rapt

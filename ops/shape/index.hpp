@@ -42,4 +42,4 @@ class Indexed {
 /// Implements `array[index]` for Var's and Parameter's operator[].
 Indexed index_array(const Arg& array, const Arg& index);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -109,4 +109,4 @@ bool is_unslice(const Var& value);
 /// pass of T slices of an array of T rows costs O(T), not O(T^2).
 Var merge_unslices(std::span<const Var> contributions);
 
-}  // namespace RAPT_API
+}  // namespace rapt

@@ -60,4 +60,4 @@ void check_places(const ShapeContext& c, int64_t axis, const Shape& shape);
 [[noreturn]] void fail(std::string_view op, std::string_view message, SourceLocation where);
 int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLocation where);
 
-}  // namespace RAPT_API
+}  // namespace rapt
