@@ -15,8 +15,9 @@ namespace {
 
 void check_rows(int64_t rows, int64_t sentences) {
   if (sentences > 0 && rows % sentences == 0) return;
-  throw Error(fmt::format("step: {} rows are no multiple of {} sentences; at {}", rows, sentences,
-                          place_of(Scope::current()->where())));
+  throw Error({.op = "step",
+               .detail = fmt::format("{} rows are no multiple of {} sentences", rows, sentences),
+               .place = place_of(Scope::current()->where())});
 }
 
 /// What there is once a sentence, for each of its rows: [B, C] -> [rows, C].

@@ -89,8 +89,10 @@ Var ImageEncoder::operator()(const Arg& images) const {
   const Scope scope(*this, images.where);
   Var x = as_var(images);
   if (x.rank() != 4 || x.size(1) != 3 || x.size(2) != height || x.size(3) != width) {
-    throw Error(fmt::format("ImageEncoder: expected pictures [B, 3, {}, {}], got {}; at {}", height,
-                            width, to_string(x.shape()), place_of(images.where)));
+    throw Error({.op = "ImageEncoder",
+                 .detail = fmt::format("expected pictures [B, 3, {}, {}], got {}", height, width,
+                                       to_string(x.shape())),
+                 .place = place_of(images.where)});
   }
   for (const Stage& stage : stages) {
     x = relu(stage.down(x));  // [B, C, H, W]

@@ -71,10 +71,10 @@ SpeechTransformer::Encoded SpeechTransformer::encode(const Arg& features,
   Var ends = as_var(lengths_in);        // [B]
   const int64_t wanted = project.in() / conv2.weight.shape()[0];
   if (frames.rank() != 3 || halved(halved(frames.size(2))) != wanted) {
-    throw Error(
-        fmt::format("SpeechTransformer: expected features [B, T, F] with F / 4 = {}, got "
-                    "{}; at {}",
-                    wanted, to_string(frames.shape()), place_of(features.where)));
+    throw Error({.op = "SpeechTransformer",
+                 .detail = fmt::format("expected features [B, T, F] with F / 4 = {}, got {}",
+                                       wanted, to_string(frames.shape())),
+                 .place = place_of(features.where)});
   }
   Var x = cut(unsqueeze(frames, 1), ends);  // [B, 1, T, F]
   for (const Conv2d* conv : {&conv1, &conv2}) {

@@ -167,8 +167,9 @@ Var TransformerDecoder::decode(const Encoded& encoded, const Arg& target_in) con
   Var x = embed(target_embedding, target_positions, target_in);  // [B K, T, C]
   const int64_t B = encoded.memory.size(0);
   if (B == 0 || x.size(0) % B != 0) {
-    throw Error(fmt::format("decode: {} rows are no multiple of {} memories; at {}", x.size(0), B,
-                            place_of(Scope::current()->where())));
+    throw Error({.op = "decode",
+                 .detail = fmt::format("{} rows are no multiple of {} memories", x.size(0), B),
+                 .place = place_of(Scope::current()->where())});
   }
   const Shape rows = x.shape();
   const Shape queries{B, rows[0] / B * rows[1], rows[2]};

@@ -50,8 +50,10 @@ void ExponentialMovingAverage::update() {
     Executor::current().run({record(updates_op, parts)});
   };
   or_out_of_memory(record_and_run, [&] {
-    return fmt::format("moving average: out of memory for the update of {} arrays; at {}",
-                       parameters_.size(), place_of(where));
+    return ErrorParts{
+        .op = "moving average",
+        .detail = fmt::format("out of memory for the update of {} arrays", parameters_.size()),
+        .place = place_of(where)};
   });
 }
 

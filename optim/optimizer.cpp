@@ -112,8 +112,9 @@ void Optimizer::name_apart() {
 
 void Optimizer::lr(double lr, SourceLocation where) {
   if (!is_finite_rate(lr)) {
-    throw Error(fmt::format("optimizer: the learning rate is {}, expected 0 or more; at {}", lr,
-                            place_of(where)));
+    throw Error({.op = "optimizer",
+                 .detail = fmt::format("the learning rate is {}, expected 0 or more", lr),
+                 .place = place_of(where)});
   }
   lr_ = lr;
 }
@@ -135,11 +136,14 @@ void Optimizer::look_for_forgotten(const Var& loss, SourceLocation where) const 
     if (node.op != nullptr) continue;
     const ParameterState* p = graph.leaves[node.first_word].parameter.get();
     if (p == nullptr || !p->trainable || p->optimized || !p->name.empty()) continue;
-    throw Error(fmt::format(
-        "step: a trainable parameter {} takes part in the loss that no parameters() list names and"
-        " no optimizer has: does a visit() leave a member out? set_trainable(false) says that it is"
-        " not to be learned. It was used{}, the step is at {}",
-        to_string(p->value.shape()), graph.place_of(node).substr(1), place_of(where)));
+    throw Error(
+        {.op = "step",
+         .detail = fmt::format(
+             "a trainable parameter {} takes part in the loss that no parameters() list names and "
+             "no optimizer has: does a visit() leave a member out? set_trainable(false) says that "
+             "it is not to be learned. It was used at {}",
+             to_string(p->value.shape()), graph.written_at(node)),
+         .place = place_of(where)});
   }
 }
 
@@ -163,18 +167,21 @@ Recycled<Var> Optimizer::gradients(const char* who, const Var& loss,
   const size_t reached = grad(loss, wrt, grads);
   const auto pending = [](const Entry* entry) { return entry->pending; };
   if (reached == 0 && !entries.empty() && std::none_of(entries.begin(), entries.end(), pending)) {
-    throw Error(fmt::format(
-        "{}: the loss depends on none of the optimizer's {} trainable parameters (or through"
-        " operators that pass no gradient); at {}",
-        who, entries.size(), place_of(where)));
+    throw Error({.op = who,
+                 .detail = fmt::format("the loss depends on none of the optimizer's {} trainable "
+                                       "parameters (or through operators that pass no gradient)",
+                                       entries.size()),
+                 .place = place_of(where)});
   }
   for (Var& gradient : grads) gradient = apart_from_parameters(graph, gradient);
   return grads;
 }
 
-std::string Optimizer::memory_short(const char* who, SourceLocation where) const {
-  return fmt::format("{}: out of memory while updates of {} parameters are recorded; at {}", who,
-                     entries_.size(), place_of(where));
+ErrorParts Optimizer::memory_short(const char* who, SourceLocation where) const {
+  return {.op = who,
+          .detail = fmt::format("out of memory while updates of {} parameters are recorded",
+                                entries_.size()),
+          .place = place_of(where)};
 }
 
 void Optimizer::accumulate(const Var& loss, std::span<const Var> also, SourceLocation where) {

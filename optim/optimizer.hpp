@@ -118,7 +118,7 @@ class Optimizer {
                           SourceLocation where);
   void gather(const Var& loss, std::span<const Var> also, SourceLocation where);
   bool take_step(const Var& loss, std::span<const Var> also, SourceLocation where);
-  std::string memory_short(const char* who, SourceLocation where) const;
+  ErrorParts memory_short(const char* who, SourceLocation where) const;
   void name_apart();
   void look_for_forgotten(const Var& loss, SourceLocation where) const;
 

@@ -3,8 +3,39 @@
 #include <fmt/format.h>
 
 #include <string_view>
+#include <utility>
 
 namespace rapt {
+namespace {
+
+std::string message_of(const ErrorParts& parts) {
+  return fmt::format("{}{}{}{}{}", parts.op, parts.op.empty() ? "" : ": ", parts.detail,
+                     parts.place.empty() ? "" : "; at ", parts.place);
+}
+
+ErrorParts of_kind(ErrorParts parts, ErrorKind kind) {
+  parts.kind = kind;
+  return parts;
+}
+
+}  // namespace
+
+Error::Error(ErrorParts parts)
+    : std::runtime_error(message_of(parts)),
+      parts_(std::make_shared<const ErrorParts>(std::move(parts))) {}
+
+Error::Error(const std::string& message, ErrorKind kind)
+    : Error(ErrorParts{.kind = kind, .detail = message}) {}
+
+ErrorKind Error::kind_of(const std::exception& error) noexcept {
+  const auto* const own = dynamic_cast<const Error*>(&error);
+  return own != nullptr ? own->kind() : ErrorKind::usage;
+}
+
+OutOfMemory::OutOfMemory(ErrorParts parts) : Error(of_kind(std::move(parts), ErrorKind::memory)) {}
+
+NonFiniteError::NonFiniteError(ErrorParts parts)
+    : Error(of_kind(std::move(parts), ErrorKind::not_finite)) {}
 
 std::string to_string(const SourceLocation& where) {
   std::string_view file = where.file_name();

@@ -85,8 +85,10 @@ std::shared_ptr<std::byte> allocate(int64_t bytes) {
   try {
     return try_to_allocate(bytes);
   } catch (const std::bad_alloc&) {
-    throw_out_of_memory(
-        [&] { return fmt::format("out of memory: {} could not be had", bytes_text(bytes)); });
+    throw_out_of_memory([&] {
+      return ErrorParts{.detail =
+                            fmt::format("out of memory: {} could not be had", bytes_text(bytes))};
+    });
   }
 }
 

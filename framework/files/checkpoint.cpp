@@ -31,7 +31,7 @@ auto about(const std::string& path, const Work& work) {
   try {
     return work();
   } catch (const Error& error) {
-    throw Error(fmt::format("{}: {}", path, error.what()));
+    throw FileError(fmt::format("{}: {}", path, error.what()));
   }
 }
 
@@ -55,8 +55,8 @@ void read_converted(const File& file, const SafetensorsEntry& entry, const Tenso
     file.read(buffer.data(), n * size);
     const auto unfit = convert(entry.type, buffer.data(), n, to + done * size_of(tensor.dtype()));
     if (unfit) {
-      throw Error(fmt::format("{} holds {} at {}, which int32 cannot hold", entry.name,
-                              unfit->value, place_of(done + unfit->index, entry.shape)));
+      throw FileError(fmt::format("{} holds {} at {}, which int32 cannot hold", entry.name,
+                                  unfit->value, place_of(done + unfit->index, entry.shape)));
     }
   }
 }
@@ -72,7 +72,7 @@ Tensor read_tensor(const File& file, const SafetensorsEntry& entry) {
   if (tensor.dtype() == DType::boolean) {
     const auto* values = static_cast<const uint8_t*>(tensor.bytes());
     if (std::any_of(values, values + bytes, [](uint8_t value) { return value > 1; })) {
-      throw Error(fmt::format("{} holds booleans other than 0 and 1", entry.name));
+      throw FileError(fmt::format("{} holds booleans other than 0 and 1", entry.name));
     }
   }
   return tensor;
@@ -81,17 +81,18 @@ Tensor read_tensor(const File& file, const SafetensorsEntry& entry) {
 Checkpoint read_file(const std::string& path) {
   const File file(path, O_RDONLY | O_NONBLOCK);  // A pipe is refused, not waited for.
   const int64_t size = file.size();
-  if (const auto kind = other_kind(file.beginning(beginning_of_kind))) throw Error(*kind);
+  if (const auto kind = other_kind(file.beginning(beginning_of_kind))) throw FileError(*kind);
   uint64_t length = 0;
-  if (size < 8) throw Error("is too short for a safetensors file");
+  if (size < 8) throw FileError("is too short for a safetensors file");
   file.read(&length, sizeof length);
   const auto rest = static_cast<uint64_t>(size) - sizeof length;
   if (length > longest_header) {
-    throw Error(fmt::format("is no safetensors file: by its first 8 bytes, its header has {} bytes",
-                            length));
+    throw FileError(fmt::format(
+        "is no safetensors file: by its first 8 bytes, its header has {} bytes", length));
   }
   if (length > rest) {
-    throw Error(fmt::format("is truncated: it has {} bytes, its header alone {}", size, length));
+    throw FileError(
+        fmt::format("is truncated: it has {} bytes, its header alone {}", size, length));
   }
   std::string text(length, '\0');
   file.read(text.data(), static_cast<int64_t>(length));

@@ -33,7 +33,7 @@ std::optional<int64_t> step_of(std::string_view name) {
 }
 
 [[noreturn]] void fail(const std::string& path, const char* what, int error) {
-  throw Error(fmt::format("{}: cannot {}: {}", path, what, error_text(error)));
+  throw FileError(fmt::format("{}: cannot {}: {}", path, what, error_text(error)));
 }
 
 void remove(const std::string& path) {
@@ -82,7 +82,7 @@ void CheckpointFolder::claim() {
     const int reason = errno;
     ::close(id);
     if (reason == EWOULDBLOCK) {
-      throw Error(path_ + ": another process saves its checkpoints here");
+      throw FileError(path_ + ": another process saves its checkpoints here");
     }
     fail(name, "lock", reason);
   }
@@ -138,7 +138,7 @@ std::optional<CheckpointFolder::Latest> CheckpointFolder::latest() const {
       reasons += fmt::format("\n  {}", error.what());
     }
   }
-  throw Error(fmt::format("{}: none of its checkpoints can be read:{}", path_, reasons));
+  throw FileError(fmt::format("{}: none of its checkpoints can be read:{}", path_, reasons));
 }
 
 void CheckpointFolder::clear() {

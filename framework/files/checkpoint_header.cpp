@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* metadata_name = "__metadata__";
 
-[[noreturn]] void fail(const std::string& message) { throw Error("the header " + message); }
+[[noreturn]] void fail(const std::string& message) { throw FileError("the header " + message); }
 
 /// A name from the file, short enough for a message.
 std::string shown(const std::string& name) {
@@ -105,8 +105,8 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
     }
     type_ = stored_type_named(text);
     if (!type_) {
-      throw Error(fmt::format("{} holds {}; known are {}", shown(entry_.name), shown(text),
-                              stored_type_names()));
+      throw FileError(fmt::format("{} holds {}; known are {}", shown(entry_.name), shown(text),
+                                  stored_type_names()));
     }
     return true;
   }
@@ -167,24 +167,25 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t data_b
   const SafetensorsEntry* cut = nullptr;  // the first that the data end in or before
   for (const SafetensorsEntry& entry : entries) {
     if (entry.begin != at || entry.end < entry.begin) {
-      throw Error(fmt::format("{} lies at bytes {} to {}, but the data before it end at {}",
-                              shown(entry.name), entry.begin, entry.end, at));
+      throw FileError(fmt::format("{} lies at bytes {} to {}, but the data before it end at {}",
+                                  shown(entry.name), entry.begin, entry.end, at));
     }
     if (bytes_of(entry) != entry.end - entry.begin) {
-      throw Error(fmt::format("{} is {} {}, but has {} bytes", shown(entry.name), name(entry.type),
-                              to_string(entry.shape), entry.end - entry.begin));
+      throw FileError(fmt::format("{} is {} {}, but has {} bytes", shown(entry.name),
+                                  name(entry.type), to_string(entry.shape),
+                                  entry.end - entry.begin));
     }
     at = entry.end;
     if (at > data_bytes && cut == nullptr) cut = &entry;
   }
   if (cut != nullptr) {
-    throw Error(
+    throw FileError(
         fmt::format("is truncated: its arrays take {} bytes, of which {} are there; {} is "
                     "the first that is not whole",
                     at, data_bytes, shown(cut->name)));
   }
   if (at != data_bytes) {
-    throw Error(fmt::format("has {} bytes of data, its tensors {}", data_bytes, at));
+    throw FileError(fmt::format("has {} bytes of data, its tensors {}", data_bytes, at));
   }
   return header;
 }
@@ -194,7 +195,7 @@ std::string write_safetensors_header(const SafetensorsHeader& header) {
   if (!header.metadata.empty()) json[metadata_name] = header.metadata;
   for (const SafetensorsEntry& entry : header.entries) {
     if (entry.name == metadata_name || json.contains(entry.name)) {
-      throw Error(fmt::format("the name {} is taken", shown(entry.name)));
+      throw FileError(fmt::format("the name {} is taken", shown(entry.name)));
     }
     json[entry.name] = {{"dtype", name(entry.type)},
                         {"shape", std::vector<int64_t>(entry.shape.begin(), entry.shape.end())},
@@ -203,7 +204,7 @@ std::string write_safetensors_header(const SafetensorsHeader& header) {
   try {
     return json.dump();
   } catch (const Json::exception&) {
-    throw Error("a name or a text is not UTF-8");
+    throw FileError("a name or a text is not UTF-8");
   }
 }
 

@@ -24,7 +24,7 @@ namespace {
 [[maybe_unused]] const char* text_of(const char* text, const char*) { return text; }
 
 [[noreturn]] void fail_errno(const char* what) {
-  throw Error(fmt::format("cannot {}: {}", what, error_text(errno)));
+  throw FileError(fmt::format("cannot {}: {}", what, error_text(errno)));
 }
 
 /// Where the links that `path` may be lead to, whether or not there is anything yet.
@@ -94,7 +94,7 @@ File::~File() {
 int64_t File::size() const {
   struct stat status {};
   if (::fstat(id_, &status) != 0) fail_errno("stat");
-  if (!S_ISREG(status.st_mode)) throw Error("is not a file");
+  if (!S_ISREG(status.st_mode)) throw FileError("is not a file");
   return status.st_size;
 }
 
@@ -118,7 +118,7 @@ void File::read(void* to, int64_t bytes) const {
     const ssize_t n = ::read(id_, at, static_cast<size_t>(bytes));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail_errno("read");
-    if (n == 0) throw Error("ended while it was read");
+    if (n == 0) throw FileError("ended while it was read");
     at += n;
     bytes -= n;
   }
@@ -148,7 +148,7 @@ void write_whole_file(const std::string& path, FunctionRef<void(const File&)> wr
     replace_file(end_of_links(path), nullptr, write);
     return;
   }
-  if (S_ISDIR(old.st_mode)) throw Error("is a folder");
+  if (S_ISDIR(old.st_mode)) throw FileError("is a folder");
   if (S_ISREG(old.st_mode)) {
     const std::string target = end_of_links(path);
     struct stat there {};

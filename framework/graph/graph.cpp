@@ -193,7 +193,7 @@ Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
 }
 
 Var Graph::constant(const Tensor& tensor, SourceLocation where) {
-  if (!tensor) throw Error(fmt::format("an empty tensor was used; at {}", rapt::place_of(where)));
+  if (!tensor) throw Error({.detail = "an empty tensor was used", .place = rapt::place_of(where)});
   const int64_t bytes = tensor.size() * size_of(tensor.dtype());
   if (!tensor.is_contiguous() || bytes <= most_copied_bytes || is_written(tensor)) {
     const Var var = shared(tensor.clone(), where);
@@ -225,8 +225,9 @@ Var Graph::constant(double number, DType dtype, SourceLocation where) {
       break;
     case DType::int32: {
       if (number != std::floor(number) || std::abs(number) > 2147483647) {
-        throw Error(fmt::format("the number {} is no int32, the type of the other operand; at {}",
-                                number, rapt::place_of(where)));
+        throw Error({.detail = fmt::format(
+                         "the number {} is no int32, the type of the other operand", number),
+                     .place = rapt::place_of(where)});
       }
       const auto value = static_cast<int32_t>(number);
       std::memcpy(bits.data(), &value, sizeof value);
@@ -243,7 +244,7 @@ Var Graph::constant(double number, DType dtype, SourceLocation where) {
 
 Var Graph::parameter(const std::shared_ptr<ParameterState>& parameter, SourceLocation where) {
   if (!parameter) {
-    throw Error(fmt::format("a parameter without a value was used; at {}", rapt::place_of(where)));
+    throw Error({.detail = "a parameter without a value was used", .place = rapt::place_of(where)});
   }
   const ParameterState* state = parameter.get();
   for (const auto& [known, value] : parameter_leaves_) {
@@ -262,10 +263,8 @@ Var Graph::parameter(const std::shared_ptr<ParameterState>& parameter, SourceLoc
 
 Var Graph::key(SourceLocation where) {
   if (!training) {
-    throw Error(
-        fmt::format("a random operator needs a tape for training: Tape tape{{Training{{key}}}};"
-                    " at {}",
-                    rapt::place_of(where)));
+    throw Error({.detail = "a random operator needs a tape for training: Tape tape{Training{key}}",
+                 .place = rapt::place_of(where)});
   }
   const Var var = leaf({4}, DType::int32, where);
   const Key key = training->key.fold(static_cast<uint64_t>(streams++));
@@ -311,11 +310,12 @@ void Graph::check_unchanged(uint32_t value) const {
       is_leaf ? leaves[node.first_word].version : results[result_of_[value] - 1].fingerprint;
   if (known == 0) return;
   if (fingerprint(tensor->bytes(), tensor->size() * size_of(tensor->dtype())) == known) return;
-  throw Error(fmt::format(
-      "the tensor {} {} has been written to, and the tape needs its values: {}{}",
-      to_string(tensor->shape()), is_leaf ? "that was recorded" : "that value() gave",
-      is_leaf ? "record a clone(), or ask for what depends on it first" : "write to a clone()",
-      place_of(node)));
+  throw Error({.detail = fmt::format(
+                   "the tensor {} {} has been written to, and the tape needs its values: {}",
+                   to_string(tensor->shape()), is_leaf ? "that was recorded" : "that value() gave",
+                   is_leaf ? "record a clone(), or ask for what depends on it first"
+                           : "write to a clone()"),
+               .place = written_at(node)});
 }
 
 const Tensor& Graph::memory_of(const Leaf& leaf) {
@@ -338,7 +338,9 @@ bool Graph::is_written(const Tensor& tensor) {
 void Graph::check_write(uint32_t value) {
   const Node& node = nodes[values[value].node];
   if (node.op != nullptr) {
-    throw Error(fmt::format("{}: only a leaf can be written to{}", node.op->name, place_of(node)));
+    throw Error({.op = std::string(node.op->name),
+                 .detail = "only a leaf can be written to",
+                 .place = written_at(node)});
   }
   Leaf& written = leaf_of(value);
   if (!written.parameter) written.version = 0;
@@ -346,10 +348,10 @@ void Graph::check_write(uint32_t value) {
     if (copy != value || written.tensor.bytes() == original.bytes()) continue;
     const bool twice = original.is_contiguous() && is_written(original);
     if (!original.is_contiguous() || twice) {
-      throw Error(fmt::format("the tensor {} {}{}", to_string(original.shape()),
-                              twice ? "is written to through another Var of it"
-                                    : "has strides, and an operator writes to it",
-                              place_of(node)));
+      throw Error({.detail = fmt::format("the tensor {} {}", to_string(original.shape()),
+                                         twice ? "is written to through another Var of it"
+                                               : "has strides, and an operator writes to it"),
+                   .place = written_at(node)});
     }
     written.tensor = original;
   }
@@ -373,18 +375,17 @@ std::byte* Graph::leaf_data(uint32_t value) const {
   const Leaf& leaf = leaves[node.first_word];
   if (leaf.parameter) {
     if (leaf.parameter->version != leaf.version) {
-      throw Error(fmt::format(
-          "the parameter '{}' has changed since it was recorded: ask for its values before the"
-          " update, or with it (step(loss, {{value}})), or on a new Tape{}",
-          leaf.parameter->name, place_of(node)));
+      throw Error({.detail = fmt::format(
+                       "the parameter '{}' has changed since it was recorded: ask for its values "
+                       "before the update, or with it (step(loss, {{value}})), or on a new Tape",
+                       leaf.parameter->name),
+                   .place = written_at(node)});
     }
     return static_cast<std::byte*>(leaf.parameter->value.bytes());
   }
   if (leaf.tensor) return static_cast<std::byte*>(leaf.tensor.bytes());
   return reinterpret_cast<std::byte*>(const_cast<int64_t*>(leaf.inline_value.data()));
 }
-
-std::string Graph::place_of(const Node& node) const { return "; at " + written_at(node); }
 
 std::string Graph::written_at(const Node& node) const {
   Place place(node.where);

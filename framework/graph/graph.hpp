@@ -156,9 +156,7 @@ struct Graph {
   Scope scope_of(const Node& node) const { return {node.where, node.scope, *this, generation}; }
   /// 1 + the place in `scopes` of an open scope, which is written there once.
   uint32_t index_of(Scope& scope);
-  /// "; at decoder/attention, model.cpp:11, called at train.cpp:84".
-  std::string place_of(const Node& node) const;
-  /// The same without "; at ".
+  /// "decoder/attention, model.cpp:11, called at train.cpp:84".
   std::string written_at(const Node& node) const;
   /// Forgets everything, keeping the memory for the next recording.
   void clear();

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "framework/core/api.hpp"
+#include "framework/core/error.hpp"
 #include "framework/core/function_ref.hpp"
 #include "framework/core/shape.hpp"
 #include "framework/graph/var.hpp"
@@ -78,7 +79,7 @@ class ShapeContext {
   /// Declares the next output as another look at input 0's memory; `offset` in elements.
   void view(const Shape& shape, const Strides& strides, int64_t offset);
   /// Throws Error: the operator's name, the message, the layer path, the user's line.
-  [[noreturn]] void fail(std::string_view message) const;
+  [[noreturn]] void fail(std::string_view message, ErrorKind kind = ErrorKind::shape) const;
 
   /// The recording, and the node's number in it: for rules that cost as much as all else.
   const Graph& graph() const { return graph_; }

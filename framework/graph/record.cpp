@@ -18,8 +18,8 @@ static Graph& find_graph(std::span<const Arg* const> args) {
   }
   Graph* const current = Graph::current();
   if (current == nullptr) {
-    throw Error(fmt::format("there is no tape to record on: Tape tape; comes first; at {}",
-                            place_of(args.empty() ? SourceLocation() : args.front()->where)));
+    throw Error({.detail = "there is no tape to record on: Tape tape; comes first",
+                 .place = place_of(args.empty() ? SourceLocation() : args.front()->where)});
   }
   return *current;
 }
@@ -35,9 +35,11 @@ static inline Graph& graph_of(std::span<const Arg* const> args) {
 
 Var as_var(const Arg& arg) {
   const Arg* const operand = &arg;
-  return or_out_of_memory(
-      [&] { return arg.on(graph_of(std::span(&operand, 1)), arg.dtype()); },
-      [&] { return "out of memory while an array is recorded; at " + place_of(arg.where); });
+  return or_out_of_memory([&] { return arg.on(graph_of(std::span(&operand, 1)), arg.dtype()); },
+                          [&] {
+                            return ErrorParts{.detail = "out of memory while an array is recorded",
+                                              .place = place_of(arg.where)};
+                          });
 }
 
 /// Node::inputs and Node::outputs have 16 bits.
@@ -48,8 +50,10 @@ int ShapeContext::inputs() const { return graph_.nodes[node_].inputs; }
 
 static const Value& input_of(const Graph& graph, uint32_t node, int i) {
   if (i < 0 || i >= graph.nodes[node].inputs) {
-    throw Error(fmt::format("{}: its rule asks for input {} of {}{}", graph.nodes[node].op->name, i,
-                            graph.nodes[node].inputs, graph.place_of(graph.nodes[node])));
+    throw Error(
+        {.op = std::string(graph.nodes[node].op->name),
+         .detail = fmt::format("its rule asks for input {} of {}", i, graph.nodes[node].inputs),
+         .place = graph.written_at(graph.nodes[node])});
   }
   return graph.values[graph.inputs[graph.nodes[node].first_input + static_cast<uint32_t>(i)]];
 }
@@ -97,9 +101,12 @@ void ShapeContext::view(const Shape& shape, const Strides& strides, int64_t offs
   count_output(*this, graph_.nodes[node_]);
 }
 
-void ShapeContext::fail(std::string_view message) const {
+void ShapeContext::fail(std::string_view message, ErrorKind kind) const {
   const Node& node = graph_.nodes[node_];
-  throw Error(fmt::format("{}: {}{}", node.op->name, message, graph_.place_of(node)));
+  throw Error({.kind = kind,
+               .op = std::string(node.op->name),
+               .detail = std::string(message),
+               .place = graph_.written_at(node)});
 }
 
 /// What an operator has to have. A view operator has a copy, and no forward.
@@ -157,9 +164,10 @@ static SourceLocation line_of(std::span<const Arg* const> args, const Scope& sco
 
 [[noreturn]] static void throw_memory_short(const Op& op, std::span<const Arg* const> args) {
   throw_out_of_memory([&] {
-    return fmt::format("{}: out of memory while it is recorded with {} operands; at {}", op.name,
-                       args.size(),
-                       place_of(args.empty() ? SourceLocation() : args.front()->where));
+    return ErrorParts{
+        .op = std::string(op.name),
+        .detail = fmt::format("out of memory while it is recorded with {} operands", args.size()),
+        .place = place_of(args.empty() ? SourceLocation() : args.front()->where)};
   });
 }
 
@@ -167,13 +175,15 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
   Graph& graph = graph_of(args);
   check(*op);
   if (args.size() > most_inputs) {
-    throw Error(fmt::format("{}: has {} inputs, the most is {}; at {}", op->name, args.size(),
-                            most_inputs, place_of(args.front()->where)));
+    throw Error({.op = std::string(op->name),
+                 .detail = fmt::format("has {} inputs, the most is {}", args.size(), most_inputs),
+                 .place = place_of(args.front()->where)});
   }
   if (static_cast<size_t>(std::bit_width(op->mutates)) > args.size()) {
-    throw Error(fmt::format("{}: writes to input {}, and has {} inputs; at {}", op->name,
-                            std::bit_width(op->mutates) - 1, args.size(),
-                            args.empty() ? "an unknown line" : place_of(args.front()->where)));
+    throw Error({.op = std::string(op->name),
+                 .detail = fmt::format("writes to input {}, and has {} inputs",
+                                       std::bit_width(op->mutates) - 1, args.size()),
+                 .place = args.empty() ? "an unknown line" : place_of(args.front()->where)});
   }
   // Leaves and contiguous copies are recorded first: a node's own entries lie together.
   ShortList<uint32_t> ids(args.size());
@@ -236,7 +246,7 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
   }
   return {graph, first_value};
 } catch (const OutOfMemory& error) {
-  if (has_place(error)) throw;
+  if (!error.place().empty()) throw;
   throw_memory_short(*op, args);
 } catch (const std::bad_alloc&) {
   throw_memory_short(*op, args);

@@ -11,11 +11,11 @@ namespace rapt {
 
 Graph& Var::graph(SourceLocation here) const {
   if (graph_ == nullptr) {
-    throw Error(fmt::format("a Var that holds nothing was used; at {}", place_of(here)));
+    throw Error({.detail = "a Var that holds nothing was used", .place = place_of(here)});
   }
   if (graph_->generation != generation_) {
-    throw Error(fmt::format("a Var was used after its Tape ended; keep value() instead; at {}",
-                            place_of(here)));
+    throw Error({.detail = "a Var was used after its Tape ended; keep value() instead",
+                 .place = place_of(here)});
   }
   return *graph_;
 }
@@ -26,8 +26,9 @@ DType Var::dtype(SourceLocation here) const { return graph(here).values[id_].dty
 int64_t Var::size(int axis, SourceLocation here) const {
   const Shape all = shape(here);
   if (axis < -all.rank() || axis >= all.rank()) {
-    throw Error(fmt::format("size: there is no axis {} in {}; at {}", axis, to_string(all),
-                            place_of(here)));
+    throw Error({.op = "size",
+                 .detail = fmt::format("there is no axis {} in {}", axis, to_string(all)),
+                 .place = place_of(here)});
   }
   return all[axis];
 }
@@ -73,7 +74,7 @@ Var Arg::on(Graph& graph, DType number_type) const {
     case Kind::var:
       if (this->graph() != &graph) {
         throw Error(
-            fmt::format("the operands are on different tapes; at {}", rapt::place_of(where)));
+            {.detail = "the operands are on different tapes", .place = rapt::place_of(where)});
       }
       return var_;
     case Kind::parameter:

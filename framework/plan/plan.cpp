@@ -162,7 +162,7 @@ std::string Plan::to_string(const Graph& graph) const {
       if (source.place == Place::arena) fmt::format_to(out, "  at {}", source.offset);
       if (source.place == Place::result) fmt::format_to(out, "  result {}", source.index);
     }
-    fmt::format_to(out, "{}\n", graph.place_of(graph.nodes[nodes[step.node]]));
+    fmt::format_to(out, "; at {}\n", graph.written_at(graph.nodes[nodes[step.node]]));
   }
   return text;
 }

@@ -8,12 +8,12 @@
 
 namespace rapt {
 
-static std::string memory_for_value(const Var& var, SourceLocation here) {
+static ErrorParts memory_for_value(const Var& var, SourceLocation here) {
   const Graph& graph = var.graph(here);
   const Node& node = graph.nodes[graph.values[var.id()].node];
-  return fmt::format("{}: out of memory for the value {}; at {}",
-                     node.op == nullptr ? "leaf" : node.op->name, to_string(var.shape(here)),
-                     place_of(here));
+  return {.op = std::string(node.op == nullptr ? "leaf" : node.op->name),
+          .detail = fmt::format("out of memory for the value {}", to_string(var.shape(here))),
+          .place = place_of(here)};
 }
 
 Tensor Var::value(SourceLocation here) const {

@@ -158,8 +158,10 @@ class Run {
     } catch (const OutOfMemory&) {
       throw;
     } catch (const std::exception& error) {
-      throw Error(
-          fmt::format("{}: {}{}", step.op->name, error.what(), graph_.place_of(node_of(step))));
+      throw Error({.kind = Error::kind_of(error),
+                   .op = std::string(step.op->name),
+                   .detail = error.what(),
+                   .place = graph_.written_at(node_of(step))});
     }
     if (guard_) check(step, context);
   }
@@ -207,10 +209,11 @@ class Run {
   void check(const Plan::Step& step, const ForwardContext& context) {
     const int bad = guarded_results_.first_bad(step, context);
     if (bad < 0) return;
-    throw NonFinite(
-        fmt::format("{}: the result {} holds a NaN or an infinity{}", step.op->name,
-                    to_string(context.output(bad).shape), graph_.place_of(node_of(step))),
-        step.nodes);
+    throw NonFinite({.op = std::string(step.op->name),
+                     .detail = fmt::format("the result {} holds a NaN or an infinity",
+                                           to_string(context.output(bad).shape)),
+                     .place = graph_.written_at(node_of(step))},
+                    step.nodes);
   }
 
   void* scratch_of(const Plan::Step& step) const {
@@ -219,8 +222,8 @@ class Run {
 
  public:
   /// What the guard throws; `nodes` says of how many nodes the step was made.
-  struct NonFinite : Error {
-    NonFinite(const std::string& message, uint32_t count) : Error(message), nodes(count) {}
+  struct NonFinite : NonFiniteError {
+    NonFinite(ErrorParts parts, uint32_t count) : NonFiniteError(std::move(parts)), nodes(count) {}
     uint32_t nodes;
   };
 
@@ -479,7 +482,7 @@ Executor& Executor::current() {
         thread_local Executor own;
         return &own;
       },
-      [] { return "out of memory for the thread's executor"; });
+      [] { return ErrorParts{.detail = "out of memory for the thread's executor"}; });
 }
 
 const ExecutorOptions& Executor::options() const { return state_->options; }
@@ -501,12 +504,14 @@ static void collect(std::span<const Var> wanted, const Graph& graph,
 }
 
 /// What is said where a plan could not be made, or targets could not be computed without one.
-static std::string memory_short(const Var& target, const char* during) {
+static ErrorParts memory_short(const Var& target, const char* during) {
   const Graph& graph = target.graph();
   const Node& node = graph.nodes[graph.values[target.id()].node];
-  return fmt::format("{} {}: out of memory while {} recorded nodes are {}{}",
-                     node.op == nullptr ? "leaf" : node.op->name, to_string(target.shape()),
-                     graph.nodes.size(), during, graph.place_of(node));
+  return {.op = fmt::format("{} {}", node.op == nullptr ? "leaf" : node.op->name,
+                            to_string(target.shape())),
+          .detail = fmt::format("out of memory while {} recorded nodes are {}", graph.nodes.size(),
+                                during),
+          .place = graph.written_at(node)};
 }
 
 std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
@@ -537,7 +542,7 @@ static Recycled<Tensor> copies_of_known(const Plan& plan) {
 
 /// What is said where memory for a run could not be had: how much it needs, and what needs the
 /// most.
-static std::string memory_needed(const Planned& planned, const Graph& graph) {
+static ErrorParts memory_needed(const Planned& planned, const Graph& graph) {
   const Plan& plan = *planned.plan;
   int64_t results = 0;
   for (const Plan::Result& result : plan.results) {
@@ -559,13 +564,15 @@ static std::string memory_needed(const Planned& planned, const Graph& graph) {
                        [&](const auto& a, const auto& b) { return size(a) < size(b); });
   if (largest == plan.steps.end()) {
     const Value& wanted = graph.values[planned.values[plan.wanted.front().first]];
-    return text + graph.place_of(graph.nodes[wanted.node]);
+    return {.detail = text, .place = graph.written_at(graph.nodes[wanted.node])};
   }
   std::string shape = "nothing";
   if (largest->outputs > 0) shape = to_string(plan.views[largest->first_output].shape);
-  return text + fmt::format(", the most by {} for {}: {}{}", largest->label(), shape,
-                            bytes_text(size(*largest)),
-                            graph.place_of(graph.nodes[planned.nodes[largest->node]]));
+  text += fmt::format(", the most by {} for {}: {}", largest->label(), shape,
+                      bytes_text(size(*largest)));
+  return {.op = {},
+          .detail = text,
+          .place = graph.written_at(graph.nodes[planned.nodes[largest->node]])};
 }
 
 void Executor::run(std::span<const Var> targets) {

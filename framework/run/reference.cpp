@@ -54,12 +54,14 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
   }
 }
 
-std::string memory_needed(const Graph& graph, const Node& node) {
+ErrorParts memory_needed(const Graph& graph, const Node& node) {
   std::string shapes;
   for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
     shapes += " " + to_string(graph.values[v].shape);
   }
-  return fmt::format("{}: out of memory for{}{}", node.op->name, shapes, graph.place_of(node));
+  return {.op = std::string(node.op->name),
+          .detail = "out of memory for" + shapes,
+          .place = graph.written_at(node)};
 }
 
 /// What leaves hold that nodes write to. Puts it back, unless the run ends well.
@@ -173,7 +175,10 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
     } catch (const OutOfMemory&) {
       throw_out_of_memory([&] { return memory_needed(graph, node); });
     } catch (const std::exception& error) {
-      throw Error(fmt::format("{}: {}{}", node.op->name, error.what(), graph.place_of(node)));
+      throw Error({.kind = Error::kind_of(error),
+                   .op = std::string(node.op->name),
+                   .detail = error.what(),
+                   .place = graph.written_at(node)});
     }
   }
   for (size_t i = 0; i < targets.size(); ++i) {

@@ -51,8 +51,10 @@ Var Positions::operator()(const Arg& x) const {
   if (!weight && !table) return var;
   const Var all = table_of(var.dtype());
   if (var.size(1) > length_) {
-    throw Error(fmt::format("positions: {} places in {}, there is room for {}; at {}", var.size(1),
-                            to_string(var.shape()), length_, place_of(x.where)));
+    throw Error({.op = "positions",
+                 .detail = fmt::format("{} places in {}, there is room for {}", var.size(1),
+                                       to_string(var.shape()), length_),
+                 .place = place_of(x.where)});
   }
   return var + slice(all, 0, 0, var.size(1));
 }

@@ -192,7 +192,8 @@ void attention_shape(ShapeContext& c) {
   for (int i = 0; i < forward_inputs; ++i) {
     if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
       c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))));
+                         name(c.dtype(i))),
+             ErrorKind::type);
     }
   }
   if ((query.rank() != 2 && query.rank() != 3) || keys.rank() != 3 || keys[0] != query[0] ||
@@ -213,7 +214,8 @@ void attention_shape(ShapeContext& c) {
   }
   if (optional.bias >= 0 && c.dtype(optional.bias) != c.dtype(0)) {
     c.fail(fmt::format("expected a mask's bias of {}, got {}", name(c.dtype(0)),
-                       name(c.dtype(optional.bias))));
+                       name(c.dtype(optional.bias))),
+           ErrorKind::type);
   }
   Shape context = query, weights = query;
   context[-1] = memory[2];
@@ -277,10 +279,11 @@ constinit const Op additive_attention_op{
 Var of_pairs(const Var& x, const Shape& all, SourceLocation where) {
   Shape both;
   if (!broadcast(x.shape(), all, both) || both != all) {
-    throw Error(
-        fmt::format("additive_attention: expected a mask [B, T] of keys, or [B, Tq, T], for "
-                    "{} sentences, {} queries and {} keys, got {}; at {}",
-                    all[0], all[2], all[3], to_string(x.shape()), place_of(where)));
+    throw Error({.op = "additive_attention",
+                 .detail = fmt::format("expected a mask [B, T] of keys, or [B, Tq, T], for {} "
+                                       "sentences, {} queries and {} keys, got {}",
+                                       all[0], all[2], all[3], to_string(x.shape())),
+                 .place = place_of(where)});
   }
   return squeeze(broadcast_to(x, all), 1);
 }

@@ -240,8 +240,9 @@ constinit const Op attention_op{
 Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& options) {
   const double p = options.dropout;
   if (!(p >= 0 && p <= 1)) {
-    throw Error(fmt::format("attention: the dropout has to be in [0, 1], it is {}; at {}", p,
-                            place_of(q.where)));
+    throw Error({.op = "attention",
+                 .detail = fmt::format("the dropout has to be in [0, 1], it is {}", p),
+                 .place = place_of(q.where)});
   }
   const Var query = as_var(q);
   const bool drops = query.graph().training.has_value();

@@ -20,7 +20,8 @@ namespace {
 void check_float(ShapeContext& c, int i) {
   if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
     c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                       name(c.dtype(i))));
+                       name(c.dtype(i))),
+           ErrorKind::type);
   }
 }
 

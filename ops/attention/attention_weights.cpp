@@ -171,9 +171,9 @@ AttentionStatistics attention_statistics(const Arg& q, const Arg& k,
                                          const StatisticsOptions& which) {
   if (which.top < 0) {
     throw Error(
-        fmt::format("attention_statistics: expected 0 or more of the largest weights, got "
-                    "{}; at {}",
-                    which.top, place_of(q.where)));
+        {.op = "attention_statistics",
+         .detail = fmt::format("expected 0 or more of the largest weights, got {}", which.top),
+         .place = place_of(q.where)});
   }
   const Look look{0, -1, which.top};
   const Var y = record_attention(attention_statistics_op, {&q, &k}, options, 0, words_of(look));

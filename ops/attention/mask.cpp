@@ -18,7 +18,7 @@ namespace rapt {
 namespace {
 
 [[noreturn]] void fail(const std::string& message, SourceLocation where) {
-  throw Error(fmt::format("mask: {}; at {}", message, place_of(where)));
+  throw Error({.op = "mask", .detail = std::string(message), .place = place_of(where)});
 }
 
 Var join(const Var& a, const Var& b, Var (*both)(const Arg&, const Arg&)) {

@@ -27,7 +27,8 @@ void rotary_shape(ShapeContext& c) {
   const Shape &x = c.input(0), &table = c.input(1);
   if (!is_float(c.dtype(0)) || c.dtype(1) != c.dtype(0)) {
     c.fail(fmt::format("expected operands of one float type, got {} and a table of {}",
-                       name(c.dtype(0)), name(c.dtype(1))));
+                       name(c.dtype(0)), name(c.dtype(1))),
+           ErrorKind::type);
   }
   if (x.rank() < 3 || table.rank() != 2 || x[-1] != table[1] || x[-1] % 2 != 0) {
     c.fail(fmt::format("expected x [B, T, .., D] and a table [L, D] with an even D, got {} and {}",

@@ -109,9 +109,11 @@ ScoreFunction t5_bias(const Arg& table, const T5Options& options) {
     const Var array = as_var(table);  // [buckets, Hq]
     const int64_t queries = s.value.size(2), keys = s.value.size(3);
     if (array.rank() != 2 || array.size(1) != s.value.size(1)) {
-      throw Error(fmt::format("t5_bias: expected a table [buckets, {}] for {} heads, got {}; at {}",
-                              s.value.size(1), s.value.size(1), to_string(array.shape()),
-                              place_of(table.where)));
+      throw Error(
+          {.op = "t5_bias",
+           .detail = fmt::format("expected a table [buckets, {}] for {} heads, got {}",
+                                 s.value.size(1), s.value.size(1), to_string(array.shape())),
+           .place = place_of(table.where)});
     }
     // The bias of each distance is looked up once here. The scores then read it from this small
     // array.
@@ -129,10 +131,11 @@ ScoreFunction relative_bias(const Arg& table) {
   return [table](const Score& s) {
     const Var array = as_var(table);  // [Hq, 2 w + 1]
     if (array.rank() != 2 || array.size(0) != s.value.size(1) || array.size(1) % 2 == 0) {
-      throw Error(fmt::format(
-          "relative_bias: expected a table [{}, 2 w + 1] for {} heads, got {}; "
-          "at {}",
-          s.value.size(1), s.value.size(1), to_string(array.shape()), place_of(table.where)));
+      throw Error(
+          {.op = "relative_bias",
+           .detail = fmt::format("expected a table [{}, 2 w + 1] for {} heads, got {}",
+                                 s.value.size(1), s.value.size(1), to_string(array.shape())),
+           .place = place_of(table.where)});
     }
     return s.value + array[s.head][s.key - s.query + array.size(1) / 2];
   };

@@ -303,20 +303,25 @@ RecordedScore record_score(const ScoreFunction& function, const Var& q, const Sh
                     .key = place(ScorePlace::key, {1, 1, 1, all[3]})};
   const Var result = function(score);
   if (result.is_empty() || &result.graph() != &graph) {
-    throw Error(
-        fmt::format("score function: it returns nothing of its own tape; at {}", place_of(where)));
+    throw Error({.op = "score function",
+                 .detail = "it returns nothing of its own tape",
+                 .place = place_of(where)});
   }
   Shape both;
   if (result.dtype() != dtype || !broadcast(result.shape(), all, both) || both != all) {
-    throw Error(fmt::format("score function: expected {} scores {}, it returns {} {}; at {}",
-                            name(dtype), to_string(all), name(result.dtype()),
-                            to_string(result.shape()), place_of(where)));
+    throw Error(
+        {.op = "score function",
+         .detail = fmt::format("expected {} scores {}, it returns {} {}", name(dtype),
+                               to_string(all), name(result.dtype()), to_string(result.shape())),
+         .place = place_of(where)});
   }
   transcript.mark();
   const int64_t output = transcript.reference(result.id());
   if (transcript.writer.steps > most_steps) {
-    throw Error(fmt::format("score function: it has {} operators, the most is {}; at {}",
-                            transcript.writer.steps, most_steps, place_of(where)));
+    throw Error({.op = "score function",
+                 .detail = fmt::format("it has {} operators, the most is {}",
+                                       transcript.writer.steps, most_steps),
+                 .place = place_of(where)});
   }
   RecordedScore recorded;
   for (const uint32_t id : transcript.captured) recorded.captured.emplace_back(graph, id);

@@ -194,8 +194,9 @@ class Backward final : public GradientContext {
     } else if (node.op->reference != nullptr) {
       differentiate_reference(node);
     } else {
-      throw Error(
-          fmt::format("grad: {} has no gradient rule{}", node.op->name, graph_->place_of(node)));
+      throw Error({.op = "grad",
+                   .detail = fmt::format("{} has no gradient rule", node.op->name),
+                   .place = graph_->written_at(node)});
     }
     for (size_t i = 0; i < operands_.size(); ++i) {
       const Var& gradient = input_grads_[i];
@@ -214,17 +215,22 @@ class Backward final : public GradientContext {
     } catch (const OutOfMemory&) {
       throw;
     } catch (const std::exception& error) {
-      const std::string_view text = error.what();
-      if (text.find("; at ") != text.npos) throw;
-      throw Error(fmt::format("{}: {}{}", node.op->name, text, graph_->place_of(node)));
+      const auto* const own = dynamic_cast<const Error*>(&error);
+      if (own != nullptr && !own->place().empty()) throw;
+      throw Error({.kind = Error::kind_of(error),
+                   .op = std::string(node.op->name),
+                   .detail = error.what(),
+                   .place = graph_->written_at(node)});
     }
   }
 
   /// Converts the rule's gradient to the shape of the input by summing over broadcast axes.
   uint32_t fit(const Node& node, const Var& gradient, int i) const {
     if (!graph_->holds(gradient)) {
-      throw Error(fmt::format("{}: its gradient rule gives a value of another tape for input {}{}",
-                              node.op->name, i, graph_->place_of(node)));
+      throw Error(
+          {.op = std::string(node.op->name),
+           .detail = fmt::format("its gradient rule gives a value of another tape for input {}", i),
+           .place = graph_->written_at(node)});
     }
     const Value& value = graph_->values[operand(i).id];
     const Value& has = graph_->values[gradient.id()];
@@ -236,9 +242,11 @@ class Backward final : public GradientContext {
       const Var summed = both == given ? gradient : broadcast_to(gradient, both);
       return sum_to(summed, target).id();
     }
-    throw Error(fmt::format("{}: its gradient rule gives {} {} for input {}, which is {} {}{}",
-                            node.op->name, name(gradient.dtype()), to_string(given), i,
-                            name(value.dtype), to_string(target), graph_->place_of(node)));
+    throw Error({.op = std::string(node.op->name),
+                 .detail = fmt::format("its gradient rule gives {} {} for input {}, which is {} {}",
+                                       name(gradient.dtype()), to_string(given), i,
+                                       name(value.dtype), to_string(target)),
+                 .place = graph_->written_at(node)});
   }
 
   /// Differentiates the operator's reference in plain operators. The aliases make one Var that is
@@ -261,8 +269,10 @@ class Backward final : public GradientContext {
       if (output_grads_[i] != none) seeds[i] = {*graph_, output_grads_[i]};
       if (!outputs[i].is_empty()) continue;
       if (!seeds[i].is_empty()) {
-        throw Error(fmt::format("grad: the reference of {} leaves out output {}{}", node.op->name,
-                                i, graph_->place_of(node)));
+        throw Error(
+            {.op = "grad",
+             .detail = fmt::format("the reference of {} leaves out output {}", node.op->name, i),
+             .place = graph_->written_at(node)});
       }
       outputs[i] = wrt.front();  // placeholder: without a seed it adds nothing
     }
@@ -334,10 +344,11 @@ class Backward final : public GradientContext {
 thread_local std::unique_ptr<Backward> Backward::Lease::idle_walks;
 
 /// Returns the error message for memory that is exhausted while gradients are recorded.
-std::string memory_for_gradients(const Node& node, const Graph& graph) {
-  return fmt::format("{}: out of memory while its gradient is recorded, as one of {} nodes{}",
-                     node.op == nullptr ? "leaf" : node.op->name, graph.nodes.size(),
-                     graph.place_of(node));
+ErrorParts memory_for_gradients(const Node& node, const Graph& graph) {
+  return {.op = std::string(node.op == nullptr ? "leaf" : node.op->name),
+          .detail = fmt::format("out of memory while its gradient is recorded, as one of {} nodes",
+                                graph.nodes.size()),
+          .place = graph.written_at(node)};
 }
 
 }  // namespace
@@ -381,8 +392,10 @@ size_t grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads) {
   Graph& graph = loss.graph();
   const Node node = graph.nodes[graph.values[loss.id()].node];
   if (loss.shape().size() != 1 || !is_float(loss.dtype())) {
-    throw Error(fmt::format("grad: the loss has to be one float value, it is {} {}{}",
-                            name(loss.dtype()), to_string(loss.shape()), graph.place_of(node)));
+    throw Error({.op = "grad",
+                 .detail = fmt::format("the loss has to be one float value, it is {} {}",
+                                       name(loss.dtype()), to_string(loss.shape())),
+                 .place = graph.written_at(node)});
   }
   return or_out_of_memory(
       [&] {

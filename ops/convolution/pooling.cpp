@@ -65,7 +65,8 @@ Shape with_size(const Shape& x, const PoolAttributes& a) {
 Shape pooled_shape(ShapeContext& c) {
   const auto a = c.attributes<PoolAttributes>();
   const Shape& x = c.input(0);
-  if (!is_float(c.dtype(0))) c.fail(fmt::format("expected floats, got {}", name(c.dtype(0))));
+  if (!is_float(c.dtype(0)))
+    c.fail(fmt::format("expected floats, got {}", name(c.dtype(0))), ErrorKind::type);
   if (x.rank() < a.axes) {
     c.fail(
         fmt::format("expected x {}, got {}", a.axes == 1 ? "[.., T]" : "[.., H, W]", to_string(x)));

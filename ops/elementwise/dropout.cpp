@@ -15,7 +15,7 @@ constinit const Op dropout_op{
     .shape =
         [](ShapeContext& c) {
           if (!is_float(c.dtype(0))) {
-            c.fail(fmt::format("expected a float type, got {}", name(c.dtype(0))));
+            c.fail(fmt::format("expected a float type, got {}", name(c.dtype(0))), ErrorKind::type);
           }
           return c.input(0);
         },
@@ -32,8 +32,9 @@ constinit const Op dropout_op{
 
 Var dropout(const Arg& x, double p) {
   if (!(p >= 0 && p <= 1)) {
-    throw Error(fmt::format("dropout: the probability has to be in [0, 1], it is {}; at {}", p,
-                            place_of(x.where)));
+    throw Error({.op = "dropout",
+                 .detail = fmt::format("the probability has to be in [0, 1], it is {}", p),
+                 .place = place_of(x.where)});
   }
   const Var var = as_var(x);
   Graph& graph = var.graph();

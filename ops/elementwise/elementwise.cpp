@@ -288,10 +288,12 @@ constinit const Op logical_not_op = logic("logical_not", Code::logical_not);
 
 void where_shape(ShapeContext& c) {
   if (c.dtype(0) != DType::boolean) {
-    c.fail(fmt::format("the condition has to be boolean, it is {}", name(c.dtype(0))));
+    c.fail(fmt::format("the condition has to be boolean, it is {}", name(c.dtype(0))),
+           ErrorKind::type);
   }
   if (c.dtype(1) != c.dtype(2)) {
-    c.fail(fmt::format("types differ: {} and {}", name(c.dtype(1)), name(c.dtype(2))));
+    c.fail(fmt::format("types differ: {} and {}", name(c.dtype(1)), name(c.dtype(2))),
+           ErrorKind::type);
   }
   Shape shape;
   if (!broadcast(c.input(1), c.input(2), shape) || !broadcast(shape, c.input(0), shape)) {

@@ -258,7 +258,8 @@ void broadcast_operands(ShapeContext& c, bool comparison) {
   for (const uint32_t input : inputs.subspan(1)) {
     const Value& value = graph.values[input];
     if (value.dtype != first.dtype) {
-      c.fail(fmt::format("types differ: {} and {}", name(first.dtype), name(value.dtype)));
+      c.fail(fmt::format("types differ: {} and {}", name(first.dtype), name(value.dtype)),
+             ErrorKind::type);
     }
     alike = alike && value.shape == first.shape;
   }
@@ -282,14 +283,15 @@ void comparison_shape(ShapeContext& c) { broadcast_operands(c, true); }
 
 void float_shape(ShapeContext& c) {
   if (!is_float(c.dtype())) {
-    c.fail(fmt::format("needs float32 or float64, got {}; cast() converts", name(c.dtype())));
+    c.fail(fmt::format("needs float32 or float64, got {}; cast() converts", name(c.dtype())),
+           ErrorKind::type);
   }
   broadcast_operands(c, false);
 }
 
 void logic_shape(ShapeContext& c) {
   if (c.dtype() != DType::boolean) {
-    c.fail(fmt::format("needs boolean arrays, got {}", name(c.dtype())));
+    c.fail(fmt::format("needs boolean arrays, got {}", name(c.dtype())), ErrorKind::type);
   }
   broadcast_operands(c, true);
 }

@@ -20,7 +20,8 @@ Shape linear_shape(ShapeContext& c) {
   for (int i = 0; i < c.inputs(); ++i) {
     if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
       c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))));
+                         name(c.dtype(i))),
+             ErrorKind::type);
     }
   }
   if (weight.rank() != 2 || x.rank() == 0 || x[-1] != weight[1]) {

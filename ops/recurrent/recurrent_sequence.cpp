@@ -131,7 +131,8 @@ void check_sequence(const ShapeContext& c, int64_t parts, int states) {
   for (int i = 0; i <= bias; ++i) {
     if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
       c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))));
+                         name(c.dtype(i))),
+             ErrorKind::type);
     }
   }
   if (h.rank() != 2 || gates.rank() != 3 || gates[1] != h[0] || gates[2] != parts * h[1]) {

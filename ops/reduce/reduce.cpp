@@ -43,7 +43,7 @@ Shape checked_shape(const ShapeContext& c) {
 
 void expect_float(const ShapeContext& c) {
   if (!is_float(c.dtype())) {
-    c.fail(fmt::format("expected float32 or float64, got {}", name(c.dtype())));
+    c.fail(fmt::format("expected float32 or float64, got {}", name(c.dtype())), ErrorKind::type);
   }
 }
 
@@ -293,7 +293,7 @@ constinit const Op logsumexp_op{
 
 void boolean_shape(ShapeContext& c) {
   if (c.dtype() != DType::boolean) {
-    c.fail(fmt::format("expected boolean, got {}", name(c.dtype())));
+    c.fail(fmt::format("expected boolean, got {}", name(c.dtype())), ErrorKind::type);
   }
   c.output(checked_shape(c), DType::boolean);
 }

@@ -53,7 +53,8 @@ void ctc_shape(ShapeContext& c) {
       c.dtype(1) == DType::int32 && c.dtype(2) == DType::int32 && c.dtype(3) == DType::int32;
   if (!is_float(c.dtype(0)) || !integers) {
     c.fail(fmt::format("expected float logits and int32 targets and lengths, got {}, {}, {} and {}",
-                       name(c.dtype(0)), name(c.dtype(1)), name(c.dtype(2)), name(c.dtype(3))));
+                       name(c.dtype(0)), name(c.dtype(1)), name(c.dtype(2)), name(c.dtype(3))),
+           ErrorKind::type);
   }
   if (logits.rank() != 3 || targets.rank() != 2 || targets[0] != logits[0] ||
       c.input(2) != Shape{logits[0]} || c.input(3) != Shape{logits[0]}) {

@@ -34,7 +34,8 @@ void cross_entropy_shape(ShapeContext& c) {
   const DType dtype = c.dtype(0);
   if (!is_float(dtype) || c.dtype(1) != DType::int32) {
     c.fail(fmt::format("expected float logits and int32 labels, got {} and {}", name(dtype),
-                       name(c.dtype(1))));
+                       name(c.dtype(1))),
+           ErrorKind::type);
   }
   if (logits.rank() == 0 || leading_shape(logits) != labels) {
     c.fail(fmt::format("expected logits [.., V] and labels [..], got {} and {}", to_string(logits),
@@ -209,8 +210,10 @@ std::pair<Var, Var> same_shape(std::string_view op, const Arg& a, const Arg& b) 
       a.graph() == nullptr && b.graph() != nullptr ? a.on(*b.graph(), b.dtype()) : as_var(a);
   const Var y = b.on(x.graph(), x.dtype());
   if (x.shape() != y.shape()) {
-    throw Error(fmt::format("{}: shapes differ: {} and {}; at {}", op, to_string(x.shape()),
-                            to_string(y.shape()), place_of(a.where)));
+    throw Error({.op = std::string(op),
+                 .detail = fmt::format("shapes differ: {} and {}", to_string(x.shape()),
+                                       to_string(y.shape())),
+                 .place = place_of(a.where)});
   }
   return {x, y};
 }

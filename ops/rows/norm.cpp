@@ -30,7 +30,8 @@ void norm_shape(ShapeContext& c) {
   for (int i = 0; i < c.inputs(); ++i) {
     if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
       c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))));
+                         name(c.dtype(i))),
+             ErrorKind::type);
     }
     if (i > 0 && c.input(i) != Shape{x[-1]}) {
       c.fail(fmt::format("expected x [.., C] and a {} [C], got {} and {}",

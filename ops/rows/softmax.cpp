@@ -24,12 +24,12 @@ struct SoftmaxAttributes {
 Shape softmax_shape(ShapeContext& c) {
   const Shape& x = c.input(0);
   if (!is_float(c.dtype(0))) {
-    c.fail(fmt::format("expected a float type, got {}", name(c.dtype(0))));
+    c.fail(fmt::format("expected a float type, got {}", name(c.dtype(0))), ErrorKind::type);
   }
   checked_axis(c, c.attributes<SoftmaxAttributes>().axis, x);
   if (c.inputs() == 1) return x;
   if (c.dtype(1) != DType::boolean) {
-    c.fail(fmt::format("the mask has to be boolean, it is {}", name(c.dtype(1))));
+    c.fail(fmt::format("the mask has to be boolean, it is {}", name(c.dtype(1))), ErrorKind::type);
   }
   Shape both;
   if (!broadcast(x, c.input(1), both) || both != x) {
@@ -236,7 +236,8 @@ constinit const Op masked_op = [] {
               Shape shape;
               if (c.dtype(0) != DType::boolean || !is_float(c.dtype(1))) {
                 c.fail(fmt::format("expected a boolean mask and float scores, got {} and {}",
-                                   name(c.dtype(0)), name(c.dtype(1))));
+                                   name(c.dtype(0)), name(c.dtype(1))),
+                       ErrorKind::type);
               }
               if (!broadcast(c.input(0), c.input(1), shape)) {
                 c.fail(fmt::format("the mask {} does not broadcast to the scores {}",

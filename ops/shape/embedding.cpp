@@ -125,7 +125,8 @@ constinit const Op embedding_op{
         [](ShapeContext& c) {
           if (c.dtype(0) != DType::int32 || !is_float(c.dtype(1))) {
             c.fail(fmt::format("expected int32 ids and a float table, got {} and {}",
-                               name(c.dtype(0)), name(c.dtype(1))));
+                               name(c.dtype(0)), name(c.dtype(1))),
+                   ErrorKind::type);
           }
           if (c.input(1).rank() != 2) {
             c.fail(fmt::format("expected a table [V, C], got {}", to_string(c.input(1))));

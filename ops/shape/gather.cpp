@@ -21,7 +21,7 @@ void check_index(const ShapeContext& c) {
   const Shape& x = c.input(0);
   const Shape& index = c.input(1);
   if (c.dtype(1) != DType::int32) {
-    c.fail(fmt::format("the index has to be int32, it is {}", name(c.dtype(1))));
+    c.fail(fmt::format("the index has to be int32, it is {}", name(c.dtype(1))), ErrorKind::type);
   }
   const int axis = checked_axis(c, c.words()[0], x);
   bool fits = index.rank() == x.rank();
@@ -178,7 +178,8 @@ constinit const Op scatter_add_op{
                                to_string(c.input(1))));
           }
           if (c.dtype(2) != c.dtype(0)) {
-            c.fail(fmt::format("types differ: {} and {}", name(c.dtype(0)), name(c.dtype(2))));
+            c.fail(fmt::format("types differ: {} and {}", name(c.dtype(0)), name(c.dtype(2))),
+                   ErrorKind::type);
           }
           if (c.dtype(0) == DType::boolean) c.fail("expected numbers, got boolean");
           return c.input(0);

@@ -144,7 +144,8 @@ constinit const Op element_op{
         [](ShapeContext& c) {
           const Shape& x = c.input(0);
           if (!is_float(c.dtype())) {
-            c.fail(fmt::format("needs float32 or float64, got {}", name(c.dtype())));
+            c.fail(fmt::format("needs float32 or float64, got {}", name(c.dtype())),
+                   ErrorKind::type);
           }
           if (x.size() == 0) c.fail(fmt::format("there is no element in {}", to_string(x)));
           return indices_shape(c, 1, x.rank());
@@ -183,7 +184,9 @@ Var element(const Arg& x, std::span<const Arg> index) {
 
 Indexed Indexed::operator[](const Arg& index) const {
   if (count_ == max_rank) {
-    throw Error(fmt::format("index: more than {} indices; at {}", max_rank, place_of(index.where)));
+    throw Error({.op = "index",
+                 .detail = fmt::format("more than {} indices", max_rank),
+                 .place = place_of(index.where)});
   }
   Indexed more = *this;
   const Var array = as_var(array_);

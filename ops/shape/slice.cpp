@@ -165,7 +165,8 @@ void concat_shape(ShapeContext& c) {
                          to_string(other), axis));
     }
     if (c.dtype(i) != c.dtype(0)) {
-      c.fail(fmt::format("types differ: {} and {}", name(c.dtype(0)), name(c.dtype(i))));
+      c.fail(fmt::format("types differ: {} and {}", name(c.dtype(0)), name(c.dtype(i))),
+             ErrorKind::type);
     }
     shape[axis] += other[axis];
   }

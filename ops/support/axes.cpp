@@ -70,7 +70,7 @@ void check_places(const ShapeContext& c, int64_t axis, const Shape& shape) {
 }
 
 void fail(std::string_view op, std::string_view message, SourceLocation where) {
-  throw Error(fmt::format("{}: {}; at {}", op, message, place_of(where)));
+  throw Error({.op = std::string(op), .detail = std::string(message), .place = place_of(where)});
 }
 
 int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLocation where) {

@@ -523,9 +523,8 @@ TEST_CASE("a member that visit() leaves out is found at the first step") {
     const int line = __LINE__ + 1;
     const Var loss = sum(model(x));
     const auto at_line = [&] { (void)sgd.step(loss); };
-    CHECK_THROWS_WITH(at_line(),
-                      Contains("does a visit() leave a member out?") &&
-                          Contains("the step is at optim_test.cpp:" + std::to_string(line + 1)));
+    CHECK_THROWS_WITH(at_line(), Contains("does a visit() leave a member out?") &&
+                                     Contains("; at optim_test.cpp:" + std::to_string(line + 1)));
   }
   // What somebody has said something about is no mistake: frozen, another optimizer's, a list's.
   const auto steps = [](Forgetful& forgetful, const Var& loss) {
