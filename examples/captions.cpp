@@ -1,6 +1,6 @@
-// Learns to say what pictures show, says it, and scores what was said. A small convolutional
-// encoder, trained from scratch, makes a grid of vectors; a GRU with soft attention or a
-// Transformer decoder writes a caption over it.
+// Trains an image captioner, captions pictures with it, and scores captions. A small convolutional
+// encoder, trained from scratch, turns a picture into a grid of vectors. A GRU with soft attention
+// or a Transformer decoder writes a caption from this grid.
 //
 //   captions train --train train.tsv --dev dev.tsv --images PHOTOS --lower --strip-punctuation
 //       --flip --keep 5 --model DIR
@@ -8,10 +8,11 @@
 //   captions decode --model MEAN --images PHOTOS --list test.tsv --attention looks.jsonl > out.tsv
 //   captions score --reference test.tsv --lower --strip-punctuation < out.tsv
 //
-// Pictures are JPEG and PNG in a folder, or a file of raw ones. A list has a line a caption: image
-// and caption, with a tab between them; more columns are known too (common/caption_data.hpp).
+// Pictures are JPEG and PNG files in a folder, or one file of raw pictures. A list has one line per
+// caption: image and caption, separated by a tab. It may have more columns, which
+// common/captions/caption_data.hpp describes.
 //
-// Expected output of `score`, of captions that are all right:
+// Expected output of `score` when all captions are right:
 //
 //   captions = 2, references = 2
 //   BLEU-1 = 100.00

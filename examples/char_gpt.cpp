@@ -1,13 +1,13 @@
-// A character language model: a small GPT learns a text letter by letter, then writes its own. The
-// settings are those that nanoGPT's read-me gives for a laptop's CPU (Karpathy 2022,
-// github.com/karpathy/nanoGPT): 64 characters of context, 12 rows a step, 4 layers, 4 heads, width
-// 128, 2000 steps, no dropout.
+// A character-level language model: a small GPT learns a text character by character, then writes
+// its own. The settings are those of nanoGPT's readme for a laptop CPU (Karpathy 2022,
+// github.com/karpathy/nanoGPT): 64 characters of context, 12 rows per step, 4 layers, 4 heads,
+// width 128, 2000 steps, no dropout.
 //
 //   char_gpt --text FILE           any UTF-8 text; without it, sentences that the program makes up
 //   char_gpt --load char_gpt.safetensors --steps 0    writes, without training
 //
-// Expected output without a text (figures differ a little by instruction set): the loss in nats a
-// character, and sentences whose verbs mostly agree with their subjects
+// Expected output without --text (figures differ slightly by instruction set). It shows the loss in
+// nats per character, then sentences whose verbs mostly agree with their subjects.
 //
 //   step     0   train 3.414   val 3.408
 //   step   250   train 0.896   val 0.912
@@ -54,7 +54,7 @@ struct Options {
 
 // ---- text ---------------------------------------------------------------------------------------
 
-/// Sentences of a small grammar whose subjects and verbs agree in number.
+/// Returns sentences of a small grammar whose subjects and verbs agree in number.
 std::string make_text(Key key, int64_t sentences) {
   constexpr std::array nouns{"cat", "wolf", "bird", "garden", "king", "ship", "letter", "child"};
   constexpr std::array plurals{"cats",  "wolves", "birds",   "gardens",
@@ -115,7 +115,7 @@ std::vector<char32_t> code_points(std::string_view text) {
   return points;
 }
 
-/// Numbers for characters, in their order.
+/// Maps characters to numbers, in the order of their code points.
 class Characters {
  public:
   explicit Characters(std::string_view text) : points_(code_points(text)) {
@@ -140,7 +140,7 @@ class Characters {
     for (const int32_t id : ids) append_utf8(text, points_.at(static_cast<size_t>(id)));
     return text;
   }
-  /// All of them, as the model's file keeps them.
+  /// Returns all characters as one string, which is what the model's file stores.
   std::string text() const {
     std::string all;
     for (const char32_t point : points_) append_utf8(all, point);
@@ -180,7 +180,7 @@ void save(const Options& o, Writer& writer) {
                    {"block", std::to_string(o.block)}});
 }
 
-/// The model in a file; its sizes replace those of the options.
+/// Loads the model from `o.load`. Its sizes replace those in the options.
 Writer load(Options& o) {
   const Checkpoint saved = load_safetensors(o.load);
   const auto said = [&](const char* name) {
@@ -200,7 +200,7 @@ Writer load(Options& o) {
 
 // ---- training -----------------------------------------------------------------------------------
 
-/// Rows of `block` characters from random places, and what follows each of them.
+/// Rows of `block` characters from random places, and for each character the one that follows it.
 struct Rows {
   Tensor in, out;  // int32 [B, T]
 
@@ -265,7 +265,7 @@ void train(const Options& o, Writer& writer, const std::vector<int32_t>& text) {
 
 // ---- writing ------------------------------------------------------------------------------------
 
-/// One of the k likeliest, drawn with probabilities softmax(logits / temperature).
+/// Draws one of the `k` likeliest characters with probabilities softmax(logits / temperature).
 int32_t draw(std::span<const float> logits, double temperature, int64_t k, double chance) {
   std::vector<int32_t> order(logits.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
@@ -283,7 +283,7 @@ int32_t draw(std::span<const float> logits, double temperature, int64_t k, doubl
 }
 
 std::string write(const Options& o, const Writer& writer, Key key) {
-  std::vector<int32_t> text{0};  // the first of all characters, in most texts the end of a line
+  std::vector<int32_t> text{0};  // id 0 is the lowest code point, in most texts the line feed
   for (int64_t i = 0; i < o.length; ++i) {
     const auto seen = std::min(static_cast<int64_t>(text.size()), writer.block);
     const std::vector<int32_t> last(text.end() - seen, text.end());

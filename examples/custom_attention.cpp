@@ -1,5 +1,5 @@
-// An attention model of one's own: a plain struct with members, a call operator and a list of
-// names. It learns to find the one marked number of a row and to say it at every place.
+// A user-defined attention model: a plain struct with members, a call operator and a list of names.
+// It learns to find the one marked number of a row and to repeat it at every position.
 //
 // Expected output (figures differ a little by instruction set):
 //
@@ -20,7 +20,7 @@
 
 using namespace rapt;
 
-/// Dot-product attention whose result a gate lets through: sigmoid(g(x)) softmax(q k') v.
+/// Dot-product attention with a gate on its result: sigmoid(g(x)) softmax(q k') v.
 struct GatedAttention {
   Linear query, key, value, gate;
 
@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
     fmt::print("{:<13} {}\n", p.name(), to_string(p.shape()));
   }
 
-  // The same struct in double precision: its gradient against finite differences.
+  // The same computation in double precision: checks its gradient against finite differences.
   const auto gated = [](std::span<const Var> v) {
     return sigmoid(matmul(v[0], v[3])) *
            matmul(softmax(matmul(matmul(v[0], v[1]), transpose(matmul(v[0], v[2])))), v[0]);
@@ -127,7 +127,7 @@ int main(int argc, char** argv) {
   check_gradient(gated, shapes("B T C, C C, C C, C C", Key{3}));
   fmt::print("gradient checked against finite differences, to the second order\n");
 
-  // Scores of one's own inside the fused kernel: capped, with a learned slope for each head.
+  // A user-defined score inside the fused kernel: capped, with one learned slope per head.
   const auto sloped = [](std::span<const Var> v) {
     const auto score = [&](const Score& s) {
       return tanh(s.value / 30) * 30 + v[3][s.head] * (s.key - s.query);
@@ -138,7 +138,7 @@ int main(int argc, char** argv) {
   fmt::print("so was a score function, in the fused kernel, with the slopes that it learns\n");
 
   fmt::print("what an error looks like:\n");
-  (void)parameters(model);  // names as they are in the whole model
+  (void)parameters(model);  // gives parameters the names they have in the whole model
   try {
     Tape tape;
     model.attention(zeros({2, 5, 7}));

@@ -1,6 +1,6 @@
-// An operator of one's own: swish (Ramachandran et al. 2017), y = x / (1 + exp(-b x)), with a
-// slope b that is learned. Its body is written with xtensor, its gradient rule with rapt's Vars,
-// and check_gradient certifies the rule, to the second derivative, in double precision. Then b is
+// A user-defined operator: swish (Ramachandran et al. 2017), y = x / (1 + exp(-b x)), with a
+// learned slope b. Its forward body uses xtensor; its gradient rule uses rapt's Vars.
+// check_gradient verifies the rule in double precision, including second derivatives. Then b is
 // learned from samples of the curve for b = 1.7.
 //
 // custom_operator
@@ -43,7 +43,7 @@ const Op swish_op{
 
 Var swish(const Arg& x, const Arg& b) { return record(swish_op, {x, b}); }
 
-/// The same with a mistake in its rule.
+/// The same operator with a mistake in its gradient rule.
 const Op wrong_op{.name = "wrong_swish",
                   .shape = swish_op.shape,
                   .forward = swish_op.forward,

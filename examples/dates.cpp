@@ -1,15 +1,15 @@
-// Learns to read dates as people write them, in six languages and many styles, and to write them
-// as ISO 8601: "le 3 mai 1998" -> 1998-05-03. The program makes its own examples; the days of the
-// test set occur in no training example. A GRU encoder-decoder with attention over characters.
+// Learns to read dates in six languages and many styles and to write them as ISO 8601: "le 3 mai
+// 1998" -> 1998-05-03. The model is a GRU encoder-decoder with attention over characters. The
+// program generates its own examples. The days of the test set occur in no training example.
 //
-// Expected output, in under a minute on two cores (figures differ a little by instruction set):
+// Expected output, in under a minute on two cores (figures differ slightly by instruction set):
 //
 //   test: 99.8% of 2000 dates on unseen days are exactly right
 //   le 3 mai 1998            1998-05-03
 //   Sunday, 12 April 2009    2009-04-12
 //   9.11.76                  1976-11-09
-//   ... and a drawing of which characters each output character looked at; the same in
-//   attention.svg
+// ... and a plot of the characters that each output character attended to, also written to
+// attention.svg
 #include "examples/common/dates/dates.hpp"
 
 #include <fmt/format.h>
@@ -36,7 +36,7 @@ struct Options {
   int64_t hidden = 128;
   int64_t test = 2000;
   double lr = 3e-3;
-  double seconds = 55;  // training ends then, at the latest
+  double seconds = 55;  // training ends after this time at the latest
   uint64_t seed = 7;
   int threads = 0;
   std::string model = "dates-model", svg = "attention.svg";
@@ -53,7 +53,7 @@ PairSet make_pairs(const Options& o, DateSplit split, int64_t first, int64_t cou
   return pairs;
 }
 
-/// A model that knows the characters of some thousand examples, which are all that there are.
+/// Makes a model whose vocabularies hold the characters of 20000 examples, enough to see them all.
 TranslationModel make_model(const Options& o) {
   std::vector<std::string> text, iso;
   for (uint64_t i = 0; i < 20000; ++i) {
@@ -77,7 +77,7 @@ void train(const Options& o, TranslationModel& model, const Interrupt& interrupt
   Progress progress(o.steps, "train", {.unit = "dates"});
   const auto begin = std::chrono::steady_clock::now();
   double loss_average = 0;
-  // Dates are drawn many batches at a time and batched by length, so that little is padding.
+  // Many batches are drawn at once and batched by length, to keep padding small.
   constexpr int64_t drawn = 50;
   int64_t step = 0;
   while (step < o.steps) {
@@ -133,7 +133,7 @@ int run(const Options& o) {
   TranslationModel model = make_model(o);
   fmt::print("{} styles of dates in six languages; {} learned values\n", date_styles(),
              count(parameters_of(model.net)));
-  std::fflush(stdout);  // before the progress, also where the output is a file
+  std::fflush(stdout);  // so that this line comes before the progress, even if output is a file
   const Interrupt interrupt;
   train(o, model, interrupt);
   if (interrupt.requested()) fmt::print("stopped by Ctrl-C: what was learned so far is kept\n");

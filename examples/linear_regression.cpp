@@ -1,4 +1,4 @@
-// The smallest training loop: fits y = w x + b to points of a known line with some noise.
+// The smallest training loop: fits y = w x + b to noisy points of a known line.
 //
 // Expected output:
 //

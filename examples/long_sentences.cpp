@@ -1,10 +1,9 @@
-// Why attention exists: three models learn to write rows of letters backwards, a GRU
-// encoder-decoder with a single context vector, the same with attention, and a Transformer, which
-// is attention alone. All learn from the same examples; then their accuracy is measured by the
-// length of the row.
+// Shows why attention helps: three models learn to write rows of letters backwards. They are a GRU
+// encoder-decoder with a single context vector, the same with attention, and a Transformer. All
+// learn from the same examples. Then their accuracy is measured by row length.
 //
-// Expected output (shortened; figures differ a little by instruction set). Letters that are right,
-// by length; the same as a plot in long_sentences.svg:
+// Expected output (shortened; figures differ slightly by instruction set): the share of right
+// letters by row length. The same figures are plotted in long_sentences.svg.
 //
 //   length   without   with attention   Transformer
 //        4    100.0%           100.0%        100.0%
@@ -12,8 +11,8 @@
 //       16     54.4%           100.0%        100.0%
 //       20     32.4%           100.0%         99.7%
 //
-// --test-longest 30 goes on to rows that are longer than any example: what the models know of
-// places ends there, so that attention falls too, and the Transformer at once.
+// --test-longest 30 also tests rows longer than any training example. No model has learned such
+// positions: accuracy falls with attention too, and for the Transformer at once.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -30,18 +29,18 @@ namespace {
 using namespace rapt;
 using namespace rapt::examples;
 
-constexpr int32_t letters = 20, first_letter = 4;  // behind the special tokens
+constexpr int32_t letters = 20, first_letter = 4;  // after the special tokens
 constexpr int64_t vocabulary = first_letter + letters;
 
 struct Options {
   int64_t steps = 3000;
   int64_t batch = 64;
   int64_t hidden = 64;
-  int64_t layers = 2;        // of the Transformer, on each side
+  int64_t layers = 2;        // of the Transformer's encoder and of its decoder
   int64_t width = 64;        // of the Transformer
   int64_t longest = 20;      // in training
   int64_t test_longest = 0;  // in the test; 0: as in training
-  int64_t test = 200;        // rows a length
+  int64_t test = 200;        // rows per length
   double lr = 4e-3;
   double transformer_lr = 2e-3;
   int threads = 0;
@@ -49,7 +48,7 @@ struct Options {
   std::string svg = "long_sentences.svg";
 };
 
-/// Rows of random letters, and the same backwards.
+/// Returns rows of random letters, each paired with its reverse.
 PairSet make_rows(Key key, int64_t rows, int64_t shortest, int64_t longest) {
   PairSet pairs;
   for (int64_t r = 0; r < rows; ++r) {
@@ -95,7 +94,7 @@ Net train(const Options& o, const NetOptions& options, double lr, const char* la
   const auto rate = schedules::cosine(lr, 100, o.steps);
   Progress progress(o.steps, label, {.unit = "rows"});
   for (int64_t step = 0; step < o.steps && !interrupt.requested(); ++step) {
-    // One length a batch: no padding, and all models see the same rows.
+    // Each batch has rows of one length, so it needs no padding. All models see the same rows.
     const Key key = Key{o.seed}.fold(static_cast<uint64_t>(step));
     const int64_t length = 1 + key.below(o.longest, 7);
     const PairSet pairs = make_rows(key, o.batch, length, length);
@@ -111,7 +110,7 @@ Net train(const Options& o, const NetOptions& options, double lr, const char* la
   return model;
 }
 
-/// The share of letters that stand at their right place.
+/// Returns the share of letters in the right position.
 double accuracy(const Options& o, const Net& model, int64_t length) {
   const PairSet test = make_rows(Key{o.seed + 1}, o.test, length, length);
   const std::vector<Decoded> decoded = decode_all(model, test.source, 100, {.max_length = length});

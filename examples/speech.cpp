@@ -1,5 +1,6 @@
-// Trains a speech recogniser on recordings, recognises with it, and counts its errors. The model is
-// a Transformer over log-mel features with a CTC head; a list says what was spoken in which files.
+// Trains a speech recogniser on recordings, recognises speech with it, and counts its errors. The
+// model is a Transformer over log-mel features with a CTC head. A list says what was spoken in
+// which files.
 //
 //   speech train --train train.tsv --dev dev.tsv --audio recordings --model DIR
 //   speech decode --model DIR --list test.tsv --audio recordings > test.out
@@ -7,10 +8,10 @@
 //   speech average --model DIR --last 5 --output MEAN
 //   speech replay DIR/nonfinite-STEP.safetensors --model DIR
 //
-// A list is a line an utterance, with five columns between tabs: its name, who speaks, the words,
-// the files to be joined, and the samples of silence between them ("-" for one file).
+// A list has one line per utterance, with five columns separated by tabs: name, speaker, words, the
+// files to join, and the number of samples of silence between them ("-" for a single file).
 //
-// Expected output of `score`, of what is right:
+// Expected output of `score` when all words are right:
 //
 //   WER 0.00% (0 substitutions, 0 deletions, 0 insertions, 12 words)
 //   CER 0.00% (0 substitutions, 0 deletions, 0 insertions, 52 characters)

@@ -1,6 +1,6 @@
 // Trains a translator on parallel text, translates with it, and scores translations. The model is a
-// GRU encoder-decoder with attention or a Transformer; text is one sentence a line, plain or gzip,
-// its tokens words, characters or SentencePiece's.
+// GRU encoder-decoder with attention or a Transformer. Text has one sentence per line, plain or
+// gzip. Its tokens are words, characters or SentencePiece pieces.
 //
 //   translate train --arch transformer --tokens sentencepiece --joint --source train.de
 //       --target train.en --dev-source dev.de --dev-target dev.en --keep 5 --model DIR
@@ -9,7 +9,7 @@
 //   translate score --metric bleu chrf --reference test.en < test.out
 //   translate replay DIR/nonfinite-STEP.safetensors --model DIR
 //
-// Expected output of `score`, of a file against itself:
+// Expected output of `score` for a file against itself:
 //
 //   BLEU = 100.00 (100.0/100.0/100.0/100.0, BP = 1.000, ratio = 1.000, hypothesis 5, reference 5)
 //   BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:rapt-1
@@ -88,9 +88,9 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   return command;
 }
 
-/// What the command line says of training that options alone do not.
+/// Completes the options from which arguments the command line has.
 void finish(TranslateOptions& o, const CLI::App* command) {
-  // A budget of tokens stands alone, unless a number of sentences is asked for too.
+  // A budget of tokens is the only limit, unless a number of sentences is given too.
   const bool sentences = command->get_option("--batch-sentences")->count() > 0;
   if (o.batch.tokens > 0 && !sentences) o.batch.sentences = 0;
   finish_training_options(command, o.training);

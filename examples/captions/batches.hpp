@@ -1,4 +1,4 @@
-// What the captions program learns from, and the batches that it makes of it.
+// The training data of the captions program, and its batches.
 #pragma once
 
 #include <span>
@@ -11,56 +11,57 @@
 
 namespace rapt::examples {
 
-/// A list, its pictures, and its captions as numbers.
+/// A list, its pictures, and its captions as word ids.
 struct CaptionSet {
   std::vector<ListedImage> list;
   LoadedPictures pictures;
   std::vector<std::vector<CaptionIds>> captions;
-  std::vector<std::vector<const ListedCaption*>> listed;  // what the numbers stand for
+  std::vector<std::vector<const ListedCaption*>> listed;  // the listed captions of these ids
 };
 
-/// Reads a list and its pictures. Throws TextError as these do.
+/// Reads a list and its pictures. Throws TextError as read_caption_list() and load_pictures() do.
 void read(CaptionSet& set, const std::string& path, const std::string& images,
           const CaptionOptions& options, SkipReport& skipped);
 
-/// Numbers the words. Captions that are too long, or empty without punctuation, are skipped and
-/// counted.
+/// Converts the captions to word ids. Captions that are too long, or empty without punctuation, are
+/// skipped and counted.
 void number(CaptionSet& set, const CaptionModel& model, std::int64_t max_words,
             const std::string& path, SkipReport& skipped);
 
-/// A number that changes with the pictures or the words.
+/// Returns a fingerprint of the pictures and the captions.
 std::string digest_of(const CaptionSet& set);
 
-/// Batches with what the loss needs: "images", "target_in", "target_out"; with --words-loss
-/// "words", [B, V], 1 for those that the captions have; with --guide "focus", [B K, T, S], 1 where
-/// a word may look. Everything that is drawn follows from seed, epoch and picture.
+/// Makes batches with the tensors of the loss: "images", "target_in" and "target_out". With
+/// --words-loss there is "words", [B, V], 1 for each word of the captions. With --guide there is
+/// "focus", [B K, T, S], 1 where a word may attend. All randomness comes from seed, epoch and
+/// picture.
 class CaptionBatches {
  public:
-  /// Set and model have to outlive it. Throws TextError where the options need boxes that the list
-  /// does not have.
+  /// `set` and `model` must outlive this object. Throws TextError if the options need boxes that
+  /// the list does not have.
   CaptionBatches(const CaptionOptions& options, const CaptionSet& set, const CaptionModel& model);
 
   Epoch epoch(std::int64_t number) const;
 
  private:
   Batch make_batch(const std::vector<std::int64_t>& rows, std::uint64_t random) const;
-  /// The numbers of the captions of one picture that a step learns.
+  /// Returns the indices of the captions of one picture that a step learns.
   std::vector<std::size_t> chosen(std::size_t picture, std::uint64_t random) const;
-  /// A caption of a picture that may be flipped.
+  /// Returns a caption's words, adapted if the picture is flipped.
   CaptionIds words_of(std::size_t picture, std::size_t caption, bool flipped) const;
-  /// A word without a box in sight may look everywhere.
+  /// Returns the tensor "focus". A word without a visible box may attend everywhere.
   Tensor focus(const std::vector<std::int64_t>& rows, const std::vector<Origin>& origins,
                const std::vector<std::vector<std::size_t>>& chosen, const Shape& target) const;
-  /// The share of the places of these batches that no word fills.
+  /// Returns the share of padding in the captions of these batches.
   double padding(const std::vector<std::vector<std::int64_t>>& batches, std::uint64_t random) const;
 
-  /// Takes the words of colours from the rows of pictures that were tinted.
+  /// Removes colour words from the rows of tinted pictures.
   void hide_colours(CaptionRows& rows, const std::vector<bool>& tinted) const;
 
   const CaptionOptions& options_;
   const CaptionSet& set_;
   const CaptionModel& model_;
-  std::vector<std::int32_t> colours_;  // the numbers of --tint-words
+  std::vector<std::int32_t> colours_;  // the ids of --tint-words
 };
 
 }  // namespace rapt::examples

@@ -1,4 +1,4 @@
-// What the command line of the captions program says.
+// The command-line options of the captions program.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 namespace rapt::examples {
 
 struct CaptionOptions {
-  std::string train, dev, images, dev_images;  // the last one empty: as images
-  std::string size = "96", raw_size;           // HEIGHTxWIDTH, or one number; the last one empty
+  std::string train, dev, images, dev_images;  // dev_images empty: same as images
+  std::string size = "96", raw_size;           // HEIGHTxWIDTH, or one number; raw_size may be empty
   bool skip_bad = false;
   std::int64_t box_size = 28;
 
@@ -30,8 +30,8 @@ struct CaptionOptions {
   std::int64_t layers = 2, width = 256, heads = 8, feed_forward = 512;  // transformer
   bool norm_first = false;
 
-  std::int64_t batch = 32;    // pictures
-  std::int64_t captions = 0;  // of each, a step; 0: all
+  std::int64_t batch = 32;    // pictures per step
+  std::int64_t captions = 0;  // per picture and step; 0: all
   Augmentation augmentation;
   std::vector<std::string> tint_words;
   double dropout = 0.3, grid_dropout = 0.1, word_dropout = 0;
@@ -46,8 +46,8 @@ struct DecodeCaptionOptions {
   std::int64_t beam = 5;
   double length_penalty = 1;
   std::int64_t max_length = 40;
-  std::string attention;        // a file to write
-  bool shuffle_images = false;  // describes pictures that are not the list's
+  std::string attention;        // an output file
+  bool shuffle_images = false;  // pairs each name with another picture
   std::uint64_t seed = 1;
   std::int64_t batch = 32;
   int threads = 0;
@@ -59,12 +59,12 @@ struct ScoreCaptionOptions {
   std::int64_t box_size = 28;
 };
 
-// The subcommands. Each returns the program's exit code and throws where its input is bad.
+// The subcommands. Each returns the exit code of the program and throws if its input is invalid.
 int train(const CaptionOptions& options);
 int decode(const DecodeCaptionOptions& options);
 int score(const ScoreCaptionOptions& options);
 int average(const AverageOptions& options);
-/// Runs a batch again that a training run has put aside as not finite.
+/// Reruns a non-finite batch that a training run has saved.
 int replay(const ReplayOptions& options);
 
 }  // namespace rapt::examples

@@ -1,4 +1,4 @@
-// What the subcommands of the captions program share.
+// Functions shared by the subcommands of the captions program.
 #pragma once
 
 #include <string>
@@ -10,13 +10,13 @@
 
 namespace rapt::examples {
 
-/// "HEIGHTxWIDTH", or one number for both. Throws Error where it is neither.
+/// Parses "HEIGHTxWIDTH", or one number for both. Throws Error for anything else.
 PictureSize picture_size(const std::string& text);
 
-/// A search that writes no <unk>.
+/// Returns the options of a beam search that never produces <unk>.
 BeamOptions search_options(std::int64_t beam, double length_penalty, std::int64_t max_length);
 
-/// A view of some of the pictures, and what the model says of them and looks at, word by word.
+/// Returns a view of some of the pictures with the model's captions and the attention of each word.
 std::vector<ReportView> sample_views(const CaptionModel& model,
                                      const std::vector<ListedImage>& list,
                                      const LoadedPictures& pictures);

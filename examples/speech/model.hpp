@@ -1,4 +1,4 @@
-// A speech recogniser with all that it needs to be used: features, tokens, search, and its files.
+// A complete speech recogniser: features, tokens, network, search, and files.
 #pragma once
 
 #include <span>
@@ -14,8 +14,8 @@
 
 namespace rapt::examples {
 
-/// Model, features and tokens in one folder: model.safetensors, whose metadata says what they are,
-/// and the tokens' file.
+/// Model, features and tokens, stored in one folder. The files are model.safetensors, whose
+/// metadata describes the model, and that of the tokens.
 struct SpeechModel {
   SpeechTransformerOptions options;
   FilterbankOptions bank;
@@ -23,18 +23,18 @@ struct SpeechModel {
   SpeechTransformer net;
 
   void save(const std::string& folder, const std::string& file);
-  /// Throws Error, TextError, naming the file, where something is missing or odd.
+  /// Throws Error or TextError with the file's name if something is missing or malformed.
   static SpeechModel load(const std::string& folder, const std::string& file = "model.safetensors");
 };
 
-/// Utterances of different lengths, filled up with zeros, and what was said. Tensors: "features"
-/// float32 [B, T, F], "frames" int32 [B], "target_in" and "target_out" int32 [B, U + 1] with begin
-/// and end marks, and "labels" int32 [B], how many tokens each has without these.
+/// Makes a zero-padded batch of utterances and their tokens. The tensors are "features" float32 [B,
+/// T, F], "frames" int32 [B], and "target_in" and "target_out" int32 [B, U + 1] with begin and end
+/// marks. "labels" int32 [B] is each utterance's number of tokens without these marks.
 Batch make_speech_batch(std::span<const Features> features,
                         std::span<const std::vector<std::int32_t>> tokens);
 
-/// ctc_weight times CTC's loss and the rest of the decoder's cross-entropy, each a mean over tokens
-/// (Watanabe et al. 2017, equation 9).
+/// Returns ctc_weight times the CTC loss plus (1 - ctc_weight) times the decoder's cross-entropy.
+/// Each is a mean over tokens (Watanabe et al. 2017, equation 9).
 Var joint_loss(const SpeechTransformer& net, const Batch& batch, double ctc_weight,
                double label_smoothing);
 
@@ -44,8 +44,8 @@ struct SearchOptions {
   double length_penalty = 0;  // scores are divided by the length to this power
 };
 
-/// What is recognised in each of the features, in their order; those of like lengths are searched
-/// together, at most `batch_frames` frames, padding counted.
+/// Recognises each utterance and returns the texts in order. Utterances of similar length share a
+/// batch of at most `batch_frames` frames, with padding.
 std::vector<std::string> recognise(const SpeechModel& model, std::span<const Features> features,
                                    const SearchOptions& options, std::int64_t batch_frames);
 

@@ -1,4 +1,4 @@
-// What the command line of the speech program says.
+// The command-line options of the speech program.
 #pragma once
 
 #include <cstdint>
@@ -48,12 +48,12 @@ struct SpeechScoreOptions {
   std::string reference;
 };
 
-// The subcommands. Each returns the program's exit code and throws where its input is bad.
+// The subcommands. Each returns the exit code of the program and throws if its input is invalid.
 int train(const SpeechOptions& options);
 int decode(const SpeechDecodeOptions& options);
 int score(const SpeechScoreOptions& options);
 int average(const AverageOptions& options);
-/// Runs a batch again that a training run has put aside as not finite.
+/// Reruns a non-finite batch that a training run has saved.
 int replay(const ReplayOptions& options);
 
 }  // namespace rapt::examples

@@ -1,4 +1,4 @@
-// What a recogniser heard where, for the report.
+// Samples of a recogniser's output and attention, for the report.
 #pragma once
 
 #include "examples/common/report/spectrogram_view.hpp"
@@ -6,8 +6,8 @@
 
 namespace rapt::examples {
 
-/// An utterance, its features given, with what the last decoder layer looked at for each token
-/// (the mean of its heads), and CTC's best path.
+/// Recognises an utterance from its features. Returns the attention of the last decoder layer for
+/// each token (the mean over its heads), and CTC's best path.
 SpectrogramSample sample_of(const SpeechModel& model, const std::string& reference,
                             const Features& features);
 

@@ -1,4 +1,4 @@
-// What the command line of the translate program says.
+// The command-line options of the translate program.
 #pragma once
 
 #include <cstdint>
@@ -40,13 +40,13 @@ struct TranslateOptions {
   TrainingOptions training;
 };
 
-/// What the rules that end a search are called.
+/// Names of the rules that end a search.
 inline constexpr Name<Stop> stops[] = {
     {Stop::enough, "enough"}, {Stop::likely, "likely"}, {Stop::exact, "exact"}};
 
 struct DecodeOptions {
   std::vector<std::string> models;  // folders; several: an ensemble
-  std::string prefixes;             // a file: what each translation has to begin with
+  std::string prefixes;             // a file with the beginning of each translation
   std::int64_t beam = 5;
   double length_penalty = 1;
   std::string stop = "likely";
@@ -66,20 +66,20 @@ struct ScoreCommandOptions {
   std::vector<std::string> references, metrics = {"bleu"};
   std::string tokenize = "13a";
   bool lower = false;
-  std::string model, source;  // of perplexity
+  std::string model, source;  // for perplexity
   std::int64_t batch = 64;
   int threads = 0;
 };
 
-// The subcommands. Each returns the program's exit code and throws where its input is bad.
+// The subcommands. Each returns the exit code of the program and throws if its input is invalid.
 int train(const TranslateOptions& options);
 int decode(const DecodeOptions& options);
 int score(const ScoreCommandOptions& options);
 int average(const AverageOptions& options);
-/// Runs a batch again that a training run has put aside as not finite.
+/// Reruns a non-finite batch that a training run has saved.
 int replay(const ReplayOptions& options);
 
-/// The lines of standard input. One that is no UTF-8 is named and keeps its place, as an empty
+/// Reads the lines of standard input. A line of invalid UTF-8 is reported and replaced by an empty
 /// line.
 std::vector<std::string> read_standard_input();
 

@@ -1,4 +1,4 @@
-// What the report of a translation run shows beside its curves.
+// The samples in the report of a translation run.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace rapt::examples {
 
-/// "Transformer, 3 + 3 layers, width 256 ..."
+/// Returns a text such as "Transformer, 3 + 3 layers, width 256 ..."
 std::string summary_of(const TranslationModel& model);
 
-/// Where the model looks in sentences of `pairs`, spread over all of them, which it translates
-/// greedily; the weights are those of writing its own translation.
+/// Translates some sentences of `pairs` greedily, evenly spread over the set. Returns views of the
+/// attention weights for the model's own translations.
 std::vector<ReportView> sample_views(const TranslationModel& model, const PairSet& pairs);
 
 }  // namespace rapt::examples

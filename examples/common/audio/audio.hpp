@@ -1,4 +1,4 @@
-// Sound from files, and what training does to it: speed and level.
+// Reads and writes audio files, and changes the speed of audio for training.
 #pragma once
 
 #include <span>
@@ -8,7 +8,7 @@
 
 namespace rapt::examples {
 
-/// A file of sound that cannot be used. The message starts with "file: ".
+/// Thrown for an audio file that cannot be used. The message starts with "file: ".
 class AudioError : public std::runtime_error {
  public:
   AudioError(const std::string& path, const std::string& what)
@@ -17,30 +17,31 @@ class AudioError : public std::runtime_error {
 
 struct Audio {
   std::vector<float> samples;  // of one channel; full scale is 1
-  int rate = 0;                // a second
+  int rate = 0;                // samples per second
 };
 
 struct AudioOptions {
-  int rate = 0;                // what the file has to have; 0: any
+  int rate = 0;                // the rate that the file must have; 0: any
   double most_seconds = 3600;  // longer files are refused
 };
 
-/// Reads a file in any format that libsndfile knows. Nothing is resampled or mixed.
+/// Reads an audio file in any format that libsndfile supports. Does not resample or mix channels.
 ///
-/// Throws AudioError: no such file, no sound or a damaged one, no samples, more than one channel,
-/// another rate, too long, a header that speaks of more than the file holds, a sample that is not
-/// finite.
+/// Throws AudioError if the file is missing, damaged or not audio. Throws it too for no samples,
+/// several channels, another rate, a sample that is not finite, or too many seconds. A header that
+/// announces more samples than the file holds is an error as well.
 Audio read_audio(const std::string& path, const AudioOptions& options = {});
 
-/// Writes 16-bit WAV; what is above full scale is cut. Throws AudioError.
+/// Writes a 16-bit WAV file and clips values above full scale. Throws AudioError if it cannot.
 void write_wav(const std::string& path, const Audio& audio);
 
-/// The samples played `factor` times as fast, pitch included: band-limited interpolation by a
-/// Hann-windowed sinc of 8 zero crossings to each side (Smith 1984), as the speed perturbation of
-/// Ko et al. (2015). Throws std::invalid_argument for a factor outside [0.25, 4].
+/// Plays the samples `factor` times as fast, which changes the pitch too. Uses band-limited
+/// interpolation by a Hann-windowed sinc of 8 zero crossings on each side (Smith 1984). This is the
+/// speed perturbation of Ko et al. (2015). Throws std::invalid_argument for a factor outside [0.25,
+/// 4].
 std::vector<float> change_speed(std::span<const float> samples, double factor);
 
-/// The root of the mean square; 0 of nothing.
+/// Returns the root mean square; 0 for no samples.
 double rms(std::span<const float> samples);
 
 }  // namespace rapt::examples

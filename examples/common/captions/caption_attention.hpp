@@ -1,4 +1,4 @@
-// What each word of a caption looked at, on disk, and whether that was what the word speaks of.
+// The attention weights of captions as files, and a check whether words attend to their objects.
 #pragma once
 
 #include <cstdint>
@@ -9,34 +9,34 @@
 
 namespace rapt::examples {
 
-/// Of one picture's caption. The grid's places divide the picture evenly.
+/// The attention of one picture's caption. The grid's cells divide the picture evenly.
 struct CaptionLooks {
   std::string image;  // the name in the list
   std::vector<std::string> words;
   std::int64_t grid_height = 0, grid_width = 0;
-  PictureSize size;            // of the picture as it was listed, in pixels
+  PictureSize size;            // of the original picture, in pixels
   std::vector<float> weights;  // [words, grid_height, grid_width]
 };
 
-/// A JSON object, in one line: {"image", "words", "grid": [height, width], "size": [height, width],
-/// "attention": [[a weight for each place, row by row], ...]}.
+/// Returns one line with a JSON object: {"image", "words", "grid": [height, width], "size":
+/// [height, width], "attention": [[one weight per cell, row by row], ...]}.
 std::string looks_line(const CaptionLooks& looks);
 
-/// Reads a file of such lines. Throws TextError, with file and line, where one is anything else.
+/// Reads a file of such lines. Throws TextError with file and line if a line is anything else.
 std::vector<CaptionLooks> read_looks(const std::string& path);
 
-/// How often the place that a word looked at most lies in the box of the object it speaks of.
+/// Counts how often the cell with a word's largest weight lies in the box of the word's object.
 struct Pointing {
-  std::int64_t words = 0;   // that the list's captions say of an object
-  std::int64_t same = 0;    // of which the caption has the same one in the same place
-  std::int64_t inside = 0;  // of which the peak's middle lies in the box
+  std::int64_t words = 0;   // words of the list's captions that name an object
+  std::int64_t same = 0;    // those that the caption repeats in the same position
+  std::int64_t inside = 0;  // those whose largest weight's cell has its centre in the box
 
-  /// inside / same, 0 .. 100.
+  /// Returns inside / same in percent, 0 .. 100.
   double share() const;
 };
 
-/// Counts them, of the first caption of each picture of the list. Throws TextError where the list
-/// has no objects, or lacks a picture.
+/// Counts these words in the first caption of each picture of the list. Throws TextError if the
+/// list has no objects or lacks a picture.
 Pointing pointing(const std::vector<CaptionLooks>& looks, const std::vector<ListedImage>& list,
                   const std::string& list_path);
 

@@ -1,4 +1,4 @@
-// Which sentences are learned from together, and in which order.
+// Groups sentence pairs into training batches.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@ struct PairLength {
   std::int32_t source, target;
 };
 
-/// How large a batch may be; 0: no limit of that kind.
+/// Limits on the size of a batch; 0: no limit of that kind.
 struct BatchLimits {
   std::int64_t sentences = 64;
-  std::int64_t tokens = 0;  // places of the larger side, padding counted
+  std::int64_t tokens = 0;  // positions of the larger side, with padding
 };
 
 struct Batches {
@@ -22,11 +22,11 @@ struct Batches {
   double padding;  // share of padded positions, both sides, [0, 1)
 };
 
-/// Batches of pairs of nearly equal lengths, in random order. The pairs are shuffled, sorted by
-/// (target, source) length, cut where a limit would be passed, and the batches shuffled: the same
-/// for the same (seed, epoch), different for another, as many in every epoch. A pair that is over
-/// the limit of tokens by itself is a batch of its own. Throws std::invalid_argument for a negative
-/// limit and where there is none.
+/// Returns batches of pairs of nearly equal lengths, in random order. The pairs are shuffled,
+/// sorted by (target, source) length, and cut where a limit would be exceeded. Then the batches are
+/// shuffled. The result depends only on (seed, epoch); every epoch has the same number of batches.
+/// A pair that alone exceeds the limit of tokens is a batch of its own. Throws
+/// std::invalid_argument for a negative limit, and if there is no limit.
 Batches make_batches(std::span<const PairLength> lengths, const BatchLimits& limits,
                      std::uint64_t seed, std::uint64_t epoch);
 

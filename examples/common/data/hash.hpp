@@ -1,4 +1,4 @@
-// Random numbers and orders that are the same everywhere.
+// Random numbers and shuffles that are identical on every platform.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace rapt::examples {
 
-/// A well mixed 64-bit number for a counter (the finaliser of SplitMix64, Steele et al. 2014).
-/// The standard's distributions and std::shuffle differ between libraries; this does not.
+/// Returns a well-mixed 64-bit number for a counter (the finaliser of SplitMix64, Steele et al.
+/// 2014). The standard's distributions and std::shuffle differ between libraries; this does not.
 constexpr std::uint64_t hash(std::uint64_t x) {
   x += 0x9E3779B97F4A7C15u;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -18,12 +18,12 @@ constexpr std::uint64_t hash(std::uint64_t x) {
 
 constexpr std::uint64_t hash(std::uint64_t a, std::uint64_t b) { return hash(hash(a) ^ b); }
 
-/// A number in [0, n) from 64 random bits. The bias is below n / 2^32.
+/// Returns a number in [0, n) from 64 random bits. The bias is below n / 2^32.
 constexpr std::uint64_t below(std::uint64_t n, std::uint64_t bits) {
   return ((bits >> 32) * n) >> 32;
 }
 
-/// Shuffles in place (Fisher-Yates): the same order for the same key, everywhere.
+/// Shuffles in place (Fisher-Yates). The order depends only on `key`, on every platform.
 template <class T>
 void shuffle(std::vector<T>& items, std::uint64_t key) {
   for (std::uint64_t n = items.size(); n > 1; --n) {

@@ -1,4 +1,4 @@
-// What a model's file says of the model, as names and texts.
+// The metadata of a model file: names with text values.
 #pragma once
 
 #include <fmt/format.h>
@@ -16,7 +16,7 @@ namespace rapt::examples {
 
 using Metadata = std::map<std::string, std::string>;
 
-/// A value of an enumeration, and what it is called in a file or a command.
+/// A value of an enumeration, with its name in files and commands.
 template <class E>
 struct Name {
   E value;
@@ -30,7 +30,7 @@ std::vector<std::string> names_of(const Name<E> (&names)[n]) {
   return all;
 }
 
-/// Null where there is none of that name.
+/// Returns the entry of that name, or null if there is none.
 template <class E, std::size_t n>
 const Name<E>* find(const std::string& name, const Name<E> (&names)[n]) {
   for (const Name<E>& entry : names) {
@@ -39,26 +39,26 @@ const Name<E>* find(const std::string& name, const Name<E> (&names)[n]) {
   return nullptr;
 }
 
-/// Throws Error for a name that is none of them.
+/// Returns the value of that name. Throws Error if no entry has it.
 template <class E, std::size_t n>
 E value_of(const std::string& name, const Name<E> (&names)[n]) {
   if (const Name<E>* found = find(name, names)) return found->value;
   throw Error(fmt::format("'{}' is none of {}", name, fmt::join(names_of(names), ", ")));
 }
 
-/// The metadata of a file, with errors that say what is wrong with it.
+/// Reads the metadata of a file. Its errors say what is wrong with the file.
 class MetadataReader {
  public:
   MetadataReader(std::string path, Metadata entries)
       : path_(std::move(path)), entries_(std::move(entries)) {}
 
-  /// Empty where there is none.
+  /// Returns the entry's text; empty if there is no such entry.
   std::string text(const std::string& name) const {
     const auto found = entries_.find(name);
     return found == entries_.end() ? std::string() : found->second;
   }
 
-  /// A size, 0 .. 2^24.
+  /// Returns a size, 0 .. 2^24. Throws Error for anything else.
   std::int64_t number(const std::string& name) const {
     const std::string value = text(name);
     std::int64_t n = 0;
@@ -86,7 +86,7 @@ class MetadataReader {
   Metadata entries_;
 };
 
-/// Throws Error for a value without a name.
+/// Returns the name of a value. Throws Error for a value without a name.
 template <class E, std::size_t n>
 std::string name_of(E value, const Name<E> (&names)[n]) {
   for (const Name<E>& entry : names) {

@@ -1,4 +1,4 @@
-// Work that is done ahead of need, by a thread.
+// Prefetches results in a background thread.
 #pragma once
 
 #include <condition_variable>
@@ -13,10 +13,10 @@
 
 namespace rapt::examples {
 
-/// Calls make() in a thread of its own, at most `ahead` results in front of next(), which gives
-/// them in their order. make() returns nothing at the end. What it throws, next() throws in its
-/// place; after that, and after the end, there is nothing more. The destructor waits for the call
-/// that is running.
+/// Calls make() in its own thread, at most `ahead` results before next() needs them. next() returns
+/// the results in order. make() returns std::nullopt at the end. An exception of make() is rethrown
+/// by next() in place of the result. After an exception or the end, next() returns std::nullopt.
+/// The destructor waits for the running call.
 template <class T>
 class Prefetch {
  public:
@@ -33,7 +33,7 @@ class Prefetch {
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;
 
-  /// Waits for the next result. Nothing: the end.
+  /// Waits for the next result. Returns std::nullopt at the end.
   std::optional<T> next() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !ready_.empty() || ended_; });
@@ -68,7 +68,8 @@ class Prefetch {
     } catch (...) {
       error = std::current_exception();
     }
-    // Here the thread has let go of the exception itself: the one that gets it also ends it.
+    // The catch block has ended, so this thread holds no other reference to the exception. The
+    // thread that receives it also destroys it.
     if (error == nullptr) return;
     const std::lock_guard lock(mutex_);
     break_off(std::move(error));
@@ -87,7 +88,7 @@ class Prefetch {
   std::deque<T> ready_;
   bool stop_ = false, ended_ = false;
   std::exception_ptr error_;
-  std::thread thread_;  // last: it uses the others
+  std::thread thread_;  // last member: the thread uses the others
 };
 
 }  // namespace rapt::examples

@@ -1,4 +1,4 @@
-// Dates as people write them, with their ISO 8601 form: the data of the date translation demo.
+// The data of the date translation demo: dates as people write them, with their ISO 8601 form.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 
 namespace rapt::examples {
 
-/// A date as somebody wrote it, and what it means.
+/// A written date and its meaning.
 struct DatePair {
   std::string text;  // "le 3 mai 1998"
   std::string iso;   // "1998-05-03"
@@ -19,33 +19,33 @@ enum class DateSplit { train, test };
 
 enum class LetterCase { as_written, lower, upper };
 
-/// The days that dates are drawn from: 1930-01-01 .. 2029-12-31. These are one hundred years, so
-/// that two digits name a year: 30 .. 99 are 1930 .. 1999, and 00 .. 29 are 2000 .. 2029.
+/// The days that dates are drawn from: 1930-01-01 .. 2029-12-31. In these one hundred years, two
+/// digits identify the year: 30 .. 99 are 1930 .. 1999, and 00 .. 29 are 2000 .. 2029.
 constexpr std::chrono::sys_days first_date =
     std::chrono::year{1930} / std::chrono::January / std::chrono::day{1};
 constexpr std::chrono::sys_days last_date =
     std::chrono::year{2029} / std::chrono::December / std::chrono::day{31};
 
-/// One day in ten is a test day. It belongs to the calendar day, whatever style or seed it is
-/// written with: a model that is right on test dates has never seen that date in any language.
+/// Returns true for test days, which are one day in ten. This depends on the calendar day only, not
+/// on style or seed. So a model has never seen a test date in training, in any language.
 bool is_test_day(std::chrono::sys_days day);
 
-/// The ways to write a date: English, German, French, Spanish, Italian and Dutch ones, with and
-/// without the (right) day of the week, long, short and in figures. Each text has one meaning,
-/// which the order of figures alone decides:
-///   5/3/1998, 5/3/98   month/day/year (American)       1998-3-5, 1998/03/05   year, month, day
-///   3.5.1998, 3.5.98   day.month.year (German)         3-5-1998, 03-05-98     day-month-year
-///   (Dutch)
+/// Returns the number of ways to write a date. They are English, German, French, Spanish, Italian
+/// and Dutch, with and without the (correct) day of the week, long, short and in figures. Each text
+/// has one meaning, which the order of its figures determines:
+///     5/3/1998, 5/3/98   month/day/year (American)       1998-3-5, 1998/03/05   year, month, day
+///     3.5.1998, 3.5.98   day.month.year (German)         3-5-1998, 03-05-98     day-month-year
+///     (Dutch)
 int date_styles();
 std::string_view date_language(int style);
 
-/// The date in a style, 0 .. date_styles() - 1. Throws std::out_of_range for another.
+/// Writes the date in a style, 0 .. date_styles() - 1. Throws std::out_of_range for another style.
 std::string write_date(std::chrono::sys_days day, int style, LetterCase letters);
 
-/// The ISO 8601 form, "1998-05-03".
+/// Returns the ISO 8601 form, such as "1998-05-03".
 std::string iso_date(std::chrono::sys_days day);
 
-/// The pair that (seed, index) stands for, the same on every machine; any index may be asked for.
+/// Returns the pair for (seed, index), identical on every machine. Any index is allowed.
 DatePair make_date(std::uint64_t seed, std::uint64_t index, DateSplit split);
 
 }  // namespace rapt::examples

@@ -1,4 +1,4 @@
-// What a training loop shows on the terminal, and how Ctrl-C ends it.
+// Progress display of a training loop, and a clean stop on Ctrl-C.
 #pragma once
 
 #include <chrono>
@@ -10,15 +10,16 @@
 namespace rapt::examples {
 
 struct ProgressOptions {
-  int fd = 2;                  // where to write: stderr
-  std::int64_t start = 0;      // the steps that an earlier, resumed run has done
-  std::string unit = "steps";  // what count() counts, for the rate
-  std::chrono::milliseconds line_interval{10'000};  // between lines where fd is no terminal
+  int fd = 2;                                       // output file descriptor: stderr
+  std::int64_t start = 0;                           // steps done by an earlier run that is resumed
+  std::string unit = "steps";                       // unit of count(), for the rate
+  std::chrono::milliseconds line_interval{10'000};  // between lines if fd is not a terminal
 };
 
-/// Shows how far a loop is: bar, percent, the caller's numbers, rate, time left. On a terminal it
-/// redraws one line, at most ten times a second and never wider than the window; elsewhere it
-/// writes a plain line at most every line_interval, and one at the end. Never throws for lack of a
+/// Shows the progress of a loop: bar, percent, the caller's numbers, rate, time left. On a terminal
+/// it redraws one line, at most ten times per second and never wider than the window. Elsewhere it
+/// writes a plain line at most every line_interval, and one at the end. A closed output is no
+/// error.
 /// reader.
 ///
 ///   Progress bar(steps, "train", {.unit = "words"});
@@ -30,22 +31,22 @@ class Progress {
     double value;
   };
 
-  /// `total` steps in all; 0 when nobody knows, which leaves out bar, percent and time left.
+  /// `total` is the number of steps; 0 if unknown, which leaves out bar, percent and time left.
   Progress(std::int64_t total, std::string label, ProgressOptions options = {});
 
-  /// Writes the last state and ends the line. The cursor is never hidden, so that there is nothing
-  /// to put back when the program is killed.
+  /// Writes the last state and ends the line. The cursor is never hidden, so a killed program
+  /// leaves the terminal intact.
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Adds to the work done, in options.unit. Without it, the rate is in steps.
+  /// Adds to the work done, in options.unit. If it is never called, the rate is in steps.
   void count(std::int64_t units);
 
-  /// `done` steps of the total.
+  /// Sets the number of steps done.
   void update(std::int64_t done, std::initializer_list<Field> fields = {});
 
-  /// A line of text of its own, above the bar.
+  /// Prints a line of text above the bar.
   void message(std::string_view text);
 
  private:
@@ -64,15 +65,15 @@ class Progress {
   bool drawn_ = false;
   std::string fields_;
   bool counted_ = false;
-  std::int64_t units_ = 0;  // done so far: what count() got, else steps
-  double rate_ = 0;         // units a second, of late
+  std::int64_t units_ = 0;  // done so far: sum of count(), else steps
+  double rate_ = 0;         // recent units per second
   std::int64_t rate_units_ = 0;
   Clock::time_point begun_, rate_time_, drawn_time_;
 };
 
-/// While it lives, Ctrl-C (SIGINT) only sets a flag, so that a loop can finish its step and save;
-/// a second Ctrl-C ends the program at once. Where SIGINT was ignored, as under nohup, it stays so.
-/// There can be one at a time: a second one throws std::logic_error.
+/// During its lifetime, Ctrl-C (SIGINT) only sets a flag, so that a loop can finish its step and
+/// save. A second Ctrl-C ends the program at once. If SIGINT was ignored, as under nohup, it stays
+/// ignored. Only one may exist at a time: a second one throws std::logic_error.
 class Interrupt {
  public:
   Interrupt();

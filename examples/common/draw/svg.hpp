@@ -1,4 +1,4 @@
-// Pictures of attention weights and of training curves.
+// Plots of attention weights and of training curves.
 #pragma once
 
 #include <span>
@@ -8,15 +8,16 @@
 
 namespace rapt::examples {
 
-/// A heat map as an SVG document: weights [rows, cols], row-major, one label per row (left) and
-/// column (top). White is 0, dark the largest weight, rounded up; a weight that is no finite number
-/// is red. Throws std::invalid_argument when the sizes do not fit.
+/// Returns a heat map as an SVG document. `weights` is [rows, cols], row-major, with one label per
+/// row (left) and column (top). White is 0; the darkest colour is the largest weight, rounded up. A
+/// weight that is not finite is red. Throws std::invalid_argument if the sizes do not match.
 std::string attention_svg(std::span<const std::string> rows, std::span<const std::string> cols,
                           std::span<const float> weights);
 
-/// The same as text for a terminal: one shade per weight ("·" below 0.05, then ░ ▒ ▓ █ by quarters
-/// of 1), column labels written downwards. Without `unicode` in ASCII: ". : + * #", and "?" for
-/// what ASCII lacks in a label; "!" is a weight that is no finite number.
+/// Returns the same heat map as text for a terminal, with column labels written downwards. The
+/// shades are "·" below 0.05, then ░ ▒ ▓ █ by quarters of 1. Without `unicode`, the text is ASCII:
+/// the shades are ". : + * #", and "?" stands for other characters of a label. "!" is a weight that
+/// is not finite.
 std::string attention_terminal(std::span<const std::string> rows, std::span<const std::string> cols,
                                std::span<const float> weights, bool unicode);
 
@@ -25,16 +26,17 @@ struct Series {
   std::vector<double> x, y;
 };
 
-/// A line plot as an SVG document, with axes, ticks and a legend. The series differ in colour and
-/// in marker. A line is broken at a point that is not finite. Throws std::invalid_argument when a
-/// series has not as many x as y.
+/// Returns a line plot as an SVG document, with axes, ticks and a legend. The series differ in
+/// colour and in marker. Lines have a gap at points that are not finite. Throws
+/// std::invalid_argument if the x and y of a series differ in number.
 std::string line_plot_svg(std::string_view title, std::string_view x_label,
                           std::string_view y_label, std::span<const Series> series);
 
-/// About `count` round numbers (1, 2 or 5 times a power of ten apart) that lie in [low, high].
+/// Returns about `count` round numbers in [low, high]. Their spacing is 1, 2 or 5 times a power of
+/// ten.
 std::vector<double> nice_ticks(double low, double high, int count);
 
-/// Text for an XML document's content or attribute: escaped, without what XML forbids.
+/// Escapes a text for an XML element or attribute and drops characters that XML forbids.
 std::string xml_escape(std::string_view text);
 
 }  // namespace rapt::examples

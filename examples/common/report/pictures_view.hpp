@@ -1,4 +1,4 @@
-// A view of the report: where in a picture each word of its caption looked.
+// A view of the report: captioned pictures with the attention of each word.
 #pragma once
 
 #include "examples/common/images/images.hpp"
@@ -6,18 +6,17 @@
 
 namespace rapt::examples {
 
-/// A picture, a caption of it, and where in the picture each of its words looked.
+/// A picture, its caption, and the attention weights of each word.
 struct PictureSample {
   std::string name;
   Image image;
-  std::vector<std::string> references;  // for people to read
+  std::vector<std::string> references;  // for display only
   std::vector<std::string> words;
-  std::int64_t grid_height = 0, grid_width = 0;  // which divide the picture evenly
+  std::int64_t grid_height = 0, grid_width = 0;  // cells divide the picture evenly
   std::vector<float> weights;                    // [words, grid_height, grid_width]
 };
-/// Pictures with what one word at a time looked at, drawn on them. Throws std::invalid_argument
-/// where a sample's sizes do
-/// not fit, or a weight is not finite.
+/// Returns a view that draws the attention of one word at a time on its picture. Throws
+/// std::invalid_argument if the sizes of a sample do not match or a weight is not finite.
 ReportView pictures_view(std::string title, std::span<const PictureSample> samples);
 
 }  // namespace rapt::examples

@@ -1,11 +1,11 @@
-// The files of examples/common/report, as part of the program.
+// The files of examples/common/draw/report, embedded in the program.
 #pragma once
 
 #include <string_view>
 
 namespace rapt::examples {
 
-/// The text of a file, such as "page.css". Throws std::out_of_range for a name that is not there.
+/// Returns the text of a file, such as "page.css". Throws std::out_of_range for an unknown name.
 std::string_view report_file(std::string_view name);
 
 }  // namespace rapt::examples

@@ -1,5 +1,5 @@
-// Error rates of recognised text: how many words or characters have to be changed, taken out or put
-// in to make it the reference.
+// Error rates of recognised text: the number of words or characters to substitute, delete or insert
+// to obtain the reference.
 #pragma once
 
 #include <cstdint>
@@ -12,29 +12,29 @@ namespace rapt::examples {
 
 struct ErrorCounts {
   std::int64_t substitutions = 0;
-  std::int64_t deletions = 0;   // of the reference that the hypothesis lacks
-  std::int64_t insertions = 0;  // of the hypothesis that the reference lacks
+  std::int64_t deletions = 0;   // tokens of the reference that the hypothesis lacks
+  std::int64_t insertions = 0;  // tokens of the hypothesis that the reference lacks
   std::int64_t reference = 0;   // tokens of the reference
 
   std::int64_t errors() const { return substitutions + deletions + insertions; }
-  /// Errors for each token of the reference; may be above 1. Of an empty reference: 0 without
-  /// errors, else infinite.
+  /// Returns errors per token of the reference, which may exceed 1. For an empty reference it is 0
+  /// without errors, else infinite.
   double rate() const;
   ErrorCounts& operator+=(const ErrorCounts& other);
 };
 
-/// The fewest errors between two lists of tokens (Levenshtein 1966), each counting 1. Of several
-/// ways with as few, the one that has the most substitutions in place of deletions and insertions.
+/// Counts the fewest errors between two lists of tokens (Levenshtein 1966); each counts 1. Among
+/// equal alignments, takes the one with the most substitutions.
 ErrorCounts count_errors(std::span<const std::string> hypothesis,
                          std::span<const std::string> reference);
 
-/// Of the words between white space.
+/// Counts errors in the words between white space.
 ErrorCounts word_errors(std::string_view hypothesis, std::string_view reference);
-/// Of the characters, a blank between two words being one; `hypothesis` and `reference` are valid
-/// UTF-8.
+/// Counts errors in the characters; the space between two words is one character. `hypothesis` and
+/// `reference` must be valid UTF-8.
 ErrorCounts character_errors(std::string_view hypothesis, std::string_view reference);
 
-/// Such as "WER 4.17% (1 substitution, 0 deletions, 1 insertion, 48 words)".
+/// Returns text such as "WER 4.17% (1 substitution, 0 deletions, 1 insertion, 48 words)".
 std::string describe(std::string_view name, const ErrorCounts& counts, std::string_view tokens);
 
 }  // namespace rapt::examples

@@ -1,4 +1,4 @@
-// Lists of utterances, and the recordings that they are made of.
+// Lists of utterances, and their recordings.
 #pragma once
 
 #include <cstdint>
@@ -12,21 +12,22 @@
 
 namespace rapt::examples {
 
-/// What was said, and the recordings to be joined for it.
+/// The words of an utterance, and the recordings to join for it.
 struct Utterance {
   std::string id, speaker, words;
   std::vector<std::string> files;
-  std::vector<std::int64_t> gaps;  // samples of silence between neighbours
+  std::vector<std::int64_t> gaps;  // samples of silence between adjacent files
   std::int64_t line = 0;           // of the list
 };
 
-/// Reads a list: a line an utterance, with five columns between tabs: id, speaker, words, files,
-/// and the gaps between these in samples ("-" where there is one file). The last three are divided
-/// by blanks.
+/// Reads a list with one line per utterance and five columns separated by tabs: id, speaker, words,
+/// files, and the gaps between the files in samples ("-" for one file). The last three columns are
+/// separated by spaces.
 ///
-/// Throws TextError with file and line: another number of columns, an empty one, gaps that are no
-/// numbers, longer than `longest_gap` or not one fewer than the files, an id that was there before.
-/// With `skipped`, such lines are left out and counted; a file without any line that can be used is
+/// Throws TextError with file and line for another number of columns, an empty column, or an id
+/// that occurs twice. Throws it too for gaps that are not numbers, exceed `longest_gap`, or are not
+/// one fewer than the files. With `skipped`, such lines are left out and counted. A file without a
+/// usable line is always an error.
 /// an error anyway.
 std::vector<Utterance> read_utterances(const std::string& path, SkipReport* skipped = nullptr);
 
@@ -35,25 +36,25 @@ inline constexpr std::int64_t longest_gap = 1 << 24;  // samples
 /// The recordings in a folder, each read once.
 class Recordings {
  public:
-  /// `rate`: what all files have to have; 0: that of the first one. No file and no utterance may
-  /// take longer than `most_seconds`.
+  /// `rate` is the rate that all files must have; 0: that of the first one. No file and no
+  /// utterance may be longer than `most_seconds`.
   explicit Recordings(std::string folder, int rate = 0, double most_seconds = 60)
       : folder_(std::move(folder)), rate_(rate), most_seconds_(most_seconds) {}
 
-  /// Reads a file, if it has not been read before. Throws AudioError.
+  /// Returns the samples of a file, which is read only once. Throws AudioError.
   const std::vector<float>& samples(const std::string& file);
   int rate() const { return rate_; }
 
-  /// Recordings that have been read, one after the other, with silence between.
+  /// Joins recordings that have been read, with silence between them.
   std::vector<float> join(const std::vector<std::string>& files,
                           const std::vector<std::int64_t>& gaps) const;
 
-  /// Reads what an utterance is made of. Throws TextError with the list's file and line, and what
-  /// is wrong with a recording.
+  /// Reads the recordings of an utterance. Throws TextError with the list's file and line, and the
+  /// fault of the recording.
   void read(const Utterance& utterance, const std::string& list);
 
-  /// Reads what a list is made of, and gives the utterances that can be used. The others are an
-  /// error, as in read(), or are left out and counted.
+  /// Reads the recordings of a list and returns the usable utterances. Throws for the others as
+  /// read() does, or leaves them out and counts them in `skipped`.
   std::vector<Utterance> readable(std::vector<Utterance> utterances, const std::string& list,
                                   SkipReport* skipped = nullptr);
 

@@ -1,4 +1,4 @@
-// Pieces of words, learned from text: the one door to the library SentencePiece.
+// Subword pieces learned from text. All uses of the SentencePiece library go through this file.
 #pragma once
 
 #include <cstdint>
@@ -16,41 +16,41 @@ enum class SubwordKind {
 };
 
 struct SubwordOptions {
-  std::int32_t size = 8000;  // pieces, with the four special tokens
+  std::int32_t size = 8000;  // number of pieces, including the four special tokens
   SubwordKind kind = SubwordKind::bpe;
-  /// Whether text is brought to one form first (SentencePiece's rules "nmt_nfkc": full-width digits
-  /// become ASCII, for one); otherwise what decode() gives has the characters that were read.
+  /// True: normalises text first with SentencePiece's rules "nmt_nfkc", for example full-width
+  /// digits to ASCII. False: decode() returns exactly the characters that were encoded.
   bool normalise = true;
 };
 
-/// A way to cut a text into pieces, and how likely it is: its share among those found with it.
+/// One segmentation of a text, with its probability among those returned together.
 struct Segmentation {
   std::vector<std::int32_t> pieces;
   double share = 1;
 };
 
-/// A SentencePiece model (Kudo and Richardson 2018). Pieces of text and ids go both ways, blanks
-/// included. The special tokens have Vocabulary's ids.
+/// A SentencePiece model (Kudo and Richardson 2018). Converts text to pieces and ids and back,
+/// including spaces. The special tokens have Vocabulary's ids.
 class Subwords {
  public:
-  /// Throws std::invalid_argument where the text has too few different pieces for the size, or too
+  /// Throws std::invalid_argument if the text has too few different pieces for the size, or too
   /// many characters.
   static Subwords train(std::span<const std::string> lines, const SubwordOptions& options);
 
-  /// The model's own file format, which SentencePiece's tools read too. load throws TextError.
+  /// Saves in SentencePiece's own format, which its tools read too. load() throws TextError.
   void save(const std::string& path) const;
   static Subwords load(const std::string& path);
 
   std::int32_t size() const;
-  /// Throws std::out_of_range.
+  /// Returns the text of a piece. Throws std::out_of_range.
   std::string piece(std::int32_t id) const;
   std::vector<std::int32_t> encode(std::string_view text) const;
-  /// The `most` likeliest ways to cut a text, likeliest first, of a unigram model; shares are their
-  /// likelihoods to the power `alpha`, normalised (Kudo 2018, section 3.1). A text of nothing has
-  /// none. Throws std::invalid_argument where the model is no unigram model.
+  /// Returns the `most` likeliest segmentations of a text by a unigram model, likeliest first.
+  /// Shares are the likelihoods to the power `alpha`, normalised (Kudo 2018, section 3.1). An empty
+  /// text has none. Throws std::invalid_argument if the model is not a unigram model.
   std::vector<Segmentation> segmentations(std::string_view text, std::int32_t most,
                                           double alpha) const;
-  /// Plain text of the ids up to the first end mark. Throws std::out_of_range.
+  /// Returns the plain text of the ids up to the first end mark. Throws std::out_of_range.
   std::string decode(std::span<const std::int32_t> ids) const;
 
  private:

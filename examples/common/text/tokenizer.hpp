@@ -1,4 +1,4 @@
-// Text as numbers: words, characters or pieces of words.
+// Converts text to numbers: words, characters or subword pieces.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +17,19 @@ enum class TokenKind { words, characters, sentencepiece };
 
 struct TokenizerOptions {
   TokenKind kind = TokenKind::words;
-  bool lower = false;  // text is put in lower case first
+  bool lower = false;  // converts text to lower case first
   std::int32_t size = 4000;
   std::int64_t min_count = 1;  // of words and characters; rarer ones are unknown
   SubwordKind subwords = SubwordKind::bpe;
   bool normalise = true;  // SentencePiece: see SubwordOptions
 };
 
-/// Lines of text to token numbers and back. Words are what stands between ASCII blanks; characters
-/// include the blanks; SentencePiece's pieces come from any plain text.
+/// Converts lines of text to token numbers and back. Words are separated by ASCII white space.
+/// Characters include spaces. SentencePiece's pieces come from any plain text.
 class Tokenizer {
  public:
-  /// Of a text. Throws std::invalid_argument as Vocabulary::build and Subwords::train do.
+  /// Builds a tokenizer from a text. Throws std::invalid_argument as Vocabulary::build and
+  /// Subwords::train do.
   static Tokenizer train(std::span<const std::string> lines, const TokenizerOptions& options);
 
   TokenKind kind() const { return kind_; }
@@ -36,18 +37,18 @@ class Tokenizer {
   std::int32_t size() const;
   std::string token(std::int32_t id) const;
 
-  /// Without begin and end marks. `line` is valid UTF-8.
+  /// Returns the token numbers without begin and end marks. `line` must be valid UTF-8.
   std::vector<std::int32_t> encode(std::string_view line) const;
-  /// Several ways to do it, as Subwords::segmentations; words and characters have but one.
+  /// Returns several segmentations, as Subwords::segmentations. Words and characters have only one.
   std::vector<Segmentation> segmentations(std::string_view line, std::int32_t most,
                                           double alpha) const;
-  /// The text of the tokens up to the first end mark.
+  /// Returns the text of the tokens up to the first end mark.
   std::string decode(std::span<const std::int32_t> ids) const;
-  /// The share of the lines' tokens that are unknown, in [0, 1].
+  /// Returns the share of the lines' tokens that are unknown, in [0, 1].
   double unknown_share(std::span<const std::string> lines) const;
 
-  /// A file beside `stem`: stem.vocab (words and characters) or stem.spm. Lower case is no part of
-  /// it. load throws TextError.
+  /// Saves stem.vocab (words and characters) or stem.spm. The file does not store `lower`. load()
+  /// throws TextError.
   void save(const std::string& stem) const;
   static Tokenizer load(const std::string& stem, TokenKind kind, bool lower);
   static std::string file_name(const std::string& stem, TokenKind kind);

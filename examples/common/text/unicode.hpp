@@ -1,4 +1,4 @@
-// What Unicode's tables say of letters and blanks.
+// Functions that need Unicode's tables: lower case and white space.
 #pragma once
 
 #include <string>
@@ -7,14 +7,14 @@
 
 namespace rapt::examples {
 
-/// The text in lower case, in every script and whatever the locale is (Unicode's full mapping). The
+/// Converts to lower case in every script, independent of the locale (Unicode's full mapping). The
 /// text must be valid UTF-8: invalid bytes become U+FFFD.
 std::string to_lower(std::string_view text);
 
-/// The parts between white space of any script, as Python's str.split() finds them.
+/// Splits at white space of any script, as Python's str.split() does.
 std::vector<std::string> split_white_space(std::string_view text);
 
-/// Whether a code point is white space to Python's str.split().
+/// Returns true if Python's str.split() treats the code point as white space.
 bool is_white_space(char32_t code_point);
 
 }  // namespace rapt::examples

@@ -1,4 +1,4 @@
-// Batches whose loss or gradient was not finite: put aside by training, to be run again.
+// Saves batches whose loss or gradient was not finite, and reruns them.
 #pragma once
 
 #include <functional>
@@ -18,33 +18,33 @@ struct NonfiniteBatch {
   double loss = 0, gradient_norm = 0;
 };
 
-/// Writes FOLDER/nonfinite-STEP.safetensors, and beside it the model as it was when that happened.
-/// Returns the path of the batch.
+/// Writes FOLDER/nonfinite-STEP.safetensors, and next to it the current model. Returns the path of
+/// the batch.
 std::string save_nonfinite(Task& task, const NonfiniteBatch& bad, const std::string& folder);
 
-/// Reads such a file; throws Error where it is none.
+/// Reads such a file. Throws Error if it is not one.
 NonfiniteBatch load_nonfinite(const std::string& path);
 
-/// A setting as a number; throws Error where it is missing or none.
+/// Returns a setting as a number. Throws Error if it is missing or not a number.
 double number_of(const std::map<std::string, std::string>& settings, const std::string& name);
 
-/// A number for people: "NaN" whatever its sign bit.
+/// Formats a number for messages: "NaN" whatever its sign bit.
 std::string shown(double value);
 
-/// What a batch is run through again.
+/// The model that a saved batch is rerun with.
 struct Replayed {
   std::vector<Parameter> parameters;
   std::function<Var(const Batch&)> loss;
 };
 
 struct ReplayOptions {
-  std::string batch, model;  // the file that was put aside, the folder
+  std::string batch, model;  // the saved batch's file, the model's folder
   int threads = 0;
 };
 
-/// Runs a batch again that training has put aside, with every result checked, and says where the
-/// first NaN or infinity came from. `load` reads the model FOLDER/FILE as it is in training, with
-/// the batch's settings: that of the time, if it is there. Returns 0.
+/// Reruns a saved batch with every result checked, and reports which operator produced the first
+/// NaN or infinity. `load` reads the model FOLDER/FILE in training mode, with the batch's settings.
+/// FILE is the model saved with the batch, if it exists. Returns 0.
 int replay(const ReplayOptions& options,
            const std::function<Replayed(const std::string& folder, const std::string& file,
                                         const std::map<std::string, std::string>& settings)>& load);

@@ -1,4 +1,4 @@
-// The report of a training run: its figures and curves, the task's own views, its decisions.
+// The report of a training run: its figures and curves, the task's own views, and its notes.
 #pragma once
 
 #include <string>

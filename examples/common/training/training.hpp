@@ -1,4 +1,4 @@
-// The training loop of the programs: what it learns is a Task's, everything else is here.
+// The training loop of the programs. A Task defines what is learned; the rest is here.
 //
 //   TrainingRun(options, [&] { return std::make_unique<TranslationTask>(...); }).run();
 #pragma once
@@ -33,47 +33,47 @@ struct TrainingOptions {
   double beta2 = 0.999;
   double weight_decay = 0;
   double clip_norm = 1;
-  std::string best_by = "loss";  // or a score's name, in small letters
+  std::string best_by = "loss";  // or the name of a score in lower case
   std::int64_t patience = 0;     // 0: never stop early
-  std::int64_t keep = 0;         // checkpoints of the last epochs
+  std::int64_t keep = 0;         // number of last epochs whose checkpoints are kept
   int threads = 0;
   std::uint64_t seed = 1;
   Resume resume = Resume::automatic;
   double checkpoint_minutes = 10;
-  std::int64_t skip_nonfinite = 2;  // batches in a row
+  std::int64_t skip_nonfinite = 2;  // allowed consecutive non-finite batches
   std::int64_t log_every = 50;      // steps
   std::string report;               // a folder; empty: none
-  /// All of the command line that the result depends on, as given: what a resumed run has to agree
-  /// in.
+  /// All arguments that the result depends on, as given. A resumed run must have the same ones.
   RunOptions chosen;
 };
 
 class TrainingRun {
  public:
-  /// Makes the task, once it is clear that the folder's run may be continued or begun. Throws Error
-  /// where it may not.
+  /// Makes the task after checking that the folder's run may be resumed or begun. Throws Error if
+  /// it may not.
   TrainingRun(TrainingOptions options, const std::function<std::unique_ptr<Task>()>& make);
 
-  /// Learns until the epochs are over, patience is at an end, or Ctrl-C. What Ctrl-C or a kill ends
-  /// goes on from its last checkpoint the next time, to the bit as if it had not been stopped.
+  /// Trains until the epochs are done, patience runs out, or Ctrl-C. The next run resumes a run
+  /// ended by Ctrl-C or a kill from its last checkpoint. Its result is bit-identical to an
+  /// uninterrupted run.
   void run();
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  /// The rest of the epoch; false where Ctrl-C ended it.
+  /// Runs the rest of the epoch. Returns false if Ctrl-C ended it.
   bool run_epoch(Progress& progress, const Interrupt& interrupt);
-  /// One update, or none where the loss or its gradient is not finite.
+  /// Makes one update, or none if the loss or its gradient is not finite.
   void update(const Batch& batch, Progress& progress);
-  /// Puts the batch aside; the third in a row, or what the options say, ends training.
+  /// Saves a non-finite batch. Throws Error after more consecutive ones than the options allow.
   void skip(const Batch& batch, Key key, double loss, Progress& progress);
   void resume_from(const CheckpointFolder::Latest& latest);
   void save_checkpoint(bool best = false);
-  /// A line for people and for the log.
+  /// Prints a line and adds it to the log.
   void tell(Progress& progress, const std::string& text);
-  /// Of the measure that chooses: its value, as a score.
+  /// Returns the value of the measure that selects the best epoch, as a score.
   Score chosen_score(const DevScores& dev) const;
-  /// Measures, saves what is worth it, and says so. False: no more epochs.
+  /// Measures, saves the model if it is better, and reports. Returns false if training is over.
   bool end_epoch(Progress& progress);
   void keep_checkpoint(Progress& progress);
   void write_report();
@@ -88,11 +88,11 @@ class TrainingRun {
   RunState state_;
   Clock::time_point saved_ = Clock::now();
   double seconds_ = 0;      // of this epoch's training
-  std::int64_t units_ = 0;  // that they were for
+  std::int64_t units_ = 0;  // processed in these seconds
   double padding_ = 0;
 };
 
-/// Trains with the options' threads: the whole of a program's `train` command. Returns 0.
+/// Runs a program's `train` command with the options' number of threads. Returns 0.
 int run_training(const TrainingOptions& options,
                  const std::function<std::unique_ptr<Task>()>& make);
 

@@ -1,4 +1,4 @@
-// The command line of training, as all programs have it.
+// The command-line options of training that all programs share.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -15,25 +15,25 @@ inline const auto positive = CLI::PositiveNumber;
 inline const auto not_negative = CLI::NonNegativeNumber;
 inline const auto share = CLI::Range(0.0, 1.0);
 
-/// Adds options that show their defaults.
+/// Returns a function that adds options which show their defaults.
 inline auto adder(CLI::App* command) {
   return [command](const char* name, auto& value, const char* help) {
     return command->add_option(name, value, help)->capture_default_str();
   };
 }
 
-/// Adds the options of the schedule and the optimizer, and closes the list of what decides a run's
-/// result: call it after the program's own. What it adds last decides only what is seen of the run.
-/// --best-by takes "loss" and the given names.
+/// Adds the options of the schedule and the optimizer. Call it after adding the program's own. All
+/// options up to then determine a run's result and must agree when it is resumed. The options that
+/// this function adds last affect only the display. --best-by takes "loss" and the given names.
 void add_training_options(CLI::App* command, TrainingOptions& options,
                           std::vector<std::string> best_by);
 
-/// What the parsed command line says beyond single options.
+/// Derives settings that depend on which arguments the command line has.
 void finish_training_options(const CLI::App* command, TrainingOptions& options);
 
-/// The command `average`, of checkpoints that training has kept.
+/// Adds the command `average`, which averages checkpoints kept by training.
 void add_average(CLI::App& app, AverageOptions& options);
-/// The command `replay`, of a batch that training has put aside.
+/// Adds the command `replay`, which reruns a batch saved by training.
 void add_replay(CLI::App& app, ReplayOptions& options);
 
 }  // namespace rapt::examples
