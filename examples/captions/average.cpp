@@ -1,4 +1,4 @@
-// captions average: one model from several checkpoints of a run.
+// captions average: averages several checkpoints of a run into one model.
 #include "examples/captions/options.hpp"
 #include "examples/common/captions/caption_model.hpp"
 

@@ -62,7 +62,7 @@ std::string digest_of(const CaptionSet& set) {
 
 namespace {
 
-/// Whether a list shows objects side by side: mirrored, their captions would go the wrong way.
+/// Returns true if a list puts objects side by side: mirroring would make its captions wrong.
 bool has_neighbours(const ListedImage& image) {
   for (const ListedCaption& caption : image.captions) {
     const std::vector<Box>& boxes = caption.objects;
@@ -166,7 +166,7 @@ void CaptionBatches::hide_colours(CaptionRows& rows, const std::vector<bool>& ti
     const bool is_colour = std::find(colours_.begin(), colours_.end(), out[i]) != colours_.end();
     if (!tinted[i / each] || !is_colour) continue;
     out[i] = Vocabulary::pad;
-    in[i + 1] = Vocabulary::unknown;  // there is a next one: the end mark comes after it
+    in[i + 1] = Vocabulary::unknown;  // index i + 1 exists: the end mark comes after a word
     --rows.tokens;
   }
 }
@@ -205,7 +205,7 @@ Batch CaptionBatches::make_batch(const std::vector<std::int64_t>& rows,
         told[b * static_cast<std::size_t>(model_.words.size()) +
              static_cast<std::size_t>(colours_[i])] = 0;
       }
-      // Of all captions, not only of those that the decoder learns.
+      // From all captions, not only those that the decoder learns.
       const auto picture = static_cast<std::size_t>(rows[b]);
       for (std::size_t k = 0; k < set_.captions[picture].size(); ++k) {
         for (const std::int32_t id : words_of(picture, k, flipped[b])) {

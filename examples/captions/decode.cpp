@@ -1,4 +1,4 @@
-// captions decode: what a list's pictures show.
+// captions decode: captions the pictures of a list.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -15,7 +15,7 @@
 namespace rapt::examples {
 namespace {
 
-/// The models, which have to have the same words.
+/// Loads the models. Throws Error if their words differ.
 std::vector<CaptionModel> load_all(const std::vector<std::string>& folders) {
   std::vector<CaptionModel> models;
   for (const std::string& folder : folders) {
@@ -36,7 +36,7 @@ PictureSize size_of(const CaptionModel& model) {
   return {model.encoder().height, model.encoder().width};
 }
 
-/// Gives every picture the place of another one.
+/// Gives each name another one's picture.
 void shuffle_pictures(LoadedPictures& pictures, std::uint64_t seed) {
   std::vector<std::size_t> order(pictures.images.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -63,7 +63,7 @@ int decode(const DecodeCaptionOptions& o) {
   SkipReport skipped;
   std::vector<ListedImage> list =
       read_caption_list(o.list, {.captions = false, .skip_bad = o.skip_bad}, skipped);
-  // By size: each model sees the pictures in its own. The first of them leaves out what is bad.
+  // By size: each model reads the pictures in its own size. The first size skips bad pictures.
   std::map<std::pair<std::int64_t, std::int64_t>, LoadedPictures> loaded;
   std::vector<CaptionReader> readers;
   for (const CaptionModel& model : models) {

@@ -1,4 +1,4 @@
-// captions score: how good the captions of standard input are.
+// captions score: scores the captions of standard input.
 #include <fmt/format.h>
 
 #include <iostream>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* input = "standard input";
 
-/// Lines of "image<TAB>caption", each image once.
+/// Reads lines of "image<TAB>caption", each image once.
 std::map<std::string, std::string> read_captions() {
   std::map<std::string, std::string> captions;
   std::string line;

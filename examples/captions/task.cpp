@@ -52,18 +52,19 @@ CaptionNetOptions net_options(const CaptionOptions& o, std::int64_t vocab) {
                   .max_length = std::max<std::int64_t>(o.max_words + 1, 512)}};
 }
 
-/// What a loss is made of; the weights of the second and third may be 0.
+/// Options of the loss. The weights of its second and third terms may be 0.
 struct LossParts {
   double label_smoothing = 0, words = 0, guide = 0;
 };
 
-/// Whether the words that its captions have were seen in a picture: binary cross-entropies of those
-/// that it tells of, their sum divided by the number of the words that it has.
+/// Returns the loss of predicting from a picture which words its captions have. It is the sum of
+/// binary cross-entropies over the words where `tells` is 1, divided by the number of caption
+/// words.
 Var words_loss(const Var& logits, const Tensor& has, const Tensor& tells) {
   return sum((softplus(logits) - logits * has) * tells) / sum(has * as_var(tells));
 }
 
-/// How much of its looks each word has outside of its boxes: the mean of -log(what is inside).
+/// Returns the mean over words of -log(attention inside the word's boxes).
 Var guide_loss(const Var& looks, const Tensor& focus) {
   return -mean(log(sum(looks * reshape(focus, looks.shape()), {-1}) + 1e-6));
 }

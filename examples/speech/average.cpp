@@ -1,4 +1,4 @@
-// speech average: one model from several checkpoints of a run.
+// speech average: averages several checkpoints of a run into one model.
 #include "examples/speech/options.hpp"
 
 namespace rapt::examples {

@@ -1,4 +1,4 @@
-// speech decode: recordings to text.
+// speech decode: recognises the utterances of a list.
 #include <fmt/format.h>
 
 #include <chrono>

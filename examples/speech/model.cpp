@@ -58,7 +58,7 @@ Metadata describe(const SpeechModel& m) {
           {"floor", fmt::format("{}", m.bank.floor)}};
 }
 
-/// Rows [B, N] of like lengths, filled up with 0.
+/// Returns rows of any lengths as [B, N], padded with 0.
 Tensor padded(const std::vector<std::vector<std::int32_t>>& rows) {
   std::size_t width = 0;
   for (const auto& row : rows) width = std::max(width, row.size());
@@ -170,7 +170,7 @@ Var joint_loss(const SpeechTransformer& net, const Batch& batch, double ctc_weig
   const Var logits = net.decode(encoded, batch["target_in"]);  // [B, U + 1, V]
   const Var attention = cross_entropy(
       logits, batch["target_out"], {.ignore = Vocabulary::pad, .label_smoothing = label_smoothing});
-  // The labels are the targets without their end marks, which lie behind the lengths.
+  // The labels are the targets without their end marks, which lie beyond the given lengths.
   const Var alignment = ctc_loss(net.ctc_logits(encoded), batch["target_out"], encoded.lengths,
                                  batch["labels"], {.zero_infinity = true});
   return ctc_weight * alignment + (1 - ctc_weight) * attention;
@@ -208,7 +208,7 @@ std::vector<std::string> recognise(const SpeechModel& model, std::span<const Fea
         start(model.net, batch.values, batch.lengths, options.ctc_weight, Vocabulary::end);
     const auto found = beam_search(*steps, beam);
     for (std::size_t i = begin; i < end; ++i) {
-      // Nothing is found where no labels and no end are possible within the limits.
+      // No hypothesis is found if the limits allow neither labels nor an end.
       const auto& hypotheses = found[i - begin];
       if (!hypotheses.empty()) texts[order[i]] = model.tokens.decode(hypotheses.front().tokens);
     }

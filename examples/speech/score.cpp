@@ -1,4 +1,4 @@
-// speech score: error rates of what was recognised.
+// speech score: computes error rates of recognised text.
 #include <fmt/format.h>
 
 #include <iostream>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* input = "standard input";
 
-/// Lines of an utterance's id, a tab and its words, from standard input.
+/// Reads lines of an utterance's id, a tab and its words from standard input.
 std::unordered_map<std::string, std::string> read_hypotheses() {
   std::unordered_map<std::string, std::string> words;
   std::string line;

@@ -18,7 +18,7 @@
 namespace rapt::examples {
 namespace {
 
-/// Utterances that can be used, of a list.
+/// Returns the usable utterances of a list.
 std::vector<Utterance> read(const std::string& list, bool skip_bad, Recordings& recordings) {
   SkipReport skipped;
   SkipReport* report = skip_bad ? &skipped : nullptr;
@@ -35,7 +35,7 @@ std::int64_t samples_of(const Utterance& utterance, Recordings& recordings) {
   return count;
 }
 
-/// A number that changes with the words, the recordings, or how words are cut into tokens.
+/// Returns a fingerprint of the words, the recordings and the tokenization.
 std::string digest_of(std::span<const Utterance> utterances, const Tokenizer& tokens,
                       Recordings& recordings) {
   std::uint64_t digest = static_cast<std::uint64_t>(tokens.size());
@@ -57,12 +57,13 @@ std::string digest_of(std::span<const Utterance> utterances, const Tokenizer& to
   return fmt::format("{:016x}", digest);
 }
 
-/// The vectors that the encoder's layers see of an utterance of that length.
+/// Returns the number of vectors that the encoder's layers see for that duration.
 std::int64_t frames_for(double seconds, const FilterbankOptions& bank) {
   return static_cast<std::int64_t>(std::ceil(seconds / bank.shift / 4));
 }
 
-/// What utterances may have of the first list, put together anew too, or of the second.
+/// Returns the largest possible number of tokens per utterance, including utterances assembled anew
+/// from pieces of `train`.
 std::int64_t most_tokens(std::span<const Utterance> train, std::span<const Utterance> dev,
                          const Tokenizer& tokens) {
   std::size_t pieces = 0, longest = 0, most = 0;
@@ -148,7 +149,7 @@ class SpeechTask : public Task {
   std::optional<Filterbank> bank_;
   std::vector<Utterance> train_, dev_;
   std::optional<Augmenter> augmenter_;
-  std::vector<PairLength> lengths_;  // tokens and frames of train_, as they are in the list
+  std::vector<PairLength> lengths_;  // tokens and frames of train_, before augmentation
   std::vector<Features> dev_features_;
   std::vector<std::vector<std::int32_t>> dev_tokens_;
   std::string digest_;

@@ -1,4 +1,4 @@
-// translate average: one model from several checkpoints of a run.
+// translate average: averages several checkpoints of a run into one model.
 #include "examples/common/translation/translation.hpp"
 #include "examples/translate/options.hpp"
 

@@ -1,4 +1,4 @@
-// translate decode: standard input to standard output.
+// translate decode: translates standard input to standard output.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -15,7 +15,7 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-/// The models, which have to have the same tokens.
+/// Loads the models. Throws Error if their tokens differ.
 std::vector<TranslationModel> load_all(const std::vector<std::string>& folders) {
   std::vector<TranslationModel> models;
   for (const std::string& folder : folders) {
@@ -42,7 +42,7 @@ std::vector<Ids> read_prefixes(const std::string& path, std::size_t lines,
   throw Error(fmt::format("standard input has {} lines, {} has {}", lines, path, prefixes.size()));
 }
 
-/// What of the options of a search is for sampling too.
+/// Converts the options of a search to those of sampling.
 SamplingOptions sampling(const DecodeOptions& o, const BeamOptions& options) {
   return {.key = Key{o.seed},
           .samples = options.best,

@@ -11,7 +11,7 @@ namespace rapt::examples {
 namespace {
 
 constexpr std::size_t most_samples = 6;
-constexpr std::size_t longest_sample = 30;  // tokens of the source: longer ones are hard to look at
+constexpr std::size_t longest_sample = 30;  // tokens of the source; longer samples are hard to read
 
 std::vector<std::string> labels(const Tokenizer& tokenizer, std::span<const std::int32_t> ids) {
   std::vector<std::string> tokens;
@@ -19,7 +19,7 @@ std::vector<std::string> labels(const Tokenizer& tokenizer, std::span<const std:
   return tokens;
 }
 
-/// "decoder/0/cross_attention" as people number layers: "decoder 1, cross attention".
+/// Renames "decoder/0/cross_attention" for display: "decoder 1, cross attention".
 std::string layer_name(const std::string& path) {
   std::string name;
   for (std::size_t begin = 0; begin <= path.size();) {
@@ -36,7 +36,7 @@ std::string layer_name(const std::string& path) {
   return name.empty() ? "attention" : name;
 }
 
-/// What one layer showed for a batch of one: weights [heads, rows, columns] of all its calls.
+/// Returns a layer's attention for a batch of one: weights [heads, rows, columns] of all its calls.
 AttentionMap map_of(AttentionProbe& probe, const std::string& layer,
                     const std::vector<std::string>& source, const std::vector<std::string>& in,
                     const std::vector<std::string>& out) {
@@ -50,8 +50,8 @@ AttentionMap map_of(AttentionProbe& probe, const std::string& layer,
     const std::vector<float> values = weights.to_vector<float>();
     map.weights.insert(map.weights.end(), values.begin(), values.end());
   }
-  // The encoder's places are the source's. A decoder's row is named by the token that it chose, a
-  // column of its own by the token that it read there.
+  // The encoder's positions are source tokens. A decoder's row is labelled by the token that it
+  // chose. A column of its self-attention is labelled by the token read there.
   const bool encoder = layer.starts_with("encoder");
   const bool self = layer.find("self") != std::string::npos;
   map.rows = encoder ? source : out;
@@ -83,7 +83,7 @@ AttentionSample sample_of(const TranslationModel& model, const std::vector<std::
   AttentionProbe probe;
   std::visit([&](const auto& net) { net(batch.source, batch.target_in); }, model.net);
   std::vector<std::string> layers = probe.layers();
-  // What people look at first comes first: where the target's words come from.
+  // Cross-attention comes first: it shows which source words the translation uses.
   std::stable_partition(layers.begin(), layers.end(), [](const std::string& layer) {
     return layer.find("cross") != std::string::npos;
   });

@@ -1,4 +1,4 @@
-// translate score: how good translations are, or how well a model expects them.
+// translate score: computes scores of translations, or a model's perplexity.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,8 @@ Lines read_reference(const std::string& path) {
   return lines;
 }
 
-/// Of the reference, given the source: exp of the mean of -log p over its tokens and end marks.
+/// Prints the perplexity of the reference given the source: exp of the mean of -log p over its
+/// tokens and end marks.
 void print_perplexity(const ScoreCommandOptions& o) {
   if (o.model.empty() || o.source.empty()) {
     throw Error("--metric perplexity needs --model and --source");

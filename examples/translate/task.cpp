@@ -99,7 +99,7 @@ TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
   return model_of(joint, joint);
 }
 
-/// A number that changes with the sentences or with how they were cut into tokens.
+/// Returns a fingerprint of the sentences and their tokenization.
 std::string digest_of(const PairSet& pairs) {
   std::uint64_t digest = 0;
   for (const auto* side : {&pairs.source, &pairs.target}) {
@@ -111,7 +111,7 @@ std::string digest_of(const PairSet& pairs) {
   return fmt::format("{:016x}", digest);
 }
 
-/// The ways in which a side's sentences are cut.
+/// The segmentations of each sentence of one side.
 using Cuts = std::vector<std::vector<Segmentation>>;
 
 Cuts cuts_of(const std::vector<std::string>& lines, const Tokenizer& tokens,
@@ -127,7 +127,7 @@ Cuts cuts_of(const std::vector<std::string>& lines, const Tokenizer& tokens,
   return cuts;
 }
 
-/// One of the ways, by their shares.
+/// Draws one of the segmentations by its share.
 const std::vector<std::int32_t>& drawn(const std::vector<Segmentation>& cuts,
                                        std::uint64_t random) {
   double rest = static_cast<double>(random >> 11) * 0x1p-53;
@@ -177,7 +177,7 @@ class TranslationTask : public Task {
   TranslateOptions options_;
   std::optional<TranslationModel> model_;
   PairSet pairs_, dev_;
-  Cuts source_cuts_, target_cuts_;  // of the sentences of pairs_, where they have several
+  Cuts source_cuts_, target_cuts_;  // of the sentences of pairs_; empty without sampling
   std::vector<std::string> dev_references_;
   std::string digest_;
 };
@@ -215,7 +215,7 @@ Epoch TranslationTask::epoch(std::int64_t number) {
     }
     pairs = std::make_shared<const PairSet>(std::move(cut));
   }
-  // By the likeliest cuts in any case: each epoch has as many batches.
+  // Batches depend on the likeliest segmentation: so each epoch has the same number of batches.
   Batches batches = make_batches(pairs_.lengths(), options_.batch, seed, epoch);
   return {.batches = static_cast<std::int64_t>(batches.sentences.size()),
           .padding = batches.padding,
@@ -235,7 +235,7 @@ DevScores TranslationTask::measure() {
                   .max_length = static_cast<std::int64_t>(longest) + 10});
   Lines hypotheses;
   for (const Decoded& one : decoded) hypotheses.push_back(model_->target.decode(one.tokens));
-  // Tokens of the text's own are what counts; plain text has those of 13a.
+  // BLEU counts the model's own tokens; for plain text it counts those of 13a.
   const bool plain = model_->target.kind() == TokenKind::sentencepiece;
   const double bleu = score_bleu(hypotheses, {&dev_references_, 1},
                                  {.tokens = plain ? ScoreTokens::v13a : ScoreTokens::none,

@@ -20,8 +20,8 @@ struct CloseFile {
 };
 using File = std::unique_ptr<SNDFILE, CloseFile>;
 
-/// libsndfile takes what there is of a WAV file that was cut, and says nothing. A size of all ones
-/// is what a program writes that sends a file through a pipe and cannot go back.
+/// Checks the size in a WAV file's header. libsndfile reads a truncated file without an error. A
+/// size of all ones is legal: a program that writes to a pipe cannot seek back to fill it in.
 void check_riff_size(const std::string& path) {
   std::array<unsigned char, 8> head{};
   std::ifstream file(path, std::ios::binary);
@@ -107,7 +107,7 @@ std::vector<float> change_speed(std::span<const float> samples, double factor) {
   if (!(factor >= 0.25 && factor <= 4)) {
     throw std::invalid_argument(fmt::format("a speed has to be in [0.25, 4], it is {}", factor));
   }
-  constexpr int crossings = 8, steps = 512;  // of the kernel, and places between two of them
+  constexpr int crossings = 8, steps = 512;  // zero crossings of the kernel, and steps per crossing
   static const std::vector<float> kernel = [] {
     std::vector<float> values(crossings * steps + 2, 0.f);
     values[0] = 1;
@@ -120,7 +120,7 @@ std::vector<float> change_speed(std::span<const float> samples, double factor) {
   }();
   const auto n = static_cast<std::int64_t>(samples.size());
   const auto count = static_cast<std::int64_t>(std::floor(static_cast<double>(n) / factor));
-  const double scale = std::min(1.0, 1 / factor);  // of the band that both rates can hold
+  const double scale = std::min(1.0, 1 / factor);  // share of the band that both rates can hold
   const double reach = crossings / scale;
   std::vector<float> out(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {

@@ -13,8 +13,9 @@
 namespace rapt::examples {
 namespace {
 
-constexpr double slaney_step = 200.0 / 3, slaney_break = 1000;  // Hz a mel below, and up to where
-const double slaney_ratio = std::log(6.4) / 27;                 // a mel above
+constexpr double slaney_step = 200.0 / 3, slaney_break = 1000;  // Hz per mel below the break, and
+                                                                // the break in Hz
+const double slaney_ratio = std::log(6.4) / 27;  // log of the frequency ratio per mel above
 
 double to_mel(double hz, MelScale scale) {
   if (scale == MelScale::htk) return 2595 * std::log10(1 + hz / 700);
@@ -174,7 +175,7 @@ void normalise(Features& features) {
 void spec_augment(Features& features, const SpecAugmentOptions& o, Key key) {
   const std::int64_t F = features.width, T = features.frames;
   std::uint64_t drawn = 0;
-  /// A stretch of at most `most` places among `all`.
+  /// Returns a random span of at most `most` positions in [0, all).
   const auto stretch = [&](std::int64_t most, std::int64_t all) {
     const std::int64_t width = key.below(std::min(most, all) + 1, drawn++);
     const std::int64_t first = key.below(all - width + 1, drawn++);

@@ -17,7 +17,7 @@ std::string looks_line(const CaptionLooks& looks) {
   for (std::size_t word = 0; word < looks.words.size(); ++word) {
     json row = json::array();
     for (std::size_t i = 0; i < places; ++i) {
-      // Ten-thousandths are fine enough, and short.
+      // Rounded to 1e-4: precise enough, and short.
       row.push_back(std::round(double{looks.weights[word * places + i]} * 1e4) / 1e4);
     }
     attention.push_back(std::move(row));

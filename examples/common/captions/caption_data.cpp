@@ -14,7 +14,7 @@
 namespace rapt::examples {
 namespace {
 
-/// What is wrong with a line, without its place.
+/// The fault of a line, without file and line.
 struct Fault : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -38,7 +38,7 @@ std::int64_t number_of(std::string_view text, const char* what) {
   return n;
 }
 
-/// Of "tile,colour,y,x;tile,colour,y,x".
+/// Parses "tile,colour,y,x;tile,colour,y,x".
 std::vector<Box> boxes_of(std::string_view text, std::int64_t size) {
   std::vector<Box> boxes;
   for (const std::string_view object : parts_of(text, ';')) {
@@ -84,7 +84,7 @@ Row row_of(const Line& line, std::size_t columns, const ListOptions& options) {
   return row;
 }
 
-/// How many columns a list has: those of its first line or, where that may be a bad one, of most.
+/// Returns the number of columns of the first line, or with `of_most` of most lines.
 std::size_t columns_of(const std::vector<Line>& lines, bool of_most) {
   if (lines.empty()) return 0;
   if (!of_most) return parts_of(lines.front().text, '\t').size();

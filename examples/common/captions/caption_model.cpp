@@ -84,7 +84,7 @@ std::unique_ptr<StepModel> start(const std::vector<CaptionReader>& readers, std:
   return ensemble(std::move(members));
 }
 
-/// Calls use(first, count) for batches of so many.
+/// Calls use(first, count) for successive batches of at most `batch_size`.
 template <class Use>
 void in_batches(std::size_t all, std::int64_t batch_size, const Use& use) {
   const auto most = static_cast<std::size_t>(batch_size);
@@ -112,7 +112,7 @@ Var looks_of(const AttentionProbe& probe) {
   }
   const std::size_t calls = probe.calls(last);
   if (const Var& all = probe.recorded(last); all.rank() == 4) return mean(all, 1);
-  // A call a step, each [B, S] or [B, K, S].
+  // One call per step, each [B, S] or [B, K, S].
   std::vector<Var> steps;
   for (std::size_t call = 0; call < calls; ++call) steps.push_back(probe.recorded(last, call));
   const Var all = stack(steps, steps[0].rank() - 1);

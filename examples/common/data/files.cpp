@@ -20,7 +20,7 @@ namespace {
       fmt::format("cannot write {}: {}", path, std::generic_category().message(error)));
 }
 
-// Returns 0 or errno.
+// Returns 0, or errno on failure.
 int write_and_sync(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());

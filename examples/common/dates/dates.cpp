@@ -18,7 +18,7 @@ using std::chrono::sys_days;
 struct Language {
   std::string_view name;
   std::array<std::string_view, 12> months, short_months;
-  std::array<std::string_view, 7> weekdays, short_weekdays;  // from Sunday
+  std::array<std::string_view, 7> weekdays, short_weekdays;  // starting with Sunday
 };
 
 constexpr Language english{
@@ -67,8 +67,8 @@ constexpr Language dutch{
     {"zondag", "maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag"},
     {"zo", "ma", "di", "wo", "do", "vr", "za"}};
 
-// d day, dd two digits, o ordinal, m mm M b month (figures, two digits, name, short name),
-// y yy year, W w weekday (name, short name), il the Italian article.
+// Format codes: d day, dd two digits, o ordinal, m mm M b month (figures, two digits, name, short
+// name), y yy year, W w weekday (name, short name), il the Italian article.
 struct Style {
   const Language* language;
   const char* pattern;
@@ -136,12 +136,12 @@ std::string ordinal(const Language& language, unsigned day) {
     const unsigned last = teens ? 0 : day % 10;
     return fmt::format("{}{}", day, last == 1 ? "st" : last == 2 ? "nd" : last == 3 ? "rd" : "th");
   }
-  // The others count days with cardinal numbers, all but the first.
+  // The other languages use cardinal numbers, except for the first day.
   if (day > 1) return fmt::format("{}", day);
   return &language == &french ? "1er" : &language == &spanish ? "1.º" : "1º";
 }
 
-// "l'" where the number's word begins with a vowel: otto, undici.
+// Returns "l'" if the number's word begins with a vowel: otto, undici.
 std::string_view italian_article(unsigned day) { return day == 8 || day == 11 ? "l'" : "il "; }
 
 }  // namespace
@@ -161,7 +161,7 @@ std::string_view date_language(int style) {
 }
 
 std::string write_date(sys_days date, int style, LetterCase letters) {
-  date_language(style);  // checks the number
+  date_language(style);  // throws for an invalid style
   const Language& language = *styles[style].language;
   const std::chrono::year_month_day ymd(date);
   const int year = static_cast<int>(ymd.year());
@@ -196,7 +196,7 @@ DatePair make_date(std::uint64_t seed, std::uint64_t index, DateSplit split) {
     day = first_date + days(below(range, bits));
   } while (is_test_day(day) != (split == DateSplit::test));
   const auto style = static_cast<int>(below(std::size(styles), hash(bits, 1)));
-  // Half of the dates as a book would print them, the others as people type them.
+  // Half of the dates are in print form; the others are in lower or upper case, as people type.
   constexpr LetterCase cases[] = {LetterCase::as_written, LetterCase::as_written, LetterCase::lower,
                                   LetterCase::upper};
   const LetterCase letters = cases[below(std::size(cases), hash(bits, 2))];

@@ -1,4 +1,4 @@
-// The two views of attention weights.
+// The two plots of attention weights: SVG and terminal.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ void check_sizes(std::size_t rows, std::size_t cols, std::size_t weights) {
   }
 }
 
-// A label that takes at most `columns` columns.
+// Returns a label cut to at most `columns` columns.
 std::string shortened(std::string_view label, int columns) {
   const std::string text = printable(label);
   if (display_width(text) <= columns) return text;
@@ -30,7 +30,7 @@ struct Colour {
   double red, green, blue;
 };
 
-// ColorBrewer's "Blues" in five steps, from white; the darkness alone tells the weight.
+// ColorBrewer's "Blues" in five steps, from white. Darkness alone shows the weight.
 constexpr std::array<Colour, 5> blues = {
     {{255, 255, 255}, {198, 219, 239}, {107, 174, 214}, {33, 113, 181}, {8, 48, 107}}};
 
@@ -47,7 +47,7 @@ std::string colour(double share) {
                      mix(&Colour::blue));
 }
 
-// The smallest of 1, 2, 5 times a power of ten (1 at most) that no weight exceeds.
+// Returns the smallest 1, 2 or 5 times a power of ten, at most 1, that no weight exceeds.
 double scale_top(std::span<const float> weights) {
   double largest = 0;
   for (const float w : weights) {
@@ -56,7 +56,7 @@ double scale_top(std::span<const float> weights) {
   if (largest <= 0) return 1;
   const double power = std::pow(10, std::floor(std::log10(largest)));
   for (const double factor : {1.0, 2.0, 5.0}) {
-    // A sum of floats may miss 1 by a little.
+    // A sum of floats may exceed 1 slightly.
     if (largest <= factor * power * 1.00001) return factor * power;
   }
   return 10 * power;
@@ -78,7 +78,7 @@ std::string attention_svg(std::span<const std::string> rows, std::span<const std
                           std::span<const float> weights) {
   check_sizes(rows.size(), cols.size(), weights.size());
   constexpr int cell = 26, gap = 8, margin = 16, widest_label = 24;
-  constexpr double column_width = 7.6;  // of a 13 pixel sans-serif font, on the generous side
+  constexpr double column_width = 7.6;  // of a 13 pixel sans-serif font, rounded up
   const auto pixels = [&](std::span<const std::string> labels) {
     int columns = 0;
     for (const std::string& label : labels) {
@@ -127,7 +127,7 @@ std::string attention_svg(std::span<const std::string> rows, std::span<const std
     const double share = static_cast<double>(i) / (blues.size() - 1);
     svg += fmt::format("<stop offset=\"{}\" stop-color=\"{}\"/>", share, colour(share));
   }
-  // Below the grid, or at the left edge when the grid is too narrow for it.
+  // Below the grid, or at the left edge if the grid is too narrow for it.
   const int scale_x = std::min(left, width - margin - scale_width - 24);
   const int scale_y = top + grid_height + 18;
   svg += fmt::format(
@@ -163,7 +163,7 @@ std::string attention_terminal(std::span<const std::string> rows, std::span<cons
   }
   const auto spaces = [](int n) { return std::string(static_cast<std::size_t>(n), ' '); };
 
-  // Every weight takes two columns, as a wide character of a column label does.
+  // Every weight takes two columns, like a wide character of a column label.
   std::vector<std::vector<std::string>> letters;
   std::size_t lines = 0;
   for (const std::string& col : cols) {
@@ -194,7 +194,7 @@ std::string attention_terminal(std::span<const std::string> rows, std::span<cons
     out += spaces(label_width - display_width(row_labels[r])) + row_labels[r] + " ";
     for (std::size_t c = 0; c < cols.size(); ++c) {
       const std::string_view mark = shade(weights[r * cols.size() + c]);
-      // Blocks join to an even surface; a dot or a sign stands alone.
+      // Block characters are doubled to form an even area; a dot or a sign is not.
       const bool block = unicode && mark != blocks[0] && mark != "!";
       out += mark;
       out += block ? mark : " ";

@@ -33,7 +33,7 @@ int columns(int fd) {
   return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-// "1:05", "2:07:09"; days count as hours.
+// Formats "1:05", "2:07:09"; days count as hours.
 std::string clock_text(double seconds) {
   const auto s = static_cast<std::int64_t>(std::clamp(seconds, 0.0, 3.6e9) + 0.5);
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
@@ -90,7 +90,7 @@ Progress::~Progress() {
   try {
     draw(true);
   } catch (const std::exception&) {
-    // Out of memory for a line of text: no reason to end the program.
+    // Out of memory for a line of text is no reason to end the program.
   }
 }
 
@@ -107,7 +107,7 @@ void Progress::update(std::int64_t done, std::initializer_list<Field> fields) {
     fields_ += fmt::format("  {} {:.4g}", printable(field.name), field.value);
   }
   const auto interval = terminal_ ? redraw_interval : options_.line_interval;
-  // The first bar appears at once; the first plain line after an interval.
+  // The first bar appears at once, the first plain line after an interval.
   if ((terminal_ && !drawn_) || Clock::now() - drawn_time_ >= interval) draw(false);
 }
 
@@ -121,7 +121,7 @@ void Progress::message(std::string_view text) {
   draw_terminal(numbers(Clock::now(), false));
 }
 
-// A mean over about the last five seconds: steady to read, and soon true when the speed changes.
+// Updates a mean over about the last five seconds: steady to read, but quick to follow changes.
 void Progress::measure_rate(Clock::time_point now) {
   const double seconds = Seconds(now - rate_time_).count();
   if (seconds <= 0) return;
@@ -134,7 +134,7 @@ void Progress::measure_rate(Clock::time_point now) {
 
 std::string Progress::numbers(Clock::time_point now, bool last) const {
   const double elapsed = Seconds(now - begun_).count();
-  // Of the whole run where it has ended, of the last seconds before.
+  // At the end the rate is that of the whole run, before it that of the last seconds.
   const double rate = last && elapsed > 0 ? static_cast<double>(units_) / elapsed : rate_;
   std::string text = total_ > 0 ? fmt::format("{}/{}", done_, total_) : fmt::format("{}", done_);
   text += fields_;
@@ -167,7 +167,7 @@ void Progress::draw(bool last) {
 }
 
 void Progress::draw_terminal(const std::string& numbers) {
-  // The last column stays empty: some terminals wrap when it is filled.
+  // The last column stays empty, because some terminals wrap when it is filled.
   const int width = std::max(columns(options_.fd) - 1, 1);
   std::string line = label_ + "  ";
   if (total_ > 0) {
@@ -181,7 +181,7 @@ void Progress::draw_terminal(const std::string& numbers) {
     line += percent;
   }
   line += numbers;
-  // One write for the line, so that nothing comes between its parts.
+  // A single write, so that no other output comes between the parts of the line.
   write(fmt::format("\r{}\x1b[K", cut_to_width(line, width)));
 }
 
@@ -189,7 +189,7 @@ void Progress::write(std::string_view text) const {
   while (!text.empty()) {
     const ssize_t n = ::write(options_.fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;  // a lost display is no reason to lose the training
+    if (n <= 0) return;  // a lost display must not end the training
     text.remove_prefix(static_cast<std::size_t>(n));
   }
 }
@@ -201,7 +201,7 @@ Interrupt::Interrupt() {
   interrupt_requested = false;
   struct sigaction action {};
   action.sa_handler = on_interrupt;
-  // The first signal brings back the default action, and so the second ends the program.
+  // The first signal restores the default action, so the second ends the program.
   action.sa_flags = static_cast<int>(static_cast<unsigned>(SA_RESETHAND) | SA_RESTART);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, nullptr, &previous_action);

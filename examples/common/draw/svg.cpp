@@ -1,4 +1,4 @@
-// Line plots, and what both pictures share.
+// Line plots, and helpers that all plots share.
 #include "examples/common/draw/svg.hpp"
 
 #include <fmt/format.h>
@@ -14,10 +14,10 @@
 namespace rapt::examples {
 namespace {
 
-// Okabe and Ito's colours, which colour-blind readers tell apart, without the yellow.
+// The palette of Okabe and Ito without yellow, distinguishable for colour-blind readers.
 constexpr std::array<std::string_view, 7> colours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                      "#56b4e9", "#e69f00", "#222222"};
-constexpr int markers = 6;  // has no divisor in common with the 7 colours: 42 pairs
+constexpr int markers = 6;  // coprime with the 7 colours: 42 pairs
 
 std::string marker(std::size_t series, double x, double y) {
   const std::string_view c = colours[series % colours.size()];
@@ -52,7 +52,7 @@ struct Range {
     high = std::max(high, v);
   }
 
-  // Never empty, so that one can divide by its length.
+  // Makes the range non-empty, so that its length can be a divisor.
   void finish() {
     if (low > high) low = 0, high = 1;
     if (high - low <= std::max(1e-12 * std::max(std::abs(low), std::abs(high)), 1e-290)) {
@@ -63,12 +63,13 @@ struct Range {
   }
 };
 
-// Beyond 1e300 the length of a range could overflow.
+// Returns true if a point can be drawn. Beyond 1e300 the length of a range could overflow.
 bool finite(const Series& s, std::size_t i) {
   return std::abs(s.x[i]) < 1e300 && std::abs(s.y[i]) < 1e300;
 }
 
-// As many decimals as the distance of the ticks asks for; thousands apart where numbers are large.
+// Formats tick labels with as many decimals as their spacing needs. Large numbers get separators
+// for thousands.
 std::vector<std::string> tick_texts(const std::vector<double>& ticks) {
   const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 1;
   double largest = step;
@@ -80,7 +81,7 @@ std::vector<std::string> tick_texts(const std::vector<double>& ticks) {
       continue;
     }
     const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
-    // A tick next to zero may be -1e-17.
+    // A tick at zero may be -1e-17.
     std::string text = fmt::format("{:.{}f}", std::abs(t) < step / 2 ? 0 : t, decimals);
     const std::size_t digits = std::min(text.find('.'), text.size());
     const std::size_t sign = text[0] == '-';
@@ -93,7 +94,7 @@ std::vector<std::string> tick_texts(const std::vector<double>& ticks) {
 
 double width_of(std::string_view text) { return 7.6 * display_width(text); }
 
-// The line of a series, and a marker on about every twentieth part of it.
+// Returns the line of a series, with about twenty markers.
 std::string drawn_series(const Series& s, std::size_t number, auto&& px, auto&& py) {
   std::string path, marks;
   bool pen_down = false;
@@ -145,7 +146,7 @@ std::string xml_escape(std::string_view text) {
 
 std::vector<double> nice_ticks(double low, double high, int count) {
   const double raw = (high - low) / std::max(count, 1);
-  // Where neighbouring numbers are as far apart as ticks, counting in doubles would not end.
+  // If ticks were as close as adjacent doubles, the counting loop would not end.
   const double finest = std::max(1e-14 * std::max(std::abs(low), std::abs(high)), 1e-300);
   if (!(raw > finest) || !std::isfinite(raw)) return {low};
   const double power = std::pow(10, std::floor(std::log10(raw)));
@@ -180,7 +181,7 @@ std::string line_plot_svg(std::string_view title, std::string_view x_label,
   }
   xs.finish();
   ys.finish();
-  // Room above and below the lines, so that none runs along the frame.
+  // Leaves room above and below, so that no line runs along the frame.
   const double room = 0.04 * (ys.high - ys.low);
   ys = {ys.low - room, ys.high + room};
 

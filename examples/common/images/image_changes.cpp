@@ -17,7 +17,7 @@ std::uint8_t byte_of(double value) {
   return static_cast<std::uint8_t>(std::clamp(std::lround(value), 0L, 255L));
 }
 
-/// What a place of the new side is made of: old places first .. first + weights.size() - 1.
+/// Weights of the old positions first .. first + weights.size() - 1 for one new position.
 struct Share {
   std::int64_t first;
   std::vector<double> weights;
@@ -44,12 +44,12 @@ std::vector<Share> shares(std::int64_t from, std::int64_t to) {
   return all;
 }
 
-/// A number in [-1, 1), the n-th of `random`.
+/// Returns the n-th number of `random`, in [-1, 1).
 double draw(std::uint64_t random, std::uint64_t n) {
   return static_cast<double>(hash(random, n) >> 11) * 0x1p-52 - 1;
 }
 
-/// Each pixel from the place that `source` gives for it, (y, x) in pixels, between four old ones.
+/// Takes each pixel from the old position source(y, x), in pixels, by bilinear interpolation.
 template <class Source>
 Image warped(const Image& image, const Source& source) {
   Image out{image.height, image.width, std::vector<std::uint8_t>(image.pixels.size())};
@@ -83,7 +83,7 @@ Image resized(const Image& image, std::int64_t height, std::int64_t width) {
                                             image.height, width, height));
   }
   if (height == image.height && width == image.width) return image;
-  // Along the rows first, in numbers that are not rounded in between.
+  // Rows first. Intermediate values are not rounded.
   std::vector<double> wide(static_cast<std::size_t>(3 * image.height * width));
   const std::vector<Share> columns = shares(image.width, width);
   double* cell = wide.data();
@@ -112,14 +112,14 @@ Image resized(const Image& image, std::int64_t height, std::int64_t width) {
 
 namespace {
 
-/// How far each place of a bent picture moves, in shares of the sides.
+/// A random displacement field, as shares of the sides.
 class Bend {
  public:
   Bend(double most, std::uint64_t random) {
     for (std::size_t i = 0; i < moves_.size(); ++i) moves_[i] = most * draw(random, i);
   }
 
-  /// y and x within [0, 1].
+  /// Returns the displacement at (y, x), both in [0, 1].
   std::array<double, 2> operator()(double y, double x) const {
     const auto row = std::min(static_cast<std::size_t>(y * cells), cells - 1),
                column = std::min(static_cast<std::size_t>(x * cells), cells - 1);
@@ -152,7 +152,7 @@ Origin origin_of(const Image& image, const Augmentation& how, bool flipped, std:
                dx = draw(random, 5) * how.shift * static_cast<double>(image.width);
   const double ky = draw(random, 11) * how.shear, kx = draw(random, 12) * how.shear;
   const double sine = std::sin(angle), cosine = std::cos(angle), mirror = flipped ? -1 : 1;
-  // (v, u) = ((y - cy) / sy + ky (x - cx), mirror (x - cx) / sx + kx (y - cy)), then turned.
+  // (v, u) = ((y - cy) / sy + ky (x - cx), mirror (x - cx) / sx + kx (y - cy)), then rotated.
   const double vy = 1 / sy, vx = ky, uy = kx, ux = mirror / sx;
   Origin o{.yy = vy * cosine - uy * sine,
            .yx = vx * cosine - ux * sine,
@@ -186,7 +186,7 @@ void erase(Image& image, const Augmentation& how, std::uint64_t random) {
   }
 }
 
-/// The largest of a pixel's colours, times those of the tint, the largest of which is 1.
+/// Replaces each pixel by its largest value times the tint, whose largest value is 1.
 void tint(Image& image, std::uint64_t random) {
   std::array<double, 3> colour{};
   for (std::uint64_t c = 0; c < 3; ++c) colour[c] = 0.6 + 0.4 * draw(random, c);

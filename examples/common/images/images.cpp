@@ -11,9 +11,9 @@
 
 #include "examples/common/text/text.hpp"
 
-// It wants stdio's FILE and size_t declared.
+// jpeglib.h needs FILE and size_t declared before it.
 #include <jpeglib.h>
-// After it: the numbers of its messages.
+// jerror.h must follow jpeglib.h; it has the message numbers.
 #include <jerror.h>
 
 namespace rapt::examples {
@@ -33,8 +33,8 @@ void check_size(std::int64_t height, std::int64_t width, const std::string& name
 
 // ---- JPEG ---------------------------------------------------------------------------------------
 
-/// A decoder whose errors come back here: libjpeg's own handler ends the process. Its functions
-/// leave by longjmp, so that those that call them have no objects to destroy.
+/// A JPEG decoder that reports errors by longjmp, because libjpeg's own handler ends the process.
+/// Functions that libjpeg may leave by longjmp must have no objects to destroy.
 class Jpeg {
  public:
   explicit Jpeg(std::string_view bytes) : bytes_(bytes) {
@@ -42,12 +42,13 @@ class Jpeg {
     info_.client_data = this;
     errors_.error_exit = [](j_common_ptr info) { of(info).stop(info); };
     errors_.emit_message = [](j_common_ptr info, int level) {
-      // Negative: a warning, that is damage, but for bytes between the parts, which do no harm.
+      // A negative level is a warning, which means damage. Extraneous bytes between segments are
+      // harmless.
       if (level < 0 && info->err->msg_code != JWRN_EXTRANEOUS_DATA) of(info).stop(info);
     };
     errors_.output_message = [](j_common_ptr) {};
     progress_.progress_monitor = [](j_common_ptr info) {
-      // A small file can ask for the whole picture to be gone over any number of times.
+      // A small file can demand any number of passes over the whole picture.
       if (of(info).info_.input_scan_number > most_scans) of(info).stop(info, "too many scans");
     };
   }
@@ -55,7 +56,7 @@ class Jpeg {
   Jpeg(const Jpeg&) = delete;
   Jpeg& operator=(const Jpeg&) = delete;
 
-  /// Reads what the file says of the picture. False: message() says why not.
+  /// Reads the header. Returns false on failure; message() then has the reason.
   bool start() {
     if (setjmp(jump_) != 0) return false;
     jpeg_create_decompress(&info_);
@@ -125,7 +126,7 @@ Image decode_jpeg(std::string_view bytes, const std::string& name, const ImageLi
 
 // ---- PNG ----------------------------------------------------------------------------------------
 
-/// libpng's short interface, which keeps its jumps to itself.
+/// Owner of a png_image, libpng's simplified interface, which needs no longjmp by its callers.
 struct Png {
   png_image info{};
 
@@ -142,7 +143,7 @@ Image decode_png(std::string_view bytes, const std::string& name, const ImageLim
   };
   if (png_image_begin_read_from_memory(&png.info, bytes.data(), bytes.size()) == 0) fail();
   check_size(png.info.height, png.info.width, name, limits);
-  // Otherwise 16 bits without a word about them would be taken for linear light.
+  // Without this flag, 16-bit files without a gamma chunk would be read as linear light.
   png.info.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
   png.info.format = PNG_FORMAT_RGB;
   Image image{png.info.height, png.info.width, {}};

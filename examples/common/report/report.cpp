@@ -15,14 +15,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Weights are written as multiples of it, which keeps a page of many heads small.
+/// Weights are stored as multiples of this unit, which keeps a page with many heads small.
 constexpr double weight_unit = 1e-4;
 
 std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-/// JSON that may stand in a script element: nothing in it can end the element or begin a comment.
+/// Escapes JSON for a script element, so that it cannot end the element or start a comment.
 std::string script_text(const std::string& json) {
   std::string text;
   for (const char c : json) {
@@ -66,7 +66,7 @@ Json heads_of(const AttentionMap& map) {
   return heads;
 }
 
-/// The template with {{name}} replaced, in one pass: what comes in is not looked at again.
+/// Replaces each {{name}} of the template, in one pass: inserted text is not scanned again.
 std::string filled(std::string_view text,
                    std::initializer_list<std::pair<std::string_view, std::string_view>> values) {
   std::string result;

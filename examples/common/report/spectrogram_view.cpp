@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int steps = 99;  // of a value or a weight, in the page
+constexpr int steps = 99;  // quantisation steps of a value or a weight in the page
 
 Json steps_of(std::span<const float> values, float low, float high) {
   Json all = Json::array();

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t max_order = 4;
 
-// Token numbers, 0 where the n-gram is shorter.
+// Token numbers, with 0 after the end of a shorter n-gram.
 using Ngram = std::array<std::int64_t, max_order>;
 using Counts = std::map<Ngram, std::int64_t>;
 
@@ -75,7 +75,7 @@ Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
   for (std::size_t i = 0; i < hypotheses.size(); ++i) {
     const auto hypothesis = numbered(hypotheses[i]);
     const auto length = static_cast<std::int64_t>(hypothesis.size());
-    std::array<Counts, max_order> wanted;  // the most that any reference has
+    std::array<Counts, max_order> wanted;  // largest count in any reference
     std::int64_t nearest = -1;
     for (const auto& set : references) {
       const auto reference = numbered(set[i]);
@@ -94,7 +94,7 @@ Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
     for (std::size_t n = 0; n < max_order; ++n) {
       for (const auto& [ngram, count] : ngrams(hypothesis, n + 1)) {
         total[n] += count;
-        // An n-gram is worth no more than its occurrences in the reference.
+        // An n-gram counts at most as often as in the reference.
         if (const auto found = wanted[n].find(ngram); found != wanted[n].end()) {
           matched[n] += std::min(count, found->second);
         }
@@ -102,7 +102,7 @@ Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
     }
   }
 
-  // score = BP * exp(mean of log precisions),  BP = min(1, exp(1 - reference / hypothesis))
+  // score = BP * exp(mean of log precisions), BP = min(1, exp(1 - reference / hypothesis))
   if (bleu.hypothesis_length > 0) {
     bleu.brevity_penalty =
         std::min(1.0, std::exp(1 - static_cast<double>(bleu.reference_length) /
@@ -121,7 +121,7 @@ Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
     if (matched[n] == 0 && smoothing == BleuSmoothing::exponential) matches = unmatched /= 2;
     const double precision = matches / static_cast<double>(total[n]);
     bleu.precisions[n] = 100 * precision;
-    log_sum += std::log(precision);  // log 0 = -inf, so that the score is 0
+    log_sum += std::log(precision);  // log 0 = -inf makes the score 0
   }
   bleu.score = 100 * bleu.brevity_penalty * std::exp(log_sum / max_order);
   return bleu;

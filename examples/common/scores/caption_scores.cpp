@@ -24,7 +24,7 @@ void check_counts(const char* what, std::size_t captions, std::size_t references
 }
 
 std::size_t common_subsequence(const Sentence& a, const Sentence& b) {
-  std::vector<std::size_t> row(b.size() + 1, 0);  // of the words of `a` so far
+  std::vector<std::size_t> row(b.size() + 1, 0);  // for the words of `a` so far
   for (const std::string& word : a) {
     std::size_t diagonal = 0;
     for (std::size_t j = 0; j < b.size(); ++j) {
@@ -50,7 +50,7 @@ Counts ngrams(const Sentence& sentence) {
   return counts;
 }
 
-/// A sentence's tf-idf vectors, those of all n in one, and the length of each.
+/// The tf-idf vectors of a sentence, all orders in one map, and the norm of each order.
 struct Weighted {
   Counts weights;
   std::array<double, longest_ngram> norms{};
@@ -145,7 +145,7 @@ CaptionScores score_captions(std::span<const Sentence> captions,
     if (of_one.empty()) throw std::invalid_argument("score_captions: a caption has no reference");
     most = std::max(most, of_one.size());
   }
-  // BLEU wants as many references each; one that is given twice changes nothing there.
+  // corpus_bleu needs equally many references for all captions. A repeated one changes nothing.
   std::vector<std::vector<Sentence>> sets(most);
   for (std::size_t k = 0; k < most; ++k) {
     for (const std::vector<Sentence>& of_one : references) {
@@ -156,7 +156,7 @@ CaptionScores score_captions(std::span<const Sentence> captions,
   CaptionScores scores{.captions = std::ssize(captions)};
   double log_sum = 0;
   for (std::size_t n = 0; n < longest_ngram; ++n) {
-    log_sum += std::log(bleu.precisions[n] / 100);  // log 0 = -inf, so that the score is 0
+    log_sum += std::log(bleu.precisions[n] / 100);  // log 0 = -inf makes the score 0
     scores.bleu[n] = 100 * bleu.brevity_penalty * std::exp(log_sum / static_cast<double>(n + 1));
   }
   const auto count = static_cast<double>(captions.size());

@@ -10,7 +10,7 @@
 namespace rapt::examples {
 namespace {
 
-/// Errors of a part of both sides; fewer are better, then those that keep more tokens apart.
+/// Errors of an alignment of two prefixes. Fewer errors are better, then more substitutions.
 struct Path {
   std::int64_t errors = 0, substitutions = 0, deletions = 0, insertions = 0;
 

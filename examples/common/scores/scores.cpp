@@ -17,7 +17,7 @@ constexpr std::size_t chrf_order = 6;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// [\{-\~\[-\` -\&\(-\+\:-\@\/]: ASCII that is no letter or digit, but for ' , - and the period.
+/// Matches [\{-\~\[-\` -\&\(-\+\:-\@\/]: ASCII except letters, digits, ' , - and the period.
 bool is_symbol(char c) {
   return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') ||
          (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/';
@@ -32,8 +32,8 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
   return text;
 }
 
-/// Replaces each pair of neighbours that `matches` by what `replace` appends, from left to right as
-/// a regular expression does: the two are used up.
+/// Replaces each pair of adjacent characters that satisfies `matches` by what `replace` appends.
+/// Works from left to right without overlap, like a regular expression.
 template <class Matches, class Replace>
 std::string replace_pairs(std::string_view text, Matches&& matches, Replace&& replace) {
   std::string out;
@@ -49,7 +49,8 @@ std::string replace_pairs(std::string_view text, Matches&& matches, Replace&& re
   return out.append(text.substr(i));
 }
 
-/// mteval-v13a.pl's tokens, by sacrebleu's four regular expressions in their order.
+/// Splits into the tokens of mteval-v13a.pl, by sacrebleu's four regular expressions in their
+/// order.
 std::string tokenize_13a(std::string_view line) {
   std::string text = replace_all(std::string(line), "<skipped>", "");
   text = replace_all(std::move(text), "&quot;", "\"");
@@ -94,7 +95,7 @@ void check_sizes(const Lines& hypotheses, std::span<const Lines> references) {
   }
 }
 
-/// How many n-grams of an order a sentence and its reference have, and have in common.
+/// Numbers of n-grams of one order in a sentence, in its reference, and in both.
 struct Overlap {
   std::int64_t hypothesis = 0, reference = 0, common = 0;
 };
@@ -131,7 +132,7 @@ Overlaps overlap(const CharCounts& hypothesis, const CharCounts& reference) {
       const auto found = reference[n].find(ngram);
       if (found != reference[n].end()) result[n].common += std::min(count, found->second);
     }
-    // An order that the reference is too short for says nothing about the hypothesis.
+    // If the reference is too short for this order, the hypothesis is not judged by it.
     if (reference[n].empty()) result[n].hypothesis = 0;
   }
   return result;

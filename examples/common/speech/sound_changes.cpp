@@ -8,14 +8,14 @@
 namespace rapt::examples {
 namespace {
 
-/// Uniform in [low, high).
+/// Returns a uniform number in [low, high).
 double between(Key key, std::uint64_t index, double low, double high) {
   return low + (high - low) * key.uniform(index);
 }
 
 double from_decibels(double decibels) { return std::pow(10, decibels / 20); }
 
-// What each number of a key is for.
+// Purposes of the numbers of a key.
 enum Draw : std::uint64_t {
   mixed,
   with_others,
@@ -31,7 +31,7 @@ enum Draw : std::uint64_t {
   shortened
 };
 
-/// Noise between white and one whose power falls by 6 dB an octave, of the given RMS.
+/// Adds noise of RMS `height`: white for colour 0, up to a spectrum that falls by 6 dB per octave.
 void add_noise(std::vector<float>& samples, double height, double colour, Key key) {
   std::vector<float> noise(samples.size());
   double before = 0;
@@ -96,7 +96,7 @@ std::vector<float> Augmenter::varied(const Piece& one, double pace, Key key) con
     samples = change_speed(samples,
                            std::exp(pace * most * 2 / 3 + between(key, speed, -1, 1) * most / 3));
   }
-  constexpr double usual = 0.1;  // RMS
+  constexpr double usual = 0.1;  // target RMS
   const double own = rms(samples);
   const double louder = from_decibels(between(key, level, -options_.level, options_.level));
   const auto gain = static_cast<float>(own > 0 ? louder * usual / own : 1);

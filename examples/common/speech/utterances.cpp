@@ -31,7 +31,7 @@ std::int64_t gap_of(const std::string& text) {
       fmt::format("the gap '{}' is no number of samples of 0 .. {}", text, longest_gap));
 }
 
-/// Throws std::invalid_argument.
+/// Parses a line. Throws std::invalid_argument for a malformed one.
 Utterance parse(const Line& line) {
   const std::vector<std::string> parts = columns(line.text);
   if (parts.size() != 5) {
@@ -61,7 +61,7 @@ Utterance parse(const Line& line) {
   return utterance;
 }
 
-/// The kind of fault, for counting: what comes before the details.
+/// Returns the kind of fault, for counting: the text before the details.
 std::string kind_of(const std::string& what) { return what.substr(0, what.find_first_of(":'")); }
 
 }  // namespace

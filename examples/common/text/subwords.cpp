@@ -17,7 +17,7 @@
 namespace rapt::examples {
 
 struct Subwords::State {
-  std::string model;  // as in the file
+  std::string model;  // in the file's format
   sentencepiece::SentencePieceProcessor processor;
 };
 
@@ -36,7 +36,7 @@ class Lines : public sentencepiece::SentenceIterator {
   std::size_t next_ = 0;
 };
 
-// For what cannot fail: the model is sound and the ids are in range.
+// For calls that cannot fail, because the model is valid and the ids are in range.
 void check(const sentencepiece::util::Status& status, const char* what) {
   if (!status.ok()) throw std::runtime_error(fmt::format("{}: {}", what, status.ToString()));
 }
@@ -54,7 +54,7 @@ Subwords Subwords::train(std::span<const std::string> lines, const SubwordOption
       {"unk_id", std::to_string(Vocabulary::unknown)},
       {"bos_id", std::to_string(Vocabulary::begin)},
       {"eos_id", std::to_string(Vocabulary::end)},
-      // A number of its own: how the work is shared decides about rounding, and so about pieces.
+      // A fixed number: the split of the work affects rounding, and so the pieces.
       {"num_threads", "4"},
       {"minloglevel", "2"}};
   auto state = std::make_shared<State>();
@@ -120,7 +120,8 @@ std::vector<Segmentation> Subwords::segmentations(std::string_view text, std::in
     for (const auto& piece : one.pieces()) {
       segmentation.pieces.push_back(static_cast<std::int32_t>(piece.id()));
     }
-    const double less = one.score() - found.nbests(0).score();  // of its logarithm
+    const double less = one.score() - found.nbests(0).score();  // log likelihood relative to the
+                                                                // best
     sum += segmentation.share = std::exp(alpha * less);
   }
   for (Segmentation& segmentation : all) segmentation.share /= sum;
@@ -131,7 +132,7 @@ std::string Subwords::decode(std::span<const std::int32_t> ids) const {
   std::vector<int> pieces;
   for (const std::int32_t id : ids) {
     if (id == Vocabulary::end) break;
-    piece(id);  // in range, or throws
+    piece(id);  // throws if out of range
     if (id != Vocabulary::pad && id != Vocabulary::begin) pieces.push_back(id);
   }
   std::string text;

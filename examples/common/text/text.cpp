@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 4> special = {"<pad>", "<unk>", "<s>", "<
 
 std::string reason_of(int error) { return std::generic_category().message(error); }
 
-// The lines as they are, valid or not.
+// Returns the lines unchanged, valid or not.
 std::vector<Line> raw_lines(const std::string& path) {
   const std::string bytes = read_bytes(path);
   std::string_view rest = bytes;
@@ -48,7 +48,7 @@ bool is_special(std::string_view token) {
   return std::find(special.begin(), special.end(), token) != special.end();
 }
 
-// Holds blanks, so that no token can be taken for it.
+// Contains spaces, so no token can equal it.
 std::string vocabulary_end(std::size_t size) { return fmt::format("# {} tokens", size); }
 
 }  // namespace
@@ -84,7 +84,7 @@ std::string SkipReport::message() const {
   return text;
 }
 
-// zlib tells plain files and gzip apart by the first bytes.
+// zlib distinguishes plain files and gzip by the first bytes.
 std::string read_bytes(const std::string& path, std::int64_t most) {
   errno = 0;
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose_r);
@@ -102,7 +102,7 @@ std::string read_bytes(const std::string& path, std::int64_t most) {
     bytes.append(block.data(), static_cast<std::size_t>(n));
   }
   const int read_error = errno;
-  // A file that ends within its gzip data is no error for gzread: it only sets Z_BUF_ERROR.
+  // For gzread, a file that ends within its gzip data is no error: it only sets Z_BUF_ERROR.
   int status = Z_OK;
   gzerror(file.get(), &status);
   if (status == Z_ERRNO) {

@@ -16,7 +16,7 @@ std::string to_lower(std::string_view text) {
 }
 
 bool is_white_space(char32_t code_point) {
-  // Python counts the four ASCII separators, which Unicode's property leaves out.
+  // Python includes the four ASCII separators, which Unicode's property lacks.
   return (code_point >= 0x1C && code_point <= 0x1F) ||
          u_isUWhiteSpace(static_cast<UChar32>(code_point)) != 0;
 }

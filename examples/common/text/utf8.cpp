@@ -12,7 +12,7 @@ struct Range {
   char32_t first, last;
 };
 
-// The blocks of Unicode's EastAsianWidth.txt with W or F that text and emoji are found in.
+// The blocks of Unicode's EastAsianWidth.txt with W or F that contain text and emoji.
 constexpr Range wide[] = {
     {0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0x33FF},   {0x3400, 0x4DBF},
     {0x4E00, 0x9FFF},   {0xA000, 0xA4CF},   {0xA960, 0xA97C},   {0xAC00, 0xD7A3},
@@ -127,7 +127,7 @@ std::string printable(std::string_view text) {
   out.reserve(text.size());
   while (!text.empty()) {
     const CodePoint c = next_code_point(text);
-    // U+FFFE and U+FFFF are no characters, and XML forbids them too.
+    // U+FFFE and U+FFFF are not characters, and XML forbids them too.
     const bool bad = !c.valid || is_control(c.value) || c.value == 0xFFFE || c.value == 0xFFFF;
     append_utf8(out, bad ? replacement : c.value);
     text.remove_prefix(static_cast<std::size_t>(c.bytes));
@@ -174,7 +174,7 @@ std::string join_characters(const std::vector<std::string>& characters) {
 }
 
 bool locale_is_utf8() {
-  // The first of these that is set and not empty decides (POSIX, Environment Variables, 8.2).
+  // The first of these that is set and not empty is used (POSIX, Environment Variables, 8.2).
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const char* value = std::getenv(name);
     if (value == nullptr || *value == '\0') continue;

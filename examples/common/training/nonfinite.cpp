@@ -16,7 +16,7 @@ namespace rapt::examples {
 namespace {
 
 constexpr std::string_view kind = "rapt batch that was not finite 2";
-constexpr std::string_view setting = "setting ";  // begins the names of settings
+constexpr std::string_view setting = "setting ";  // prefix of the names of settings
 
 template <class T>
 T parsed(const std::map<std::string, std::string>& entries, const std::string& name) {
@@ -30,12 +30,12 @@ T parsed(const std::map<std::string, std::string>& entries, const std::string& n
   throw Error(fmt::format("the entry '{}' of its metadata is missing or no number", name));
 }
 
-/// The model's file beside a batch's.
+/// Returns the name of the model file that is saved with a batch.
 std::string model_file_of(const std::string& batch_path) {
   return std::filesystem::path(batch_path).stem().string() + "-model.safetensors";
 }
 
-/// The model of the time where it lies beside the batch, in its folder.
+/// Returns the model saved with the batch if it is in the same folder, else the run's model.
 std::string model_to_use(const std::string& batch_path, const std::string& folder) {
   const std::string beside = model_file_of(batch_path);
   const bool is_there =

@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// JSON has no infinities: they become null, and NaN when read.
+/// Returns a number of a line. JSON has no infinities: they are written as null and read as NaN.
 double number(const Json& line, const char* name) {
   const auto found = line.find(name);
   return found != line.end() && found->is_number() ? found->get<double>() : NAN;

@@ -15,7 +15,7 @@ std::string with_commas(std::int64_t n) {
   return text;
 }
 
-/// The best of each dev measure.
+/// Returns the best value of each dev measure.
 std::vector<Fact> best_of(const std::vector<DevLine>& dev) {
   std::vector<Fact> facts;
   for (std::size_t i = 0; i < dev.front().scores.size(); ++i) {

@@ -25,7 +25,7 @@ Json parsed(const std::map<std::string, std::string>& metadata, const char* name
   return json;
 }
 
-/// The members of the state, to write and to read by one list.
+/// Visits the members of the state: one list for writing and reading.
 void visit(auto& state, auto&& f) {
   f("epoch", state.epoch);
   f("batch", state.batch);
@@ -47,7 +47,7 @@ void visit(auto& state, auto&& f) {
 std::string options_text(const RunOptions& options) {
   Json chosen = Json::object();
   for (const auto& [name, value] : options) chosen[name] = value;
-  // A path need not be UTF-8.
+  // Replaces invalid bytes, because a path need not be UTF-8.
   return chosen.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

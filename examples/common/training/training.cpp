@@ -28,7 +28,7 @@ TrainingRun::TrainingRun(TrainingOptions options,
                          const std::function<std::unique_ptr<Task>()>& make)
     : options_(std::move(options)), checkpoints_(options_.model + "/checkpoints", 2) {
   const TrainingOptions& o = options_;
-  // First, since it may be an error: making the task may take a while.
+  // First, because it may throw and making the task may take long.
   const auto latest = checkpoint_to_resume(checkpoints_, o.model, o.chosen, o.resume);
   task_ = make();
   const std::vector<Parameter> learned = task_->parameters();

@@ -5,7 +5,7 @@
 namespace rapt::examples {
 namespace {
 
-/// The options that a command has so far, but for --help.
+/// Returns the names of the options that a command has so far, except --help.
 RunOptions names_of(const CLI::App* command) {
   RunOptions names;
   for (const CLI::Option* option : command->get_options()) {

@@ -94,8 +94,8 @@ PairBatch make_batch(const PairSet& pairs, std::span<const std::int64_t> rows) {
 
 namespace {
 
-/// The mean per target token of (KL(p || q) + KL(q || p)) / 2, with p the first half of the rows'
-/// distributions and q the second half's.
+/// Returns the mean per target token of (KL(p || q) + KL(q || p)) / 2. The distributions p are
+/// those of the first half of the rows, q those of the second half.
 Var divergence(const Var& logits, const PairBatch& batch) {
   const Var log_p = log_softmax(logits);  // [2 B, T, V]
   const std::int64_t B = batch.target_out.shape()[0];
@@ -135,7 +135,7 @@ double mean_loss(const Net& net, const PairSet& pairs, const BatchLimits& limits
 
 namespace {
 
-/// Numbers of rows, cut into batches of nearly equal lengths.
+/// Returns row numbers, grouped into batches of nearly equal lengths.
 std::vector<std::vector<std::size_t>> by_length(
     const std::vector<std::vector<std::int32_t>>& sources, std::int64_t batch_size) {
   std::vector<std::size_t> order(sources.size());

@@ -1,4 +1,4 @@
-// Translation models on disk.
+// Saves and loads translation models.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -92,7 +92,7 @@ TranslationModel TranslationModel::load(const std::string& folder, const std::st
   const std::string path = folder + "/" + file;
   const MetadataReader reader(path, load_safetensors(path).metadata);
   const NetOptions options = options_from(reader, path);
-  // Models of words are older than these entries.
+  // Old files have word models and lack these entries.
   const bool old = reader.text("tokens").empty();
   const TokenKind kind = old ? TokenKind::words : reader.one_of("tokens", token_kinds);
   const bool lower = !old && reader.number("lower") != 0;
