@@ -23,10 +23,10 @@ bool spreads_to(const Shape& from, const Shape& to) {
   return true;
 }
 
-/// Of a value; all of a program's have ten times as many at most.
+/// Limit on the elements of one value. All values of a program may have ten times as many.
 constexpr int64_t most_elements = 1 << 18;
-/// The same for a program that is to use more memory than the planner may spare (16 MB), so that
-/// steps have to wait for others to be done with theirs.
+/// The limit for programs that need more memory than the planner may waste (16 MB), so that steps
+/// must wait until others release theirs.
 constexpr int64_t most_elements_of_huge = 1 << 20;
 
 std::vector<int64_t> dims_of(const Shape& shape) { return {shape.begin(), shape.end()}; }
@@ -80,7 +80,7 @@ int Generator::find(const std::function<bool(const ValueInfo&)>& wanted) {
     if (wanted(info(i))) found.push_back(i);
   }
   if (found.empty()) return -1;
-  // Among the last few of them, or among all.
+  // One of the last four, or any of them.
   const auto n = static_cast<int64_t>(found.size());
   return found[static_cast<size_t>(below(chance(0.6) ? std::min<int64_t>(n, 4) : n))];
 }
@@ -106,7 +106,7 @@ int Generator::of_shape(const Shape& shape, double most) {
     if (value >= 0) return tame(value, most);
   }
   if (chance(0.3) && shape.rank() > 0) {
-    // Another value's elements, cut and spread to the shape.
+    // Elements of another value, cut and reshaped.
     const int64_t size = shape.size();
     const int value = find([&](const ValueInfo& v) {
       return v.dtype == real_ && v.shape.size() >= size && v.shape.size() > 0 &&
@@ -137,7 +137,7 @@ int Generator::broadcasting_to(const Shape& shape) {
 }
 
 int Generator::whole(const Shape& shape, int64_t low, int64_t high) {
-  // Whole numbers that are computed, now and then.
+  // Occasionally integers that are computed.
   if (chance(0.2) && high - low < 1000) {
     const int value =
         find([&](const ValueInfo& v) { return v.dtype == real_ && v.shape == shape; });
@@ -268,7 +268,7 @@ int Generator::scalar_of(int value) {
   return emit(chance(0.5) ? "mean" : "sum", {x}, {0, 0}, 12);
 }
 
-/// Throws Error where an optimizer could not.
+/// Throws Error if an optimizer could not differentiate the loss.
 void Generator::differentiate(int loss) {
   Vars roots;
   for (const Statement& s : program_.statements) {
@@ -311,7 +311,7 @@ void Generator::ending() {
   std::vector<int> in = losses;
   for (const int value : some_values(below(4))) in.push_back(value);
   for (const int loss : losses) differentiate(loss);
-  // A step that fails leaves parameters alone.
+  // A step that fails must leave the parameters unchanged.
   int64_t failing = -1;
   const int victim = chance(0.15) ? any_real() : -1;
   if (victim >= 0 && shape(victim).size() > 0) {

@@ -1,4 +1,4 @@
-// What kinds choose their operands with.
+// The generator of random programs, and the choices it offers to operator kinds.
 #pragma once
 
 #include "framework/graph/tape.hpp"
@@ -33,35 +33,35 @@ class Generator {
   int rank(int value) const { return shape(value).rank(); }
   DType dtype(int value) const { return info(value).dtype; }
   double bound(int value) const { return info(value).bound; }
-  /// The program's float type and the shape that most of its values have.
+  /// Returns the program's float type, or the shape that most of its values have.
   DType real() const { return real_; }
   const Shape& home() const { return home_; }
   int64_t dim() { return one_of({1, 2, 2, 3, 3, 4, 5}); }
 
-  /// A value that there is, rather a recent one; -1: none satisfies.
+  /// Returns an existing value, preferably a recent one; -1 if none satisfies `wanted`.
   int find(const std::function<bool(const ValueInfo&)>& wanted);
-  /// A float value of the program's type, of any shape and of at least this rank; it may be new.
+  /// Returns a float value of the program's type, with at least this rank. It may be a new leaf.
   int any_real(int at_least = 0);
-  /// A float value of just this shape: one that there is, one that is made to fit, or a new leaf.
+  /// Returns a float value of exactly this shape: an existing, an adapted, or a new one.
   int of_shape(const Shape& shape, double most = 12);
-  /// One that broadcasts to the shape.
+  /// Returns a value that broadcasts to the shape.
   int broadcasting_to(const Shape& shape);
-  /// int32 of a shape, in [low, high).
+  /// Returns an int32 value of this shape, with elements in [low, high).
   int whole(const Shape& shape, int64_t low, int64_t high);
   int boolean(const Shape& shape);
-  /// The value, or tanh of it where it may be larger than 2^most.
+  /// Returns the value, or tanh or sigmoid of it if its bound exceeds 2^most.
   int tame(int value, double most);
-  /// A value of that shape in [low, high): a new leaf or one that is squeezed into it.
+  /// Returns a value of that shape with elements in [low, high): a new leaf or a squashed value.
   int within(const Shape& shape, DType dtype, double low, double high);
   int leaf(const Shape& shape, DType dtype, double low, double high);
   int parameter(const Shape& shape);
-  /// A weight: a parameter, a leaf or a computed value.
+  /// Returns a weight: a parameter, a leaf or a computed value.
   int weight(const Shape& shape);
 
-  /// Float values of the program's type that this one was made of, through any number of others.
+  /// Returns all float values of the program's type that this one depends on.
   std::vector<int> ancestors(int value) const;
 
-  /// Records the call and returns the first of its values. Throws Error where rapt does.
+  /// Records the call and returns the first of its values. Throws Error if rapt does.
   int emit(const std::string& name, std::vector<int> in, std::vector<int64_t> p = {},
            double bound = -1000);
   int emit(const Kind& kind, std::vector<int> in, std::vector<int64_t> p = {},
@@ -105,7 +105,7 @@ class Generator {
   std::vector<int> streams_;
 };
 
-/// How often a kind was refused by rapt while generating; for the generator's own upkeep.
+/// Returns how often rapt refused each kind during generation, for tuning the generator.
 std::vector<std::pair<std::string, int64_t>> refusals();
 
 }  // namespace rapt::programs

@@ -1,4 +1,4 @@
-// How a program grows: streams of one shape that are moved on, joined, and read by others.
+// The growth of a program: streams of one shape that are transformed, joined, and read by others.
 #include <algorithm>
 #include <cmath>
 
@@ -11,8 +11,8 @@ void Generator::start_streams() {
   std::vector<int64_t> dims;
   for (int64_t i = 0; i < rank; ++i) dims.push_back(dim());
   if (chance(0.03)) dims[static_cast<size_t>(below(rank))] = 0;
-  // Now and then large enough for steps side by side, more seldom for chains of row by row steps
-  // and for loops that are shared out, or for memory that is short.
+  // Occasionally large enough for parallel steps. Less often large enough for row-wise chains and
+  // parallel loops, or for a shortage of memory.
   if (chance(0.12)) {
     dims.back() = one_of({16, 33, 64, 96});
     dims[0] = rank == 1 ? 5000 : between(64, 300);
@@ -30,7 +30,7 @@ void Generator::start_streams() {
   program_.training = chance(0.8);
   const int64_t count = huge_ ? 4 : one_of({1, 2, 2, 2, 3, 4});
   for (int64_t i = 0; i < count; ++i) {
-    if (huge_ && i > 0) {  // Branches side by side.
+    if (huge_ && i > 0) {  // parallel branches
       streams_.push_back(elementwise_of(streams_[0]));
       continue;
     }
@@ -58,7 +58,7 @@ int Generator::elementwise_of(int a, int b) {
   return emit(name, {a, b}, {}, std::max(bound(a), bound(b)) + 1);
 }
 
-/// A step that is not elementwise, of the same shape.
+/// Records a step that is not elementwise and keeps the shape.
 int Generator::far_of(int value) {
   const Shape s = shape(value);
   const int x = tame(value, 6);
@@ -88,7 +88,7 @@ int Generator::far_of(int value) {
       return emit("flip", {x}, {below(s.rank())});
     default: {
       if (s.size() == 0) return emit("contiguous", {x});
-      // It broadcasts back.
+      // The reduced result broadcasts back to the shape.
       const std::vector<int64_t> axes =
           last < 0 ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1, last, 1};
       return emit(chance(0.5) ? "mean" : "sum", {x}, axes, 8);
@@ -114,7 +114,8 @@ void Generator::move_stream(size_t stream) {
   if (shape(next) == home_ && dtype(next) == real_) current = next;
 }
 
-/// Streams that read each other: each is joined with a far function of the other.
+/// Joins two streams that read each other: each is combined with a non-elementwise function of the
+/// other.
 void Generator::cross_gates() {
   if (streams_.size() < 2) streams_.push_back(leaf(home_, real_, -2, 2));
   const auto n = static_cast<int64_t>(streams_.size());
@@ -136,7 +137,7 @@ void Generator::cross_gates() {
   if (shape(y) == home_) streams_[j] = y;
 }
 
-/// What products are added to: x + f(x) W, and sums of several products.
+/// Records additions to products: x + f(x) W, and sums of several products.
 void Generator::residual() {
   int& stream = streams_[static_cast<size_t>(below(static_cast<int64_t>(streams_.size())))];
   const Shape s = shape(stream);

@@ -1,4 +1,4 @@
-// Attention: dot-product, additive, of caches.
+// Attention: dot-product, additive, to caches.
 #include <cmath>
 
 #include "ops/attention/additive_attention.hpp"
@@ -11,7 +11,7 @@
 namespace rapt::programs {
 namespace {
 
-// The limits of a mask, as bits of an attribute. Those with an array have an operand each, in this
+// The limits of a mask, as bits of an attribute. Each limit with an array has one operand, in this
 // order.
 enum Limit : int64_t {
   is_causal = 1,
@@ -27,7 +27,7 @@ struct Sizes {
   int64_t B, H, Tq, Tk;
 };
 
-/// Draws limits, and puts their operands behind those that are there.
+/// Draws limits and appends their operands.
 int64_t choose_limits(Generator& g, const Sizes& n, std::vector<int>& in, bool heads) {
   int64_t limits = 0;
   for (const int64_t bit :
@@ -50,7 +50,7 @@ int64_t choose_limits(Generator& g, const Sizes& n, std::vector<int>& in, bool h
   return limits;
 }
 
-/// Reads the operands from in[i] on, and moves i behind them.
+/// Reads the operands starting at in[i], and advances i past them.
 Mask mask_of(int64_t limits, const Vars& in, size_t& i) {
   Mask mask;
   if (limits & is_causal) mask = mask & causal();
@@ -99,7 +99,7 @@ Shape table_of(ScoreKind kind, const Sizes& n) {
   return {n.H};
 }
 
-// What of an attention is asked for.
+// The requested result of an attention.
 enum class Part : int64_t { values, weights, average, head, statistics };
 
 bool choose_attention(Generator& g) {
@@ -138,7 +138,7 @@ bool choose_attention(Generator& g) {
   const auto part = g.chance(0.3) ? static_cast<int64_t>(g.between(1, 4)) : 0;
   const int y = g.emit("attention", in,
                        {part, limits, bias ? 1 : 0, static_cast<int64_t>(score), dropout}, 6);
-  // The heads merged again: a view that costs nothing.
+  // Merges the heads again: a view that costs nothing.
   if (part == 0 && g.chance(0.4)) {
     const Shape s = g.shape(y);
     g.emit("reshape", {g.emit("transpose", {y}, {1, 2})}, {s[0], s[2], s[1] * s[3]});
@@ -146,8 +146,8 @@ bool choose_attention(Generator& g) {
   return true;
 }
 
-/// The attention of a sequence to itself, from one projection: its gradients are written as pieces
-/// of the projection's.
+/// Records self-attention from one projection. Its gradients are written into slices of the
+/// projection's gradient.
 bool choose_self_attention(Generator& g) {
   const int64_t B = g.between(1, 2), T = g.dim(), H = g.one_of({1, 2}), D = 2 * g.between(1, 2);
   const bool many = g.chance(0.05);
@@ -157,7 +157,7 @@ bool choose_self_attention(Generator& g) {
   const int all = g.emit("linear", {x, g.weight({3 * width, width})}, {0}, 6);
   std::vector<int> parts;
   const int64_t form = g.below(5);
-  if (form < 3) {  // [B, T, 3 H, D], as models::MultiHead has it
+  if (form < 3) {  // [B, T, 3 H, D], as in models::MultiHead
     const int heads = g.emit("reshape", {all}, {n.B, n.Tq, 3 * H, D});
     for (const int64_t i : {0, 1, 2}) {
       parts.push_back(g.emit("slice", {heads}, {2, i * H, (i + 1) * H, 1}));
@@ -181,13 +181,13 @@ bool choose_self_attention(Generator& g) {
   const int y = g.emit("attention", in, {0, limits, 0, 0, 0}, 6);
   const int merged = g.emit("reshape", {g.emit("transpose", {y}, {1, 2})}, {n.B, n.Tq, width});
   if (g.chance(0.6)) {
-    // The gradients, right away: by what goes in, and by pieces now and then.
+    // Differentiates at once: by the inputs, and occasionally by slices of the projection.
     std::vector<int> wanted{merged, x};
     if (g.chance(0.4)) wanted.push_back(in[static_cast<size_t>(g.below(3))]);
     if (g.chance(0.4)) wanted.push_back(all);
     if (g.chance(0.3)) wanted.push_back(parts[static_cast<size_t>(g.below(3))]);
     g.emit("grad", wanted, {}, 16);
-    // A piece that somebody else wants too.
+    // A slice that another statement requests too.
     if (wanted.size() > 2 && g.chance(0.6)) {
       const int piece = g.output(1);
       if (g.chance(0.5)) g.emit("tanh", {piece}, {}, 0);
@@ -221,7 +221,7 @@ Vars record_attention(const Statement& s, const Vars& in, const Recording&) {
       break;
   }
   const AttentionStatistics found = attention_statistics(in[0], in[1], options, {.top = 2});
-  // No gradient passes to the values: floor() keeps any from being asked for.
+  // The values have no gradient: floor() prevents requests for one.
   return {found.entropy, found.largest, floor(found.values * 64), found.keys};
 }
 
@@ -273,7 +273,7 @@ void add_attention_kinds(std::vector<Kind>& kinds) {
              return true;
            },
        .apply = [](const Statement& s, const Vars& in, const Recording&) -> Vars {
-         // Each recording has a cache of its own: the operator writes to it.
+         // Each recording has its own cache, because the operator writes to it.
          const Key key = Key{5}.fold(static_cast<uint64_t>(s.p[6]));
          const DType type = in[0].dtype();
          const KeyValueCache cache{

@@ -1,4 +1,4 @@
-// Leaves, and operators of single elements.
+// Leaves, and elementwise operators.
 #include <cmath>
 #include <limits>
 
@@ -28,7 +28,7 @@ Kind unary(const std::string& name, Var (*function)(const Arg&), double most, do
           }};
 }
 
-/// One that wants positive numbers: of x^2 + 0.5 it takes them.
+/// A function of positive numbers: its operand is x^2 + 0.5.
 Kind positive(const std::string& name, Var (*function)(const Arg&)) {
   Kind kind = unary(name, function, 0, 0);
   kind.choose = [name](Generator& g) {
@@ -131,7 +131,7 @@ void add_conditions(std::vector<Kind>& kinds) {
                          const int to = g.chance(0.6) ? other : g.one_of({0, 1, 2, 3});
                          const int there = g.emit("cast", {x}, {to});
                          if (to == 3 && g.chance(0.3)) return true;
-                         // Something in the other type, and back.
+                         // An operation in the other type, and back.
                          const int more = to == 3 ? there : g.emit("add", {there, there}, {}, 12);
                          g.emit("cast", {more}, {static_cast<int64_t>(g.real())});
                          return true;
@@ -140,7 +140,7 @@ void add_conditions(std::vector<Kind>& kinds) {
                      return {cast(in[0], static_cast<DType>(s.p[0]))};
                    },
                    .text = "cast($0, DType(#0))"});
-  kinds.push_back({.name = "whole",  // whole numbers among [#0, #1]; of NaN #0
+  kinds.push_back({.name = "whole",  // integers in [#0, #1]; NaN gives #0
                    .weight = 0,
                    .apply = [](const Statement& s, const Vars& in, const Recording&) -> Vars {
                      const Var x = floor(in[0]);
@@ -148,7 +148,7 @@ void add_conditions(std::vector<Kind>& kinds) {
                      return {cast(kept, DType::int32)};
                    },
                    .text = "whole($0, /*least, most*/ #*)"});
-  kinds.push_back({.name = "within",  // of any numbers such as lie in [low, high)
+  kinds.push_back({.name = "within",  // maps any numbers into [low, high)
                    .weight = 0,
                    .apply = [](const Statement& s, const Vars& in, const Recording&) -> Vars {
                      const double unit = s.p.size() > 2 ? static_cast<double>(s.p[2]) : 1;
@@ -205,7 +205,7 @@ Tensor leaf_tensor(const Statement& s, int step) {
     return real.to(type);
   };
   if (s.p[3] == 0) return values_of(shape);
-  // The last two axes swapped in memory.
+  // The last two axes are swapped in memory.
   Shape swapped = shape;
   std::swap(swapped[-1], swapped[-2]);
   const Tensor stored = values_of(swapped);

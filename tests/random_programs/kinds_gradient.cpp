@@ -10,7 +10,7 @@
 namespace rapt::programs {
 namespace {
 
-/// Values to differentiate by: mostly such as the value depends on.
+/// Chooses values to differentiate by, mostly ones that `value` depends on.
 std::vector<int> roots(Generator& g, int value) {
   std::vector<int> list;
   const std::vector<int> before = g.ancestors(value);
@@ -42,7 +42,7 @@ void add_gradient_kinds(std::vector<Kind>& kinds) {
                      return grad(in[0].rank() == 0 ? in[0] : sum(in[0]), std::span(in).subspan(1));
                    },
                    .text = "grad(sum($0), {$1*})"});
-  kinds.push_back({.name = "vjp",  // of one output or two, with the seeds behind them
+  kinds.push_back({.name = "vjp",  // of one or two outputs, followed by their seeds
                    .weight = 1.5,
                    .choose =
                        [](Generator& g) {
@@ -64,7 +64,7 @@ void add_gradient_kinds(std::vector<Kind>& kinds) {
 
 void add_table_kinds(std::vector<Kind>& kinds) {
   for (const test::Row& row : test::all_rows()) {
-    // These ask for values while they are recorded; `cached_attention` above does not.
+    // These rows request values during recording; the kind `cached_attention` does not.
     if (row.name.starts_with("cached_attention")) continue;
     int64_t elements = 0;
     for (const test::Input& input : row.inputs) elements += input.shape.size();

@@ -25,7 +25,7 @@ bool choose_matmul(Generator& g) {
   if (!(dims.size() == 1 && g.chance(0.3))) dims.push_back(g.chance(0.5) ? s[-1] : g.dim());
   const double bound = g.bound(a) + 8;
   if (dims.size() >= 2 && g.chance(0.4)) {
-    // The right operand as a transposed view.
+    // The right operand is a transposed view.
     std::vector<int64_t> stored = dims;
     std::swap(stored[stored.size() - 1], stored[stored.size() - 2]);
     const int b = g.emit("transpose", {g.tame(g.of_shape(Shape(stored)), 5)},
@@ -130,11 +130,11 @@ void add_windows(std::vector<Kind>& kinds) {
   });
 }
 
-/// Steps of a cell that share its weights, as a loop of a model has them.
+/// Records steps of a cell that share its weights, like the time loop of a model.
 bool choose_cell(Generator& g, bool lstm) {
   const int64_t gates = lstm ? 4 : 3;
   const int64_t B = g.dim(), C = g.dim(), H = g.dim(), T = g.between(1, 3);
-  const bool whole = g.chance(0.6);  // cell, else gates
+  const bool whole = g.chance(0.6);  // the whole cell, else from the gates on
   const int wih = whole ? g.weight({gates * H, C}) : -1, whh = g.weight({gates * H, H});
   const int bih = whole ? g.weight({gates * H}) : -1, bhh = g.weight({gates * H});
   const int lengths = g.chance(0.4) ? g.whole({B}, 0, T + 1) : -1;

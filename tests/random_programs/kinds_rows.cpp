@@ -1,4 +1,4 @@
-// Reductions, and operators of whole rows: softmax, norms, losses.
+// Reductions, and operators on whole rows: softmax, norms, losses.
 #include <cmath>
 
 #include "ops/reduce/reduce.hpp"
@@ -13,7 +13,7 @@ namespace {
 
 using Reduction1 = Var (*)(const Arg&, const Axes&, bool);
 
-/// Attributes: how many axes (0: all), these, and whether they stay.
+/// Attributes: number of axes (0: all), the axes, and keepdims.
 Axes axes_of(const Statement& s) {
   if (s.p[0] == 0) return Axes::all();
   const std::vector<int> axes(s.p.begin() + 1, s.p.begin() + 1 + s.p[0]);
@@ -45,7 +45,7 @@ Kind reduction(const std::string& name, Reduction1 function, bool of_booleans = 
                     (grows ? std::log2(static_cast<double>(g.shape(x).size()) + 1) : 0);
                 if (of_booleans) x = g.boolean(g.shape(x));
                 const int y = g.emit(name, {x}, some_axes(g, x), bound);
-                // Spread back over what was reduced, as norms do it.
+                // Broadcasts back over the reduced axes, as norms do.
                 if (!of_booleans && g.chance(0.4) && g.rank(y) == g.rank(x)) {
                   g.emit("sub", {x, y}, {}, bound + 1);
                 }
@@ -57,7 +57,7 @@ Kind reduction(const std::string& name, Reduction1 function, bool of_booleans = 
           .text = name + "($0, /*count, axes, keepdims*/ #*)"};
 }
 
-/// A mask that broadcasts to the shape.
+/// Returns a mask that broadcasts to the shape.
 int a_mask(Generator& g, const Shape& shape) {
   Shape mask = shape;
   for (int axis = 0; axis < mask.rank(); ++axis) {
@@ -208,7 +208,7 @@ void add_reduce_kinds(std::vector<Kind>& kinds) {
 void add_row_kinds(std::vector<Kind>& kinds) {
   kinds.push_back(softmax_kind("softmax", softmax));
   kinds.push_back(softmax_kind("log_softmax", log_softmax));
-  kinds.push_back({.name = "masked",  // -inf is for a softmax
+  kinds.push_back({.name = "masked",  // -inf is only for a softmax
                    .weight = 0.5,
                    .choose =
                        [](Generator& g) {

@@ -1,4 +1,4 @@
-// Views, pieces and indices.
+// Views, slices and indices.
 #include <algorithm>
 #include <cmath>
 
@@ -19,7 +19,7 @@ int at(const Statement& s, size_t i) { return static_cast<int>(s.p[i]); }
 
 Shape shape_of(const Statement& s, size_t from) { return Shape(std::span(s.p).subspan(from)); }
 
-/// Of one value: attributes from its shape.
+/// Adds a kind with one operand; its attributes depend on the operand's shape.
 void view(std::vector<Kind>& kinds, const std::string& name, int at_least,
           std::vector<int64_t> (*attributes)(Generator&, int), Apply apply, std::string text = {}) {
   kinds.push_back({.name = name,
@@ -65,7 +65,7 @@ std::vector<int64_t> a_slice(Generator& g, int x) {
   const int64_t axis = g.below(g.rank(x)), n = g.shape(x)[static_cast<int>(axis)];
   int64_t begin = g.below(n + 1), end = begin + g.below(n - begin + 1);
   if (end == begin && g.chance(0.9)) begin = 0, end = n;
-  // Counted from the end, now and then.
+  // Occasionally counted from the end.
   if (begin > 0 && begin < n && g.chance(0.3)) begin -= n;
   if (end < n && end > 0 && g.chance(0.3)) end -= n;
   return {axis, begin, end, g.one_of({1, 1, 1, 2, 3})};
@@ -124,7 +124,7 @@ void add_views(std::vector<Kind>& kinds) {
                          const int64_t axis = g.below(g.rank(x));
                          const int64_t n = g.shape(x)[static_cast<int>(axis)];
                          if (n == 0) return false;
-                         // Several of its places, as a recurrence reads them.
+                         // Several of its indices, as a recurrence reads them.
                          for (int64_t i = g.between(1, 3); i > 0; --i) {
                            g.emit("select", {x}, {axis, g.between(-n, n - 1)});
                          }
@@ -342,8 +342,8 @@ void add_indices(std::vector<Kind>& kinds) {
                        [](Generator& g) {
                          const int x = g.any_real(1);
                          if (g.shape(x)[-1] == 0) return false;
-                         // Above 0 whatever x holds: a masked log_softmax gives -inf, from which
-                         // a difference may make NaN.
+                         // Positive for any x. A masked log_softmax gives -inf, and a difference of
+                         // those may be NaN.
                          const int large = g.emit("greater_number", {x}, {5}, 0);
                          const int unit =
                              g.emit("cast", {large}, {static_cast<int64_t>(g.real())}, 0);

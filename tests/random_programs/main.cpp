@@ -1,4 +1,5 @@
-// Random programs: the planner and the executor against an oracle. `random_programs --help`.
+// Tests the planner and the executor with random programs against an oracle. See `random_programs
+// --help`.
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -52,7 +53,7 @@ struct Totals {
   std::vector<Failure> failures;
 };
 
-/// Where a child is, for its parent to read when it has crashed.
+/// The progress of a child process, which its parent reads after a crash.
 struct Shared {
   std::atomic<uint64_t> seed;
   std::atomic<uint64_t> programs;
@@ -67,8 +68,8 @@ Shared& shared() {
   return *static_cast<Shared*>(memory);
 }
 
-/// The programs of some seeds, in a child. Writes lines: failures, then how often operators were
-/// met.
+/// Runs the programs of some seeds in a child process. Writes lines with the failures, then with
+/// counts of operators and of refused kinds.
 [[noreturn]] void run_block(uint64_t first, uint64_t end, const Options& options, int out) {
   Touched touched;
   std::string report;
@@ -105,7 +106,7 @@ Shared& shared() {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-/// Runs the block until it is through, in as many children as it takes.
+/// Runs all seeds of the block. After a crash, a new child continues with the next seed.
 void run_seeds(uint64_t first, uint64_t end, const Options& options, Totals& totals,
                std::map<std::string, int64_t>& refused) {
   while (first < end) {
@@ -156,7 +157,7 @@ void run_seeds(uint64_t first, uint64_t end, const Options& options, Totals& tot
   }
 }
 
-/// The operators that the rows of the operator table and their derivatives record.
+/// Returns the operators that the rows of the operator table and their derivatives record.
 std::set<std::string> operators_of_table() {
   std::set<std::string> names;
   for (const test::Row& row : test::all_rows()) {
@@ -170,7 +171,7 @@ std::set<std::string> operators_of_table() {
       const Var y = row.apply(in);
       if (row.gradient) grad(sum(y), roots);
     } catch (const std::exception&) {
-      // A row that wants real values of its inputs: what was recorded until then counts.
+      // A row that requests values of its inputs: the nodes recorded so far count.
     }
     for (const Node& node : tape.graph().nodes) {
       if (node.op != nullptr) names.insert(std::string(node.op->name));
@@ -257,7 +258,7 @@ int run_all(const Options& options) {
 
 int main(int argc, char** argv) {
   using namespace rapt::programs;
-  shared();  // Before any child is made.
+  shared();  // before any child is forked
   if (const int status = rapt::forced_isa_status(); status != 0) return status;
   Options options;
   for (int i = 1; i < argc; ++i) {

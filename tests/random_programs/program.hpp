@@ -1,4 +1,4 @@
-// A random program as data: statements that can be recorded again and again, left out, and printed.
+// A random program as data: statements that can be recorded repeatedly, removed, and printed.
 #pragma once
 
 #include <functional>
@@ -14,59 +14,59 @@ namespace rapt::programs {
 struct Kind;
 class Generator;
 
-/// A call: which operator, of which values, with which numbers. What a number means is the kind's.
+/// A call: an operator, its operands and its attributes. Each kind defines its attributes.
 struct Statement {
   const Kind* kind = nullptr;
-  std::vector<int> in;     // numbers of values
+  std::vector<int> in;     // indices of values
   std::vector<int64_t> p;  // attributes
-  std::vector<int> out;    // numbers of the values that it makes
+  std::vector<int> out;    // indices of the resulting values
 };
 
-/// What the generator knows of a value without computing it.
+/// Properties of a value that the generator knows without computing it.
 struct ValueInfo {
   Shape shape;
   DType dtype = DType::float32;
-  double bound = 0;  // its elements are below 2^bound or so: keeps most numbers finite
+  double bound = 0;  // elements are below about 2^bound; keeps most numbers finite
 };
 
 struct Program {
   uint64_t seed = 0;
   std::vector<Statement> statements;
   std::vector<ValueInfo> values;
-  bool training = true;            // the tape's kind
-  int steps = 1;                   // how often it is recorded and run
+  bool training = true;            // the kind of tape
+  int steps = 1;                   // number of times it is recorded and run
   std::vector<int64_t> optimizer;  // see make_optimizer(); empty: none
 };
 
-/// What a statement may need beside its operands while it is recorded.
+/// Information for recording a statement, in addition to its operands.
 struct Recording {
-  int step = 0;                                                  // how often it was recorded before
-  std::function<Parameter(const Statement&)> parameter_of = {};  // of a statement `parameter`
+  int step = 0;                                                  // number of earlier recordings
+  std::function<Parameter(const Statement&)> parameter_of = {};  // for statements `parameter`
 };
 
 using Vars = std::vector<Var>;
 
-/// An operator, or a way to call it.
+/// An operator, or one way to call it.
 struct Kind {
   std::string name;
-  double weight = 1;  // how often the generator tries it, against the others
-  /// Records a call with operands of the generator's choice. False: there were none that fit.
+  double weight = 1;  // relative frequency with which the generator tries it
+  /// Records a call with operands of the generator's choice. Returns false if none fit.
   std::function<bool(Generator&)> choose = {};
   std::function<Vars(const Statement&, const Vars&, const Recording&)> apply = {};
-  /// As C++: $0 is an operand, $* all of them, #0 an attribute, #* all of them, #2* from the third
-  /// on. Empty: name($*, #*).
+  /// C++ text: $0 is an operand, $* all of them, #0 an attribute, #* all of them, #2* all from the
+  /// third on. Empty: name($*, #*).
   std::string text = {};
 };
 
-/// All kinds; the first are those with a role of their own, found by name.
+/// Returns all kinds. Those with a special role come first and are found by name.
 const std::vector<Kind>& kinds();
 const Kind& kind(const std::string& name);
 
-// Roles: kinds that the runner handles by itself.
-//   look         asks for values: p[0] = 0 one by one, 1 by one run(), 2 by one run() in reverse
-//   accumulate   of a loss: in[0]; the others are asked for along with it
-//   step         in[0 .. p[0]) are losses, of which the step's number chooses; the others as above;
-//                where the step's number is p[1] it throws, for the last of the others is a trap
+// Roles: kinds that the runner handles itself.
+//     look         requests values: p[0] = 0 one by one, 1 in one run(), 2 in one run() in reverse
+//     accumulate   of a loss: in[0]; the other operands are requested along with it
+//     step         in[0 .. p[0]) are losses, selected by the step's number; others as above;
+//                               throws at step p[1], because the last of the others is a trap
 bool is_role(const Statement& statement);
 
 void add_leaf_kinds(std::vector<Kind>& kinds);
@@ -84,13 +84,13 @@ struct GenerateOptions {
   int operators = 0;  // 0: a mix of 5 to 80
 };
 
-/// The program of a seed. Recording alone: nothing is computed.
+/// Returns the program of a seed. Only records it; nothing is computed.
 Program generate(uint64_t seed, const GenerateOptions& options);
 
-/// As C++, nearly.
+/// Prints the program as approximate C++.
 std::string to_text(const Program& program);
 
-/// The tensor that a leaf's statement stands for, in a step.
+/// Returns the tensor of a leaf's statement in a step.
 Tensor leaf_tensor(const Statement& statement, int step);
 
 }  // namespace rapt::programs

@@ -18,13 +18,13 @@
 namespace rapt::programs {
 namespace {
 
-/// Computes node by node, without plans.
+/// Returns an executor that computes node by node, without plans.
 Executor& reference_executor() {
   static Executor executor({.threads = 1, .reference = true});
   return executor;
 }
 
-/// What lives from step to step: parameters, their optimizer and average.
+/// The state that persists between steps: parameters, their optimizer and average.
 class Model {
  public:
   explicit Model(const Program& program) {
@@ -50,7 +50,7 @@ class Model {
     return list;
   }
 
-  /// Before step t: some parameters rest, the rate changes.
+  /// Prepares step t: changes the learning rate and freezes a parameter in some steps.
   void prepare(int t, const std::vector<int64_t>& words) {
     if (optimizer_ == nullptr) return;
     optimizer_->lr(0.05 / (1 + 0.5 * t));
@@ -106,7 +106,7 @@ class Model {
 
 std::string value_name(int step, int value) { return fmt::format("step {}, v{}", step, value); }
 
-/// The losses of a statement `accumulate` or `step`, and where the values asked for along begin.
+/// The loss of a statement `accumulate` or `step`, and the index of the first other operand.
 struct Losses {
   int loss;
   size_t also;
@@ -117,7 +117,7 @@ Losses losses_of(const Statement& s, int step) {
   return {s.in[static_cast<size_t>(step) % n], n};
 }
 
-/// Records a step's statements; roles are passed to `act`.
+/// Records a step's statements and passes roles to `act`.
 template <class Act>
 void record(const Program& program, int step, const Model& model, Vars& vars, const Act& act) {
   vars.assign(program.values.size(), Var());
@@ -136,7 +136,7 @@ void record(const Program& program, int step, const Model& model, Vars& vars, co
   }
 }
 
-/// Whether the statement is a step of an optimizer that has to fail.
+/// Returns true if the statement is an optimizer step that must fail.
 bool has_to_fail(const Statement& s, int step) { return s.kind->name == "step" && s.p[1] == step; }
 
 struct AnyTape {
@@ -183,7 +183,7 @@ int64_t first_difference(const Tensor& a, const Tensor& b) {
   return first_difference<bool>(a, b);
 }
 
-/// Tensors that were handed out, beside what they held then.
+/// Returned tensors, with copies of their original contents.
 class HandedOut {
  public:
   Tensor add(std::string name, const Tensor& tensor) {
@@ -191,7 +191,7 @@ class HandedOut {
     held_.push_back({std::move(name), tensor, copy});
     return copy;
   }
-  /// The name of one that has changed since; empty: none.
+  /// Returns the name of a tensor that has changed since; empty: none.
   std::string changed() const {
     for (const Held& h : held_) {
       if (!same_bytes(h.tensor.clone(), h.copy)) return h.name;
@@ -207,7 +207,7 @@ class HandedOut {
   std::vector<Held> held_;
 };
 
-/// A step of the optimizer by the oracle's gradients: on a tape that holds nothing else.
+/// Returns a loss on a new tape whose gradients are the oracle's, for a step of the optimizer.
 Var loss_with_gradients(const std::vector<Parameter>& parameters, std::span<const Tensor> grads,
                         const Tensor& loss) {
   Var total = as_var(loss);
@@ -299,8 +299,8 @@ Outcome expected(const Program& program) {
     Model model(program);
     Vars vars;
     for (int step = 0; step < program.steps; ++step) {
-      // All that is asked for is computed at once, before any parameter changes: a value does not
-      // depend on when somebody asks for it.
+      // All requested values are computed at once, before any parameter changes. A value must not
+      // depend on the time of its request.
       struct Event {
         const Statement* statement;
         std::vector<int> asked;
@@ -371,8 +371,8 @@ Outcome expected(const Program& program) {
   return out;
 }
 
-/// Whether a program ended at a step whose loss depends on no parameter: the optimizer refuses it,
-/// and what was computed before it counts.
+/// Returns true if a program ended at a step whose loss depends on no parameter. The optimizer
+/// refuses such a step, and the values computed before it count.
 bool is_refused(const Outcome& given) {
   return given.error.find("depends on none of the optimizer's") != std::string::npos;
 }

@@ -1,4 +1,4 @@
-// Runs a program on an executor and on the oracle, and compares.
+// Runs a program on an executor and on the oracle, and compares the results.
 #pragma once
 
 #include <map>
@@ -9,28 +9,29 @@
 
 namespace rapt::programs {
 
-/// The values of the targets, by an executor that is not under test.
+/// Computes the targets with a reference executor that is not under test.
 std::vector<Tensor> oracle(std::span<const Var> targets);
 
-/// What a program gives: all values that it asks for, in the order of asking, and after each step
-/// of an optimizer parameters, state and norm.
+/// The results of a program: all requested values in the order of the requests. After each step of
+/// an optimizer, they also include its parameters, state and norm.
 struct Outcome {
   std::vector<std::pair<std::string, Tensor>> values;
-  std::string error;        // what was thrown; empty: nothing
-  std::string overwritten;  // a tensor that was handed out and has changed since
+  std::string error;        // message of a thrown exception; empty: none
+  std::string overwritten;  // name of a returned tensor that has changed since
 };
 
 using Touched = std::map<std::string, int64_t, std::less<>>;
 
-/// With the executor. Counts the nodes recorded, by the names of their operators.
+/// Runs on the executor. Counts the recorded nodes by operator name.
 Outcome run(const Program& program, Executor& executor, Touched* touched = nullptr);
-/// With the oracle.
+/// Runs on the oracle.
 Outcome expected(const Program& program);
 
-/// What differs; nothing: they agree to the bit (a NaN equals a NaN).
+/// Returns the first difference; nothing if all are bit-identical (a NaN equals a NaN).
 std::optional<std::string> difference(const Outcome& given, const Outcome& right);
 
-/// Runs the program on executors of 1, 2 and 3 threads, against the oracle. Returns what is wrong.
+/// Runs the program on executors with 1, 2 and 3 threads and compares with the oracle. Returns the
+/// first fault.
 std::optional<std::string> check(const Program& program, Touched* touched = nullptr);
 
 }  // namespace rapt::programs

@@ -13,7 +13,7 @@
 namespace rapt::programs {
 namespace {
 
-/// Removes what nothing reads.
+/// Removes statements whose results nobody reads.
 void drop_unused(Program& program) {
   std::set<int> used;
   auto& list = program.statements;
@@ -29,7 +29,7 @@ void drop_unused(Program& program) {
   }
 }
 
-/// Values that may be asked for behind an update are those that were asked for until then.
+/// Returns true if each value requested after an update was also requested before it.
 bool sound(const Program& program) {
   std::set<int> known;
   std::map<int, std::string> makers;
@@ -57,7 +57,8 @@ void replace_uses(Program& program, int value, int by) {
   for (Statement& s : program.statements) std::replace(s.in.begin(), s.in.end(), value, by);
 }
 
-/// The i-th statement away, its values replaced by an operand of the same kind, or by leaves.
+/// Removes the i-th statement. Its values are replaced by an operand of the same kind, or by
+/// leaves.
 bool without(Program& program, size_t i, bool leaves) {
   const Statement gone = program.statements[i];
   const auto at = program.statements.begin() + static_cast<std::ptrdiff_t>(i);
@@ -117,7 +118,7 @@ class Shrinker {
     drop_unused(candidate);
     if (candidate.statements.empty() || !sound(candidate)) return false;
     ++tries_;
-    // A few times: what goes wrong on several threads does not do so each time.
+    // Checks twice, because a fault on several threads does not occur each time.
     for (int again = 0; again < (verdict_.sort == "wrong" ? 2 : 1); ++again) {
       const Verdict now = check_apart(candidate);
       if (now.fails() && now.sort == verdict_.sort) {
@@ -144,7 +145,7 @@ class Shrinker {
     return any;
   }
 
-  /// Fewer values asked for, and derivatives by fewer.
+  /// Requests fewer values, and derivatives by fewer values.
   bool fewer_looks() {
     bool any = false;
     for (size_t i = 0; i < best_.statements.size(); ++i) {
@@ -206,7 +207,7 @@ class Shrinker {
     for (size_t i = 0; i < best_.optimizer.size(); ++i) {
       if (best_.optimizer[i] == 1) continue;
       Program candidate = best_;
-      candidate.optimizer[i] = 1;  // plain
+      candidate.optimizer[i] = 1;  // the plain variant
       any |= still_fails(std::move(candidate));
     }
     return any;

@@ -1,4 +1,4 @@
-// The smallest program that still fails.
+// Finds the smallest program that still fails.
 #pragma once
 
 #include <functional>
@@ -8,17 +8,17 @@
 
 namespace rapt::programs {
 
-/// How a program ended: empty where all agree.
+/// The result of checking a program.
 struct Verdict {
-  std::string what;  // of the first difference, or the signal
-  std::string sort;  // "wrong", "throws", "changed", "signal 11"; only like is compared with like
+  std::string what;  // the first difference, or the signal; empty: all agree
+  std::string sort;  // "wrong", "throws", "changed", "signal 11"; shrinking keeps the sort
   bool fails() const { return !what.empty(); }
 };
 
-/// Checks a program in a process of its own, so that a crash or an endless loop is a verdict too.
+/// Checks a program in its own process, so that a crash or an endless loop gives a verdict too.
 Verdict check_apart(const Program& program);
 
-/// Leaves out statements, step by step, for as long as it fails in the same way.
+/// Removes statements one after another while the program still fails in the same way.
 Program shrink(Program program, const Verdict& verdict,
                const std::function<void(const std::string&)>& progress);
 

@@ -12,7 +12,7 @@ std::string list(const std::vector<std::string>& words, size_t from) {
   return text;
 }
 
-/// Fills in $0, $*, $1* with operands and #0, #*, #1* with attributes.
+/// Replaces $0, $*, $1* by operands and #0, #*, #1* by attributes.
 std::string filled(const std::string& text, const std::vector<std::string>& in,
                    const std::vector<std::string>& p) {
   std::string out;

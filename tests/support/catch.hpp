@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #else
 #include <catch2/catch_all.hpp>
-// What the tests use by version 2's names.
+// The tests use the names of version 2.
 #define Contains ContainsSubstring
 using Catch::Approx;
 #endif

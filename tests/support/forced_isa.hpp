@@ -1,4 +1,4 @@
-// Whether the instruction set that RAPT_ISA asks for is the one at work.
+// Checks that the instruction set given by RAPT_ISA is active.
 #pragma once
 
 #include <cstdlib>
@@ -9,8 +9,8 @@
 
 namespace rapt {
 
-/// 0: it is, or none is asked for. Else what the program has to exit with: 77 where the processor
-/// lacks it (skipped), 1 where it did not take effect.
+/// Returns 0 if it is active or none is given, else an exit code. The code is 77 (skipped) if the
+/// processor lacks the instruction set, and 1 if the setting had no effect.
 inline int forced_isa_status() {
   const char* forced = std::getenv("RAPT_ISA");
   if (forced == nullptr) return 0;

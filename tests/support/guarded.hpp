@@ -1,4 +1,4 @@
-// An array for kernel tests that catches the first element read or written past its end.
+// An array for kernel tests that detects any access past its end.
 #pragma once
 
 #include <sys/mman.h>
@@ -15,8 +15,8 @@
 
 namespace rapt::test {
 
-/// An array that ends right before a page nobody may touch; uniform in +-spread, or all 77, or
-/// as given. Sizes and places are integers of any type.
+/// An array that ends right before an inaccessible page. Its elements are uniform in +-spread, or
+/// all 77, or as given. Sizes and indices are integers of any type.
 template <class T>
 class Guarded {
  public:

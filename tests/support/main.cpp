@@ -1,4 +1,5 @@
-// The main of every test program: asserts that the instruction set asked for is the one at work.
+// The main function of every test program: checks first that the requested instruction set is
+// active.
 #define CATCH_CONFIG_RUNNER
 #include "tests/support/catch.hpp"
 #include "tests/support/forced_isa.hpp"

@@ -1,4 +1,4 @@
-// A folder that a test may fill, gone when the test ends.
+// A temporary folder that is removed at the end of a test.
 #pragma once
 
 #include <cstdlib>

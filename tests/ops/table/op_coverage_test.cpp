@@ -1,5 +1,5 @@
-// Every operator of the library is at work in a row of the operator table, in its value, its
-// gradient, or its gradient's gradient. What a row holds is checked in op_table_test.
+// Checks that every operator of the library occurs in a row of the operator table: in its value,
+// its gradient, or its second derivative. op_table_test checks the results of the rows.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -19,9 +19,9 @@
 namespace rapt::test {
 namespace {
 
-/// The variables of type Op that the library's archive defines: no operator can hide from the
-/// linker. They are known by their size and a name that ends in "_op"; an operator of another name
-/// would not be found.
+/// Returns the variables of type Op that the library's archive defines, according to the linker's
+/// symbols. They are recognised by their size and a name that ends in "_op". An operator with
+/// another name would not be found.
 std::set<std::string> defined_operators() {
   const std::string command = std::string(RAPT_NM) + " -CS --defined-only " + RAPT_ARCHIVE;
   FILE* pipe = popen(command.c_str(), "r");
@@ -46,7 +46,7 @@ std::set<std::string> defined_operators() {
   return names;
 }
 
-/// The name that errors give each operator: the first string behind its definition.
+/// Returns each operator's name in error messages: the first string after its definition.
 std::map<std::string, std::string> names_in_sources() {
   std::map<std::string, std::string> names;
   const std::regex definition(R"((\w+_op)(\{| =\s))");
@@ -71,7 +71,8 @@ std::map<std::string, std::string> names_in_sources() {
   return names;
 }
 
-/// What a row records: by its operator, its gradient, and the gradient of that.
+/// Adds the operators that a row records: its own, those of its gradient and of the second
+/// derivative.
 void add_operators(const Row& row, std::set<std::string>& used) {
   const Tape tape(Training{Key{1}});
   std::vector<Var> vars, wrt;
@@ -90,7 +91,7 @@ void add_operators(const Row& row, std::set<std::string>& used) {
   }
 }
 
-/// Operators without a row, and what holds them in its place.
+/// Operators without a row, with the reason or the test that replaces it.
 const std::map<std::string, std::string> exceptions{
     {"score", "a place in a score function, which has no value by itself: attention_score_test"},
     {"sgd", "an update, which gives no value: optim_test, optimizer_kernel_test"},
@@ -123,8 +124,8 @@ TEST_CASE("every operator of the library has a row, or a reason") {
   }
   for (const auto& [name, reason] : exceptions) {
     INFO(name << ": " << reason);
-    CHECK(known.count(name) == 1);  // it is still there
-    CHECK(used.count(name) == 0);   // and still without a row
+    CHECK(known.count(name) == 1);  // it still exists
+    CHECK(used.count(name) == 0);   // and still has no row
   }
 }
 

@@ -20,8 +20,9 @@ struct Additive {
   Array context, weights;  // [B, Tq, M], [B, Tq, T]
 };
 
-/// softmax(v . tanh(query + key) + bias) memory for query [B, Tq, A], over the keys below the
-/// length and kept ([B, T] or [B, Tq, T]); a query without keys gives zeros.
+/// Returns softmax(v . tanh(query + key) + bias) memory for query [B, Tq, A]. The softmax is over
+/// the keys below the length and kept by `keep`, [B, T] or [B, Tq, T]. A query without keys gives
+/// zeros.
 Additive additive(const Array& query, const Array& keys, const Array& v, const Array& memory,
                   const Array* lengths, const Array* keep, const Array* bias = nullptr) {
   const size_t B = size(query, 0), Tq = size(query, 1), T = size(keys, 1), M = size(memory, 2);
@@ -66,7 +67,7 @@ Array side_by_side(const Additive& out) {
   return both;
 }
 
-/// Context and weights, so that gradients of both are checked together.
+/// Concatenates context and weights, so that gradients of both are checked together.
 Var both(const Var& context) { return concat({context, context.output(1)}, -1); }
 
 void add_additive(std::vector<Row>& rows) {
@@ -122,8 +123,8 @@ void add_additive(std::vector<Row>& rows) {
            }});
 }
 
-/// Which of 4 keys each of 3 queries sees: up to its own place, at most one before it, and places
-/// 2 and 3 not from 0 and 1.
+/// Returns which of 4 keys each of 3 queries sees: keys up to its own position, but at most one
+/// before it. Positions 2 and 3 do not see positions 0 and 1.
 Array limited_keys(size_t batch) {
   Array keep = xt::zeros<double>(std::vector<size_t>{batch, 3, 4});
   for (size_t b = 0; b < batch; ++b) {
@@ -194,7 +195,7 @@ struct Dot {
   const Array* bias = nullptr;  // [B, Hq, Tq, Tk], as are keep and fate
   const Array* keep = nullptr;
   const Array* lengths = nullptr;  // [B]
-  const Array* fate = nullptr;     // what dropout multiplies weights by
+  const Array* fate = nullptr;     // dropout's factors on the weights
 
   bool sees(size_t b, size_t h, size_t i, size_t j, size_t Tq, size_t Tk) const {
     return (!causal || j + Tq <= i + Tk) && (keep == nullptr || (*keep)(b, h, i, j) != 0) &&
@@ -202,7 +203,7 @@ struct Dot {
   }
 };
 
-/// softmax(scale q k' + bias) over the keys seen; zeros for a query that sees none.
+/// Returns softmax(scale q k' + bias) over the visible keys; zeros for a query that sees none.
 Array dot_weights(const Array& q, const Array& k, const Dot& o) {
   const size_t B = size(q, 0), H = size(q, 1), Tq = size(q, 2), Tk = size(k, 2), D = size(q, 3);
   const size_t group = H / size(k, 1);
@@ -241,8 +242,8 @@ Array dot_attention(const Array& q, const Array& k, const Array& v, const Dot& o
 
 Array spread(const Array& x, const std::vector<size_t>& shape) { return xt::broadcast(x, shape); }
 
-/// What becomes of weights on a tape that trains with Key{20}, as the table's harness has it, where
-/// no random operator was recorded before.
+/// Returns dropout's factors on the weights for a training tape with Key{20}, as the table's tests
+/// use it. No random operator may have been recorded before.
 Array fate_of(const std::vector<size_t>& shape, double p) {
   Array fate(shape);
   for (size_t i = 0; i < fate.size(); ++i) {

@@ -1,4 +1,4 @@
-// Convolution and pooling: the oracle goes through every window, element by element.
+// Convolution and pooling: the oracle loops over every window, element by element.
 #include <limits>
 #include <xtensor/xmanipulation.hpp>
 #include <xtensor/xview.hpp>
@@ -15,7 +15,7 @@ using Vars = std::vector<Var>;
 using Arrays = std::vector<Array>;
 using Sizes = std::vector<size_t>;
 
-/// x at (row, column) of a plane that is zero outside.
+/// Returns x at (row, column) of a plane with zero padding.
 double padded(const Array& x, size_t b, size_t c, int64_t row, int64_t column) {
   const auto high = static_cast<int64_t>(x.shape()[2]), wide = static_cast<int64_t>(x.shape()[3]);
   if (row < 0 || column < 0 || row >= high || column >= wide) return 0;
@@ -99,7 +99,7 @@ Row sequence_row(const std::string& name, const std::vector<Input>& inputs,
           .expected = [options](const Arrays& v) { return plain_conv1d(v, options); }};
 }
 
-/// x [B, C, H, W] with windows reduced by `start`, step(so far, element), and at the end `scale`.
+/// Pools x [B, C, H, W] over windows, to the maximum or the mean.
 Array plain_pool(const Array& x, const PoolOptions2d& o, bool largest) {
   const auto by = [](int64_t stride, int64_t kernel) { return stride == 0 ? kernel : stride; };
   const int64_t down = by(o.stride.height, o.kernel.height);

@@ -1,5 +1,5 @@
-// CTC by its definition: the sum over every path of classes, one a time, that gives the labels once
-// repeats are merged and blanks are taken out (Graves et al. 2006, equation 3).
+// CTC by its definition: the sum over every path with one class per time step that yields the
+// labels after merging repeats and removing blanks (Graves et al. 2006, equation 3).
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -20,7 +20,7 @@ std::vector<int> labels_of(const std::vector<int>& path, int blank) {
   return labels;
 }
 
-/// The losses [B] of logits [B, T, V], targets [B, U] and both lengths [B].
+/// Returns the losses [B] of logits [B, T, V], targets [B, U] and both lengths [B].
 Array losses_of(const Arrays& x, int blank) {
   const auto V = static_cast<int>(x[0].shape()[2]);
   Array losses(std::vector<size_t>{x[0].shape()[0]});
@@ -77,7 +77,7 @@ std::vector<Row> ctc_rows() {
               {{{5, 5, 3}}, {{5, 3}, 1, 3, integer}, {{5}, 5, 6, integer}, {{5}, 0, 4, integer}}),
       ctc_row("ctc_loss, the last class is the blank", {.blank = 3, .reduction = Reduction::sum},
               {{{2, 5, 4}}, {{2, 2}, 0, 3, integer}, {{2}, 4, 6, integer}, {{2}, 1, 3, integer}}),
-      // Five labels need five times or more, of which most of these have less.
+      // Five labels need at least five time steps, and most of these have fewer.
       ctc_row("ctc_loss, impossible ones are 0",
               {.reduction = Reduction::sum, .zero_infinity = true},
               {{{6, 6, 3}}, {{6, 5}, 1, 3, integer}, {{6}, 0, 7, integer}, {{6}, 0, 6, integer}}),

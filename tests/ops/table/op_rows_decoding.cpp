@@ -1,4 +1,4 @@
-// What decoding is made of: attention to caches, the largest of rows, draws.
+// Operators of decoding: attention to caches, top_k, random draws.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -19,8 +19,8 @@ using Arrays = std::vector<Array>;
 
 size_t size(const Array& x, size_t axis) { return x.shape()[axis]; }
 
-/// Row r of q [R, Hq, D] looks at `count(r)` keys; key_at(r, t) says which [row, time] of arrays
-/// [N, T, Hk, D].
+/// Attends from row r of q [R, Hq, D] to `count(r)` keys. key_at(r, t) returns the [row, time] of
+/// arrays [N, T, Hk, D].
 template <class Count, class KeyAt>
 Array attend(const Array& q, const Array& keys, const Array& values, double scale,
              const Count& count, const KeyAt& key_at) {
@@ -83,7 +83,7 @@ Row cached_row(const std::string& name, int64_t R, int64_t Hq, int64_t Hk, int64
       .gradient = false};
 }
 
-/// The same with a bias for each head and step, as the last input.
+/// The same row with a bias per head and step as the last input.
 Row biased_row() {
   Row row = cached_row("cached_attention, a bias", 3, 4, 2, 5, 6, 7, 4, 5, 0.5);
   row.inputs.push_back({{4, 7}});
@@ -92,7 +92,8 @@ Row biased_row() {
     return cached_attention(v[0], v[1], v[2], cache, v[3], v[4], 0.5, v[7]);
   };
   row.expected = [](const Arrays& x) {
-    // As one more column of every query (1) and key (its bias), head by head.
+    // Models the bias as one more column: 1 for each query, and the bias for each key, head by
+    // head.
     Array out(std::vector<size_t>{3, 4, 6});
     for (size_t h = 0; h < 4; ++h) {
       Array q = xt::ones<double>(std::vector<size_t>{3, 1, 6});
@@ -124,7 +125,7 @@ Row biased_row() {
   return row;
 }
 
-/// A bias that hides all keys from the first head, which gives zeros.
+/// A bias that hides all keys from the first head, whose result is then zeros.
 Row hidden_row() {
   Row row = cached_row("cached_attention, a head that sees no key", 3, 2, 2, 5, 6, 7, 4, 5, 0);
   row.apply = [](const Vars& v) {
@@ -141,7 +142,7 @@ Row hidden_row() {
   return row;
 }
 
-/// Inputs: q, keys, values, memory, lengths (some 0, some all of it).
+/// Inputs: q, keys, values, memory, lengths (some 0, some full).
 Row shared_row(const std::string& name, int64_t L, int64_t W, int64_t Hq, int64_t Hk, int64_t D,
                int64_t Dv, int64_t B, int64_t S) {
   return {
@@ -167,7 +168,7 @@ Row shared_row(const std::string& name, int64_t L, int64_t W, int64_t Hq, int64_
       .gradient = false};
 }
 
-/// The places of the k largest of each row of x [R, V].
+/// Returns the indices of the k largest elements of each row of x [R, V].
 Array largest(const Array& x, size_t k) {
   Array places(std::vector<size_t>{size(x, 0), k});
   for (size_t r = 0; r < size(x, 0); ++r) {
@@ -181,7 +182,7 @@ Array largest(const Array& x, size_t k) {
 }
 
 void add_top_k(std::vector<Row>& rows) {
-  // Up to 64 they are kept sorted, more in a heap.
+  // Up to 64 elements are kept in a sorted list, more in a heap.
   using Sizes = std::pair<int64_t, int64_t>;
   for (const auto& [width, k] : {Sizes{7, 7}, {131, 9}, {300, 64}, {300, 65}, {300, 299}}) {
     const std::string sizes = std::to_string(k) + " of " + std::to_string(width);
@@ -200,7 +201,7 @@ void add_top_k(std::vector<Row>& rows) {
                           return values;
                         },
                     .gradient = width < 10});
-    // Of whole numbers, so that many are equal.
+    // Integers, so that many elements are equal.
     rows.push_back(
         {.name = "top_k's places, " + sizes,
          .inputs = {{{3, width}, 0, 30}},

@@ -25,7 +25,7 @@ Row unary(std::string name, Var (*op)(const Arg&), double (*oracle)(double), dou
           .gradient = gradient};
 }
 
-/// Two operands of the given shapes; the oracle sees them spread to one shape.
+/// Two operands of the given shapes; the oracle receives them broadcast to one shape.
 Row binary(std::string name, Var (*op)(const Arg&, const Arg&), double (*oracle)(double, double),
            Shape a, Shape b, double low = -2, double high = 2, bool gradient = true) {
   return {

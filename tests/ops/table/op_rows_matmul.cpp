@@ -1,4 +1,4 @@
-// Matrix products: the oracle is a loop over every product of two elements.
+// Matrix products: the oracle loops over every product of two elements.
 #include <xtensor/xmanipulation.hpp>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xview.hpp>
@@ -15,7 +15,7 @@ using Vars = std::vector<Var>;
 using Arrays = std::vector<Array>;
 using Sizes = std::vector<size_t>;
 
-/// Moves a multi-index on; false after the last.
+/// Advances a multi-index. Returns false after the last one.
 bool advance(Sizes& index, const Sizes& shape) {
   for (size_t axis = shape.size(); axis-- > 0;) {
     if (++index[axis] < shape[axis]) return true;
@@ -24,7 +24,7 @@ bool advance(Sizes& index, const Sizes& shape) {
   return false;
 }
 
-/// The element of an operand for the leading index of the result, in row i and column j.
+/// Returns an operand's element at (i, j) for a leading index of the result, with broadcasting.
 double element(const Array& x, const Sizes& leading, size_t i, size_t j) {
   const Sizes shape(x.shape().begin(), x.shape().end());
   const size_t own = shape.size() - 2;
@@ -225,15 +225,16 @@ std::vector<Row> matmul_rows() {
                              Array(xt::view(v[2], xt::range(0, 8, 2)))},
                             Activation::sigmoid);
                       }});
-  // From its third use on, products read a copy of the weight. In this order of recording fusion
-  // once made steps that needed each other.
+  // From the third use on, products read a packed copy of the weight. This order of recording once
+  // made fusion create a cycle of steps.
   rows.push_back({.name = "linear, a weight that comes again",
                   .inputs = {{{40, 19}}, {{21, 19}}},
                   .apply =
                       [](const Vars& v) {
                         const Var once = linear(v[0], v[1]);
                         const Var twice = linear(v[0] * 2, v[1]), thrice = linear(v[0] * 3, v[1]);
-                        const Var sum = once + twice * thrice;  // before the last one's tanh
+                        const Var sum = once + twice * thrice;  // recorded before the tanh of the
+                                                                // last product
                         return sum + linear(tanh(v[0]), v[1]);
                       },
                   .expected =
@@ -243,7 +244,7 @@ std::vector<Row> matmul_rows() {
                         const Array last = plain_matmul(Array(xt::tanh(x)), w);
                         return Array(y + 6 * y * y + last);
                       },
-                  // 19 products of numbers up to 4, squared and times 6
+                  // sums of 19 products of numbers up to 4, squared, times 6
                   .tolerance = 1e-4});
   return rows;
 }

@@ -11,7 +11,7 @@ double sigmoid_of(double x) { return 1 / (1 + std::exp(-x)); }
 
 size_t size(const Array& x, size_t axis) { return x.shape()[axis]; }
 
-/// row . weight[out, :] + bias[out], for row b of x.
+/// Returns row . weight[out, :] + bias[out], for row b of x.
 double gate(const Array& x, size_t b, const Array& weight, const Array& bias, size_t out) {
   double total = bias(out);
   for (size_t j = 0; j < size(x, 1); ++j) total += x(b, j) * weight(out, j);
@@ -26,7 +26,7 @@ Array linear_of(const Array& x, const Array& weight, const Array& bias) {
   return y;
 }
 
-/// torch.nn.GRUCell, from the gates of x on; rows with step >= length keep their state.
+/// torch.nn.GRUCell, starting from the gates of x. Rows with step >= length keep their state.
 Array gru_step(const Array& gates_x, const Array& h, const Array& weight, const Array& bias,
                const Array& lengths, double step) {
   const size_t H = size(h, 1);
@@ -71,7 +71,7 @@ Array lstm_step(const Array& gates_x, const Array& state, const Array& weight, c
 
 const Array none{0.0};
 
-/// Steps of a cell, whose states are stacked.
+/// Runs the steps of a cell and stacks its states.
 Array sequence(decltype(gru_step)* cell, const Array& gates_x, Array state, const Array& weight,
                const Array& bias, const Array& lengths, bool reverse) {
   const size_t T = size(gates_x, 0), B = size(state, 0), width = size(state, 1);
@@ -115,7 +115,7 @@ Array first_half(const Array& states) {
 
 Var both(const LstmState& state) { return concat({state.h, state.c}, -1); }
 
-// [0, 5) for sequences of four steps at most: rows without any step, and rows with all.
+// [0, 5) for sequences of at most four steps: includes rows without any step and full rows.
 const Input lengths_input{{3}, 0, 5, DType::int32};
 
 Row gru_sequence_row(const std::string& name, bool lengths, bool reverse) {

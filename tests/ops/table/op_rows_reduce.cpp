@@ -1,4 +1,4 @@
-// Reductions: the oracle walks over all elements and collects those of each result.
+// Reductions: the oracle loops over all elements and collects those of each result.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -20,7 +20,7 @@ using Vars = std::vector<Var>;
 using Arrays = std::vector<Array>;
 using Values = std::vector<double>;
 
-/// What `reduce` makes of the elements along the axes (counted from 0).
+/// Applies `reduce` to the elements along the axes (counted from 0).
 Array plain_reduce(const Array& x, const std::vector<size_t>& axes, bool keepdims,
                    double (*reduce)(const Values&)) {
   const auto is_reduced = [&](size_t axis) {
@@ -88,7 +88,7 @@ Row without_gradient(Row row) {
   return row;
 }
 
-/// The same, of a view of x: the oracle sees the view's elements.
+/// The same row on a view of x: the oracle receives the view's elements.
 Row of_view(Row row, std::function<Var(const Var&)> view,
             std::function<Array(const Array&)> plain_view, Shape shape) {
   row.inputs[0].shape = shape;

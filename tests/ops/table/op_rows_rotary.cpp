@@ -13,7 +13,8 @@ using Arrays = std::vector<Array>;
 
 constexpr int64_t room = 12;
 
-/// Rows [B, T, H, D]; the complex number x[i] + j x[i + D/2] times exp(j place / base^(2i / D)).
+/// Rows [B, T, H, D]: multiplies the complex number x[i] + j x[i + D/2] by exp(j position /
+/// base^(2i / D)).
 Array turned(const Array& x, double base, const Array* first) {
   Array y = xt::zeros_like(x);
   const size_t half = x.shape()[3] / 2;

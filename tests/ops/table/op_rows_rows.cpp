@@ -21,7 +21,7 @@ using Sizes = std::vector<size_t>;
 
 Array broadcast_as(const Array& x, const Array& like) { return xt::broadcast(x, like.shape()); }
 
-/// Softmax of the last axis, of what `keep` (of x's shape) does not take out.
+/// Returns the softmax of the last axis over the elements that `keep` (of x's shape) selects.
 Array plain_softmax(const Array& x, const Array& keep) {
   Array y = x;
   const size_t width = x.shape().back();
@@ -38,7 +38,7 @@ Array plain_softmax(const Array& x, const Array& keep) {
 
 Array plain_softmax(const Array& x) { return plain_softmax(x, xt::ones_like(x)); }
 
-/// Its logarithm where kept; 0 elsewhere.
+/// Returns its logarithm for kept elements; 0 elsewhere.
 Array plain_log_softmax(const Array& x, const Array& keep) {
   Array y = plain_softmax(x, keep);
   for (double& v : y) v = v > 0 ? std::log(v) : 0;
@@ -59,7 +59,7 @@ Array plain_norm(const Array& x, double eps, bool centred) {
   return y;
 }
 
-/// torch.nn.functional.cross_entropy, written out from its documentation.
+/// torch.nn.functional.cross_entropy, written from its documentation.
 Array plain_cross_entropy(const Arrays& v, double ignore, double smoothing, Reduction reduction) {
   const Array &x = v[0], &labels = v[1];
   const size_t classes = x.shape().back();
@@ -92,7 +92,7 @@ Row cross_entropy_row(const std::string& name, const std::vector<Input>& inputs,
       .inputs = inputs,
       .apply =
           [=](const Vars& v) {
-            // Class weights are drawn as int32: no gradient passes to them.
+            // Class weights are drawn as int32, so they get no gradient.
             CrossEntropyOptions options{
                 .ignore = ignore, .label_smoothing = smoothing, .reduction = reduction};
             if (v.size() == 3) options.weight = cast(v[2], v[0].dtype());
@@ -128,7 +128,7 @@ void add_softmax(std::vector<Row>& rows) {
                         const Array turned = xt::transpose(v[0], Sizes{1, 2, 0});
                         return Array(xt::transpose(plain_softmax(turned), Sizes{2, 0, 1}));
                       }});
-  // Of 24 rows of 2 some keep nothing.
+  // Among 24 rows of 2 elements, some keep nothing.
   for (const Shape& mask :
        {Shape{4, 6, 2}, Shape{4, 1, 2}, Shape{6, 2}, Shape{2}, Shape{4, 6, 1}, Shape{1}, Shape{}}) {
     rows.push_back(
@@ -244,7 +244,7 @@ void add_losses(std::vector<Row>& rows) {
 }
 
 void add_embedding(std::vector<Row>& rows) {
-  for (const Shape& ids : {Shape{2, 6}, Shape{}, Shape{3}}) {  // twelve ids of five: some repeat
+  for (const Shape& ids : {Shape{2, 6}, Shape{}, Shape{3}}) {  // twelve ids below five: some repeat
     rows.push_back({.name = "embedding, ids " + to_string(ids),
                     .inputs = {numbers(ids, 0, 5), {{5, 3}}},
                     .apply = [](const Vars& v) { return embedding(v[0], v[1]); },

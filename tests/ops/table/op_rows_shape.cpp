@@ -1,4 +1,4 @@
-// Views, pieces and indices: the oracles are xtensor's own, or loops over flat places.
+// Views, slices and indices: the oracles are xtensor's own functions, or loops over flat indices.
 #include <xtensor/xbuilder.hpp>
 #include <xtensor/xmanipulation.hpp>
 #include <xtensor/xmath.hpp>
@@ -31,7 +31,7 @@ Array reshaped(Array x, std::vector<size_t> shape) {
   return x;
 }
 
-/// Whether the element of x at `place` along the axis (of rank 3) is what y holds.
+/// Returns the element of x, of rank 3, at (i, j, k).
 double at(const Array& x, size_t i, size_t j, size_t k) { return x(i, j, k); }
 
 Array gathered(const Array& x, const Array& index, size_t axis) {

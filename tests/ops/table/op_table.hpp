@@ -1,5 +1,5 @@
-// The table of operators that drives every kind of operator test: a row an operator (and a row more
-// for a form of it that takes another path).
+// The table of operators that drives every kind of operator test. It has one row per operator, and
+// an additional row for each form that takes another code path.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@
 
 namespace rapt::test {
 
-/// What the independent oracle computes with.
+/// The array type of the independent oracle.
 using Array = xt::xarray<double>;
 
 struct Input {
@@ -25,15 +25,15 @@ struct Row {
   std::vector<Input> inputs;
   /// The operator under test.
   std::function<Var(const std::vector<Var>&)> apply;
-  /// What it has to give, worked out by other means: never by the code under test.
+  /// The expected result, computed without the code under test.
   std::function<Array(const std::vector<Array>&)> expected;
-  /// Whether first and second derivatives are checked (false: it has none, or is random).
+  /// True: first and second derivatives are checked. False: there is none, or the row is random.
   bool gradient = true;
-  /// Allowed difference in float32, absolute and relative; in float64 it is 1e-10.
+  /// Allowed difference in float32, absolute and relative. In float64 it is 1e-10.
   double tolerance = 1e-5;
 };
 
-// One function a family, in tests/op_rows_FAMILY.cpp.
+// One function per family, in op_rows_FAMILY.cpp.
 std::vector<Row> elementwise_rows();
 std::vector<Row> shape_rows();
 std::vector<Row> reduce_rows();

@@ -1,4 +1,4 @@
-// Drives every row of the operator table through values, strides, gradients, threads and fusion.
+// Checks every row of the operator table: values, strides, gradients, threads and fusion.
 #include "tests/ops/table/op_table.hpp"
 
 #include <cmath>
@@ -20,7 +20,7 @@ namespace {
 
 const Key key{20};
 
-/// The row's inputs in double precision (int32 and boolean as they are).
+/// Draws the row's inputs in double precision (int32 and boolean as they are).
 std::vector<Tensor> draw(const Row& row) {
   std::vector<Tensor> inputs;
   for (size_t i = 0; i < row.inputs.size(); ++i) {
@@ -48,7 +48,7 @@ Tensor in_type(const Tensor& tensor, DType dtype) {
   return is_float(tensor.dtype()) ? tensor.to(dtype) : tensor;
 }
 
-/// The same values, laid out so that the last two axes are swapped in memory.
+/// Returns the same values, stored with the last two axes swapped in memory.
 Var swapped_in_memory(const Tensor& tensor) {
   const Var plain = as_var(tensor);
   if (tensor.shape().rank() < 2) return plain;
@@ -120,7 +120,7 @@ TEST_CASE("values in double and float, plain and swapped in memory") {
             vars.push_back(swapped ? swapped_in_memory(typed) : as_var(typed));
           }
           INFO(name(dtype) << (swapped ? ", swapped" : ""));
-          // double: rounding of sums of some hundred terms in another order than the oracle's
+          // double: sums of some hundred terms, rounded in another order than the oracle's
           compare(row, row.apply(vars).value(), expected,
                   dtype == DType::float64 ? 1e-10 : row.tolerance);
         }
