@@ -1,7 +1,7 @@
 // A character-level language model: a small GPT learns a text character by character, then writes
 // its own. The settings are those of nanoGPT's readme for a laptop CPU (Karpathy 2022,
-// github.com/karpathy/nanoGPT): 64 characters of context, 12 rows per step, 4 layers, 4 heads,
-// width 128, 2000 steps, no dropout.
+// github.com/karpathy/nanoGPT). They are 64 characters of context, 12 rows per step, 4 layers, 4
+// heads, width 128, 2000 steps, no dropout.
 //
 //   char_gpt --text FILE           any UTF-8 text; without it, sentences that the program makes up
 //   char_gpt --load char_gpt.safetensors --steps 0    writes, without training

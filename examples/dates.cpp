@@ -8,8 +8,8 @@
 //   le 3 mai 1998            1998-05-03
 //   Sunday, 12 April 2009    2009-04-12
 //   9.11.76                  1976-11-09
-// ... and a plot of the characters that each output character attended to, also written to
-// attention.svg
+//   ... and a plot of the characters that each output character attended to, also written to
+//   attention.svg
 #include "examples/common/dates/dates.hpp"
 
 #include <fmt/format.h>

@@ -8,8 +8,9 @@
 //   speech average --model DIR --last 5 --output MEAN
 //   speech replay DIR/nonfinite-STEP.safetensors --model DIR
 //
-// A list has one line per utterance, with five columns separated by tabs: name, speaker, words, the
-// files to join, and the number of samples of silence between them ("-" for a single file).
+// A list has one line per utterance, with five columns separated by tabs. They are the name, the
+// speaker, the words, the files to join, and the samples of silence between them. The last one is
+// "-" for a single file.
 //
 // Expected output of `score` when all words are right:
 //

@@ -27,9 +27,9 @@ struct SpeechModel {
   static SpeechModel load(const std::string& folder, const std::string& file = "model.safetensors");
 };
 
-/// Makes a zero-padded batch of utterances and their tokens. The tensors are "features" float32 [B,
-/// T, F], "frames" int32 [B], and "target_in" and "target_out" int32 [B, U + 1] with begin and end
-/// marks. "labels" int32 [B] is each utterance's number of tokens without these marks.
+/// Makes a zero-padded batch of utterances and their tokens, with these tensors: "features" float32
+/// [B, T, F], "frames" int32 [B], "target_in" and "target_out" int32 [B, U + 1], "labels" int32
+/// [B]. The targets have begin and end marks. The labels are the numbers of tokens without marks.
 Batch make_speech_batch(std::span<const Features> features,
                         std::span<const std::vector<std::int32_t>> tokens);
 

@@ -63,10 +63,10 @@ const std::vector<Kind>& kinds();
 const Kind& kind(const std::string& name);
 
 // Roles: kinds that the runner handles itself.
-//     look         requests values: p[0] = 0 one by one, 1 in one run(), 2 in one run() in reverse
-//     accumulate   of a loss: in[0]; the other operands are requested along with it
-//     step         in[0 .. p[0]) are losses, selected by the step's number; others as above;
-//                               throws at step p[1], because the last of the others is a trap
+//   look         requests values: p[0] = 0 one by one, 1 in one run(), 2 in one run() in reverse
+//   accumulate   of a loss: in[0]; the other operands are requested along with it
+//   step         in[0 .. p[0]) are losses, one of which the step's number selects; others as above;
+//                throws at step p[1], because the last of the others is a trap
 bool is_role(const Statement& statement);
 
 void add_leaf_kinds(std::vector<Kind>& kinds);

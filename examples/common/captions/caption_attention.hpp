@@ -28,7 +28,7 @@ std::vector<CaptionLooks> read_looks(const std::string& path);
 /// Counts how often the cell with a word's largest weight lies in the box of the word's object.
 struct Pointing {
   std::int64_t words = 0;   // words of the list's captions that name an object
-  std::int64_t same = 0;    // those that the caption repeats in the same position
+  std::int64_t same = 0;    // those that the caption has at the same index
   std::int64_t inside = 0;  // those whose largest weight's cell has its centre in the box
 
   /// Returns inside / same in percent, 0 .. 100.

@@ -33,9 +33,10 @@ bool is_test_day(std::chrono::sys_days day);
 /// Returns the number of ways to write a date. They are English, German, French, Spanish, Italian
 /// and Dutch, with and without the (correct) day of the week, long, short and in figures. Each text
 /// has one meaning, which the order of its figures determines:
-///     5/3/1998, 5/3/98   month/day/year (American)       1998-3-5, 1998/03/05   year, month, day
-///     3.5.1998, 3.5.98   day.month.year (German)         3-5-1998, 03-05-98     day-month-year
-///     (Dutch)
+///   5/3/1998, 5/3/98     month/day/year (American)
+///   3.5.1998, 3.5.98     day.month.year (German)
+///   3-5-1998, 03-05-98   day-month-year (Dutch)
+///   1998-3-5, 1998/03/05 year, month, day
 int date_styles();
 std::string_view date_language(int style);
 
