@@ -1,7 +1,8 @@
 // The parts of errors: a program can tell kinds apart, and find operator and place.
-#include <fstream>
-
 #include "framework/core/error.hpp"
+
+#include <string>
+
 #include "framework/files/checkpoint.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
@@ -60,12 +61,12 @@ TEST_CASE("results that are not finite and files that cannot be read have types 
     CHECK(error.place() == "error_test.cpp:" + std::to_string(__LINE__ - 7));
   }
 
-  const test::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string path = folder.file("short.safetensors");
-  std::ofstream(path) << "x";
+  folder.write("short.safetensors", "x");
   for (const std::string& name : {path, folder.file("missing.safetensors")}) {
     try {
-      (void)load_checkpoint(name);
+      (void)load_safetensors(name);
       FAIL("nothing was thrown");
     } catch (const FileError& error) {
       CHECK(error.kind() == ErrorKind::file);
