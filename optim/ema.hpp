@@ -1,4 +1,4 @@
-// Averages of parameters over the steps of training.
+// Moving averages of parameters over the steps of training.
 #pragma once
 
 #include <string>
@@ -11,27 +11,28 @@
 
 namespace rapt RAPT_API {
 
-/// Averages of parameters, in which older values count less and less: after each step of training
-/// average = decay average + (1 - decay) parameter (Polyak and Juditsky 1992, in the exponential
-/// form). A model often does better with them than with the last step's values.
+/// An exponential moving average of each parameter. After each training step, average = decay
+/// average + (1 - decay) parameter (Polyak and Juditsky 1992, in the exponential form). A model
+/// often performs better with the averages than with the last step's values.
 class ExponentialMovingAverage {
  public:
-  /// Starts from the parameters' present values and names. Throws Error for a parameter without a
-  /// value or not of floats, and where two have the same name.
+  /// Starts from the parameters' present values and names. Throws Error for a parameter that has no
+  /// value or does not hold floats, and if two have the same name.
   explicit ExponentialMovingAverage(std::vector<Parameter> parameters, double decay = 0.999);
 
-  /// Takes in the present values; runs at once, in the thread's executor.
+  /// Updates the averages with the present values. Runs immediately, in the thread's executor.
   void update();
-  /// Exchanges the parameters with their averages; a second call puts them back. Tapes recorded
-  /// before have to be recorded anew.
+  /// Exchanges the parameters with their averages. A second call restores them. Tapes recorded
+  /// before have to be recorded again.
   void swap();
   /// Sets the parameters to their averages.
   void copy_to_parameters();
 
-  /// The averages by name, "average/decoder/weight"; their own memory.
+  /// Returns the averages by name, "average/decoder/weight". The arrays share memory with this
+  /// object.
   NamedTensors state() const;
-  /// Takes over saved averages; other names are passed over. Throws Error where one is missing, or
-  /// has another shape or type; then nothing has changed.
+  /// Loads saved averages and ignores other names. Throws Error if one is missing or has another
+  /// shape or type; nothing has changed then.
   void load(const NamedTensors& state);
 
  private:

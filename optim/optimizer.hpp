@@ -1,5 +1,5 @@
 // Optimizers. step(loss) records the gradients, their clipping and the update of every parameter on
-// the loss's tape, and runs them together with the loss as one plan.
+// the tape of the loss. It runs them together with the loss as one plan.
 //
 //   Adam adam(parameters(model), {.lr = 3e-4, .clip_norm = 1});
 //   for (...) {
@@ -26,35 +26,39 @@ namespace rapt RAPT_API {
 /// Parameters that an optimizer treats alike.
 struct ParameterGroup {
   std::vector<Parameter> parameters;
-  double lr_factor = 1;     // their learning rate is this times the optimizer's
-  double decay_factor = 1;  // and their weight decay
+  double lr_factor = 1;     ///< multiplies the optimizer's learning rate
+  double decay_factor = 1;  ///< multiplies the optimizer's weight decay
 };
 
-/// The same parameters in two groups: weight decay for matrices and larger arrays, none for vectors
-/// and scalars, which are biases and the gains of norms.
+/// Splits parameters into two groups. Matrices and larger arrays have weight decay. Vectors and
+/// scalars (biases and gains of norms) have none.
 std::vector<ParameterGroup> decay_matrices_only(const std::vector<Parameter>& parameters);
 
-/// What every optimizer does. Parameters that are not trainable when a step is taken are left
-/// alone, and what accumulate() gathered for them before is forgotten. One that the loss does not
-/// depend on has a gradient of zeros, and is treated as any other: its moments decay, its weight
-/// decay acts. Where two groups list parameters under one name, as parts of a model do, state() has
-/// the group's number before it: "optimizer/0/query/weight".
+/// The common part of all optimizers. A step skips parameters that are not trainable at that time
+/// and discards their accumulated gradients. A parameter on which the loss does not depend has a
+/// gradient of zeros and is updated like any other: its moments and its weight decay take effect.
+/// Groups may list different parameters under the same name, as parts of a model do. In that case
+/// state() inserts the group's number: "optimizer/0/query/weight".
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// One update along the gradients of `loss` (and those that accumulate() gathered before).
-  /// Computes the values of `loss` and of `also` in the same run, with the parameters as they were
-  /// before the update. Throws Error as grad() and the executor do; the step then was not taken.
-  /// So it does where no gradient reaches any of the parameters that it has to update. Steps also
-  /// look for members that a visit() has left out, until one finds none: it throws Error where a
-  /// trainable parameter takes part in the loss that no parameters() list names and no optimizer
-  /// has, if all of this one's parameters have names. Nor is it, and false returned, where
-  /// clip_norm is on and the loss or the norm of the gradients is not finite: parameters and state
-  /// stay as they were, last_norm() says what the norm was, and what accumulate() gathered is
-  /// forgotten.
+  /// Updates the parameters once, along the gradients of `loss` plus those that accumulate()
+  /// gathered. Computes `loss` and `also` in the same run, with the parameters from before the
+  /// update. Returns true if the step was taken.
+  ///
+  /// Returns false if clip_norm is on and the loss or the norm of the gradients is not finite.
+  /// Parameters and state are then unchanged, last_norm() returns the norm, and accumulated
+  /// gradients are discarded.
+  ///
+  /// Throws Error in the same cases as grad() and the executor, and if no gradient reaches any of
+  /// the parameters that it has to update. The step is then not taken.
+  ///
+  /// The first steps also search for members that a visit() has left out, until one step finds
+  /// none. They throw Error if the loss depends on a trainable parameter that no parameters() list
+  /// names and no optimizer has. The search needs names for all parameters of this optimizer.
   bool step(const Var& loss, std::span<const Var> also = {},
             SourceLocation where = SourceLocation::current());
   bool step(const Var& loss, std::initializer_list<Var> also,
@@ -62,9 +66,9 @@ class Optimizer {
     return step(loss, std::span(also.begin(), also.size()), where);
   }
 
-  /// Adds the gradients of `loss` to what the next step uses: n - 1 calls of accumulate(loss / n)
-  /// and one step(loss / n), each on a part of a batch, are one step on all of it. Throws Error as
-  /// step() does.
+  /// Adds the gradients of `loss` to those that the next step uses. n - 1 calls of accumulate(loss
+  /// / n) and one step(loss / n), each on a part of a batch, equal one step on the whole batch.
+  /// Throws Error as step() does.
   void accumulate(const Var& loss, std::span<const Var> also = {},
                   SourceLocation where = SourceLocation::current());
   void accumulate(const Var& loss, std::initializer_list<Var> also,
@@ -73,33 +77,35 @@ class Optimizer {
   }
 
   double lr() const { return lr_; }
-  /// From the next step on. Costs nothing: no plan depends on it. Throws Error for a rate that is
-  /// negative or not finite.
+  /// Sets the learning rate from the next step on. Needs no new plan. Throws Error for a rate that
+  /// is negative or not finite.
   void lr(double lr, SourceLocation where = SourceLocation::current());
-  /// Updates made so far.
+  /// Returns the number of updates so far.
   int64_t steps() const { return steps_; }
-  /// The norm of all gradients in the last step, before clipping; 0 where clip_norm is off. With a
-  /// clip_norm of infinity it is measured and not limited.
+  /// Returns the norm of all gradients in the last step before clipping, or 0 if clip_norm is off.
+  /// A clip_norm of infinity measures the norm without limiting it.
   double last_norm() const { return last_norm_; }
 
-  /// What a resumed run needs beside the parameters, by name: "optimizer/decoder/weight/mean". The
-  /// arrays are the optimizer's own memory. What accumulate() has gathered is no part of it.
+  /// Returns what a resumed run needs beside the parameters, by name:
+  /// "optimizer/decoder/weight/mean". The arrays share memory with the optimizer. Accumulated
+  /// gradients are not included.
   NamedTensors state() const;
-  /// Takes over a saved state; names that are not its own are passed over. Throws Error where one
-  /// is missing, or has another shape or type; then nothing has changed.
+  /// Loads a saved state and ignores other names. Throws Error if an array is missing or has
+  /// another shape or type; nothing has changed then.
   void load(const NamedTensors& state);
 
  protected:
-  /// `slots` names the arrays kept per parameter. Throws Error for a parameter without a value, not
-  /// of floats, or given twice, for two of one name in a group, for a rate or a factor that is
-  /// negative or not finite, and for a negative clip_norm.
+  /// `slots` names the arrays that are kept per parameter. Throws Error for a parameter that has no
+  /// value, does not hold floats, or is given twice. Throws Error for two parameters of the same
+  /// name in a group, for a rate or factor that is negative or not finite, and for a negative
+  /// clip_norm.
   Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_norm,
             std::vector<std::string> slots);
 
-  /// The update: its inputs are the parameter, the slots, the gradient, numbers() and, with
-  /// clipping, the gradient's factor. It writes to the parameter and the slots.
+  /// Returns the operator of the update. Its inputs are the parameter, the slots, the gradient,
+  /// numbers() and, with clipping, the gradient's factor. It writes to the parameter and the slots.
   virtual StaticOp update() const = 0;
-  /// What the update has to know of step t (from 1), as float64.
+  /// Returns the scalars that the update needs in step t (from 1), as float64.
   virtual Tensor numbers(double lr, double decay_factor, int64_t t) const = 0;
 
  private:
@@ -108,8 +114,8 @@ class Optimizer {
     size_t group;
     std::string name;
     std::vector<Tensor> slots;
-    int64_t steps = 0;  // own updates: a parameter may have been frozen for a while
-    Tensor gathered;    // the gradient so far, once accumulate() was called
+    int64_t steps = 0;  ///< its own updates; a parameter may have been frozen for a while
+    Tensor gathered;    ///< the accumulated gradient, after a call of accumulate()
     bool pending = false;
   };
 
@@ -127,7 +133,7 @@ class Optimizer {
   std::vector<std::string> slots_;
   double lr_, clip_norm_, last_norm_ = 0;
   int64_t steps_ = 0;
-  bool looked_ = false;  // for forgotten parameters
+  bool looked_ = false;  ///< true once the search for forgotten parameters has ended
 };
 
 struct SgdOptions {
@@ -135,11 +141,11 @@ struct SgdOptions {
   double momentum = 0;
   bool nesterov = false;
   double weight_decay = 0;
-  double clip_norm = 0;  // the most that the norm of all gradients may be; 0: off
+  double clip_norm = 0;  ///< maximum norm of all gradients together; 0: off
 };
 
-/// Stochastic gradient descent as torch.optim.SGD: g += weight_decay p, u = momentum u + g,
-/// p -= lr u; with Nesterov's momentum (Sutskever et al. 2013) p -= lr (g + momentum u).
+/// Stochastic gradient descent, as torch.optim.SGD: g += weight_decay p, u = momentum u + g, p -=
+/// lr u. With Nesterov's momentum (Sutskever et al. 2013), p -= lr (g + momentum u).
 class Sgd : public Optimizer {
  public:
   explicit Sgd(std::vector<Parameter> parameters, const SgdOptions& options = {})
@@ -159,10 +165,10 @@ struct AdamOptions {
   double beta2 = 0.999;
   double eps = 1e-8;
   double weight_decay = 0;
-  double clip_norm = 0;  // the most that the norm of all gradients may be; 0: off
+  double clip_norm = 0;  ///< maximum norm of all gradients together; 0: off
 };
 
-/// Adam (Kingma and Ba 2015, algorithm 1), as torch.optim.Adam: weight decay is L2 regularisation,
+/// Adam (Kingma and Ba 2015, algorithm 1), as torch.optim.Adam. Weight decay is L2 regularisation,
 /// added to the gradient.
 class Adam : public Optimizer {
  public:
@@ -183,8 +189,8 @@ class Adam : public Optimizer {
 };
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2), as
-/// torch.optim.AdamW: p shrinks by the factor 1 - lr weight_decay before the update. Without a
-/// weight_decay it is Adam.
+/// torch.optim.AdamW. p is multiplied by 1 - lr weight_decay before the update. Without
+/// weight_decay it equals Adam.
 class AdamW : public Adam {
  public:
   explicit AdamW(std::vector<Parameter> parameters, const AdamOptions& options = {})

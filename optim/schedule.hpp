@@ -1,5 +1,5 @@
-// Learning rates over the steps of training: functions of the number of updates made so far. All
-// throw Error for a rate or a factor that is negative or not finite.
+// Learning rates as functions of the number of updates so far. All of them throw Error for a rate
+// or factor that is negative or not finite.
 //
 //   const auto rate = schedules::warmup_inverse_sqrt(1e-3, 4000);
 //   adam.lr(rate(adam.steps()));
@@ -17,7 +17,7 @@
 
 namespace rapt::schedules {
 
-/// The learning rate of the update that follows `step` others.
+/// Returns the learning rate of the update that follows `step` earlier updates.
 using Schedule = std::function<double(int64_t step)>;
 
 namespace detail {
@@ -35,8 +35,8 @@ inline Schedule constant(double rate) {
   return [=](int64_t) { return rate; };
 }
 
-/// With t = step + 1: peak * min(t / warmup, sqrt(warmup / t)). Vaswani et al. 2017, section 5.3,
-/// whose formula this is with peak = 1 / sqrt(d_model * warmup).
+/// Returns peak * min(t / warmup, sqrt(warmup / t)) with t = step + 1. With peak = 1 / sqrt(d_model
+/// * warmup) this is the formula of Vaswani et al. 2017, section 5.3.
 inline Schedule warmup_inverse_sqrt(double peak, int64_t warmup) {
   detail::check("peak", peak);
   return [=](int64_t step) {
@@ -46,9 +46,9 @@ inline Schedule warmup_inverse_sqrt(double peak, int64_t warmup) {
   };
 }
 
-/// Rises to `peak` in `warmup` updates, then falls along half a cosine to `floor` at step `total`,
-/// and stays there: floor + (peak - floor) (1 + cos(pi (step - warmup) / (total - warmup))) / 2.
-/// Loshchilov and Hutter 2017 (SGDR), equation 5, without restarts.
+/// Rises linearly to `peak` in `warmup` updates. Then falls along half a cosine to `floor` at step
+/// `total`, and stays there: floor + (peak - floor) (1 + cos(pi (step - warmup) / (total -
+/// warmup))) / 2. Loshchilov and Hutter 2017 (SGDR), equation 5, without restarts.
 inline Schedule cosine(double peak, int64_t warmup, int64_t total, double floor = 0) {
   detail::check("peak", peak);
   detail::check("floor", floor);
@@ -60,7 +60,8 @@ inline Schedule cosine(double peak, int64_t warmup, int64_t total, double floor 
   };
 }
 
-/// base * factor^floor(step / every): multiplied by `factor` after each `every` updates.
+/// Returns base * factor^floor(step / every): the rate is multiplied by `factor` after every
+/// `every` updates.
 inline Schedule step_decay(double base, int64_t every, double factor) {
   detail::check("base", base);
   detail::check("factor", factor);

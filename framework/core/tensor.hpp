@@ -1,4 +1,4 @@
-// Arrays that hold values: what goes into a graph and what comes out of it.
+// Arrays that hold values: the inputs and the results of a graph.
 #pragma once
 
 #include <algorithm>
@@ -15,28 +15,28 @@
 
 namespace rapt RAPT_API {
 
-/// Uninitialised memory for n bytes, aligned to a cache line and padded to whole ones. Throws
+/// Allocates uninitialised memory, aligned to a cache line and padded to whole cache lines. Throws
 /// OutOfMemory.
 std::shared_ptr<std::byte> allocate(int64_t bytes);
-/// "1.5 MB".
+/// Returns a size as text: "1.5 MB".
 std::string bytes_text(int64_t bytes);
 
-/// Arrays of at most so many bytes are copied where a tape and its user would share them. Larger
-/// ones are shared, and writing to them is noticed by their fingerprints.
+/// The size in bytes up to which a tape and its user get separate copies of an array. Larger arrays
+/// are shared. Their fingerprints reveal when they are written to.
 inline constexpr int64_t most_copied_bytes = 4096;
-/// A hash of some of the bytes, never 0. It changes when an array is filled anew, but may not
-/// when a few elements of a large one change.
+/// Returns a hash of a sample of the bytes, never 0. It changes when an array is filled anew. It
+/// may stay the same when only a few elements of a large array change.
 uint64_t fingerprint(const void* data, int64_t bytes);
 
-/// An array of one element type. A copy shares the memory (clone() makes another); strides may be
-/// any, so that a transposed or sliced array needs no copy.
+/// An array of one element type. A copy shares the memory; clone() makes an independent array.
+/// Strides may be arbitrary, so that transposing or slicing needs no copy.
 class Tensor {
  public:
-  /// An empty handle.
+  /// Makes an empty handle.
   Tensor() = default;
-  /// Uninitialised, contiguous.
+  /// Allocates a contiguous array with uninitialised elements.
   explicit Tensor(const Shape& shape, DType dtype = DType::float32);
-  /// Memory that somebody else owns; `memory` keeps it alive.
+  /// Wraps memory that somebody else owns. The handle `memory` keeps it alive.
   Tensor(std::shared_ptr<std::byte> memory, void* data, DType dtype, const Shape& shape,
          const Strides& strides);
 
@@ -49,15 +49,16 @@ class Tensor {
   void* bytes() const { return data_; }
   const std::shared_ptr<std::byte>& memory() const { return memory_; }
 
-  /// The elements of a contiguous tensor. Throws Error for another element type or for strides.
+  /// Returns the elements of a contiguous tensor. Throws Error if the element type differs or the
+  /// tensor is not contiguous.
   template <class T>
   std::span<T> data() const {
     return {static_cast<T*>(checked_data(dtype_of<T>)), static_cast<size_t>(size())};
   }
-  /// The one element. Throws Error where there are more or less.
+  /// Returns the only element. Throws Error if there is not exactly one.
   double item() const;
-  /// The elements in row-major order, converted. Throws Error for a value beyond the range of T,
-  /// where T is a whole number of another size than int32_t.
+  /// Returns the elements in row-major order, converted to T. Throws Error for a value beyond the
+  /// range of T if T is an integer type other than int32_t.
   template <class T>
   std::vector<T> to_vector() const {
     static_assert(Element<T> || std::is_integral_v<T>,
@@ -67,7 +68,7 @@ class Tensor {
     } else {
       std::vector<T> result;
       result.reserve(static_cast<size_t>(size()));
-      for (const double value : elements<double>()) {  // which holds every element exactly
+      for (const double value : elements<double>()) {  // double holds every element exactly
         check_range(value, static_cast<double>(std::numeric_limits<T>::min()),
                     std::numeric_limits<T>::digits);
         result.push_back(static_cast<T>(value));
@@ -76,21 +77,23 @@ class Tensor {
     }
   }
 
-  /// A contiguous copy of its own, of the same or another element type. To int32: rounded towards
-  /// 0; what is beyond int32's range becomes its nearest number, and NaN becomes 0.
+  /// Returns a contiguous copy with memory of its own, of the same or another element type. A
+  /// conversion to int32 rounds towards 0. It replaces values beyond the range of int32 by the
+  /// nearest int32, and NaN by 0.
   Tensor clone() const { return to(dtype_); }
   Tensor to(DType dtype) const;
-  /// The same elements in another shape. Throws Error where the sizes differ; copies where the
-  /// strides leave no other way.
+  /// Returns the same elements in another shape. Throws Error if the sizes differ. Copies only if
+  /// the strides make it necessary.
   Tensor reshape(const Shape& shape) const;
-  /// Copies the values of a tensor of the same shape into this one's memory, converting.
+  /// Copies the values of a tensor of the same shape into this tensor's memory. Converts the
+  /// element type where it differs.
   void copy_from(const Tensor& other) const;
 
  private:
   void* checked_data(DType dtype) const;
   template <Element T>
   std::vector<T> elements() const;
-  /// Throws Error unless lowest <= value, without its fraction, < 2^digits.
+  /// Throws Error unless lowest <= trunc(value) < 2^digits.
   static void check_range(double value, double lowest, int digits);
 
   std::shared_ptr<std::byte> memory_;
@@ -108,8 +111,8 @@ Tensor tensor_of(std::span<const T> values, const Shape& shape);
 
 }  // namespace detail
 
-/// A tensor of the given values in row-major order. Whole numbers of other types (int64_t, uint8_t)
-/// become int32. Throws Error where the sizes differ, and for a number that is no int32.
+/// Makes a tensor of the given values in row-major order. Integers of other types (int64_t,
+/// uint8_t) become int32. Throws Error if the sizes differ or an integer does not fit in int32.
 template <class T>
 Tensor tensor(std::span<const T> values, const Shape& shape) {
   static_assert(Element<T> || std::is_integral_v<T>,
@@ -120,7 +123,7 @@ Tensor tensor(std::span<const T> values, const Shape& shape) {
     std::vector<int32_t> converted;
     converted.reserve(values.size());
     for (const T value : values) {
-      if (!std::in_range<int32_t>(+value)) {  // + makes a number of a character
+      if (!std::in_range<int32_t>(+value)) {  // + promotes characters to int
         detail::fail_int32(std::to_string(+value), converted.size());
       }
       converted.push_back(static_cast<int32_t>(value));
@@ -131,7 +134,7 @@ Tensor tensor(std::span<const T> values, const Shape& shape) {
 template <class T>
 Tensor tensor(const std::vector<T>& values, const Shape& shape) {
   if constexpr (std::same_as<T, bool>) {
-    const auto copy = std::make_unique<bool[]>(values.size());  // vector<bool> has no array
+    const auto copy = std::make_unique<bool[]>(values.size());  // vector<bool> has no data()
     std::copy(values.begin(), values.end(), copy.get());
     return tensor(std::span<const bool>(copy.get(), values.size()), shape);
   } else {
@@ -145,7 +148,8 @@ Tensor tensor(std::initializer_list<T> values) {
 }
 
 Tensor zeros(const Shape& shape, DType dtype = DType::float32);
-/// Throws Error where int32 cannot hold the value; a fraction is rounded towards 0.
+/// Makes a tensor whose elements all have the given value. For int32, a fraction is rounded towards
+/// 0. Throws Error if int32 cannot hold the value.
 Tensor full(const Shape& shape, double value, DType dtype = DType::float32);
 
 }  // namespace rapt

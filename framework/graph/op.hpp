@@ -1,7 +1,7 @@
-// The record that an operator is, and what its functions are given.
+// The record that defines an operator, and the contexts that its functions receive.
 //
 // An operator is one immutable `Op`: a name, a shape rule, a forward function, a gradient rule, and
-// a reference composition. The library's operators and a user's own are the same kind of record.
+// a reference composition. Operators of the library and of its users have the same form.
 #pragma once
 
 #include <concepts>
@@ -21,7 +21,7 @@ struct Graph;
 struct Op;
 struct FusedGroup;
 
-/// Memory as a kernel sees it: where, what and in which shape. Nothing is owned.
+/// An array as a kernel sees it: address, element type, shape and strides. It owns nothing.
 struct TensorView {
   void* data = nullptr;
   DType dtype = DType::float32;
@@ -35,14 +35,14 @@ struct TensorView {
   int64_t size() const { return shape.size(); }
 };
 
-/// Where an array lies in the memory of another, in elements.
+/// The place of an array within the memory of another one, in elements.
 struct Layout {
   Strides strides;
   int64_t offset;
 };
 
-/// Attributes are structs whose members all have eight bytes (int64_t, double, arrays of these),
-/// so that two nodes can be compared word by word.
+/// Attributes are structs whose members all have eight bytes (int64_t, double, arrays of these).
+/// Two nodes can then be compared word by word.
 template <class A>
 concept Attributes = std::is_trivially_copyable_v<A> && sizeof(A) % 8 == 0 && alignof(A) == 8;
 
@@ -58,13 +58,13 @@ A attributes_of(std::span<const int64_t> words) {
   return attributes;
 }
 
-/// What a shape rule is given: the inputs' shapes, not their values.
+/// The argument of a shape rule. It gives access to the inputs' shapes, but not to their values.
 class ShapeContext {
  public:
   ShapeContext(Graph& graph, uint32_t node) : graph_(graph), node_(node) {}
 
   int inputs() const;
-  /// By value: an output that is declared moves the graph's list of shapes.
+  /// Returns a copy, because declaring an output reallocates the graph's list of shapes.
   Shape input(int i) const;
   DType dtype(int i = 0) const;
   Strides strides(int i) const;
@@ -76,12 +76,13 @@ class ShapeContext {
 
   /// Declares the next output.
   void output(const Shape& shape, DType dtype);
-  /// Declares the next output as another look at input 0's memory; `offset` in elements.
+  /// Declares the next output as a view of input 0's memory. `offset` is in elements.
   void view(const Shape& shape, const Strides& strides, int64_t offset);
-  /// Throws Error: the operator's name, the message, the layer path, the user's line.
+  /// Throws Error with the operator's name, the message, the layer path and the user's line.
   [[noreturn]] void fail(std::string_view message, ErrorKind kind = ErrorKind::shape) const;
 
-  /// The recording, and the node's number in it: for rules that cost as much as all else.
+  /// The graph that is recorded, and the node's number in it. For rules that need more than shapes,
+  /// such as estimates of the total cost.
   const Graph& graph() const { return graph_; }
   uint32_t node() const { return node_; }
 
@@ -90,7 +91,7 @@ class ShapeContext {
   uint32_t node_;
 };
 
-/// What a forward function is given when a step runs.
+/// The argument of a forward function when a step runs.
 class ForwardContext {
  public:
   using ParallelFor = void (*)(int64_t n, FunctionRef<void(int64_t)> body);
@@ -114,12 +115,12 @@ class ForwardContext {
   A attributes() const {
     return attributes_of<A>(words_);
   }
-  /// The memory that the operator's scratch rule asked for, aligned to 64 bytes.
+  /// Returns the working memory that the operator's scratch rule asked for, aligned to 64 bytes.
   void* scratch() const { return scratch_; }
-  /// The fused program of a group of elementwise nodes.
+  /// Returns the compiled program of a fused group of elementwise nodes.
   const void* program() const { return program_; }
-  /// Calls body(0) ... body(n - 1), possibly at the same time. What the calls write must not
-  /// overlap, and n must follow from shapes alone: then any number of threads gives the same bits.
+  /// Calls body(0) ... body(n - 1), possibly concurrently. The calls must not write to overlapping
+  /// memory. n must follow from shapes alone: then any number of threads gives the same bits.
   void parallel(int64_t n, FunctionRef<void(int64_t)> body) const { parallel_(n, body); }
 
  private:
@@ -131,21 +132,21 @@ class ForwardContext {
   const void* program_;
 };
 
-/// What a gradient rule is given: Vars, on which it records more nodes.
+/// The argument of a gradient rule. It works on Vars, with which the rule records more nodes.
 class GradientContext {
  public:
   virtual ~GradientContext() = default;
   virtual Var input(int i) const = 0;
   virtual Var output(int i = 0) const = 0;
   virtual int inputs() const = 0;
-  /// Whether anybody asked for the gradient of input i; a rule may always give it.
+  /// True if the gradient of input i is wanted. A rule may set it in any case.
   virtual bool needs(int i) const = 0;
-  /// Whether output i takes part in the loss.
+  /// True if the loss depends on output i.
   virtual bool has_output_grad(int i) const = 0;
-  /// The gradient of output i; zeros where it takes no part.
+  /// Returns the gradient of output i, or zeros if the loss does not depend on it.
   virtual Var output_grad(int i = 0) const = 0;
-  /// Where the rule puts the gradient of input i. It may have a shape that broadcasting would
-  /// have made of the input's: what was spread is summed back.
+  /// Returns the variable in which the rule stores the gradient of input i. The gradient may have
+  /// any shape that the input's shape broadcasts to. Broadcast axes are then summed.
   virtual Var& input_grad(int i) = 0;
   virtual std::span<const int64_t> words() const = 0;
   template <Attributes A>
@@ -177,8 +178,8 @@ class ReferenceContext {
   std::span<const int64_t> words_;
 };
 
-/// A shape rule: a captureless lambda that returns the one output's Shape (its dtype is input 0's),
-/// or returns nothing and declares outputs itself.
+/// A shape rule: a captureless lambda. It returns the shape of the only output, whose dtype is that
+/// of input 0. Or it returns nothing and declares the outputs itself.
 class ShapeRule {
  public:
   ShapeRule() = default;
@@ -203,36 +204,37 @@ class ShapeRule {
   void (*rule_)(ShapeContext&) = nullptr;
 };
 
-/// What an operator that works row by row says of its rows, from shapes alone.
+/// The rows of an operator that works row by row, as far as shapes determine them.
 struct RowExtent {
-  int64_t count = 0;  // rows
-  int64_t width = 1;  // elements of one: count * width are those of the arrays
-  int64_t block = 1;  // a range begins at a multiple of so many rows
-  int64_t range = 1;  // rows that are worth a task
-  /// Bit i: of input i, a row needs its own row alone, of one element or `width` of them, and these
-  /// lie one after the other.
+  int64_t count = 0;  ///< number of rows
+  int64_t width = 1;  ///< elements per row; the arrays have count * width elements
+  int64_t block = 1;  ///< ranges begin at multiples of this number of rows
+  int64_t range = 1;  ///< number of rows that is worth a task
+  /// Bit i: row r of the outputs needs only row r of input i. Such a row has one element or `width`
+  /// elements, and the rows lie one after the other.
   uint32_t inputs = 0;
-  /// Bit i: output i is made row by row, in the same way.
+  /// Bit i: output i is computed row by row, with the same layout.
   uint32_t outputs = 0;
 };
 
-/// An operator that works row by row. Where one follows another on the same rows, the executor runs
-/// both on a few rows before it goes on to the next few, while these are in the cache.
+/// The functions of an operator that works row by row. Where such operators follow each other on
+/// the same rows, the executor runs all of them on a few rows before it proceeds to the next rows.
+/// The data then stay in the cache.
 struct Rowwise {
   RowExtent (*extent)(const ForwardContext& c);
-  /// Handles the rows [begin, end). Must not throw, nor use worker_scratch().
+  /// Computes the rows [begin, end). Must not throw, nor use worker_scratch().
   void (*rows)(const ForwardContext& c, int64_t begin, int64_t end);
-  /// What is left to do after all rows, if anything.
+  /// Does the work that remains after all rows, if there is any.
   void (*finish)(const ForwardContext& c) = nullptr;
 };
 
-/// How elementwise operators of one family become fused programs. A node of such an operator is
-/// one instruction; the planner gathers chains of them into groups.
+/// Describes how elementwise operators of one family become fused programs. A node of such an
+/// operator is one instruction. The planner gathers chains of such nodes into groups.
 struct PointwiseFamily {
-  /// Makes the program of a group.
+  /// Compiles the program of a group.
   std::shared_ptr<const void> (*compile)(const FusedGroup& group);
-  /// Runs a program (ForwardContext::program) over its inputs and outputs; its extent is asked for
-  /// without one.
+  /// Runs a program (ForwardContext::program) on its inputs and outputs. `extent` is called without
+  /// a program.
   Rowwise program;
 };
 
@@ -242,55 +244,58 @@ struct Op {
   ShapeRule shape;
   /// Computes the outputs from the inputs. Absent for views, pointwise and rowwise operators.
   void (*forward)(const ForwardContext& c) = nullptr;
-  /// The same, row by row.
+  /// Computes the outputs row by row, in place of `forward`.
   const Rowwise* rowwise = nullptr;
-  /// Appends the nodes of the inputs' gradients. Absent: the reference is differentiated, and
-  /// where there is none either, no gradient passes.
+  /// Appends the nodes of the inputs' gradients. If it is absent, the reference is differentiated.
+  /// If both are absent, no gradient flows to the inputs.
   void (*gradient)(GradientContext& c) = nullptr;
-  /// The same thing in plain operators: the meaning of a fused operator, the oracle of its tests
-  /// and the way to its second derivative.
+  /// Computes the same result with plain operators. It defines a fused operator, serves as the
+  /// oracle of its tests, and is differentiated for its second derivative.
   void (*reference)(ReferenceContext& c) = nullptr;
-  /// Bytes of working memory that forward needs; called with shapes and strides, without data.
+  /// Returns the bytes of working memory that forward needs. Called with shapes and strides,
+  /// without data.
   int64_t (*scratch)(const ForwardContext& c) = nullptr;
-  /// Floating-point operations of forward, where they and not the memory it touches decide its time
-  /// (matrix products). For the planner and for traces.
+  /// Returns the number of floating-point operations of forward. Only for operators that are bound
+  /// by arithmetic and not by memory (matrix products). The planner and traces use it.
   double (*flops)(const ForwardContext& c) = nullptr;
-  /// Bytes that forward touches, where these are not all of its inputs and outputs.
+  /// Returns the bytes that forward reads and writes, if this is not the sum of all its inputs and
+  /// outputs.
   double (*bytes)(const ForwardContext& c) = nullptr;
-  /// The instruction that this operator is, in a family of pointwise operators.
+  /// The family of a pointwise operator; `code` is the operator's instruction in it.
   const PointwiseFamily* pointwise = nullptr;
   int64_t code = 0;
-  /// A view operator's: the operator that copies a strided view to contiguous memory.
+  /// Only for view operators: the operator that copies a strided view to contiguous memory.
   const Op* copy = nullptr;
-  /// forward reads inputs through their strides; without it, strided inputs are copied first.
+  /// True if forward reads inputs through their strides. Otherwise strided inputs are copied first.
   bool strided = false;
-  /// Infinities in its outputs have a meaning (a masked score): the guard lets them pass.
+  /// True if infinities in the outputs are legitimate (a masked score). The guard lets them pass.
   bool makes_infinity = false;
-  /// Elementwise, output 0 is input 0 + input 1.
+  /// True if the operator is elementwise and output 0 is input 0 + input 1.
   bool sum = false;
-  /// Whether forward, with these attributes, adds one input more than was recorded, the last one,
-  /// laid out as output 0, to output 0: after all else, rounded as a sum of its own would be.
+  /// Returns true if forward, with these attributes, can add one extra input to output 0. The extra
+  /// input was not recorded, comes last, and has the layout of output 0. It is added at the end,
+  /// with the rounding of a separate addition.
   bool (*adds)(std::span<const int64_t> words) = nullptr;
-  /// Bit i: forward may write output 0 where input i lies, when the shapes agree.
+  /// Bit i: forward may write output 0 in place of input i if the shapes agree.
   uint32_t in_place = 0;
-  /// Bit i: forward writes output i through its strides, of which the last is 1.
+  /// Bit i: forward writes output i through its strides. The last stride is 1.
   uint32_t strided_outputs = 0;
-  /// Where input i lies in output 0, of an operator that does nothing but put its inputs together,
-  /// or nothing. Called with shapes and strides, without data. An input whose maker has written it
-  /// right there is not copied by forward.
+  /// Returns the layout of input i within output 0, for an operator that only concatenates its
+  /// inputs; else nothing. Called with shapes and strides, without data. If the maker of an input
+  /// has already written it to that place, forward does not copy it.
   std::optional<Layout> (*place)(const ForwardContext& c, int i) = nullptr;
-  /// Bit i: forward writes to input i, a leaf's memory (an optimizer's update).
+  /// Bit i: forward writes to input i, the memory of a leaf (an optimizer's update).
   uint32_t mutates = 0;
 };
 
-/// An operator's record, in static memory. Nodes and plans keep its address and compare it, so that
-/// it has to stay where it is until the program ends: a record in a function is `static const Op`.
-/// The compiler refuses any other.
+/// A reference to an operator's record in static memory. Nodes and plans keep and compare its
+/// address, so it must not move until the program ends. A record inside a function is `static const
+/// Op`. The compiler rejects any other storage.
 class StaticOp {
  public:
   // NOLINTNEXTLINE(google-explicit-constructor): an Op is what users write
   consteval StaticOp(const Op& op_in_static_memory) : op_(&op_in_static_memory) {}
-  /// That of a node that was recorded.
+  /// Wraps the operator of a recorded node.
   static StaticOp of_node(const Op* op) {
     StaticOp result;
     result.op_ = op;
@@ -305,11 +310,11 @@ class StaticOp {
   const Op* op_ = nullptr;
 };
 
-/// Records a node of `op` on the tape of the first input that is on one, or else on the current
-/// tape, and returns its first output. Throws Error where the shape rule refuses the inputs, or
-/// where they are on different tapes.
+/// Records a node of `op` and returns its first output. The tape is that of the first input that is
+/// on one, else the current tape. Throws Error if the shape rule rejects the inputs or they are on
+/// different tapes.
 Var record(StaticOp op, std::span<const Arg> inputs, std::span<const int64_t> words = {});
-/// The same, of inputs where they lie.
+/// Records a node whose inputs are given by pointers.
 Var record(StaticOp op, std::span<const Arg* const> inputs, std::span<const int64_t> words);
 template <std::same_as<Arg>... Args>
 requires(sizeof...(Args) > 0) Var record(StaticOp op, const Args&... inputs) {

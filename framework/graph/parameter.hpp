@@ -1,11 +1,11 @@
-// What a model learns, and how the parameters of a model are found.
+// Learned tensors, and the search for the parameters of a model.
 //
 // A model is a plain struct. It names its members in
 //
 //   void visit(auto&& f) { f("query", query); f("key", key); }
 //
-// where a member is a Parameter, another such struct, or a vector or optional of these. Everything
-// else (the list of parameters, the names in a saved file, the layer path of an error) follows.
+// A member is a Parameter, another such struct, or a vector or optional of these. Everything else
+// follows from this: the list of parameters, the names in a saved file, the layer path of an error.
 #pragma once
 
 #include <algorithm>
@@ -23,12 +23,12 @@ class Arg;
 
 struct ParameterState {
   Tensor value;
-  /// Its path in the largest model that was listed: what errors and layer paths are made of.
+  /// The path in the largest model that was listed. Errors and layer paths use it.
   std::string name;
   bool trainable = true;
-  /// Whether an optimizer has been made for it.
+  /// True if an optimizer has been made for it.
   bool optimized = false;
-  /// Counts the writes, so that a tape can tell that a value it recorded has changed.
+  /// Number of writes. It tells a tape that a recorded value has changed.
   uint64_t version = 0;
 };
 
@@ -36,8 +36,8 @@ struct ParameterState {
 class Parameter {
  public:
   Parameter() = default;
-  /// Takes a tensor's values: in memory of its own, which is the tensor's where nobody else has a
-  /// handle on it. Throws Error for an empty one.
+  /// Takes over a tensor's values. Uses the tensor's memory if it is contiguous and no other handle
+  /// shares it; otherwise copies. Throws Error for an empty tensor.
   explicit Parameter(Tensor value) : state_(std::make_shared<ParameterState>()) {
     if (!value) throw Error("a parameter needs a tensor with memory");
     const bool alone = value.is_contiguous() && value.memory().use_count() == 1;
@@ -45,26 +45,26 @@ class Parameter {
   }
 
   explicit operator bool() const { return state_ != nullptr; }
-  /// The parameter's own memory: a training step writes to it. This and what follows throw Error
-  /// where the handle is empty.
+  /// Returns the parameter's own memory, which training steps write to. This function and those
+  /// below throw Error if the handle is empty.
   const Tensor& value() const { return checked().value; }
   const Shape& shape() const { return checked().value.shape(); }
-  /// The path of names that leads to it in the model whose parameters() gave this handle:
-  /// "decoder/attention/query/weight". Another list, of a part of the model, changes nothing here.
-  /// Of any other handle: its path in the largest model that was listed; empty before.
+  /// Returns the path of the parameter in the model whose parameters() returned this handle:
+  /// "decoder/attention/query/weight". Listing a part of the model does not change it. For any
+  /// other handle, returns the path in the largest model that was listed, or "" if none was.
   const std::string& name() const { return listed_as_.empty() ? checked().name : listed_as_; }
   bool trainable() const { return checked().trainable; }
   void set_trainable(bool trainable) { checked().trainable = trainable; }
-  /// Replaces the values. Throws Error where the shapes differ.
+  /// Replaces the values. Throws Error if the shapes differ.
   void set(const Tensor& value) {
     checked().value.copy_from(value);
     ++state_->version;
   }
   const std::shared_ptr<ParameterState>& state() const { return state_; }
-  /// The same parameter, as the model lists it under this path.
+  /// Returns a handle on this parameter that carries the path under which a model lists it.
   Parameter listed_as(const std::string& path) const;
 
-  /// The elements of its value by computed indices, as <rapt/ops/shape/index.hpp> defines them.
+  /// Selects elements of the value by computed indices; see <rapt/ops/shape/index.hpp>.
   template <class Index = Arg>
   auto operator[](const std::type_identity_t<Index>& index) const {
     return index_array(*this, index);
@@ -83,7 +83,7 @@ class Parameter {
 inline Parameter Parameter::listed_as(const std::string& path) const {
   Parameter handle = *this;
   handle.listed_as_ = path;
-  // A part's list has the shorter paths: the whole model's name stays.
+  // A list of a part has shorter paths. It must not replace the name from the whole model.
   std::string& name = checked().name;
   const auto depth = [](const std::string& p) { return std::count(p.begin(), p.end(), '/'); };
   if (name.empty() || depth(path) >= depth(name)) name = path;
@@ -117,8 +117,8 @@ void for_each_parameter(M& member, const std::string& path, F&& f) {
   }
 }
 
-/// The parameters of a model, each once, named by their paths in it. Throws Error where two have
-/// one path.
+/// Returns the parameters of a model, each once, named by their paths in it. Throws Error if two
+/// parameters have the same path.
 template <class M>
 std::vector<Parameter> parameters(M& model) {
   std::vector<Parameter> found;
@@ -132,7 +132,7 @@ std::vector<Parameter> parameters(M& model) {
   return found;
 }
 
-/// The number of learned values.
+/// Returns the total number of elements of the parameters.
 inline int64_t count(const std::vector<Parameter>& parameters) {
   int64_t n = 0;
   for (const Parameter& parameter : parameters) n += parameter.value().size();
@@ -141,7 +141,7 @@ inline int64_t count(const std::vector<Parameter>& parameters) {
 
 namespace detail {
 
-/// The first parameter under a layer, and how many names lead from the layer to it.
+/// The first parameter of a layer, and its depth: the number of names in its path within the layer.
 struct FirstParameter {
   const ParameterState* parameter = nullptr;
   int depth = 0;

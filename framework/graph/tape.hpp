@@ -1,4 +1,4 @@
-// The tape: while it lives, what a user's code computes is recorded.
+// The tape: it records the user's computation while it lives.
 #pragma once
 
 #include <cstddef>
@@ -9,19 +9,21 @@
 
 namespace rapt RAPT_API {
 
-/// While it lives, operators of this thread are recorded on it. Recording checks shapes and does no
-/// arithmetic; values are computed when somebody asks for them. It may end in another thread.
+/// Records the operators that this thread calls during its lifetime. Recording checks shapes and
+/// does no arithmetic. Values are computed when they are requested. A tape may be destroyed in
+/// another thread.
 class Tape {
  public:
-  /// For evaluation: dropout passes its input through.
+  /// Begins a tape for evaluation: dropout passes its input through.
   Tape();
+  /// Begins a tape for training: dropout is active.
   explicit Tape(const Training& training);
   ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
   Graph& graph() const { return *graph_; }
-  /// The number of nodes so far.
+  /// Returns the number of nodes so far.
   size_t size() const;
 
  private:

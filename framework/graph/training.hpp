@@ -1,4 +1,4 @@
-// What a tape for training needs.
+// The settings of a tape for training.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,8 +6,8 @@
 
 namespace rapt RAPT_API {
 
-/// That a tape is for training: dropout is at work, and draws from this key. A loop gives every
-/// step a key of its own: Training{key.fold(step)}.
+/// Marks a tape as being for training: dropout is active and draws from this key. A training loop
+/// gives each step its own key: Training{key.fold(step)}.
 struct Training {
   Key key;
 };

@@ -1,4 +1,4 @@
-// Handles on recorded values, and the operands that operators take.
+// Handles on recorded values, and the operands of operators.
 #pragma once
 
 #include <concepts>
@@ -16,19 +16,19 @@ struct ParameterState;
 class Parameter;
 class Arg;
 
-/// A small, copyable handle on a recorded value. It is good as long as its Tape lives.
+/// A small, copyable handle on a recorded value. It is valid as long as its Tape lives.
 class Var {
  public:
   Var() = default;
   Var(Graph& graph, uint32_t id);
-  /// A Tensor or a Parameter, as a value of the current tape: what takes a Var takes these. Throws
-  /// Error where there is no tape.
+  /// Converts a Tensor or a Parameter to a value of the current tape. A function that takes a Var
+  /// therefore accepts both. Throws Error if there is no tape.
   Var(const Tensor& tensor, SourceLocation here = SourceLocation::current());
   Var(const Parameter& parameter, SourceLocation here = SourceLocation::current());
 
-  /// Whether it is a handle on nothing.
+  /// True if the handle refers to nothing.
   bool is_empty() const { return graph_ == nullptr; }
-  /// A Var in a condition does not compile: its value is not known yet.
+  /// Rejects a Var as a condition at compile time, because its value is not known yet.
   template <std::same_as<bool> Bool>
   explicit operator Bool() const {
     static_assert(sizeof(Bool) == 0,
@@ -38,28 +38,28 @@ class Var {
     return false;
   }
 
-  /// This and what follows throw Error where it is empty, or its tape has ended.
+  /// The functions from here on throw Error if the handle is empty or its tape has ended.
   Shape shape(SourceLocation here = SourceLocation::current()) const;
   DType dtype(SourceLocation here = SourceLocation::current()) const;
   int rank(SourceLocation here = SourceLocation::current()) const { return shape(here).rank(); }
-  /// The size of one axis; negative axes count from the end. Throws Error for an axis that is not
-  /// there.
+  /// Returns the size of one axis. Negative axes count from the end. Throws Error if the axis does
+  /// not exist.
   int64_t size(int axis, SourceLocation here = SourceLocation::current()) const;
 
-  /// The value, computed now if it was not before. The tensor is the caller's to keep: up to 4 KB
-  /// a copy. A larger one is the tape's own memory, to read: if it is written to, the tape refuses
-  /// to go on from there.
+  /// Returns the value, and computes it if necessary. A result of up to 4 KB is a copy. A larger
+  /// one shares the tape's memory and is for reading only: once it is written to, the tape refuses
+  /// to compute from it.
   Tensor value(SourceLocation here = SourceLocation::current()) const;
-  /// The value of a single element. Throws Error where there are more.
+  /// Returns the value of a single element. Throws Error if there are more.
   double item(SourceLocation here = SourceLocation::current()) const;
-  /// The i-th output of the node that made this value.
+  /// Returns the i-th output of the node that computes this value.
   Var output(int i) const;
 
   uint32_t id() const { return id_; }
-  /// The graph that the value is recorded in. Throws Error where the tape is gone.
+  /// Returns the graph in which the value is recorded. Throws Error if the tape has ended.
   Graph& graph(SourceLocation here = SourceLocation::current()) const;
 
-  /// x[i][j]: elements by computed indices, as <rapt/ops/shape/index.hpp> defines them.
+  /// x[i][j]: selects elements by computed indices; see <rapt/ops/shape/index.hpp>.
   template <class Index = Arg>
   auto operator[](const std::type_identity_t<Index>& index) const {
     return index_array(*this, index);
@@ -74,7 +74,7 @@ class Var {
 };
 
 /// An operand as a user writes it: a Var, a Parameter, a Tensor or a number. It remembers the line
-/// where it was written, which is how an error finds the user's code.
+/// where it was written, so that errors can name the user's code.
 class Arg {
  public:
   Arg(const Var& var, SourceLocation here = SourceLocation::current())
@@ -85,19 +85,19 @@ class Arg {
   requires std::is_arithmetic_v<Number> Arg(Number number,
                                             SourceLocation here = SourceLocation::current())
       : where(here), kind_(Kind::number), number_(static_cast<double>(number)) {}
-  /// The same operand, as written at another line.
+  /// Copies an operand, with another source line.
   Arg(const Arg& arg, SourceLocation here) : Arg(arg) { where = here; }
 
   bool is_number() const { return kind_ == Kind::number; }
-  /// Whether it is a Var that holds nothing: an operand that is left out.
+  /// True if it is an empty Var, which stands for an omitted operand.
   bool is_empty() const { return kind_ == Kind::var && var_.is_empty(); }
-  /// The Var; null for the other kinds.
+  /// Returns the Var, or null for the other kinds.
   const Var* var() const { return kind_ == Kind::var ? &var_ : nullptr; }
-  /// The graph of the Var; none for the other kinds. Throws Error for an empty Var.
+  /// Returns the graph of the Var, or null for the other kinds. Throws Error for an empty Var.
   Graph* graph() const;
-  /// The element type; float32 for a number.
+  /// Returns the element type; float32 for a number.
   DType dtype() const;
-  /// As a Var of the graph. A number becomes a constant of the type `number_type`.
+  /// Converts the operand to a Var of the graph. A number becomes a constant of type `number_type`.
   Var on(Graph& graph, DType number_type) const;
 
   SourceLocation where;
@@ -108,10 +108,11 @@ class Arg {
   Kind kind_;
   Var var_;
   double number_ = 0;
-  std::shared_ptr<void> held_;  // a ParameterState, or a Tensor: the operand may outlive its name
+  // Holds a ParameterState or a Tensor, because the operand may outlive the user's variable.
+  std::shared_ptr<void> held_;
 };
 
-/// An operand as a Var of the current tape, or of the tape that it is on.
+/// Converts an operand to a Var of its own tape, or else of the current tape.
 Var as_var(const Arg& arg);
 
 }  // namespace rapt

@@ -9,28 +9,29 @@
 namespace rapt RAPT_API {
 
 struct ExecutorOptions {
-  /// The most threads that work at a time; 0: as many as the process may use.
+  /// Maximum number of threads that work at a time; 0: as many as the process may use.
   int threads = 0;
-  /// Works in the TBB arena that run() is called from, whose limit then counts, in place of one of
-  /// its own: for a host program that has set up its arenas.
+  /// True: works in the TBB arena that run() is called from, with that arena's thread limit. For
+  /// host programs that manage their own arenas. False: the executor has its own arena.
   bool callers_arena = false;
-  /// A plan of less estimated work than this, in nanoseconds, runs in the calling thread: waking
-  /// another one would cost more than it brings.
+  /// Runs a plan in the calling thread if its estimated work is below this, in nanoseconds. Waking
+  /// another thread would then cost more than it saves.
   double parallel_from = 40000;
-  /// How many plans are kept; the one unused for longest goes first.
+  /// Maximum number of cached plans. The least recently used one is dropped first.
   int plan_capacity = 512;
-  /// Checks every step's result: the first NaN or infinity throws an Error that names the node
-  /// that made it, its layer and its line, and no parameter is updated. Minus infinity passes where
-  /// a mask made it, and on from there: where an input of the step holds it already.
+  /// Checks the result of every step. The first NaN or infinity throws an Error that names the
+  /// node, its layer and its line; no parameter is then updated. Minus infinity passes if a mask
+  /// made it, or if an input of the step already holds it.
   bool guard = false;
   /// Gathers chains of elementwise nodes into one step.
   bool fuse = true;
-  /// Checks every new plan, and every one for the rest of a tape, step by step before it runs
-  /// (framework/plan/plan_check.hpp): a plan with a fault is an Error that names its steps.
-  /// On where NDEBUG is not defined, and where the environment has RAPT_CHECK_PLANS=1.
+  /// Verifies every new plan step by step before it runs (framework/plan/plan_check.hpp). This
+  /// includes plans for the rest of a partly computed tape. A faulty plan throws an Error that
+  /// names its steps. On by default if NDEBUG is not defined or the environment has
+  /// RAPT_CHECK_PLANS=1.
   bool check_plans = checks_plans_by_default();
-  /// Computes node by node, without plans (framework/run/reference.hpp): slow, and easy to
-  /// trust.
+  /// Computes node by node, without plans (framework/run/reference.hpp). This is slow, but simple
+  /// enough to trust.
   bool reference = false;
 
   static bool checks_plans_by_default();
@@ -45,8 +46,8 @@ struct ExecutorCounters {
   int64_t arena_bytes = 0;
 };
 
-/// Plans and runs what a thread asks for. Each thread has one of its own, so that the threads of a
-/// program can train models side by side; Use puts another one in its place.
+/// Plans and runs the computations that a thread requests. Each thread has its own executor, so
+/// that several threads can train models side by side. Use replaces a thread's executor.
 class Executor {
  public:
   explicit Executor(const ExecutorOptions& options = {});
@@ -54,23 +55,23 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// The executor of this thread.
+  /// Returns the executor of this thread.
   static Executor& current();
 
-  /// Computes the targets, and nothing that they do not need. Targets that are leaves, or views of
-  /// them, are as they were before the run's updates. An update runs once, however often what it
-  /// makes is asked for. Throws Error, with the node's place, where a step fails: the graph then is
-  /// as before, and no leaf was written to unless the step needs an update, or is one.
+  /// Computes the targets and only what they need. Targets that are leaves, or views of leaves,
+  /// have the values from before the run's updates. An update runs only once, even if its result is
+  /// requested repeatedly. Throws Error, with the node's place, if a step fails. The graph is then
+  /// as before. No leaf was written to, unless the failed step needs an update or is one.
   void run(std::span<const Var> targets);
   void run(std::initializer_list<Var> targets) { run(std::span(targets.begin(), targets.size())); }
 
-  /// The plan that run() would use.
+  /// Returns the plan that run() would use.
   std::shared_ptr<const Plan> plan(std::span<const Var> targets);
 
   const ExecutorOptions& options() const;
   ExecutorCounters counters() const;
 
-  /// While it lives, `executor` is this thread's current one.
+  /// Makes `executor` the current one of this thread during its own lifetime.
   class Use {
    public:
     explicit Use(Executor& executor);
