@@ -10,7 +10,8 @@ std::shared_ptr<std::byte> BlockPool::take(int64_t bytes) {
   if (bytes <= small_bytes) return allocate(bytes);
   for (const Block& block : blocks_) {
     if (block.bytes != bytes || block.memory.use_count() != 1) continue;
-    std::atomic_thread_fence(std::memory_order_acquire);  // the last holder has let go of it
+    std::atomic_thread_fence(std::memory_order_acquire);  // synchronises with the release by the
+                                                          // last holder
     return block.memory;
   }
   if (idle_bytes() > most_idle_bytes || blocks_.size() > most_blocks) drop_idle();
@@ -26,7 +27,7 @@ int64_t BlockPool::idle_bytes() const {
 
 void BlockPool::drop_idle() {
   std::erase_if(blocks_, [](const Block& block) { return block.memory.use_count() == 1; });
-  // What is left is in somebody's hands; it needs no place here once it cannot come back soon.
+  // The remaining blocks are in use. Forgets them when there are too many to expect their return.
   if (blocks_.size() > most_blocks) blocks_.clear();
 }
 

@@ -22,7 +22,7 @@ std::string_view name(Isa isa) {
 
 Isa detected_isa() {
 #if defined(__x86_64__)
-  // The compiler's check asks the operating system too, whether it saves the wide registers.
+  // The compiler's check also asks the operating system if it saves the wide registers.
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512cd")) {

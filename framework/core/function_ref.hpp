@@ -1,4 +1,4 @@
-// A callable passed down the stack, without owning or allocating.
+// A reference to a callable, to be passed down the stack. It neither owns nor allocates.
 #pragma once
 
 #include <memory>

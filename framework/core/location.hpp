@@ -1,4 +1,4 @@
-// Where in the user's code something was written.
+// A line of the user's code.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace rapt RAPT_API {
 #if defined(__cpp_lib_source_location)
 using SourceLocation = std::source_location;
 #else
-/// Stands in for std::source_location where the library has none (clang 14 with libstdc++).
+/// Replaces std::source_location if the standard library lacks it (clang 14 with libstdc++).
 class SourceLocation {
  public:
   static constexpr SourceLocation current(const char* file = __builtin_FILE(),
@@ -30,7 +30,8 @@ class SourceLocation {
 
  private:
   const char* file_ = "";
-  std::uintptr_t line_ = 0;  // as wide as the pointer: places are compared by their bytes
+  // As wide as a pointer, so that there is no padding: locations are compared by their bytes.
+  std::uintptr_t line_ = 0;
 };
 #endif
 static_assert(std::has_unique_object_representations_v<SourceLocation>);

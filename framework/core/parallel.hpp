@@ -1,4 +1,4 @@
-// Splitting work: the door to TBB for everything that is not the executor.
+// Parallel loops. Code other than the executor uses TBB only through these functions.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,14 @@ namespace rapt {
 /// Calls body(0) ... body(n - 1) one after the other.
 void serial_for(int64_t n, FunctionRef<void(int64_t)> body);
 
-/// Calls body(0) ... body(n - 1), side by side where the thread's TBB arena has workers to spare.
+/// Calls body(0) ... body(n - 1), in parallel if the thread's TBB arena has idle workers.
 void parallel_for(int64_t n, FunctionRef<void(int64_t)> body);
 
-/// How many threads share the loops of the step that this thread runs; 1: it does all itself. For
-/// how work is grouped: what is computed must not depend on it.
+/// Returns the number of threads that share the loops of the step that this thread runs. 1: this
+/// thread does all the work. For grouping work only: results must not depend on it.
 int loop_threads();
 
-/// While it lives, `threads` share the loops of the step that this thread runs.
+/// Sets loop_threads() of this thread to `threads` during its own lifetime.
 class LoopThreads {
  public:
   explicit LoopThreads(int threads);
@@ -29,8 +29,9 @@ class LoopThreads {
   int before_;
 };
 
-/// Working memory of this thread, aligned to 64 bytes, good until its next call. For the body of a
-/// parallel loop that itself waits for nothing: a thread that waits may run another body meanwhile.
+/// Returns working memory of this thread, aligned to 64 bytes and valid until its next call. For
+/// bodies of parallel loops that do not wait themselves: a waiting thread may run another body in
+/// the meantime.
 void* worker_scratch(int64_t bytes);
 
 }  // namespace rapt

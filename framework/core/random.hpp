@@ -1,4 +1,4 @@
-// Random numbers without hidden state: every draw is a function of a key and an index.
+// Random numbers without hidden state: each draw is a function of a key and an index.
 #pragma once
 
 #include <vector>
@@ -8,32 +8,32 @@
 
 namespace rapt RAPT_API {
 
-/// Names a stream of random numbers. Keys are values: the same key gives the same numbers on every
+/// Names a stream of random numbers. Keys are values. The same key gives the same numbers on every
 /// machine, in any order and on any number of threads.
 struct Key {
   uint64_t seed = 0;
   uint64_t path = 0;
 
-  /// An independent key, for the i-th thing that needs one.
+  /// Returns an independent key, for the i-th of several uses.
   Key fold(uint64_t i) const;
-  /// 32 random bits, the index-th of this key's.
+  /// Returns the 32 random bits at this index of the stream.
   uint32_t bits(uint64_t index) const;
-  /// Uniform in [0, 1), with 32 bits.
+  /// Returns a number that is uniform in [0, 1), with 32 bits.
   double uniform(uint64_t index) const { return bits(index) * 0x1p-32; }
-  /// Uniform among 0 .. n-1 (n below 2^32).
+  /// Returns an integer that is uniform in 0 .. n-1 (n below 2^32).
   int64_t below(int64_t n, uint64_t index) const {
     return static_cast<int64_t>((static_cast<uint64_t>(bits(index)) * static_cast<uint64_t>(n)) >>
                                 32);
   }
 };
 
-/// Independent draws from the uniform distribution on [low, high).
+/// Draws independently from the uniform distribution on [low, high).
 Tensor uniform(Key key, const Shape& shape, double low = 0, double high = 1,
                DType dtype = DType::float32);
-/// Independent draws from the normal distribution.
+/// Draws independently from the normal distribution.
 Tensor normal(Key key, const Shape& shape, double mean = 0, double stddev = 1,
               DType dtype = DType::float32);
-/// The numbers 0 .. n-1 in random order.
+/// Returns the numbers 0 .. n-1 in random order.
 std::vector<int64_t> permutation(Key key, int64_t n);
 
 }  // namespace rapt

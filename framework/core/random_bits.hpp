@@ -1,12 +1,13 @@
-// Randomness without state: the bits of element `index` of a random array are a pure function of
-// the array's key and of the index, so that they can be computed anywhere, in any order, again.
+// Randomness without state. The bits of element `index` of a random array are a pure function of
+// the array's key and the index. They can therefore be computed repeatedly, anywhere and in any
+// order.
 //
-// A 32-bit integer hash in three multiply-and-shift rounds (the constants of triple32, C. Wellons,
-// "Hash function prospector") over the index's low word. What is injected before each round is
-// drawn, with the finaliser of SplitMix64, from the key and the index's high word.
+// The function hashes the index's low word in three multiply-and-shift rounds (the constants of
+// triple32, C. Wellons, "Hash function prospector"). Each round first adds a word that depends on
+// the key and the index's high word, by the finaliser of SplitMix64.
 //
-// The functions are always inlined: kernels built for other instruction sets include them too, and
-// must leave no copy for the linker to share.
+// The functions are always inlined. Kernels for other instruction sets include them too, and must
+// not emit a copy that the linker could share.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@
 
 namespace rapt {
 
-/// What the rounds of one key (and one high word of the index) add.
+/// The words that the rounds add, for one key and one high word of the index.
 struct RandomSchedule {
   uint32_t word[4];
 };
@@ -50,13 +51,13 @@ RAPT_ALWAYS_INLINE constexpr uint32_t random_bits(const RandomSchedule& s, uint3
   return x ^ (x >> random_shift[3]);
 }
 
-/// 32 uniform bits for element `index` of the random array named by the two key words.
+/// Returns 32 uniform bits for element `index` of the random array that the two key words name.
 RAPT_ALWAYS_INLINE constexpr uint32_t random_bits(uint64_t key0, uint64_t key1, uint64_t index) {
   return random_bits(random_schedule(key0, key1, uint32_t(index >> 32)), uint32_t(index));
 }
 
-/// Dropout of probability p (0 <= p <= 1) keeps the elements whose bits reach this threshold: all
-/// of them for p = 0, none for p = 1.
+/// Returns the threshold for dropout of probability p (0 <= p <= 1). Elements are kept if their
+/// bits reach it: all for p = 0, none for p = 1.
 RAPT_ALWAYS_INLINE constexpr uint64_t dropout_threshold(double p) {
   return uint64_t(p * 4294967296.0);
 }

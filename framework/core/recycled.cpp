@@ -8,9 +8,9 @@ namespace rapt {
 namespace {
 
 constexpr std::size_t alignment = 64;
-constexpr int classes = 9;  // blocks of 64, 128 ... 16384 bytes
+constexpr int classes = 9;  // block sizes: 64, 128 ... 16384 bytes
 constexpr std::size_t largest = alignment << (classes - 1);
-/// The most that a thread keeps of a class.
+/// Maximum number of bytes that a thread keeps per class.
 constexpr std::size_t most_bytes = std::size_t{1} << 18;
 
 int class_of(std::size_t bytes) {
@@ -34,7 +34,7 @@ struct Lists {
   ~Lists();
 };
 
-// Objects that outlive the thread's lists may still give memory back.
+// True when the thread's lists are destroyed. Objects that outlive them may still return memory.
 thread_local bool lists_are_gone = false;
 thread_local Lists thread_lists;
 

@@ -1,4 +1,4 @@
-// Small memory that is used again: what every step of a training loop needs for a moment.
+// Recycling of small, short-lived memory that every step of a training loop needs.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,13 @@
 
 namespace rapt RAPT_API {
 
-/// Memory of `bytes` bytes, aligned to 64: from what this thread gave back before, where there is
-/// some of that size, else new. Blocks of more than a few pages are never kept.
+/// Returns memory of `bytes` bytes, aligned to 64. Reuses a block of that size that this thread has
+/// returned, if there is one. Blocks of more than a few pages are never kept.
 void* take_recycled(std::size_t bytes);
-/// Takes back what take_recycled(bytes) gave, in any thread. Keeps a bounded number of blocks.
+/// Takes back memory from take_recycled(bytes), in any thread. Keeps a bounded number of blocks.
 void give_recycled(void* memory, std::size_t bytes) noexcept;
 
-/// Takes memory from the thread's recycled blocks.
+/// An allocator that uses the thread's recycled blocks.
 template <class T>
 struct RecyclingAllocator {
   using value_type = T;
@@ -32,8 +32,8 @@ struct RecyclingAllocator {
   }
 };
 
-/// A list that lives as long as one call, in code that runs in every step: after the first steps it
-/// allocates nothing.
+/// A vector that lives for one call, in code that runs in every step. After the first steps it
+/// causes no new allocations.
 template <class T>
 using Recycled = std::vector<T, RecyclingAllocator<T>>;
 

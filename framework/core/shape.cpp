@@ -33,7 +33,7 @@ Strides contiguous_strides(const Shape& shape) {
   int64_t stride = 1;
   for (int i = shape.rank() - 1; i >= 0; --i) {
     strides[static_cast<size_t>(i)] = stride;
-    // Beside an axis of 0 the others may multiply beyond int64; nobody steps along them then.
+    // If another axis is 0, this product may exceed int64. Nothing then uses the stride.
     stride = static_cast<int64_t>(static_cast<uint64_t>(stride) * static_cast<uint64_t>(shape[i]));
   }
   return strides;

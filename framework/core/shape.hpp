@@ -24,11 +24,11 @@ class Shape {
   explicit Shape(std::span<const int64_t> dims);
 
   int rank() const { return rank_; }
-  /// Negative indices count from the end, unchecked.
+  /// Returns a dimension. Negative indices count from the end; they are not checked.
   int64_t operator[](int axis) const { return dims_[static_cast<size_t>(index(axis))]; }
   int64_t& operator[](int axis) { return dims_[static_cast<size_t>(index(axis))]; }
-  /// The number of elements.
-  /// Throws Error for a negative dimension, or more than 2^58 elements.
+  /// Returns the number of elements. Throws Error for a negative dimension, or more than 2^58
+  /// elements.
   int64_t size() const {
     int64_t n = 1;
     bool fits = true;
@@ -61,19 +61,19 @@ class Shape {
   int rank_ = 0;
 };
 
-/// "[64, 128]".
+/// Returns "[64, 128]".
 std::string to_string(const Shape& shape);
 
-/// Distances between neighbours along each axis, in elements.
+/// The distances between neighbours along each axis, in elements.
 using Strides = std::array<int64_t, max_rank>;
 
-/// The strides of an array whose last axis lies densest.
+/// Returns the strides of a contiguous row-major array.
 Strides contiguous_strides(const Shape& shape);
 
-/// Whether elements lie one behind the other in row-major order (axes of size 1 do not count).
+/// True if the elements are contiguous in row-major order. Strides of axes of size 1 are ignored.
 bool is_contiguous(const Shape& shape, const Strides& strides);
 
-/// The shape that NumPy's broadcasting gives, in `out`; false where the shapes do not agree.
+/// Stores the shape of NumPy's broadcasting in `out`. Returns false if the shapes are incompatible.
 bool broadcast(const Shape& a, const Shape& b, Shape& out);
 
 }  // namespace rapt

@@ -36,7 +36,8 @@ void for_each_offset(const Shape& shape, const Strides& strides, F&& f) {
   }
 }
 
-/// To int32 as cast() does it: towards 0, beyond the range the nearest number, NaN becomes 0.
+/// Converts to int32 as cast() does: towards 0, to the nearest int32 beyond the range, and NaN to
+/// 0.
 template <class To, class From>
 To converted(From x) {
   if constexpr (std::is_same_v<To, int32_t> && std::is_floating_point_v<From>) {
@@ -50,7 +51,7 @@ To converted(From x) {
 template <class To, class From>
 void copy_elements(To* to, const Strides& to_strides, const From* from, const Strides& from_strides,
                    const Shape& shape) {
-  // Two walks in step: the target's offsets are kept in a row of their own.
+  // Collects the target's offsets first, so that both arrays can be traversed in parallel.
   std::vector<int64_t> offsets;
   offsets.reserve(static_cast<size_t>(shape.size()));
   for_each_offset(shape, to_strides, [&](int64_t offset) { offsets.push_back(offset); });
@@ -68,8 +69,8 @@ static std::shared_ptr<std::byte> try_to_allocate(int64_t bytes) {
     return {static_cast<std::byte*>(take_recycled(padded)),
             [padded](std::byte* p) { give_recycled(p, padded); }, RecyclingAllocator<std::byte>()};
   }
-  // A block of several megabytes begins at a page of the large kind, and asks for such pages: a
-  // fault for every two megabytes in place of five hundred.
+  // A block of several megabytes begins at a large page and asks for such pages. This causes one
+  // page fault per two megabytes instead of five hundred.
   constexpr size_t large_page = size_t{1} << 21;
   const bool large = padded >= 2 * large_page;
   const auto aligned = large ? std::align_val_t{large_page} : alignment;
@@ -101,10 +102,10 @@ std::string bytes_text(int64_t bytes) {
 }
 
 uint64_t fingerprint(const void* data, int64_t bytes) {
-  // 16 or 32 words, evenly spread: it runs in every step, and of a small array that takes as long
-  // as a step of its own. What fills an array anew changes most of them. Words are multiplied in
-  // pairs, which depend on nothing before them; a word counts even where its partner is 0, because
-  // both are mixed with a constant of their place first.
+  // Hashes only 16 or 32 evenly spaced words, because it runs in every step. For a small array even
+  // this takes as long as a step. Filling an array anew changes most of the words. Words are
+  // multiplied in independent pairs. Each is first mixed with a constant of its position, so that
+  // it counts even if its partner is 0.
   const int64_t most = bytes < 65536 ? 16 : 32;
   constexpr uint64_t odd = 0x9e3779b97f4a7c15;
   const int64_t words = bytes / 8, step = std::max<int64_t>(1, words / most);

@@ -9,10 +9,10 @@
 namespace rapt {
 namespace {
 
-/// Sums of sets that come one by one.
+/// Accumulates the mean of sets that arrive one by one.
 class RunningMean {
  public:
-  /// `who` names the set in messages.
+  /// Adds a set. `who` names it in messages.
   void add(const NamedTensors& set, const std::string& who) {
     if (count_++ == 0) {
       for (const auto& [name, tensor] : set) {
@@ -68,7 +68,7 @@ class RunningMean {
 
   double count_ = 0;
   std::vector<std::string> names_;
-  std::vector<Tensor> last_, sums_;  // sums of floats alone
+  std::vector<Tensor> last_, sums_;  // sums: for floats only
 };
 
 }  // namespace

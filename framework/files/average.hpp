@@ -1,5 +1,5 @@
-// The mean of several checkpoints of one training run, which is often better than its last
-// (Junczys-Dowmunt et al. 2016; Izmailov et al. 2018).
+// The mean of several checkpoints of one training run. It often performs better than the last
+// checkpoint (Junczys-Dowmunt et al. 2016; Izmailov et al. 2018).
 #pragma once
 
 #include <string>
@@ -10,13 +10,14 @@
 
 namespace rapt RAPT_API {
 
-/// The element-wise mean of arrays of the same names, computed in double precision, in the order of
-/// the first set; arrays of integers or booleans are the last set's. Throws Error for no sets,
-/// where a set lacks a name or has one more, and where shapes or types differ.
+/// Returns the element-wise mean of arrays with the same names, in the order of the first set.
+/// Computes in double precision. Arrays of integers or booleans are taken from the last set. Throws
+/// Error if there are no sets, if their names differ, and if shapes or types differ.
 NamedTensors mean_of(const std::vector<NamedTensors>& sets);
 
-/// The same of safetensors files, read one after the other; the metadata are the last one's. Throws
-/// Error, naming the file, as mean_of() and load_safetensors() do.
+/// Returns the mean of safetensors files, which are read one after the other. The metadata are
+/// those of the last file. Throws Error, naming the file, in the cases of mean_of() and
+/// load_safetensors().
 Checkpoint average_checkpoints(const std::vector<std::string>& paths);
 
 }  // namespace rapt

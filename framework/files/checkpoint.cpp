@@ -20,12 +20,12 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
-/// A multiple of it is where the data begin, so that a mapped file can be read in place.
+/// The data begin at a multiple of this, so that a memory-mapped file can be read in place.
 constexpr size_t alignment = 64;
-/// The longest header that the format's own library accepts.
+/// Maximum length of a header that the format's own library accepts.
 constexpr uint64_t longest_header = 100'000'000;
 
-/// Calls work(); an Error's message gets the file's name.
+/// Calls work() and adds the file's name to the message of an Error.
 template <class Work>
 auto about(const std::string& path, const Work& work) {
   try {
@@ -35,7 +35,7 @@ auto about(const std::string& path, const Work& work) {
   }
 }
 
-/// "[1, 4]": where an element of a row-major array is.
+/// Returns the index of an element of a row-major array, as text: "[1, 4]".
 std::string place_of(int64_t index, const Shape& shape) {
   Shape place = shape;
   for (int axis = shape.rank() - 1; axis >= 0; --axis) {
@@ -45,7 +45,7 @@ std::string place_of(int64_t index, const Shape& shape) {
   return to_string(place);
 }
 
-/// Reads elements that have to be converted, through a buffer of a few of them.
+/// Reads elements that need conversion, through a small buffer.
 void read_converted(const File& file, const SafetensorsEntry& entry, const Tensor& tensor) {
   std::vector<std::byte> buffer(1 << 16);
   const int64_t size = size_of(entry.type), at_once = static_cast<int64_t>(buffer.size()) / size;
@@ -79,7 +79,8 @@ Tensor read_tensor(const File& file, const SafetensorsEntry& entry) {
 }
 
 Checkpoint read_file(const std::string& path) {
-  const File file(path, O_RDONLY | O_NONBLOCK);  // A pipe is refused, not waited for.
+  const File file(path, O_RDONLY | O_NONBLOCK);  // opening a pipe must not block; it is refused
+                                                 // below
   const int64_t size = file.size();
   if (const auto kind = other_kind(file.beginning(beginning_of_kind))) throw FileError(*kind);
   uint64_t length = 0;
@@ -112,7 +113,7 @@ std::unordered_map<std::string, const Tensor*> by_name(const NamedTensors& tenso
   return map;
 }
 
-/// What keeps `saved` from filling `own`: one line each, at most a few.
+/// The reasons why `saved` does not fit `own`: one line each, at most 20.
 class Differences {
  public:
   void add(const std::string& line) {
@@ -174,7 +175,7 @@ const Tensor& Checkpoint::operator[](const std::string& name) const {
 void save_safetensors(const std::string& path, const NamedTensors& tensors,
                       const std::map<std::string, std::string>& metadata) {
   about(path, [&] {
-    // Larger elements first: then every array is aligned to its elements.
+    // Writes larger elements first, so that every array is aligned to its elements.
     NamedTensors ordered = tensors;
     std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
       return size_of(a.second.dtype()) > size_of(b.second.dtype());

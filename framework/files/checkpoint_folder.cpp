@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view prefix = "step-", suffix = ".safetensors", unfinished = ".part";
 
-/// The step of a checkpoint's file name; nothing for other names.
+/// Returns the step in a checkpoint's file name, or nothing for other names.
 std::optional<int64_t> step_of(std::string_view name) {
   if (!name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
   name.remove_prefix(prefix.size());
@@ -68,7 +68,7 @@ std::string CheckpointFolder::file(int64_t step) const {
   return fmt::format("{}/{}{:09}{}", path_, prefix, step, suffix);
 }
 
-/// Takes the folder for this process, as long as it lives, and sweeps up what a killed one left.
+/// Locks the folder for the lifetime of this process, and removes leftovers of a killed process.
 void CheckpointFolder::claim() {
   if (lock_ >= 0) return;
   std::error_code error;
@@ -102,19 +102,19 @@ void CheckpointFolder::save(int64_t step, const NamedTensors& tensors,
   const std::string path = file(step);
   save_safetensors(path, tensors, metadata);
   if (best) {
-    // A new name and a renaming, since a link cannot take the place of another file.
+    // link() cannot replace an existing file. So this makes a new link and renames it.
     const std::string link = best_file() + std::string(unfinished);
     remove(link);
     if (::link(path.c_str(), link.c_str()) == 0) {
       if (::rename(link.c_str(), best_file().c_str()) != 0) fail(link, "rename", errno);
-      // Where both names were the same file already, renaming has left both in place.
+      // If both names already were the same file, rename() does nothing and the link remains.
       remove(link);
       sync_folder_of(path);
     } else {
-      save_safetensors(best_file(), tensors, metadata);  // a file system without links
+      save_safetensors(best_file(), tensors, metadata);  // for file systems without links
     }
   }
-  // Steps after this one are of a run that was begun anew from an older checkpoint.
+  // Later steps belong to a run that was restarted from an older checkpoint.
   const std::vector<int64_t> all = steps();
   const auto now = std::find(all.begin(), all.end(), step);
   for (auto later = now == all.end() ? now : now + 1; later != all.end(); ++later) {

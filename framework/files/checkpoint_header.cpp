@@ -18,13 +18,13 @@ constexpr const char* metadata_name = "__metadata__";
 
 [[noreturn]] void fail(const std::string& message) { throw FileError("the header " + message); }
 
-/// A name from the file, short enough for a message.
+/// Shortens a name from the file for a message.
 std::string shown(const std::string& name) {
   return name.size() <= 100 ? name : name.substr(0, 100) + "...";
 }
 
-/// Takes the header apart while it is parsed: no document is built, so a hostile one costs no more
-/// memory than what it says.
+/// Collects the header's entries during parsing. No document is built, so that a hostile header
+/// needs no more memory than its own content.
 class HeaderReader final : public nlohmann::json_sax<Json> {
  public:
   explicit HeaderReader(SafetensorsHeader& header) : header_(header) {}
@@ -131,8 +131,8 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   std::optional<std::vector<int64_t>> shape_, offsets_;
 };
 
-/// The bytes of an entry by its shape, counting empty dimensions as 1 where only the size matters
-/// that strides are made of. Nothing where they do not fit in 63 bits.
+/// Returns the bytes of an entry according to its shape, or nothing if they exceed 63 bits. Empty
+/// dimensions count as 1 for this limit, because strides are products of the others.
 std::optional<int64_t> bytes_of(const SafetensorsEntry& entry) {
   int64_t n = size_of(entry.type);
   bool empty = false;
@@ -149,12 +149,12 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t data_b
   SafetensorsHeader header;
   HeaderReader reader(header);
   if (text.empty() || text.front() != '{') fail("does not begin with {");
-  // A parser of JSON takes a zero for the end of the text: whatever stood behind it would pass.
+  // The JSON parser takes a zero byte for the end of the text and would ignore what follows.
   if (const size_t zero = text.find('\0'); zero != std::string_view::npos) {
     fail(fmt::format("has a zero at byte {}", zero));
   }
   Json::sax_parse(text.begin(), text.end(), &reader);
-  // Nor does JSON mind other white space behind its end; the format has only blanks there.
+  // JSON also permits other white space at the end. The format permits only blanks.
   if (text.substr(0, text.find_last_not_of(' ') + 1).back() != '}') {
     fail("has more than blanks behind its last }");
   }
@@ -164,7 +164,7 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t data_b
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   int64_t at = 0;
-  const SafetensorsEntry* cut = nullptr;  // the first that the data end in or before
+  const SafetensorsEntry* cut = nullptr;  // the first entry that extends beyond the data
   for (const SafetensorsEntry& entry : entries) {
     if (entry.begin != at || entry.end < entry.begin) {
       throw FileError(fmt::format("{} lies at bytes {} to {}, but the data before it end at {}",

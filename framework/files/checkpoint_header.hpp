@@ -1,4 +1,4 @@
-// The header of a safetensors file: what is in the file and where.
+// The header of a safetensors file: the names, types, shapes and positions of its arrays.
 #pragma once
 
 #include <map>
@@ -14,7 +14,7 @@ struct SafetensorsEntry {
   std::string name;
   StoredType type = StoredType::f32;
   Shape shape;
-  int64_t begin = 0, end = 0;  // bytes, from where the data starts
+  int64_t begin = 0, end = 0;  // in bytes, from the start of the data
 };
 
 struct SafetensorsHeader {
@@ -22,11 +22,11 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
 };
 
-/// Reads a header whose data take `data_bytes`. Throws Error unless it is in the format to the
-/// letter, and the entries cover the data without a gap.
+/// Parses a header whose data take `data_bytes` bytes. Throws Error unless it strictly follows the
+/// format and the entries cover the data without a gap.
 SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t data_bytes);
 
-/// The header's text. Throws Error where a name or a text is not UTF-8.
+/// Returns the header's text. Throws Error if a name or a text is not UTF-8.
 std::string write_safetensors_header(const SafetensorsHeader& header);
 
 }  // namespace rapt

@@ -26,7 +26,7 @@ constexpr Kind kinds[] = {
     {"GGUF"sv, "is a GGUF file, not a safetensors file"},
 };
 
-/// The name of a zip archive's first file; its length stands at byte 26, itself at byte 30.
+/// Returns the name of a zip archive's first file. Its length is at byte 26, the name at byte 30.
 std::string_view first_name(std::string_view zip) {
   if (zip.size() < 30) return {};
   const auto byte = [&](size_t i) {
@@ -44,8 +44,8 @@ std::string of_zip(std::string_view zip) {
 
 bool is_ascii_text(char c) { return (c >= ' ' && c < 127) || c == '\n' || c == '\t' || c == '\r'; }
 
-/// Whether all is text, and where a header's length would stand, plain ASCII: binary data without
-/// a control character is hardly that orderly.
+/// True if all bytes are text and the first 8 are printable ASCII. A binary header length rarely
+/// looks like this.
 bool is_text(std::string_view bytes) {
   const std::string_view length = bytes.substr(0, 8);
   return std::all_of(length.begin(), length.end(), is_ascii_text) &&
@@ -69,14 +69,14 @@ std::string of_text(std::string_view text) {
 
 std::optional<std::string> other_kind(std::string_view beginning) {
   if (beginning.empty()) return "is empty";
-  // The length of a header, 8 bytes below 2^32, and the header.
+  // A safetensors file begins with the length of its header (8 bytes, below 2^32) and the header.
   if (beginning.size() > 8 && beginning.substr(4, 5) == "\0\0\0\0{"sv) return std::nullopt;
   for (const Kind& kind : kinds) {
     if (beginning.starts_with(kind.magic)) return std::string(kind.text);
   }
   if (beginning.starts_with("PK\3\4") || beginning.starts_with("PK\5\6")) return of_zip(beginning);
-  // A pickle begins with its protocol, but for the old protocols 0 and 1. Then comes an opcode; in
-  // the length of a short header there would be a zero.
+  // A pickle begins with its protocol number, except for the old protocols 0 and 1. Then comes an
+  // opcode. The length of a short safetensors header would have a zero there.
   if (beginning.size() > 2 && beginning[0] == '\x80' && beginning[1] >= 2 && beginning[1] <= 5 &&
       beginning[2] != 0) {
     return fmt::format("is a PyTorch checkpoint, or another pickle: {}", by_torch);

@@ -1,4 +1,4 @@
-// Files that are taken for safetensors files, and are others.
+// Recognition of files that are mistaken for safetensors files.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,12 @@
 
 namespace rapt {
 
-/// How many bytes of a file other_kind() looks at.
+/// Number of bytes that other_kind() needs from the beginning of a file.
 inline constexpr int64_t beginning_of_kind = 512;
 
-/// What a file is that begins with these bytes, and what to do: "is a Git LFS pointer, not the file
-/// itself: run git lfs pull". Nothing where it may be a safetensors file.
+/// Describes the kind of a file that begins with these bytes, and gives advice: "is a Git LFS
+/// pointer, not the file itself: run git lfs pull". Returns nothing if it may be a safetensors
+/// file.
 std::optional<std::string> other_kind(std::string_view beginning);
 
 }  // namespace rapt

@@ -35,18 +35,18 @@ constexpr std::array<Known, 13> known{{{"F64", 8, DType::float64},
 
 const Known& of(StoredType type) { return known[static_cast<size_t>(type)]; }
 
-/// The bits of a float32 with the value of an IEEE half: 1 bit of sign, 5 of exponent, 10 of
-/// fraction.
+/// Returns the bits of a float32 with the value of an IEEE half: 1 bit of sign, 5 of exponent, 10
+/// of fraction.
 uint32_t float_of_half(uint16_t half) {
   const uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31u,
                  fraction = half & 1023u;
   if (exponent == 31) return sign | 0x7f800000u | fraction << 13;
-  // Subnormal, of units of 2^-24: float32 has normal numbers for them.
+  // Subnormal halves are multiples of 2^-24, which are normal numbers in float32.
   if (exponent == 0) return sign | std::bit_cast<uint32_t>(static_cast<float>(fraction) * 0x1p-24f);
   return sign | (exponent + 127 - 15) << 23 | fraction << 13;
 }
 
-/// The upper half of a float32.
+/// Returns the bits of a float32 whose upper half is the bfloat16.
 uint32_t float_of_bfloat(uint16_t bits) { return static_cast<uint32_t>(bits) << 16; }
 
 template <class Bits>
@@ -140,7 +140,7 @@ std::optional<Unfit> convert(StoredType type, const std::byte* from, int64_t n, 
     case StoredType::boolean:
       break;
   }
-  std::abort();  // nothing is to be converted
+  std::abort();  // not called for types without conversion
 }
 
 }  // namespace rapt

@@ -1,4 +1,4 @@
-// The element types of safetensors files, and what they are read as.
+// The element types of safetensors files, and their conversion to rapt's types.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace rapt RAPT_API {
 
-/// An element type that can be read. F64, F32, I32 and BOOL are written too.
+/// An element type that can be read. F64, F32, I32 and BOOL can also be written.
 enum class StoredType : uint8_t {
   f64,
   f32,
@@ -28,31 +28,31 @@ enum class StoredType : uint8_t {
   boolean
 };
 
-/// "BF16", as a file's header spells it.
+/// Returns the name as in a file's header: "BF16".
 std::string_view name(StoredType type);
-/// The type of that name, or nothing.
+/// Returns the type of that name, or nothing.
 std::optional<StoredType> stored_type_named(std::string_view name);
-/// The names of all types, for messages.
+/// Returns the names of all types, for messages.
 std::string stored_type_names();
 
-/// Bytes of an element in the file.
+/// Returns the bytes per element in the file.
 int64_t size_of(StoredType type);
-/// What an element is once it is read: halves become float32, all integers int32.
+/// Returns the type of elements after reading: halves become float32, all integers int32.
 DType read_as(StoredType type);
-/// What an element is written as.
+/// Returns the type in which elements are written.
 StoredType written_as(DType type);
-/// Whether reading changes an element's bytes.
+/// True if reading changes the bytes of elements.
 bool is_converted(StoredType type);
 
 /// A number that int32 cannot hold.
 struct Unfit {
-  int64_t index;  // among the elements
+  int64_t index;  ///< index of the element
   std::string value;
 };
 
 /// Writes n elements to `to`, converted to read_as(type). F16 and BF16 are exact: subnormal
 /// numbers, infinities and the bits of a NaN are kept. Returns the first number that does not fit,
-/// if any; what follows it is not written then. For types that are converted.
+/// if any, and writes nothing from there on. Only for types with is_converted(type).
 std::optional<Unfit> convert(StoredType type, const std::byte* from, int64_t n, void* to);
 
 }  // namespace rapt

@@ -17,7 +17,7 @@
 namespace rapt {
 namespace {
 
-// strerror_r() comes in two sorts: POSIX's fills the buffer, GNU's may return a text of its own.
+// There are two versions of strerror_r(): POSIX's fills the buffer, GNU's may return another text.
 [[maybe_unused]] const char* text_of(int failed, const char* buffer) {
   return failed == 0 ? buffer : "unknown error";
 }
@@ -27,7 +27,7 @@ namespace {
   throw FileError(fmt::format("cannot {}: {}", what, error_text(errno)));
 }
 
-/// Where the links that `path` may be lead to, whether or not there is anything yet.
+/// Follows the symbolic links of `path` to the end, which need not exist.
 std::string end_of_links(const std::string& path) {
   namespace fs = std::filesystem;
   fs::path at = path;
@@ -35,7 +35,7 @@ std::string end_of_links(const std::string& path) {
     std::error_code none;
     const fs::path next = fs::read_symlink(at, none);
     if (none) return at.string();
-    at = at.parent_path() / next;  // an absolute `next` takes the place of all
+    at = at.parent_path() / next;  // an absolute `next` replaces the whole path
   }
   errno = ELOOP;
   fail_errno("open");
@@ -45,8 +45,9 @@ bool is_same(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/// Gives a new file the owner and the mode of the one whose place it takes, as far as the process
-/// may and the file system knows such things. Failing here would cost the data.
+/// Gives a new file the owner and the mode of the file that it replaces, as far as the process is
+/// allowed to and the file system supports it. Failures are ignored, because they must not cost the
+/// data.
 void take_after(const File& file, const struct stat& old) {
   struct stat own {};
   if (::fstat(file.id(), &own) != 0) return;
@@ -55,13 +56,12 @@ void take_after(const File& file, const struct stat& old) {
   if (::fchmod(file.id(), old.st_mode & 0777) != 0) errno = 0;
 }
 
-/// Writes a file of another name, which then takes the place of `path`. `old`: what is there, or
-/// null.
+/// Writes a temporary file and renames it to `path`. `old` describes the existing file, or is null.
 void replace_file(const std::string& path, const struct stat* old,
                   FunctionRef<void(const File&)> write) {
   const std::string unfinished = path + ".part";
-  ::unlink(unfinished.c_str());  // A killed process may have left one.
-  // Nobody is to read it before it has the mode of the old one.
+  ::unlink(unfinished.c_str());  // a killed process may have left one
+  // Nobody else may read it before it has the mode of the old file.
   File file(unfinished, O_WRONLY | O_CREAT | O_EXCL, old != nullptr ? 0600 : 0666);
   try {
     write(file);
@@ -136,7 +136,7 @@ void File::write(const void* from, int64_t bytes) const {
 }
 
 void File::finish() {
-  // EINVAL: a pipe or a device that has nothing to wait for.
+  // EINVAL: a pipe or a device that cannot be synced.
   if (::fsync(id_) != 0 && errno != EINVAL) fail_errno("sync");
   if (::close(std::exchange(id_, -1)) != 0) fail_errno("close");
 }
@@ -157,7 +157,7 @@ void write_whole_file(const std::string& path, FunctionRef<void(const File&)> wr
       return;
     }
   }
-  // A pipe, a device, or an open file whose name is gone (/dev/stdout may lead to one).
+  // A pipe, a device, or an open file that has been unlinked (/dev/stdout may point to one).
   File file(path, O_WRONLY | O_NOCTTY | (S_ISREG(old.st_mode) ? O_TRUNC : 0));
   write(file);
   file.finish();

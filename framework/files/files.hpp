@@ -1,4 +1,4 @@
-// Files: read and written through the system, whole, and safe from a crash.
+// Files that are read and written through system calls, safely in case of a crash.
 #pragma once
 
 #include <cstdint>
@@ -8,44 +8,44 @@
 
 namespace rapt {
 
-/// What the system calls an errno: "No such file or directory". Safe on any thread.
+/// Returns the system's text for an errno: "No such file or directory". Safe on any thread.
 std::string error_text(int error);
 
-/// An open file, closed at the end of the scope. Where the system refuses, an Error says what was
-/// tried and why; it does not name the file.
+/// An open file, closed at the end of the scope. If a system call fails, an Error names the
+/// attempted action and the reason, but not the file.
 class File {
  public:
-  /// `flags` and `mode` are those of open(); O_CLOEXEC is added.
+  /// Opens a file. `flags` and `mode` are those of open(); O_CLOEXEC is added.
   File(const std::string& path, int flags, unsigned mode = 0666);
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   ~File();
 
-  /// For calls of the system.
+  /// Returns the file descriptor.
   int id() const { return id_; }
-  /// Its bytes. Throws Error where it is a folder, a pipe or a device.
+  /// Returns the size in bytes. Throws Error for a folder, a pipe or a device.
   int64_t size() const;
-  /// Its first bytes, at most `most` of them; what read() reads next stays as it was.
+  /// Returns the first bytes, at most `most` of them. Does not move the position of read().
   std::string beginning(int64_t most) const;
   void read(void* to, int64_t bytes) const;
   void write(const void* from, int64_t bytes) const;
-  /// Waits until the data are on the disk, where there is one, and closes the file.
+  /// Waits until the data are on the disk, if there is one, and closes the file.
   void finish();
 
  private:
   int id_;
 };
 
-/// Lets `write` fill the file that `path` names.
+/// Calls `write` to fill the file that `path` names.
 ///
-/// A regular file is replaced at once, when the new one is on the disk: whatever happens, there is
-/// the old one or the new one. Mode and owner are kept. A symbolic link stays, and what it leads to
-/// is replaced or made. A pipe or a device is written to as it is. Throws Error where `path` is a
-/// folder, or the system refuses.
+/// A regular file is replaced atomically when the new one is on the disk. After a crash, either the
+/// old file or the new one is there. Mode and owner are kept. A symbolic link stays, and its target
+/// is replaced or created. A pipe or a device is written to directly. Throws Error if `path` is a
+/// folder, or a system call fails.
 void write_whole_file(const std::string& path, FunctionRef<void(const File&)> write);
 
-/// Makes what was renamed, linked or removed in a file's folder last: without it, a crash of the
-/// machine may undo it. Some file systems cannot sync folders; they have to do without.
+/// Syncs the folder of a file, which makes renamings, links and removals in it durable. Without it,
+/// a crash of the machine may undo them. File systems that cannot sync folders are tolerated.
 void sync_folder_of(const std::string& path);
 
 }  // namespace rapt
