@@ -3,8 +3,8 @@
 // order.
 //
 // The function hashes the index's low word in three multiply-and-shift rounds (the constants of
-// triple32, C. Wellons, "Hash function prospector"). Each round first adds a word that depends on
-// the key and the index's high word, by the finaliser of SplitMix64.
+// triple32, C. Wellons, "Hash function prospector"). It adds a word before each round and after the
+// last. The finaliser of SplitMix64 derives these words from the key and the index's high word.
 //
 // The functions are always inlined. Kernels for other instruction sets include them too, and must
 // not emit a copy that the linker could share.

@@ -16,7 +16,8 @@ namespace {
 
 thread_local Graph* current_graph = nullptr;
 
-/// A list of graphs, linked through `outer`: a tape must be able to end where there is no memory.
+/// A list of graphs, linked through `outer`. It needs no allocation, because a tape must be able to
+/// end when memory is exhausted.
 struct IdleGraphs {
   Graph* first = nullptr;
 
@@ -24,12 +25,12 @@ struct IdleGraphs {
     graph->outer = first;
     first = graph;
   }
-  /// One of them, or null.
+  /// Removes and returns a graph, or returns null.
   Graph* pop() { return first == nullptr ? nullptr : std::exchange(first, first->outer); }
 };
 
-/// Graphs are kept for the next tapes, and never freed: their memory is warm, and a Var that
-/// outlived its tape, or its thread, finds a graph of another generation instead of freed memory.
+/// Graphs are kept for later tapes and never freed. Their memory is warm in the cache. A Var that
+/// outlives its tape, or its thread, finds a graph of another generation instead of freed memory.
 struct GraphPool {
   std::mutex mutex;
   IdleGraphs idle;
@@ -40,8 +41,8 @@ struct GraphPool {
   }
 };
 
-/// The idle graphs of this thread; the common pool takes them over when the thread ends. A tape
-/// that is still there then gives its graph back when it ends, in whatever thread.
+/// The idle graphs of this thread. The common pool takes them over when the thread ends. A tape
+/// that is still alive then returns its graph when it ends, in whatever thread.
 struct ThreadGraphs {
   IdleGraphs idle;
 
@@ -92,14 +93,14 @@ Graph* Graph::begin() {
 
 void Graph::end(Graph* graph) {
   graph->clear();
-  // Mostly the innermost one; but tapes may end in any order.
+  // Usually the innermost one, but tapes may end in any order.
   for (Graph** link = &current_graph; *link != nullptr; link = &(*link)->outer) {
     if (*link != graph) continue;
     *link = graph->outer;
     give_back(graph);
     return;
   }
-  // It began in another thread, whose list of tapes is not ours to change.
+  // It began in another thread, whose list of tapes this thread must not change.
   const std::lock_guard lock(GraphPool::all().mutex);
   if (!graph->homeless) {
     graph->abandoned = true;
@@ -109,7 +110,7 @@ void Graph::end(Graph* graph) {
   GraphPool::all().idle.push(graph);
 }
 
-/// Lets go of the innermost tapes that have ended in other threads.
+/// Releases the innermost tapes that have ended in other threads.
 static void leave_abandoned() {
   while (current_graph != nullptr && current_graph->abandoned) {
     Graph* const ended = std::exchange(current_graph, current_graph->outer);
@@ -126,7 +127,7 @@ Graph* Graph::current() {
 uint32_t Graph::index_of(Scope& scope) {
   if (scope.graph_ == this && scope.generation_ == generation) return scope.index_;
   const uint32_t outer_index = scope.outer_ == nullptr ? 0 : index_of(*scope.outer_);
-  // The entries of earlier tapes are written over: the memory of their texts is warm.
+  // Overwrites the entries of earlier tapes, because the memory of their strings can be reused.
   if (used_scopes == scopes.size()) scopes.emplace_back();
   ScopeEntry& entry = scopes[used_scopes];
   scope.write_own_path(entry.path);
@@ -179,10 +180,12 @@ Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
                      .outputs = 1});
     values.push_back({.shape = shape, .node = node, .base = value, .layout = 0, .dtype = dtype});
     static const Leaf empty;
-    leaves.push_back(empty);  // g++ would clear a new one by an instruction that is slow to begin
+    // Copies an empty leaf. g++ would clear a new one with an instruction that has a long start-up
+    // time.
+    leaves.push_back(empty);
     structure.push_back(static_cast<uint64_t>(dtype) << 32 | static_cast<uint64_t>(shape.rank()));
     for (const int64_t dim : shape) structure.push_back(static_cast<uint64_t>(dim));
-  } catch (...) {  // recorded whole or not at all
+  } catch (...) {  // records all or nothing
     nodes.resize(node);
     values.resize(value);
     leaves.resize(index);
@@ -250,7 +253,7 @@ Var Graph::parameter(const std::shared_ptr<ParameterState>& parameter, SourceLoc
   for (const auto& [known, value] : parameter_leaves_) {
     if (known == state) return {*this, value};
   }
-  Scope* const scope = Scope::current();  // for the error of a parameter that has changed
+  Scope* const scope = Scope::current();  // for the error about a parameter that has changed
   const uint32_t index = scope != nullptr ? index_of(*scope) : 0;
   const Var var = leaf(state->value.shape(), state->value.dtype(),
                        scope != nullptr ? scope->line_of(where) : where);
@@ -273,7 +276,7 @@ Var Graph::key(SourceLocation where) {
 }
 
 void Graph::reserve_results(size_t more) {
-  // In large steps: a loop that asks for many values must not copy the list each time.
+  // Grows in large steps. A loop that asks for many values must not copy the list each time.
   const size_t needed = results.size() + more;
   if (needed > results.capacity()) results.reserve(std::max(needed, 2 * results.capacity()));
   if (result_of_.size() < values.size()) result_of_.resize(values.size(), 0);
@@ -293,7 +296,7 @@ Tensor Graph::hand_out(uint32_t value) {
     Result& own = results[result_of_[known] - 1];
     const int64_t bytes = own.tensor.size() * size_of(own.tensor.dtype());
     if (known == value && bytes <= most_copied_bytes) return own.tensor.clone();
-    // The whole array where the value is a view of one.
+    // If the value is a view, covers the whole array that it views.
     if (own.fingerprint == 0 && own.tensor.is_contiguous()) {
       own.fingerprint = fingerprint(own.tensor.bytes(), bytes);
     }
@@ -322,7 +325,7 @@ const Tensor& Graph::memory_of(const Leaf& leaf) {
   return leaf.parameter ? leaf.parameter->value : leaf.tensor;
 }
 
-/// Whether two contiguous tensors share memory.
+/// True if two contiguous tensors share memory.
 static bool overlap(const Tensor& a, const Tensor& b) {
   const auto begin = [](const Tensor& t) { return static_cast<const std::byte*>(t.bytes()); };
   const auto end = [&](const Tensor& t) { return begin(t) + t.size() * size_of(t.dtype()); };
@@ -355,7 +358,7 @@ void Graph::check_write(uint32_t value) {
     }
     written.tensor = original;
   }
-  // What others recorded of this memory are its values before the update.
+  // Other leaves that were recorded from this memory keep their values from before the update.
   for (const uint32_t other : borrowed_) {
     Leaf& leaf = leaf_of(other);
     if (leaf.version == 0 || !overlap(memory_of(written), leaf.tensor)) continue;

@@ -81,8 +81,8 @@ class ShapeContext {
   /// Throws Error with the operator's name, the message, the layer path and the user's line.
   [[noreturn]] void fail(std::string_view message, ErrorKind kind = ErrorKind::shape) const;
 
-  /// The graph that is recorded, and the node's number in it. For rules that need more than shapes,
-  /// such as estimates of the total cost.
+  /// The graph that is recorded, and the node's number in it. For rules that run so often that the
+  /// accessors above would be too slow.
   const Graph& graph() const { return graph_; }
   uint32_t node() const { return node_; }
 

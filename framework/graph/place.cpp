@@ -7,7 +7,8 @@
 
 namespace rapt {
 
-/// Whether a line is one of the library's own sources, which are compiled as this file is.
+/// True if a line is in the library's own sources, which are compiled with the same root folder as
+/// this file.
 static bool is_own(SourceLocation where) {
   constexpr std::string_view here = __FILE__;
   constexpr std::string_view root = here.substr(0, here.rfind("framework/"));

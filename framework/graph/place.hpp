@@ -1,4 +1,4 @@
-// Where a mistake was made, as an error tells it.
+// The place of a mistake, as errors report it.
 #pragma once
 
 #include <string>
@@ -7,15 +7,15 @@
 
 namespace rapt {
 
-/// Lines from the innermost one outwards, and the path of a layer. Lines of rapt's own sources are
-/// passed over.
+/// Collects lines, from the innermost outwards, and the path of a layer. Skips lines in rapt's own
+/// sources.
 class Place {
  public:
   explicit Place(SourceLocation where);
 
   void add_line(SourceLocation where);
   void add_path(const std::string& path);
-  /// "block/attention, model.cpp:11, called at train.cpp:29".
+  /// Returns "block/attention, model.cpp:11, called at train.cpp:29".
   std::string text() const;
 
  private:

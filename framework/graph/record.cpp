@@ -1,4 +1,5 @@
-// How a node is recorded: its operands as values of one graph, then what its shape rule declares.
+// Recording of a node. Converts the operands to values of one graph, then runs the shape rule,
+// which declares the outputs.
 #include <fmt/format.h>
 
 #include <bit>
@@ -24,8 +25,8 @@ static Graph& find_graph(std::span<const Arg* const> args) {
   return *current;
 }
 
-/// The graph that an operator with these operands is recorded in: mostly the current one, as the
-/// first operand shows.
+/// Returns the graph in which an operator with these operands is recorded. Usually this is the
+/// current graph, which the first operand confirms.
 static inline Graph& graph_of(std::span<const Arg* const> args) {
   const Var* const first = args.empty() ? nullptr : args.front()->var();
   Graph* const current = Graph::current();
@@ -65,7 +66,7 @@ std::span<const int64_t> ShapeContext::words() const {
   return graph_.words_of(graph_.nodes[node_]);
 }
 
-/// Throws Error where the node has as many outputs as it can.
+/// Counts an output. Throws Error if the node already has the maximum number.
 static void count_output(const ShapeContext& c, Node& node) {
   if (node.outputs == most_outputs) c.fail(fmt::format("has more than {} outputs", most_outputs));
   ++node.outputs;
@@ -73,8 +74,9 @@ static void count_output(const ShapeContext& c, Node& node) {
 
 void ShapeContext::output(const Shape& shape, DType dtype) {
   const auto id = static_cast<uint32_t>(graph_.values.size());
-  (void)shape.size();  // throws where it cannot be counted
-  // `shape` may be an input's: the new value is made before push_back moves the others.
+  (void)shape.size();  // throws if the number of elements is too large
+  // `shape` may refer to an input's. So the new value is constructed before push_back moves the
+  // others.
   graph_.values.push_back({.shape = shape, .node = node_, .base = id, .layout = 0, .dtype = dtype});
   count_output(*this, graph_.nodes[node_]);
 }
@@ -109,7 +111,7 @@ void ShapeContext::fail(std::string_view message, ErrorKind kind) const {
                .place = graph_.written_at(node)});
 }
 
-/// What an operator has to have. A view operator has a copy, and no forward.
+/// Checks that an operator is complete. A view operator has a copy and no forward.
 static void check(const Op& op) {
   const bool computes = op.forward != nullptr || op.rowwise != nullptr || op.pointwise != nullptr;
   if (op.shape && (computes || op.copy != nullptr)) return;
@@ -117,7 +119,7 @@ static void check(const Op& op) {
                           op.shape ? "forward function" : "shape rule"));
 }
 
-/// A list of one call, which takes memory of its own only where it is long.
+/// A list for one call. It allocates memory only if it is long.
 template <class T>
 class ShortList {
  public:
@@ -144,7 +146,7 @@ Var record(StaticOp op, std::span<const Arg> args, std::span<const int64_t> word
   return record(op, operands.all(), words);
 }
 
-/// The type of the first operand that is no number.
+/// Returns the type of the first operand that is not a number.
 static DType type_for_numbers(std::span<const Arg* const> args) {
   for (const Arg* arg : args) {
     if (!arg->is_number()) return arg->dtype();
@@ -152,11 +154,13 @@ static DType type_for_numbers(std::span<const Arg* const> args) {
   return DType::float32;
 }
 
-/// The line that tells most of a call: an operand that a layer was given was written where the
-/// layer was called, one that it has made itself is from a line within.
+/// Returns the most informative line of the operands. An operand that was passed to a layer has the
+/// line of the layer's call. One that the layer has computed has a line inside the layer, which is
+/// preferred.
 static SourceLocation line_of(std::span<const Arg* const> args, const Scope& scope) {
   for (const Arg* arg : args) {
-    const SourceLocation call = scope.where();  // by its bytes: its line lies in far memory
+    // Compares bytes, because reading the line number would touch distant memory.
+    const SourceLocation call = scope.where();
     if (std::memcmp(&arg->where, &call, sizeof call) != 0) return arg->where;
   }
   return args.empty() ? SourceLocation() : args.front()->where;
@@ -185,7 +189,7 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
                                        std::bit_width(op->mutates) - 1, args.size()),
                  .place = args.empty() ? "an unknown line" : place_of(args.front()->where)});
   }
-  // Leaves and contiguous copies are recorded first: a node's own entries lie together.
+  // Records leaves and contiguous copies first, so that a node's own entries are contiguous.
   ShortList<uint32_t> ids(args.size());
   for (size_t i = 0; i < args.size(); ++i) {
     const Var* const known = args[i]->var();
@@ -214,14 +218,14 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
                            .words = static_cast<uint32_t>(words.size()),
                            .inputs = static_cast<uint16_t>(args.size()),
                            .outputs = 0});
-    // There are but a few of each: to copy ranges would cost more.
+    // Copies element by element: the lists are short, and copying ranges would cost more.
     for (size_t i = 0; i < args.size(); ++i) graph.inputs.push_back(ids[i]);
     for (const int64_t word : words) graph.words.push_back(word);
     ShapeContext context(graph, node);
     op->shape(context);
     if (graph.nodes[node].outputs == 0) context.fail("its shape rule declares no output");
 
-    // Operators are compared by address; counts and inputs are packed two to a word.
+    // Operators are compared by address. Counts and inputs are packed, two per word.
     graph.structure.push_back(reinterpret_cast<uint64_t>(&*op));
     graph.structure.push_back(static_cast<uint64_t>(args.size()) << 32 | words.size());
     for (size_t i = 0; i < args.size(); i += 2) {
@@ -232,7 +236,7 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
     for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->mutates)); ++i) {
       if ((op->mutates >> i & 1) != 0) graph.check_write(graph.values[ids[i]].base);
     }
-  } catch (...) {  // recorded whole or not at all
+  } catch (...) {  // records all or nothing
     graph.nodes.resize(node);
     graph.values.resize(first_value);
     graph.inputs.resize(first_input);

@@ -13,7 +13,7 @@ thread_local Scope* current_scope = nullptr;
 
 Scope::Scope(SourceLocation where) : outer_(current_scope), where_(where) {
   if (outer_ != nullptr && outer_->of_node_) {
-    // A rule's functions record on behalf of the rule's node.
+    // Functions that a gradient rule calls record on behalf of the rule's node.
     where_ = outer_->where_;
     of_node_ = true;
     index_ = outer_->index_;
@@ -45,7 +45,7 @@ std::string Scope::path() const {
   return text;
 }
 
-/// The name of the layer's first parameter, cut by its depth in the layer.
+/// Writes the name of the layer's first parameter, shortened by the parameter's depth in the layer.
 void Scope::write_own_path(std::string& text) const {
   text.clear();
   if (parameter_ == nullptr) return;

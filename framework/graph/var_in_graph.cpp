@@ -1,5 +1,5 @@
-// What a Var and an Arg know of the graph they are in: here, because a graph hands out Vars, so
-// that var.hpp comes first.
+// The members of Var and Arg that need the graph. They are not in var.hpp, because graph.hpp
+// includes var.hpp.
 #include <fmt/format.h>
 
 #include "framework/core/error.hpp"

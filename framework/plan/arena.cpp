@@ -4,8 +4,8 @@
 
 namespace rapt {
 
-/// How many regions are asked whether their users have run, for one taker: long plans free
-/// thousands.
+/// Maximum number of regions that are examined for one taker, because long plans have thousands of
+/// free regions.
 static constexpr int most_looked_at = 256;
 
 int64_t ArenaLayout::take(int64_t bytes, HasRun has_run, std::vector<uint32_t>& after) {
@@ -35,7 +35,7 @@ bool ArenaLayout::is_idle(uint32_t region, HasRun has_run) const {
   return std::all_of(users, users + r.users, has_run);
 }
 
-/// The smallest run that has room.
+/// Returns the smallest run that is large enough.
 ArenaLayout::Place ArenaLayout::best_fit(int64_t bytes) const {
   size_t best = runs_.size();
   for (size_t i = 0; i < runs_.size(); ++i) {
@@ -46,7 +46,7 @@ ArenaLayout::Place ArenaLayout::best_fit(int64_t bytes) const {
   return {best, runs_[best].first, runs_[best].offset};
 }
 
-/// The smallest part of a run that has room, of regions whose users have run.
+/// Returns the smallest sufficient part of a run that consists of regions whose users have run.
 ArenaLayout::Place ArenaLayout::best_idle_fit(int64_t bytes, HasRun has_run) const {
   Place best{runs_.size(), none, size_};
   int64_t best_bytes = 0;
@@ -76,7 +76,7 @@ ArenaLayout::Place ArenaLayout::best_idle_fit(int64_t bytes, HasRun has_run) con
   return best;
 }
 
-/// What is free at the arena's end, from where it can grow.
+/// Returns the free memory at the arena's end, from which the arena can grow.
 ArenaLayout::Place ArenaLayout::end() const {
   if (runs_.empty() || runs_.back().offset + runs_.back().bytes != size_) {
     return {runs_.size(), none, size_};
@@ -84,7 +84,7 @@ ArenaLayout::Place ArenaLayout::end() const {
   return {runs_.size() - 1, runs_.back().first, runs_.back().offset};
 }
 
-/// The same, as far as its users have run.
+/// Returns the part of end() whose users have run.
 ArenaLayout::Place ArenaLayout::idle_end(HasRun has_run) const {
   Place place{runs_.size(), none, size_};
   if (runs_.empty() || runs_.back().offset + runs_.back().bytes != size_) return place;
@@ -117,7 +117,7 @@ int64_t ArenaLayout::cut(const Place& place, int64_t bytes, std::vector<uint32_t
     unused_.push_back(region);
     region = r.next;
   }
-  // What is left: the regions before, and those from `region` on.
+  // The remaining parts are the regions before, and those from `region` on.
   const uint32_t last = run.last;
   if (region != none) regions_[region].previous = none;
   if (before != none) {

@@ -1,4 +1,4 @@
-// Where buffers lie in a plan's memory.
+// The allocation of buffers in a plan's arena.
 #pragma once
 
 #include <cstdint>
@@ -9,19 +9,19 @@
 
 namespace rapt {
 
-/// Gives out offsets of an arena that grows as it must. A freed region remembers which steps used
-/// it last. Whoever takes it next has to wait for them, as steps may run side by side.
+/// Assigns offsets in an arena that grows as necessary. A freed region remembers which steps used
+/// it last. The next step that takes it has to wait for them, because steps may run in parallel.
 class ArenaLayout {
  public:
-  /// Whether a step has run before the taker begins, whatever the taker gets.
+  /// True if a step has run before the taker begins, regardless of the memory that the taker gets.
   using HasRun = FunctionRef<bool(uint32_t)>;
 
-  /// The arena may grow by `spare` bytes where that saves takers from waiting.
+  /// The arena may grow by `spare` bytes in total to save steps from waiting.
   explicit ArenaLayout(int64_t spare = 0) : spare_(spare) {}
 
-  /// An offset for `bytes`. Appends the steps that the taker has to wait for to `after`.
+  /// Returns an offset for `bytes`. Appends the steps that the taker has to wait for to `after`.
   int64_t take(int64_t bytes, HasRun has_run, std::vector<uint32_t>& after);
-  /// Frees a region that the steps `users` were the last to use.
+  /// Frees a region. `users` are the steps that used it last.
   void give(int64_t offset, int64_t bytes, std::span<const uint32_t> users);
   int64_t size() const { return size_; }
   int64_t spare() const { return spare_; }
@@ -29,18 +29,18 @@ class ArenaLayout {
  private:
   static constexpr uint32_t none = ~0u;
 
-  /// Neighbours stay apart, each with its own users.
+  /// A free region. Adjacent regions are not merged, because each has its own users.
   struct Region {
     int64_t offset, bytes;
     uint32_t first_user, users;  // in users_
-    uint32_t previous, next;     // of its run
+    uint32_t previous, next;     // neighbours in its run
   };
-  /// Free regions side by side, in a list.
+  /// A list of adjacent free regions.
   struct Run {
     int64_t offset, bytes;
     uint32_t first, last;
   };
-  /// Where a taker's memory begins: at a region of a run, or at the arena's end.
+  /// The beginning of a taker's memory: a region of a run, or the end of the arena.
   struct Place {
     size_t run;
     uint32_t region;
@@ -55,9 +55,9 @@ class ArenaLayout {
   int64_t cut(const Place& place, int64_t bytes, std::vector<uint32_t>& after);
   uint32_t new_region(const Region& region);
 
-  std::vector<Run> runs_;  // by offset; no two touch
+  std::vector<Run> runs_;  // by offset; no two are adjacent
   std::vector<Region> regions_;
-  std::vector<uint32_t> unused_;  // of regions_
+  std::vector<uint32_t> unused_;  // unused entries of regions_
   std::vector<uint32_t> users_;
   int64_t size_ = 0;
   int64_t spare_;

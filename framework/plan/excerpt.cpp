@@ -55,7 +55,7 @@ const Excerpt& Extractor::extract(const Graph& graph, std::span<const uint32_t> 
   excerpt_.inputs.clear();
   excerpt_.targets.clear();
   excerpt_.updates = false;
-  if (++round_ == 0) {  // the counter has come round
+  if (++round_ == 0) {  // the counter has wrapped around
     std::fill(values_.begin(), values_.end(), Mark{});
     std::fill(nodes_.begin(), nodes_.end(), 0);
     round_ = 1;
@@ -82,7 +82,8 @@ const Excerpt& Extractor::extract(const Graph& graph, std::span<const uint32_t> 
   return excerpt_;
 }
 
-/// Walks back from the last needed node until none is open: nodes only read what came before them.
+/// Walks back from the last needed node until no needed node is left. Nodes only read earlier
+/// nodes.
 void Extractor::find_nodes(std::span<const uint32_t> targets) {
   found_.clear();
   open_ = 0;
@@ -97,8 +98,9 @@ void Extractor::find_nodes(std::span<const uint32_t> targets) {
   }
 }
 
-/// Leaves and views are read where they lie, also when their values were handed out: an update
-/// writes to the leaf, and another layout could make an operator add up in another order.
+/// True if the base was computed before and is no leaf. Leaves and views are always read in place,
+/// even if their values were handed out. An update writes to the leaf itself. And another layout
+/// could change the order in which an operator sums.
 bool Extractor::is_known(uint32_t base) const {
   const Graph& graph = *excerpt_.graph;
   return graph.result(base) != nullptr && graph.nodes[graph.values[base].node].op != nullptr;

@@ -1,20 +1,20 @@
-// The part of a recording that a plan computes, in numbers of its own.
+// The part of a recording that a plan computes, with its own numbering.
 #pragma once
 
 #include "framework/graph/graph.hpp"
 
 namespace rapt {
 
-/// The nodes that some targets need, as far as their values are not known, in the order of
-/// recording, and the values that these touch. Both are numbered from 0 in the order in which they
-/// come up. So two parts of one form have the same numbers, wherever on a tape they lie, and share
-/// a plan.
+/// The nodes that some targets need and whose values are not yet known, in the order of recording,
+/// and the values that they use. Nodes and values are numbered from 0 in the order of their first
+/// appearance. Two parts of equal structure thus have the same numbers wherever they are on a tape,
+/// and share a plan.
 struct Excerpt {
   static constexpr uint32_t none = ~0u;
 
   enum class Kind : uint8_t { computed, leaf, known };
 
-  /// An operator's call.
+  /// A call of an operator.
   struct Node {
     const Op* op;
     uint32_t id;           // in the graph
@@ -25,10 +25,10 @@ struct Excerpt {
   };
   struct Value {
     uint32_t id;    // in the graph
-    uint32_t base;  // the value whose memory it lies in
-    uint32_t node;  // the node that makes the base; none for leaves and known values
+    uint32_t base;  // the value whose memory it uses
+    uint32_t node;  // the node that computes the base; none for leaves and known values
     Kind kind;      // of the base
-    bool whole;     // it is its base, all of it, in one piece
+    bool whole;     // it is its own base, complete and contiguous
   };
 
   const Graph* graph = nullptr;
@@ -36,7 +36,7 @@ struct Excerpt {
   std::vector<Value> values;
   std::vector<uint32_t> inputs;   // values
   std::vector<uint32_t> targets;  // values
-  bool updates = false;           // one of the nodes writes to a leaf
+  bool updates = false;           // true if one of the nodes writes to a leaf
 
   std::span<const uint32_t> inputs_of(const Node& node) const {
     return {inputs.data() + node.first_input, node.inputs};
@@ -47,22 +47,23 @@ struct Excerpt {
   const rapt::Value& recorded(uint32_t value) const { return graph->values[values[value].id]; }
   const rapt::Node& recorded(const Node& node) const { return graph->nodes[node.id]; }
   bool computed(uint32_t value) const { return values[value].kind == Kind::computed; }
-  /// Bytes of a whole value, to full cache lines.
+  /// Returns the bytes of a whole value, rounded up to full cache lines.
   int64_t bytes_of(uint32_t value) const {
     const rapt::Value& v = recorded(value);
     return (v.shape.size() * size_of(v.dtype) + 63) / 64 * 64;
   }
-  /// The value as its reader sees it, without data.
+  /// Returns the value as its readers see it, without data.
   TensorView view_of(uint32_t value) const;
-  /// Appends what a plan depends on, word by word: two excerpts with the same words have the same
+  /// Appends everything that the plan depends on. Two excerpts with the same words have the same
   /// plan.
   void append_key(std::vector<uint64_t>& key) const;
 };
 
-/// Finds excerpts. Keeps its memory, so that a small part of a long tape costs what it is.
+/// Finds excerpts. It keeps its working memory, so that the cost depends on the size of the excerpt
+/// and not of the tape.
 class Extractor {
  public:
-  /// What the targets need. Good until the next call.
+  /// Returns the excerpt that the targets need. Valid until the next call.
   const Excerpt& extract(const Graph& graph, std::span<const uint32_t> targets);
 
  private:
@@ -79,10 +80,10 @@ class Extractor {
 
   Excerpt excerpt_;
   std::vector<Mark> values_;     // by value of the graph
-  std::vector<uint32_t> nodes_;  // by node of the graph: the round that needed it
+  std::vector<uint32_t> nodes_;  // by node of the graph: the last round that needed it
   std::vector<uint32_t> found_;
   uint32_t round_ = 0;
-  size_t open_ = 0;  // needed nodes that find_nodes() has not come to
+  size_t open_ = 0;  // needed nodes that find_nodes() has not yet visited
   uint32_t highest_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// What an operator that computes several others at once is made of.
+// The description of a fused operator, which computes several nodes at once.
 #pragma once
 
 #include <span>
@@ -8,7 +8,7 @@
 
 namespace rapt {
 
-/// A group of elementwise nodes of one shape, to become one pointwise program.
+/// A group of elementwise nodes of one shape that becomes one pointwise program.
 struct FusedGroup {
   struct Member {
     const Op* op;
@@ -19,8 +19,8 @@ struct FusedGroup {
   std::vector<Member> members;
   std::vector<TensorView> operands;  // without data
   std::vector<TensorView> outputs;   // without data
-  std::vector<int> output_members;   // which member makes outputs[i]
-  bool wide = false;                 // computed in double precision
+  std::vector<int> output_members;   // the member that computes each of the outputs
+  bool wide = false;                 // true: computed in double precision
 };
 
 }  // namespace rapt

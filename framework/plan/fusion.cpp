@@ -7,12 +7,13 @@ namespace {
 
 constexpr uint32_t most_members = 256;
 constexpr size_t most_operands = 32;
-/// How many groups the search for a cycle looks at before it gives up and leaves a node alone.
+/// Maximum number of groups that the search for a cycle visits. If it is exceeded, the node is left
+/// alone.
 constexpr size_t most_visited = 512;
 
-/// Some of the paths between nodes, found in constant time. Each node has one parent: the maker of
-/// the operand that is deepest in the graph. So the paths are a forest, numbered so that a node and
-/// all that follow from it are a range.
+/// A subset of the paths between nodes, which can be queried in constant time. Each node has one
+/// parent: the maker of the operand that is deepest in the graph. The paths thus form a forest. It
+/// is numbered so that a node and its descendants are a range.
 class Paths {
  public:
   explicit Paths(const Excerpt& excerpt) {
@@ -41,16 +42,16 @@ class Paths {
     }
   }
 
-  /// Whether such a path leads from the one to the other. Where none does, there may be a path that
-  /// the forest does not hold.
+  /// True if the forest has a path from one node to the other. If it has none, the graph may still
+  /// have one.
   bool leads(uint32_t from, uint32_t to) const { return begin_[to] - begin_[from] < size_[from]; }
 
  private:
   std::vector<uint32_t> begin_, size_;
 };
 
-/// The groups in a list where each comes behind those that it needs. Groups can be moved. Each has
-/// a label that grows along the list, so that two are compared in constant time.
+/// The groups in topological order. Groups can be moved. Each has a label that increases along the
+/// list, so that two groups are compared in constant time.
 class GroupOrder {
  public:
   explicit GroupOrder(size_t groups) {
@@ -60,7 +61,7 @@ class GroupOrder {
 
   bool before(uint32_t a, uint32_t b) const { return labels_[a] < labels_[b]; }
 
-  /// Adds the next group, number 0, 1 ..., at the end.
+  /// Appends the next group. Groups are numbered 0, 1, ...
   void append() {
     const auto group = static_cast<uint32_t>(labels_.size());
     labels_.push_back(last_ == none ? gap : labels_[last_] + gap);
@@ -75,7 +76,7 @@ class GroupOrder {
     (link.next == none ? last_ : links_[link.next].previous) = link.previous;
   }
 
-  /// Moves a group right before another one.
+  /// Moves a group directly before another one.
   void move_before(uint32_t group, uint32_t other) {
     remove(group);
     const uint32_t previous = links_[other].previous;
@@ -84,7 +85,8 @@ class GroupOrder {
     if (previous != none) links_[previous].next = group;
     const uint64_t from = previous == none ? 0 : labels_[previous];
     const uint64_t room = labels_[other] - from;
-    // Near its predecessor: more groups will be moved between this one and `other`.
+    // Places the label near the predecessor's. More groups will be moved between this group and
+    // `other`.
     labels_[group] = from + std::max<uint64_t>(1, room / 1024);
     if (room < 2) number();
   }
@@ -93,7 +95,7 @@ class GroupOrder {
   static constexpr uint32_t none = ~0u;
   static constexpr uint64_t gap = uint64_t{1} << 32;
 
-  /// Gives all groups new labels, far apart.
+  /// Assigns new, widely spaced labels to all groups.
   void number() {
     uint64_t label = 0;
     uint32_t first = last_;
@@ -135,12 +137,12 @@ class Fuser {
   }
 
  private:
-  /// A group is known by one of its nodes, where these data are up to date.
+  /// The data of a group. They are valid at the one node that represents the group.
   struct Group {
-    uint32_t parent;  // another node of the group; itself where it stands for the group
+    uint32_t parent;  // another node of the group; the node itself if it represents the group
     uint32_t lowest, highest;
     uint32_t members = 1;
-    uint32_t first_operand;  // in operands_: the distinct values that come from outside
+    uint32_t first_operand;  // in operands_: the distinct values from outside the group
     uint32_t operands = 0;
   };
 
@@ -176,7 +178,8 @@ class Fuser {
       if (!v.whole || excerpt_.nodes[v.node].op->pointwise == nullptr) continue;
       const uint32_t a = find(v.node), b = find(n);
       if (a == b || !alike(v.node, n)) continue;
-      // The operand's group comes before ours, and both can be one where nothing between needs it.
+      // The operand's group precedes this one. They can be merged if no path between them passes
+      // through another group.
       if (mergeable(a, b, v.node)) merge(a, b);
     }
   }
@@ -189,10 +192,10 @@ class Fuser {
            is_wide(graph, excerpt_.recorded(x)) == is_wide(graph, excerpt_.recorded(y));
   }
 
-  /// Takes the group `from` into `into`, which comes before it in the order. mergeable() has put
-  /// the operands of both into merged_, and what `from` needs of the groups between them into
-  /// between_. These move before `into`: none of them needs it, and all else that they need is
-  /// there already.
+  /// Merges the group `from` into `into`, which precedes it in the order. mergeable() has stored
+  /// the operands of both in merged_. It has stored the groups between them that `from` needs in
+  /// between_. These move before `into`: they do not depend on it, and their other dependencies
+  /// already precede it.
   void merge(uint32_t into, uint32_t from) {
     Group &a = groups_[into], &b = groups_[from];
     b.parent = into;
@@ -208,13 +211,13 @@ class Fuser {
     order_.remove(from);
   }
 
-  /// Whether the two groups can be one step: small enough, and no path leaves them and comes back.
-  /// `maker` is the node of `a` that feeds `b`.
+  /// True if the two groups can become one step: they are small enough, and no path leaves them and
+  /// returns. `maker` is the node of `a` that feeds `b`.
   bool mergeable(uint32_t a, uint32_t b, uint32_t maker) {
     const Group &first = groups_[a], &second = groups_[b];
     if (first.members + second.members > most_members) return false;
     const uint32_t lowest = std::min(first.lowest, second.lowest);
-    // What was recorded before an update and what was after see different values.
+    // Nodes recorded before an update and nodes recorded after it see different values.
     const auto update = std::upper_bound(updates_.begin(), updates_.end(), lowest);
     if (update != updates_.end() && *update < std::max(first.highest, second.highest)) return false;
 
@@ -224,8 +227,7 @@ class Fuser {
         const Excerpt::Value& v = excerpt_.values[operand];
         const uint32_t g = v.node == Excerpt::none ? v.node : find(v.node);
         if (v.node != Excerpt::none && (g == a || g == b)) {
-          // Inside the group a value is passed on in a register: a view of it would have to come
-          // back from memory.
+          // Inside a group, values are passed in registers. A view would need the value in memory.
           if (!v.whole) return false;
           continue;
         }
@@ -237,8 +239,9 @@ class Fuser {
     return !comes_back(a, b, maker);
   }
 
-  /// Whether a path leads from group `a` through others to `b`. All groups on it lie between the
-  /// two in the order. Where there is none, between_ has the groups between them that `b` needs.
+  /// True if a path leads from group `a` through other groups to `b`. All groups on such a path lie
+  /// between the two in the order. If there is none, between_ holds the groups between them that
+  /// `b` needs.
   bool comes_back(uint32_t a, uint32_t b, uint32_t maker) {
     between_.clear();
     ++round_;
@@ -251,13 +254,13 @@ class Fuser {
     for (const uint32_t operand : operands_of(groups_[b])) {
       const uint32_t node = excerpt_.values[operand].node;
       if (node == Excerpt::none || find(node) == a) continue;
-      // Mostly the way is short: from the forward pass through the loss and back.
+      // Finds most paths quickly: those from the forward pass through the loss and back.
       if (paths_.leads(maker, node) || paths_.leads(groups_[a].highest, node)) return true;
       visit(node);
     }
     for (size_t i = 0; i < between_.size(); ++i) {
       if (between_.size() > most_visited) return true;
-      // A group is one step: who needs one member needs what all of them need.
+      // A group is one step, so a reader of one member depends on the operands of all members.
       for (const uint32_t operand : operands_of(groups_[between_[i]])) {
         const uint32_t node = excerpt_.values[operand].node;
         if (node == Excerpt::none) continue;
@@ -272,7 +275,7 @@ class Fuser {
   const Paths paths_;
   GroupOrder order_;
   std::vector<Group> groups_;       // by node
-  std::vector<uint32_t> operands_;  // of groups, and of groups that were merged
+  std::vector<uint32_t> operands_;  // of groups, including groups that were merged
   std::vector<uint32_t> updates_;   // nodes that write to leaves
   std::vector<uint32_t> visited_;   // by group
   std::vector<uint32_t> merged_, between_;
@@ -287,7 +290,7 @@ bool is_wide(const Graph& graph, const Node& node) {
     return v.dtype == DType::float64 || v.dtype == DType::int32;
   };
   const auto inputs = graph.inputs_of(node);
-  // The second operand of dropout is its key, not a number to compute with.
+  // The second operand of dropout is its key, which does not enter the arithmetic.
   const bool keyed = inputs.size() == 2 && graph.values[inputs[1]].dtype == DType::int32 &&
                      is_float(graph.values[inputs[0]].dtype);
   return wide(node.first_value) || wide(inputs[0]) ||

@@ -20,7 +20,7 @@ std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_
   std::vector<TensorView> views;
   for (uint32_t unit = 0; unit < units.size(); ++unit) {
     const Excerpt::Node& node = excerpt.nodes[units[unit].front()];
-    // Where the whole may itself be a piece, it does not lie in one stretch.
+    // A whole that may itself be a piece is not contiguous.
     if (node.op->place == nullptr || (node.op->strided_outputs & 1) != 0) continue;
     if (pieces.empty()) {
       pieces.resize(excerpt.values.size());
@@ -37,7 +37,7 @@ std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_
     for (size_t i = 0; i < inputs.size(); ++i) {
       const uint32_t base = excerpt.values[inputs[i]].base;
       const Value& value = excerpt.recorded(inputs[i]);
-      // In another shape than its maker's it might have no strides in the whole.
+      // In another shape than its maker's, the value might have no strides within the whole.
       if (value.layout != 0 || value.shape != excerpt.recorded(base).shape) continue;
       if (!excerpt.computed(base) || uses[base] != 1 || wanted[base]) continue;
       if (!writes_through_strides(excerpt, base)) continue;

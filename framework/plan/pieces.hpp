@@ -1,19 +1,20 @@
-// Which values are written right where they will be needed as parts of larger ones.
+// Values that are written directly into the memory of larger values of which they become parts.
 #pragma once
 
 #include "framework/plan/units.hpp"
 
 namespace rapt {
 
-/// Where a value lies in the memory of another, `whole`.
+/// The place of a value in the memory of another one, `whole`.
 struct Piece {
   uint32_t whole = Excerpt::none;
   Layout layout{};
 };
 
-/// By value, or empty where there are none: pieces of what an operator only puts together
-/// (Op::place), each made by one that writes through strides (Op::strided_outputs), and neither
-/// read by anybody else nor a target. `uses` says how often units read each base.
+/// Returns the pieces by value, or an empty list if there are none. A piece is an input of an
+/// operator that only concatenates its inputs (Op::place). It is computed by an operator that
+/// writes through strides (Op::strided_outputs), has no other readers, and is not a target. `uses`
+/// counts the units that read each base.
 std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_t>& uses,
                                const Units& units);
 

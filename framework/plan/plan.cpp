@@ -23,17 +23,19 @@ std::string shapes_of(const Plan& plan, uint32_t first, uint32_t count) {
   return text;
 }
 
-/// Which step wrote what lies where, while the steps run one after the other. Memory is used again
-/// and again, and several steps may write parts of one array: so it is kept byte by byte, in runs.
+/// Tracks which step wrote each byte while the steps run one after the other. Memory is reused, and
+/// several steps may write parts of one array. So the record is kept per byte, in runs.
 class Writers {
  public:
-  /// The steps that wrote what the view shows, rising. None where it was there before the plan ran.
+  /// Returns the steps that wrote the elements of the view, ascending. Returns none if they existed
+  /// before the plan ran.
   std::vector<uint32_t> of(const TensorView& view, const Plan::Source& source) const {
     std::vector<uint32_t> found;
     const auto memory = memories_.find(key(source));
     if (memory == memories_.end()) return found;
     const Runs& runs = memory->second;
-    int64_t known_from = 0, known_to = 0;  // The run that was found last: often it has more.
+    int64_t known_from = 0, known_to = 0;  // the run that was found last, which often contains the
+                                           // next bytes too
     for_each_run(view, source.offset, [&](int64_t begin, int64_t end) {
       if (begin >= known_from && end <= known_to) return;
       for (auto run = first_behind(runs, begin); run != runs.end() && run->first < end; ++run) {
@@ -68,13 +70,13 @@ class Writers {
   using Runs = std::map<int64_t, Run>;  // by their first byte
   using Key = std::pair<Plan::Place, uint32_t>;
 
-  /// The arena is one memory, each result and each leaf another.
+  /// The arena is one memory; each result and each leaf is another.
   static Key key(const Plan::Source& source) {
     const bool one = source.place == Plan::Place::arena || source.place == Plan::Place::kept;
     return {source.place, one ? 0 : source.index};
   }
 
-  /// The first run that ends behind `byte`.
+  /// Returns the first run that ends after `byte`.
   template <class Map>
   static auto first_behind(Map& runs, int64_t byte) -> decltype(runs.begin()) {
     auto run = runs.upper_bound(byte);
@@ -82,12 +84,12 @@ class Writers {
     return run;
   }
 
-  /// Calls f(begin, end) for stretches of bytes that the view shows.
+  /// Calls f(begin, end) for contiguous ranges of bytes that cover the view.
   template <class F>
   static void for_each_run(const TensorView& view, int64_t offset, const F& f) {
     if (view.size() == 0) return;
     struct Axis {
-      int64_t stride, size;  // in bytes, above 0
+      int64_t stride, size;  // in bytes, positive
     };
     std::vector<Axis> axes;
     for (int i = 0; i < view.shape.rank(); ++i) {
@@ -98,7 +100,7 @@ class Writers {
       axes.push_back({std::abs(stride), size});
     }
     std::sort(axes.begin(), axes.end(), [](Axis a, Axis b) { return a.stride > b.stride; });
-    int64_t bytes = size_of(view.dtype);  // of a run, which grows while axes join on to it
+    int64_t bytes = size_of(view.dtype);  // bytes per run; grows as contiguous axes are merged
     while (!axes.empty() && axes.back().stride <= bytes) {
       bytes += axes.back().stride * (axes.back().size - 1);
       axes.pop_back();
@@ -115,7 +117,7 @@ class Writers {
   std::map<Key, Runs> memories_;
 };
 
-/// A text between quotes of Graphviz.
+/// Escapes a text for a quoted string of Graphviz.
 std::string quoted(std::string_view text) {
   std::string result;
   for (const char c : text) {
@@ -125,7 +127,7 @@ std::string quoted(std::string_view text) {
   return result;
 }
 
-/// A value that was there before the plan ran, drawn.
+/// Draws a value that existed before the plan ran.
 std::string dot_of_given(const Graph& graph, const Plan& plan, const Plan::Source& source) {
   const Value& value = graph.values[plan.values[source.index]];
   const Node& node = graph.nodes[value.node];
@@ -153,7 +155,7 @@ std::string Plan::to_string(const Graph& graph) const {
   auto out = std::back_inserter(text);
   for (size_t s = 0; s < steps.size(); ++s) {
     const Step& step = steps[s];
-    // What runs along with the step before, row by row, is marked.
+    // Marks a step that belongs to the same row chain as the step before.
     fmt::format_to(out, "{:4} {}{:<24} {} -> {}", s, step.chain.steps == 0 ? '+' : ' ',
                    step.label(), shapes_of(*this, step.first_input, step.inputs),
                    shapes_of(*this, step.first_output, step.outputs));
@@ -180,9 +182,10 @@ std::string Plan::to_dot(const Graph& graph) const {
                    shapes_of(*this, step.first_output, step.outputs),
                    is_wanted ? ", peripheries=2" : "");
   }
-  // Solid arrows are what flows: from the maker of what a step reads. Waits for memory are dashed.
+  // Solid arrows show data flow, from the step that computes a value to its reader. Dashed arrows
+  // are waits for memory.
   Writers writers;
-  std::set<uint32_t> drawn;  // values that were there before
+  std::set<uint32_t> drawn;  // values that existed before
   for (uint32_t s = 0; s < steps.size(); ++s) {
     const Step& step = steps[s];
     std::set<uint32_t> makers, leaves;

@@ -36,7 +36,7 @@ std::shared_ptr<Plan> PlanCache::find(std::span<const uint64_t> key) {
 
 void PlanCache::add(std::span<const uint64_t> key, std::shared_ptr<Plan> plan) {
   if (capacity_ <= 0) return;
-  // Until it is in both lists it may fail, and is in none.
+  // Both insertions may throw. In that case the plan is in neither list.
   Entries added;
   added.push_front({hash_words(key), {key.begin(), key.end()}, std::move(plan)});
   by_hash_.emplace(added.front().hash, added.begin());

@@ -1,4 +1,4 @@
-// The plans that an executor keeps.
+// The cache of an executor's plans.
 #pragma once
 
 #include <list>
@@ -9,13 +9,14 @@
 
 namespace rapt {
 
-/// A bounded map from the structure of a recording to its plan. A hash finds the candidates, and
-/// only an equal structure, word by word, is a hit. The plan unused for longest goes first.
+/// A bounded map from the structure of a recording to its plan. A hash finds the candidates. Only a
+/// structure with equal words is a hit. The least recently used plan is dropped first.
 class PlanCache {
  public:
   explicit PlanCache(int capacity) : capacity_(capacity) {}
 
-  /// The plan of this structure, or null. `key` is the structure, the targets and the values known.
+  /// Returns the plan of this structure, or null. `key` consists of the structure, the targets and
+  /// the known values.
   std::shared_ptr<Plan> find(std::span<const uint64_t> key);
   void add(std::span<const uint64_t> key, std::shared_ptr<Plan> plan);
   int64_t dropped() const { return dropped_; }
@@ -30,11 +31,11 @@ class PlanCache {
 
   int capacity_;
   int64_t dropped_ = 0;
-  Entries entries_;  // the latest used first
+  Entries entries_;  // most recently used first
   std::unordered_multimap<uint64_t, Entries::iterator> by_hash_;
 };
 
-/// A hash of words, four chains side by side so that the multiplications overlap.
+/// Returns a hash of words. It uses four independent chains, so that the multiplications overlap.
 uint64_t hash_words(std::span<const uint64_t> words);
 
 }  // namespace rapt

@@ -10,10 +10,10 @@
 namespace rapt {
 namespace {
 
-/// Memory that plans place values in: the arena, what is kept, and each result.
+/// The memories in which plans place values: the arena, the kept memory, and each result.
 using Space = std::pair<Plan::Place, uint32_t>;
 
-/// Bytes [begin, end) of a space.
+/// The bytes [begin, end) of a space.
 struct Range {
   Space space;
   int64_t begin, end;
@@ -60,7 +60,7 @@ class Checker : public StepChecker {
     return {space, source.offset + first, source.offset + last + size};
   }
 
-  /// Which view of which step writes each value, and in which other value's memory pieces lie.
+  /// Finds the view that writes each value, and the value in whose memory each piece lies.
   void find_homes() {
     home_.assign(excerpt_.values.size(), none);
     whole_.assign(excerpt_.values.size(), none);
@@ -83,7 +83,7 @@ class Checker : public StepChecker {
     }
   }
 
-  /// Bytes of the memory that a view lies in.
+  /// Returns the bytes of the memory in which a view lies.
   int64_t bytes_of(const Plan::Source& source) const {
     switch (source.place) {
       case Plan::Place::arena:
@@ -102,16 +102,17 @@ class Checker : public StepChecker {
     fail(s, "uses memory outside of what the plan has");
   }
 
-  /// The value whose memory this base occupies: itself, or what it is a piece of.
+  /// Returns the value whose memory this base occupies: itself, or the whole of which it is a
+  /// piece.
   uint32_t owner_of(uint32_t base) const { return whole_[base] == none ? base : whole_[base]; }
 
-  /// Where a step writes the value; the place `leaf` where none does.
+  /// Returns the place where a step writes the value, or the place `leaf` if none does.
   Plan::Source home_of(uint32_t value) const {
     if (home_[value] == none) return {Plan::Place::leaf, value, 0};
     return plan_.sources[home_[value]];
   }
 
-  /// A read has to look where the value was written, in the value's shape.
+  /// Checks that a read uses the place where the value was written, and the value's shape.
   void check_place(uint32_t s, uint32_t view) const {
     const uint32_t value = plan_.view_values[view];
     const Excerpt::Value& v = excerpt_.values[value];
@@ -154,14 +155,15 @@ class Checker : public StepChecker {
     uint32_t step;
     Range range;
     uint32_t view;      // none: scratch
-    int64_t width = 0;  // where it is row by row: elements of the value for one row
+    int64_t width = 0;  // if accessed row by row: elements of the value per row
   };
   /// Memory that a value occupies.
   struct Cell {
     Range range;
-    uint32_t owner;  // none: what is left of a value that was partly overwritten, or scratch
+    uint32_t owner;  // none: scratch, or the rest of a value that was partly overwritten
     std::vector<Access> writes, reads;
-    std::vector<Access> before;  // of what lay there, which every writer of a piece waits for
+    std::vector<Access> before;  // accesses to the previous content; every writer of a piece waits
+                                 // for them
   };
 
   void follow(uint32_t s) {
@@ -202,7 +204,7 @@ class Checker : public StepChecker {
     }
   }
 
-  /// How many elements of the view belong to one row; 0 where it is not handled row by row.
+  /// Returns the number of elements of the view per row, or 0 if it is not accessed row by row.
   int64_t width_of(const Plan::Step& step, uint32_t bits, uint32_t i, uint32_t view) const {
     if (i >= 32 || (bits >> i & 1) == 0) return 0;
     return plan_.views[view].size() == step.rows.count * step.rows.width ? step.rows.width : 1;
@@ -216,7 +218,7 @@ class Checker : public StepChecker {
     return here ? &cell->second : nullptr;
   }
 
-  /// Puts a new value into memory: all that touched what lay there must have run.
+  /// Places a new value in memory. All accesses to the previous content must have run.
   void occupy(uint32_t s, const Access& access, const Range& range, uint32_t owner) {
     auto at = cells_.lower_bound({range.space, range.begin});
     while (at != cells_.begin() && std::prev(at)->second.range.meets(range)) --at;
@@ -249,7 +251,8 @@ class Checker : public StepChecker {
     if (owner != none) place_of_[owner] = range;
   }
 
-  /// A piece must not overlap another one; the operator that puts them together reads them all.
+  /// Checks a write of a piece. It must not overlap another piece. The operator that concatenates
+  /// the pieces reads them all.
   void write_piece(uint32_t s, const Access& access, uint32_t view, Cell& cell) {
     const bool puts_together = plan_.view_values[view] == cell.owner;
     for (const Access& other : cell.before) {
@@ -265,7 +268,7 @@ class Checker : public StepChecker {
     cell.writes.push_back(access);
   }
 
-  /// Whether the view shares elements with what the step has written to the owner's memory.
+  /// True if the view shares elements with those that the step has written to the owner's memory.
   bool overlaps(uint32_t view, uint32_t step, uint32_t owner) const {
     const Plan::Step& other = plan_.steps[step];
     std::vector<std::pair<int64_t, int64_t>> rows;
@@ -294,12 +297,13 @@ class Checker : public StepChecker {
     }
   }
 
-  /// Of two accesses to the same memory, at least one of them a write: the other one comes first.
+  /// Checks the order of two accesses to the same memory, at least one of them a write. `other` has
+  /// to come first.
   void order(uint32_t s, const Access& access, const Access& other) {
     if (other.step == s) {
       if (!is_in_place(s, access, other)) fail(s, "overwrites what it reads or makes");
     } else if (chain_of_[s] == chain_of_[other.step]) {
-      // The steps of a chain take turns, some rows at a time.
+      // The steps of a chain alternate, some rows at a time.
       if (!same_rows(access, other)) {
         fail(s, "touches other rows than the step beside it in its chain,", other.step);
       }
@@ -308,7 +312,7 @@ class Checker : public StepChecker {
     }
   }
 
-  /// Whether a step may write right where it reads: its operator says so, and both are alike.
+  /// True if a step may write in place of the input: its operator permits it, and both views agree.
   bool is_in_place(uint32_t s, const Access& write, const Access& read) const {
     const Plan::Step& step = plan_.steps[s];
     if (write.view == none || read.view == none || read.view >= step.first_output) return false;
@@ -320,7 +324,7 @@ class Checker : public StepChecker {
            read.range.begin == write.range.begin && read.range.end == write.range.end;
   }
 
-  /// Whether two steps touch the same part of a value in the same range of a chain.
+  /// True if two steps touch the same part of a value in the same range of a chain.
   bool same_rows(const Access& a, const Access& b) const {
     if (a.width == 0 || b.width == 0) return false;
     if (a.range.begin != b.range.begin || a.range.end != b.range.end) return false;
@@ -368,8 +372,8 @@ class Checker : public StepChecker {
   }
 
   std::vector<uint32_t> home_;                       // by value: the view that writes it
-  std::vector<uint32_t> whole_;                      // by value: what it is a piece of
-  std::map<std::pair<Space, int64_t>, Cell> cells_;  // by where they begin
+  std::vector<uint32_t> whole_;                      // by value: the whole of which it is a piece
+  std::map<std::pair<Space, int64_t>, Cell> cells_;  // by their beginning
   std::map<uint32_t, Range> place_of_;               // by owner
 };
 

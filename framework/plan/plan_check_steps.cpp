@@ -22,7 +22,8 @@ void StepChecker::check_steps() {
 
 void StepChecker::check_updates() {
   if (!excerpt_.updates) return;
-  std::map<uint32_t, std::vector<uint32_t>> updates;  // by leaf: nodes, ascending
+  std::map<uint32_t, std::vector<uint32_t>> updates;  // by leaf: the nodes that update it,
+                                                      // ascending
   for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
     const Excerpt::Node& node = excerpt_.nodes[n];
     for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
@@ -38,7 +39,8 @@ void StepChecker::check_updates() {
     for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
       const auto of_leaf = updates.find(excerpt_.values[input].base);
       if (of_leaf == updates.end()) continue;
-      // The next one before and after it: with the others these are in order themselves.
+      // Checking the nearest updates before and after suffices: the updates themselves are in
+      // order.
       const std::vector<uint32_t>& all = of_leaf->second;
       const auto before = std::lower_bound(all.begin(), all.end(), n);
       const auto after = std::upper_bound(all.begin(), all.end(), n);
@@ -87,7 +89,7 @@ bool StepChecker::waits_for(uint32_t s, uint32_t other) {
   seen_.resize(plan_.steps.size(), 0);
   stack_.assign(1, s);
   while (!stack_.empty()) {
-    // A chain runs as one.
+    // The steps of a chain run together.
     const uint32_t step = stack_.back(), first = chain_of_[step];
     stack_.pop_back();
     for (uint32_t m = first; m < first + plan_.steps[first].chain.steps && m <= s; ++m) {

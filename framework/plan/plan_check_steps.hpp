@@ -1,4 +1,4 @@
-// The part of plan_check that looks at steps: what they compute, and what they wait for.
+// The part of plan_check that verifies steps: what they compute, and what they wait for.
 #pragma once
 
 #include "framework/plan/excerpt.hpp"
@@ -6,19 +6,20 @@
 
 namespace rapt {
 
-/// Checks the steps of a plan but for the memory that they use. Each function throws Error where
-/// something is wrong.
+/// Verifies the steps of a plan, except for their memory. Each function throws Error if it finds a
+/// fault.
 class StepChecker {
  public:
   StepChecker(const Excerpt& excerpt, const Plan& plan) : excerpt_(excerpt), plan_(plan) {}
 
-  /// Comes first: finds which step computes each node, and the chains.
+  /// Finds the step that computes each node, and the chains. Must be called first.
   void check_steps();
 
-  /// An update runs between those that were recorded before and after it, after all other steps.
+  /// Checks that an update runs after all other steps, between the updates that were recorded
+  /// before and after it.
   void check_updates();
 
-  /// Tasks hold all steps, and wait as these do.
+  /// Checks that tasks hold all steps and wait as these do.
   void check_tasks() const;
 
  protected:
@@ -31,38 +32,40 @@ class StepChecker {
     return {plan_.step_nodes.data() + step.first_node, step.nodes};
   }
 
-  /// Whether the step runs after the other one: it waits for it, itself or through others.
+  /// True if the step waits for the other one, directly or through other steps.
   bool waits_for(uint32_t s, uint32_t other);
 
   const Excerpt& excerpt_;
   const Plan& plan_;
   std::vector<uint32_t> step_of_;   // by node
-  std::vector<uint32_t> chain_of_;  // by step: the first of its chain
+  std::vector<uint32_t> chain_of_;  // by step: the first step of its chain
 
  private:
   // ---- which step computes what -----------------------------------------------------------------
 
   void find_steps();
 
-  /// The step calls the operator of one of its nodes, with that node's words.
+  /// Checks that the step calls the operator of one of its nodes, with that node's words.
   void check_leader(uint32_t s) const;
 
-  /// A sum that an operator makes on its way out: nobody else gets what the operator would make by
-  /// itself, and the other part comes as its last operand.
+  /// Checks a sum that an operator adds to its output. No other step may use the operator's output
+  /// without the sum. The other summand must be the step's last operand.
   void check_residual(uint32_t s) const;
 
-  /// The steps of a chain go through their rows side by side.
+  /// Checks that the steps of a chain process the same rows together.
   void check_chain(uint32_t s) const;
 
-  /// What a step reads that the plan does not make is given, and each update is noted.
+  /// Checks that all inputs which the plan does not compute are in `given`, and all updates in
+  /// `updated`.
   void check_given() const;
 
-  /// What the nodes of a step read is what the step reads; only whole values stay inside of it.
+  /// Checks that the step reads what its nodes read. Only whole values may stay inside it.
   void check_operands(uint32_t s) const;
 
   void check_in_turn(uint32_t first_node, uint32_t second_node);
 
-  std::vector<uint32_t> seen_, stack_;  // of waits_for(): by step, its latest round
+  std::vector<uint32_t> seen_, stack_;  // for waits_for(); seen_: by step, the last round that
+                                        // visited it
   uint32_t round_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// Cuts a plan's steps into tasks.
+// Computes the slack of a plan's steps, and divides them into tasks.
 #include "framework/plan/plan_tasks.hpp"
 
 #include <algorithm>
@@ -6,13 +6,14 @@
 namespace rapt {
 namespace {
 
-/// What is merged into one task at the most: enough that starting it costs little beside it.
+/// Maximum estimated time of the steps that are merged into a task. It makes the cost of starting a
+/// task negligible.
 constexpr double task_nanoseconds = 20000;
 
 }  // namespace
 
 void find_slack(Plan& plan) {
-  // Of each step: how long the longest way to it takes, and from its beginning to the end.
+  // The longest path to each step, and the longest path from its beginning to the end.
   std::vector<double> before(plan.steps.size()), from(plan.steps.size());
   double all = 0;
   for (size_t s = 0; s < plan.steps.size(); ++s) {

@@ -1,14 +1,15 @@
-// Which steps of a plan may be late, and which make a task.
+// Slack of a plan's steps, and their division into tasks.
 #pragma once
 
 #include "framework/plan/plan.hpp"
 
 namespace rapt {
 
-/// Says of each step how late it may be.
+/// Sets the slack of each step: how late it may be without lengthening the critical path.
 void find_slack(Plan& plan);
 
-/// Cuts the steps into tasks: runs of neighbours, so that their graph cannot have a cycle.
+/// Divides the steps into tasks. A task consists of consecutive steps, so that the tasks' graph has
+/// no cycle.
 void make_tasks(Plan& plan);
 
 }  // namespace rapt

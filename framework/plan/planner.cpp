@@ -16,7 +16,7 @@
 namespace rapt {
 namespace {
 
-/// What a core does in a nanosecond, roughly: only the order of magnitude matters.
+/// Rough speed of one core. Only the order of magnitude matters.
 constexpr double flops_per_nanosecond = 60;
 constexpr double bytes_per_nanosecond = 8;
 constexpr double step_nanoseconds = 30;
@@ -86,7 +86,7 @@ class Planner {
 
   // ---- what units read and write ----------------------------------------------------------------
 
-  /// A list of values for each unit.
+  /// A list of values per unit.
   struct Lists {
     std::vector<uint32_t> values;
     std::vector<uint32_t> first = {0};
@@ -97,20 +97,21 @@ class Planner {
     void close() { first.push_back(static_cast<uint32_t>(values.size())); }
   };
 
-  /// What each unit reads from memory, and how often each base is read: when the last unit has
-  /// read it, its memory is free.
+  /// Finds the values that each unit reads from memory, and counts the units that read each base.
+  /// After the last of them, its memory is free.
   void find_reads() {
     uses_.assign(excerpt_.values.size(), 0);
     reads_.values.reserve(excerpt_.inputs.size());
     std::vector<uint32_t> seen_by(excerpt_.values.size(), Excerpt::none);
     for (uint32_t u = 0; u < units_.size(); ++u) {
       const Unit unit = units_[u];
-      // A single node keeps its operands as they are, also one that comes twice.
+      // A single node keeps its operands as they are, including duplicates.
       const bool distinct = is_pointwise(unit);
       for (const uint32_t n : unit) {
         for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
           const uint32_t maker = excerpt_.values[input].node;
-          if (maker != Excerpt::none && units_.unit_of[maker] == u) continue;  // in a register
+          if (maker != Excerpt::none && units_.unit_of[maker] == u)
+            continue;  // passed in a register
           if (distinct && seen_by[input] == u) continue;
           seen_by[input] = u;
           reads_.values.push_back(input);
@@ -121,7 +122,8 @@ class Planner {
     }
   }
 
-  /// What each unit writes to memory. Of several nodes: what others read, and what is wanted.
+  /// Finds the values that each unit writes to memory. If it has several nodes, these are the
+  /// values that others read and the wanted ones.
   void find_writes() {
     for (uint32_t u = 0; u < units_.size(); ++u) {
       const Unit unit = units_[u];
@@ -149,7 +151,7 @@ class Planner {
     }
     if (!options_.keep && !excerpt_.updates) return;
     for (const Excerpt::Node& node : excerpt_.nodes) {
-      // What an update makes is kept, so that no later plan runs the update again.
+      // Keeps the results of updates, so that no later plan runs an update again.
       if (!options_.keep && node.op->mutates == 0) continue;
       for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
         if (place_[v].result < 0) keep(v);
@@ -164,7 +166,7 @@ class Planner {
     plan_->kept_bytes += excerpt_.bytes_of(value);
   }
 
-  /// Whether the value has memory of its own, outside of the arena.
+  /// True if the value has its own memory outside of the arena.
   bool is_apart(uint32_t value) const { return place_[value].result >= 0 || place_[value].kept; }
 
   const Piece* piece(uint32_t base) const {
@@ -213,7 +215,7 @@ class Planner {
       const uint32_t unit = order_.units[i];
       const Excerpt::Node& leader = excerpt_.nodes[units_.leader(excerpt_, unit)];
       RowStep& step = steps[i];
-      // An update waits until all else has run: it is in no chain.
+      // An update waits until everything else has run, so it cannot be part of a chain.
       if (leader.op->mutates != 0) continue;
       step.rowwise = rowwise_of(*leader.op);
       if (step.rowwise == nullptr) continue;
@@ -292,7 +294,7 @@ class Planner {
 
     left_units_.emplace_back(u, index);
     for (const uint32_t value : writes) {
-      // An output that nobody reads: a saved statistic, say.
+      // An output without readers, such as a saved statistic.
       if (uses_[value] == 0 && !is_apart(value)) {
         left_.push_back({place_[value].offset, excerpt_.bytes_of(value), index});
       }
@@ -330,7 +332,7 @@ class Planner {
       const uint32_t value = writes[w];
       if (const Piece* p = piece(value)) {
         place_whole(p->whole);
-        place_[value].given_away = true;  // It is freed with the whole.
+        place_[value].given_away = true;  // freed together with the whole
         continue;
       }
       if (is_apart(value) || place_[value].early) continue;
@@ -353,7 +355,7 @@ class Planner {
     }
   }
 
-  /// Memory for what has a piece that this step writes.
+  /// Allocates the whole of a piece that this step writes.
   void place_whole(uint32_t whole) {
     Placement& placed = place_[whole];
     if (is_apart(whole)) return;
@@ -368,7 +370,7 @@ class Planner {
     after_.insert(after_.end(), before.begin(), before.end());
   }
 
-  /// Whether reads[r] is a whole buffer of the arena that nobody reads after this step.
+  /// True if reads[r] is a whole buffer of the arena that no later step reads.
   bool can_take_over(std::span<const uint32_t> reads, size_t r, uint32_t output) const {
     const uint32_t value = reads[r];
     if (!excerpt_.values[value].whole || uses_[value] != 1 || is_apart(value)) return false;
@@ -378,7 +380,8 @@ class Planner {
     return std::count_if(reads.begin(), reads.end(), here) == 1;
   }
 
-  /// Whether a step that took over this memory would wait for readers, and need not.
+  /// True if taking over this memory would make the step wait for its readers, and other memory is
+  /// available.
   bool is_worth_other_memory(uint32_t value) const {
     if (options_.spare_bytes == 0 || arena_.spare() < excerpt_.bytes_of(value)) return false;
     bool waits = false;
@@ -386,14 +389,14 @@ class Planner {
     return waits;
   }
 
-  /// Memory for the step that waits_ follows.
+  /// Allocates memory for the step that waits_ follows.
   int64_t take(int64_t bytes) {
     return arena_.take(
         bytes, [&](uint32_t step) { return waits_.has_run(step); }, after_);
   }
 
-  /// Frees what the last step, or chain of steps, was the last to use. Within a chain nothing is
-  /// free: its steps run side by side.
+  /// Frees memory whose last user was the last step, or chain of steps. Nothing is freed within a
+  /// chain, because its steps run together.
   void free_what_is_left() {
     for (const auto& [unit, index] : left_units_) release(reads_[unit], index);
     for (const Left& left : left_) arena_.give(left.offset, left.bytes, {&left.step, 1});
@@ -422,7 +425,7 @@ class Planner {
     }
   }
 
-  /// The group as the family of its operators compiles it.
+  /// Returns the group in the form that the operators' family compiles.
   const FusedGroup& group_of(Unit unit, const Plan::Step& step) {
     FusedGroup& group = group_;
     group.wide = is_wide(*excerpt_.graph, excerpt_.recorded(excerpt_.nodes[unit.front()]));
@@ -451,7 +454,7 @@ class Planner {
     return group;
   }
 
-  /// Which of a unit's nodes makes the value.
+  /// Returns the index of the unit's node that computes the value.
   int member_of(Unit unit, uint32_t value) const {
     const auto maker = std::lower_bound(unit.begin(), unit.end(), excerpt_.values[value].node);
     return static_cast<int>(maker - unit.begin());
@@ -473,7 +476,7 @@ class Planner {
     return static_cast<double>(bytes);
   }
 
-  /// Memory of the arena that a step was the only one to use.
+  /// Memory of the arena that only one step used.
   struct Left {
     int64_t offset, bytes;
     uint32_t step;
@@ -481,11 +484,11 @@ class Planner {
 
   struct Placement {
     int64_t offset = 0;
-    int result = -1;                  // index in the plan's results
+    int result = -1;                  // index into the plan's results
     uint32_t reader = Excerpt::none;  // the latest step that has read it, in readers_
     bool kept = false;
     bool given_away = false;
-    bool early = false;  // placed when its first piece was
+    bool early = false;  // allocated when its first piece was
   };
   struct Reader {
     uint32_t step, next;
@@ -500,19 +503,20 @@ class Planner {
   Units units_;
   UnitOrder order_;
   Lists reads_, writes_;          // by unit
-  std::vector<uint32_t> uses_;    // by base: units that have yet to read it
+  std::vector<uint32_t> uses_;    // by base: number of units that have yet to read it
   std::vector<Placement> place_;  // by value
   std::vector<Piece> pieces_;     // by value, or empty
-  std::vector<RowChain> chains_;  // as order_.units
+  std::vector<RowChain> chains_;  // in the order of order_.units
   std::vector<uint32_t> step_of_unit_;
-  std::vector<uint32_t> after_;  // of the step that is being made
+  std::vector<uint32_t> after_;  // waits of the step that is being built
   std::vector<Reader> readers_;
   std::vector<uint32_t> users_;
   std::vector<bool> taken_;
-  std::unordered_map<uint32_t, std::vector<uint32_t>> before_whole_;  // steps that used its memory
+  std::unordered_map<uint32_t, std::vector<uint32_t>> before_whole_;  // by whole: steps that used
+                                                                      // its memory before
   FusedGroup group_;
   std::vector<Left> left_;
-  std::vector<std::pair<uint32_t, uint32_t>> left_units_;  // with their steps
+  std::vector<std::pair<uint32_t, uint32_t>> left_units_;  // pairs of unit and step
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// From an excerpt of a graph to a plan.
+// Construction of a plan from an excerpt of a graph.
 #pragma once
 
 #include <memory>
@@ -9,16 +9,17 @@
 namespace rapt {
 
 struct PlanOptions {
-  /// Gathers chains of elementwise nodes into one step.
+  /// Fuses chains of elementwise nodes into one step.
   bool fuse = true;
-  /// By how much memory may grow so that fewer steps wait for others to be done with theirs.
+  /// Extra memory, in bytes, that may be used so that fewer steps wait for the memory of others.
   int64_t spare_bytes = 0;
-  /// Keeps what every node makes, so that later plans of the tape begin there. Fuses nothing.
+  /// Keeps the results of all nodes, so that later plans of the tape can start from them. Nothing
+  /// is fused then.
   bool keep = false;
 };
 
-/// Plans the computation of an excerpt's targets. Values that are leaves or were computed before
-/// are read where they are.
+/// Plans the computation of an excerpt's targets. Leaves and values that were computed before are
+/// read in place.
 std::shared_ptr<Plan> make_plan(const Excerpt& excerpt, const PlanOptions& options);
 
 }  // namespace rapt

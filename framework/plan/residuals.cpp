@@ -39,7 +39,7 @@ class Merger {
   }
 
  private:
-  /// The node that can make the sum n, or none.
+  /// Returns the node that can compute the sum n, or none.
   uint32_t maker_of(uint32_t n) const {
     const Excerpt::Node& node = excerpt_.nodes[n];
     if (!node.op->sum) return Excerpt::none;
@@ -58,7 +58,7 @@ class Merger {
     return best;
   }
 
-  /// Whether the value is computed, and an array laid out as what the node makes.
+  /// True if the value is a computed array with the same layout as the node's output.
   bool whole(uint32_t value, const Excerpt::Node& node) const {
     if (!excerpt_.values[value].whole) return false;
     const Value &v = excerpt_.recorded(value), &made = excerpt_.recorded(node.first_value);
@@ -70,7 +70,7 @@ class Merger {
     return node.op->adds != nullptr && node.op->adds(excerpt_.words_of(node));
   }
 
-  /// What was recorded before an update sees other values than what comes after it.
+  /// True if an update lies between two nodes, so that they see different values.
   bool updated_between(uint32_t first, uint32_t last) const {
     const auto update = std::upper_bound(updates_.begin(), updates_.end(), first);
     return update != updates_.end() && *update < last;
@@ -78,9 +78,9 @@ class Merger {
 
   const Excerpt& excerpt_;
   Units& units_;
-  std::vector<uint32_t> uses_;       // of each base, wanted or read
+  std::vector<uint32_t> uses_;       // by base: number of readers, plus one if it is wanted
   std::vector<uint32_t> number_of_;  // by node: its unit
-  std::vector<bool> taken_;          // by unit: has got a sum
+  std::vector<bool> taken_;          // by unit: it already computes a sum
   std::vector<uint32_t> updates_;
 };
 

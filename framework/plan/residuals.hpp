@@ -1,14 +1,14 @@
-// Which sums are made by the operator that makes one of their parts.
+// Sums that are computed by the operator of one of their summands.
 #pragma once
 
 #include "framework/plan/units.hpp"
 
 namespace rapt {
 
-/// Moves sums of whole arrays into the units of operators that add on their way out (Op::adds).
-/// Such a sum is a residual, or the gradients that meet at a value. The operator then runs where
-/// the sum stood, with one more operand. A sum that is computed together with other elementwise
-/// work stays there, as that reads it from a register.
+/// Moves sums of whole arrays into the units of operators that can add an input to their output
+/// (Op::adds). Such a sum is a residual connection, or an accumulation of gradients. The operator
+/// then runs at the sum's place, with one more operand. A sum that is fused with other elementwise
+/// work stays there, because its operands are in registers.
 void merge_residuals(const Excerpt& excerpt, Units& units);
 
 }  // namespace rapt

@@ -8,7 +8,7 @@ namespace {
 
 constexpr uint32_t most_steps = 8;
 
-/// Ranges end where the rows of all steps do: not farther apart than this.
+/// Maximum length of a range. Ranges end at row boundaries of all steps.
 constexpr int64_t most_elements = int64_t{1} << 17;
 
 int64_t elements_of(const RowExtent& e) { return e.count * e.width; }
@@ -39,19 +39,19 @@ class Chains {
   }
 
  private:
-  /// Takes a step's rows into the chain's ranges, if that can be.
+  /// Adjusts the chain's ranges to the rows of a step. Returns false if that is impossible.
   bool fits(const RowExtent& e) {
     if (elements_of(e) == 0) return false;
     const int64_t unit = unit_ == 0 ? e.block * e.width : std::lcm(unit_, e.block * e.width);
     const int64_t range = unit_ == 0 ? e.range * e.width : std::min(range_, e.range * e.width);
-    // What is one range by itself gains nothing.
+    // A step that fits in one range gains nothing.
     if (unit > most_elements || elements_of(e) <= std::max(unit, range)) return false;
     unit_ = unit;
     range_ = range;
     return true;
   }
 
-  /// Whether step `s` can run along with those from first_ on.
+  /// True if step `s` can join the chain that begins at first_.
   bool extends(uint32_t s) {
     const RowStep& step = steps_[s];
     if (step.rowwise == nullptr || elements_of(step.extent) != elements_of(steps_[first_].extent)) {
@@ -83,8 +83,8 @@ class Chains {
     return shares && fits(step.extent);
   }
 
-  /// Whether both steps touch the same part of a value in the same range: all of its elements are
-  /// those of their arrays, or there is one for each of the rows that both have.
+  /// True if both steps touch the same part of a value in the same range. This holds if the value
+  /// has as many elements as their arrays, or if both have the same row width.
   bool same_rows(const Value& value, const RowExtent& a, const RowExtent& b) const {
     return value.shape.size() == elements_of(a) || a.width == b.width;
   }
@@ -92,7 +92,7 @@ class Chains {
   const Excerpt& excerpt_;
   const std::vector<RowStep>& steps_;
   uint32_t first_ = 0;
-  int64_t unit_ = 0, range_ = 0;  // elements
+  int64_t unit_ = 0, range_ = 0;  // in elements
 };
 
 }  // namespace

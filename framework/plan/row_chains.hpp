@@ -1,4 +1,4 @@
-// Which neighbouring steps run together, a few rows at a time.
+// Chains of consecutive steps that run together, a few rows at a time.
 #pragma once
 
 #include "framework/plan/excerpt.hpp"
@@ -6,16 +6,16 @@
 
 namespace rapt {
 
-/// A step as far as its rows go.
+/// A step, as far as its rows are concerned.
 struct RowStep {
   const Rowwise* rowwise = nullptr;  // null: it does not work row by row
   RowExtent extent = {};
   std::span<const uint32_t> reads = {}, writes = {};  // values, in the order of inputs and outputs
 };
 
-/// For each of the steps, which are in the order of execution, the chain that begins there. The
-/// steps of a chain have arrays of one size, each reads rows that one before it makes or reads, and
-/// of what those before it make, none needs more than its own rows.
+/// Returns for each step the chain that begins there. The steps are in the order of execution. All
+/// steps of a chain have arrays of one size. Each reads rows that an earlier step of the chain
+/// computes or reads. From an earlier step's outputs it needs its own rows only.
 std::vector<RowChain> row_chains(const Excerpt& excerpt, const std::vector<RowStep>& steps);
 
 }  // namespace rapt

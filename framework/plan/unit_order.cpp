@@ -15,7 +15,7 @@ class Orderer {
     if (excerpt_.updates) order_updates();
     state_.assign(units_.size(), State::unseen);
     order_.units.reserve(units_.size());
-    // By the last of their nodes, what updates at the end.
+    // Orders units by their last node, and puts updates at the end.
     for (const bool updates : {false, true}) {
       for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
         const uint32_t unit = units_.unit_of[n];
@@ -32,13 +32,14 @@ class Orderer {
     return excerpt_.nodes[units_[unit].front()].op->mutates != 0;
   }
 
-  /// An update runs after what was recorded before it and reads its leaf, and before what was
-  /// recorded after it. Each waits for its next neighbours only, and for the others through them.
+  /// Orders updates. An update runs after the units that were recorded before it and read its leaf,
+  /// and before those that were recorded after it. Each waits for its nearest neighbours only, and
+  /// through them for the others.
   void order_updates() {
     struct Leaf {
       bool updated = false;
       uint32_t update = Excerpt::none;  // the latest unit that writes to it
-      std::vector<uint32_t> readers;    // units, since then
+      std::vector<uint32_t> readers;    // units since then
     };
     std::vector<Leaf> leaves(excerpt_.values.size());
     for (const Excerpt::Node& node : excerpt_.nodes) {
@@ -78,8 +79,8 @@ class Orderer {
     return excerpt_.values[excerpt_.inputs[node.first_input + input]].base;
   }
 
-  /// Puts everything that the unit needs into the order, then the unit. With a stack of its own:
-  /// a chain may be as long as the tape.
+  /// Emits everything that the unit needs, then the unit. Uses an explicit stack, because a chain
+  /// may be as long as the tape.
   void emit(uint32_t root) {
     stack_.assign(1, root);
     while (!stack_.empty()) {
@@ -109,7 +110,7 @@ class Orderer {
   }
 
   void ask(uint32_t unit) {
-    // What is open waits for what is asked for now.
+    // Open units wait for the unit that is requested now.
     if (state_[unit] == State::open) throw Error("plan: two steps need each other");
     if (state_[unit] == State::unseen) stack_.push_back(unit);
   }

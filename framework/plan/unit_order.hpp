@@ -1,4 +1,4 @@
-// In what order the units of a plan run.
+// The order in which the units of a plan run.
 #pragma once
 
 #include "framework/plan/units.hpp"
@@ -7,15 +7,16 @@ namespace rapt {
 
 struct UnitOrder {
   std::vector<uint32_t> units;
-  /// What a unit waits for besides its operands: pairs of a unit and one that runs before it,
-  /// sorted.
+  /// The waits of units in addition to those for operands: sorted pairs of a unit and a unit that
+  /// runs before it.
   std::vector<std::pair<uint32_t, uint32_t>> before;
 
   std::span<const std::pair<uint32_t, uint32_t>> before_of(uint32_t unit) const;
 };
 
-/// The order of recording, but that a fused group runs where its last member stands, or earlier
-/// where something asks for it; and that an update runs after all that read the old value.
+/// Returns the order of recording, with two exceptions. A fused group runs at the place of its last
+/// member, or earlier if another unit needs it. An update runs after all units that read the old
+/// value.
 UnitOrder order_units(const Excerpt& excerpt, const Units& units);
 
 }  // namespace rapt

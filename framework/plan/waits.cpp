@@ -11,7 +11,8 @@ void Waits::follow(std::span<const uint32_t> after) {
     uint64_t row[words];
     const uint64_t* const known = rows_.data() + size_t{step % steps} * words;
     std::copy(known, known + words, row);
-    // Bits of the steps from this one on are left from those that had their places before.
+    // Clears the bits from this step on, which belong to older steps in the same places of the
+    // ring.
     for (uint32_t s = step; s < next_;) {
       const uint32_t bit = s % 64, count = std::min(64 - bit, next_ - s);
       const uint64_t ones = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;

@@ -1,4 +1,4 @@
-// Which steps have run before another begins.
+// The steps that are certain to have run when another step begins.
 #pragma once
 
 #include <cstdint>
@@ -7,23 +7,24 @@
 
 namespace rapt {
 
-/// Which of a plan's steps have run when the next one begins, as it waits for them, itself or
-/// through others. Steps are added one after the other.
+/// Tracks which of a plan's steps have run when the next one begins, because it waits for them
+/// directly or through others. Steps are added one after the other.
 class Waits {
  public:
-  /// Says what the next step waits for, as far as it is known: has_run() then speaks of that.
+  /// Sets the waits of the next step as far as they are known. has_run() then refers to them.
   void follow(std::span<const uint32_t> after);
   /// Adds the next step, which waits for `after`.
   void add(std::span<const uint32_t> after);
 
-  /// Whether the step has run when the next one begins. Steps far back are taken to have run: the
-  /// answer chooses memory, and what must be waited for does not depend on it.
+  /// True if the step has run when the next one begins. Steps far back are assumed to have run.
+  /// This is safe: the answer only guides the choice of memory, and necessary waits do not depend
+  /// on it.
   bool has_run(uint32_t step) const {
     return next_ - step > steps || (next_row_[step % steps / 64] >> (step % 64) & 1) != 0;
   }
 
  private:
-  /// How far back it looks: a row of so many bits per step, in a ring.
+  /// Number of previous steps that are tracked: a ring of rows with this many bits per step.
   static constexpr uint32_t steps = 1024;
   static constexpr uint32_t words = steps / 64;
 
