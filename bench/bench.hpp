@@ -1,4 +1,4 @@
-// What the workloads share: their settings, the clock and the line of results.
+// The common part of all workloads: settings, clock and output of results.
 #pragma once
 
 #include <functional>
@@ -13,26 +13,26 @@
 
 namespace bench {
 
-/// A command line that asks for what there is not.
+/// An invalid command line.
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A number that a workload takes from the command line as KEY=VALUE.
+/// A number that a workload accepts on the command line as KEY=VALUE.
 struct Setting {
   const char* key;
-  double value;  // unless the command line has another
+  double value;  // the default
   double least = 1;
   double most = 1e9;
   bool whole = true;
-  std::vector<const char*> names = {};  // where there are some, a name's number is the value
+  std::vector<const char*> names = {};  // if not empty: VALUE is a name, which stands for its index
 };
 
 /// The numbers that a workload runs with.
 class Settings {
  public:
-  /// The defaults, overwritten by words such as "m=64". Throws UsageError for an unknown key and
-  /// for a value that is no number or not in its range.
+  /// Starts from the defaults and applies words such as "m=64". Throws UsageError for an unknown
+  /// key, and for a value that is not a number or out of range.
   Settings(std::string workload, std::vector<Setting> known, int threads, double seconds,
            const std::vector<std::string>& words);
 
@@ -58,7 +58,7 @@ struct Workload {
 
 /// Single operators, and the cost of recording and planning.
 std::vector<Workload> kernel_workloads();
-/// What the executor costs.
+/// The overhead of the executor.
 std::vector<Workload> graph_workloads();
 /// Convolutions and pooling.
 std::vector<Workload> plane_workloads();
@@ -68,15 +68,15 @@ std::vector<Workload> model_workloads();
 std::vector<Workload> decoding_workloads();
 
 struct Timing {
-  double median, least;  // seconds a run
+  double median, least;  // seconds per run
   int runs;
-  double peak_rss_mb;  // of the process, when the last run had ended
+  double peak_rss_mb;  // of the process, after the last run
 };
 
-/// Calls step() 3 times, then for at least 5 times and `seconds`, and measures these.
+/// Calls step() 3 times to warm up. Then measures at least 5 calls, for at least `seconds`.
 Timing repeat(const std::function<void()>& step, double seconds);
 
-/// Prints the line of results: one JSON object, ending with `figures`.
+/// Prints the results as one line with a JSON object, which ends with `figures`.
 void report(const Settings& settings, int threads, const Timing& timing,
             const std::vector<std::pair<std::string, double>>& figures);
 inline void report(const Settings& settings, const Timing& timing,
@@ -84,18 +84,18 @@ inline void report(const Settings& settings, const Timing& timing,
   report(settings, settings.threads(), timing, figures);
 }
 
-/// 10^9 of these a second, in the median.
+/// Returns `amount` per second in units of 10^9, for the median time.
 inline double giga(double amount, const Timing& timing) { return amount / timing.median / 1e9; }
 
-/// Computes the output and the gradients of `inputs` when `seed` flows into the output: all are
-/// asked for, so that the planner leaves no part out.
+/// Computes the output and the gradients of `inputs`, with `seed` as the gradient of the output.
+/// Requests all of them, so that the planner cannot omit any part.
 std::vector<rapt::Tensor> forward_backward(const rapt::Var& output, const rapt::Tensor& seed,
                                            std::initializer_list<rapt::Var> inputs);
 
-/// Independent draws from low .. high - 1, int32.
+/// Draws int32 numbers independently from low .. high - 1.
 rapt::Tensor random_ids(rapt::Key key, const rapt::Shape& shape, int64_t low, int64_t high);
 
-/// Throws where floats are not all finite, or all zero: then no work was done.
+/// Throws if floats are not all finite, or are all zero, which means that nothing was computed.
 void check_computed(const rapt::Tensor& result, const char* what);
 void check_all(const std::vector<rapt::Tensor>& results, const Settings& settings);
 

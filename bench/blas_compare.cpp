@@ -1,13 +1,14 @@
-// Matrix products of rapt against cblas_sgemm of libraries named on the command line, on one core.
+// Compares matrix products of rapt with cblas_sgemm of libraries named on the command line, on one
+// core.
 //
 //   blas_compare [--seconds S] [--only TEXT] LIBRARY.so [LIBRARY.so ...]
 //
-// rapt runs as its operator does on one thread: the kernel table's plan, all of it in one call of
-// run(), scratch kept between them; what recording costs is left out. A batch is
-// a loop over cblas_sgemm. The contenders take turns, in processor time of the thread, with
-// operands that stay where the last pass left them. GFLOP/s are of each one's best time; the ratio,
-// of the better library's time to rapt's, is the median of the rounds, as each of them meets the
-// same neighbours and clock.
+// rapt runs as its operator does on one thread: a plan of the kernel table, executed by one call of
+// run(). Scratch memory is kept between calls, and recording is not measured. For a library, a
+// batch is a loop over cblas_sgemm. The contenders take turns. The clock is the thread's processor
+// time. Operands stay in the caches as the last pass left them. GFLOP/s refer to each contender's
+// best time. The ratio is the better library's time divided by rapt's, as the median over rounds.
+// All contenders of a round meet the same clock rate and the same load by other programs.
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -29,7 +30,7 @@ namespace {
 
 using namespace rapt;
 
-/// One product. ta, tb: the operand's memory holds its transpose.
+/// One product. ta, tb: the operand is stored transposed.
 struct Case {
   int64_t m, n, k;
   bool ta = false, tb = false;
@@ -56,7 +57,7 @@ void add_all(std::vector<Case>& cases, int64_t m, int64_t n, int64_t k, int64_t 
   cases.push_back({m, n, k, true, false, batch});
 }
 
-/// What the models of this library ask for, and sizes that fit nothing.
+/// Returns the products of this library's models, and some irregular sizes.
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const int64_t n : {64, 256, 512, 1024}) add_all(cases, n, n, n);
@@ -75,7 +76,7 @@ std::vector<Case> all_cases() {
   add_layer(cases, 768, 128, 512);
   add_layer(cases, 512, 768, 2304);
   add_layer(cases, 512, 3072, 768);
-  add_layer(cases, 64, 512, 1536);  // a step of a GRU, its sequence, and the vocabulary
+  add_layer(cases, 64, 512, 1536);  // one step of a GRU, its sequence, and the vocabulary
   add_layer(cases, 1280, 256, 1536);
   add_layer(cases, 1280, 512, 4000);
   add_layer(cases, 160, 64, 128);
@@ -131,11 +132,12 @@ double seconds_of(const std::function<void()>& work, int64_t times) {
 }
 
 struct Timing {
-  std::vector<double> best;    ///< Seconds of each contender's best stretch.
-  std::vector<double> ratios;  ///< Each contender's time by the first one's: medians of rounds.
+  std::vector<double> best;    ///< seconds of each contender's best stretch
+  std::vector<double> ratios;  ///< each contender's time divided by the first one's: medians of
+                               ///< rounds
 };
 
-/// The contenders take turns for `seconds` each, in stretches of a millisecond or one pass.
+/// Lets the contenders take turns for `seconds` each, in stretches of a millisecond or one pass.
 Timing take_turns(const std::vector<std::function<void()>>& contenders, double seconds) {
   constexpr double stretch = 1e-3;
   std::vector<int64_t> times;
@@ -165,7 +167,7 @@ Timing take_turns(const std::vector<std::function<void()>>& contenders, double s
   return timing;
 }
 
-/// Throws where two results differ by more than rounding may explain.
+/// Throws if two results differ by more than rounding errors.
 void check_same(const Case& product, const float* x, const float* y) {
   const double most = 1e-5 * std::sqrt(static_cast<double>(product.k)) + 1e-5;
   for (int64_t i = 0; i < product.m * product.n * product.batch; ++i) {
@@ -176,7 +178,7 @@ void check_same(const Case& product, const float* x, const float* y) {
   }
 }
 
-/// rapt comes first, then the libraries.
+/// Measures one product. rapt comes first, then the libraries.
 Timing run_case(const Case& product, const std::vector<CblasSgemm>& libraries, double seconds) {
   const auto [m, n, k, ta, tb, batch] = product;
   const Memory a = random_floats(1, m * k * batch), b = random_floats(2, k * n * batch);

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What another program that keeps one core busy does to us: the time of a training step at 2
-# threads beside such a program, by the time at 1 thread beside it. At most 1.25 is wanted: threads
-# that wait must not hold up those that work.
+# Measures the effect of another program that keeps one core busy. Prints the time of a training step
+# at 2 threads divided by the time at 1 thread, both beside such a program. The goal is at most 1.25:
+# waiting threads must not delay working ones.
 #
 #   busy_core.sh RAPT_BENCH [SECONDS=3] [WORKLOAD ...]
 set -eu

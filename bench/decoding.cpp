@@ -8,8 +8,8 @@ namespace {
 
 using namespace rapt;
 
-/// Sentences of `len` words are translated to `len` words: random weights know no end, and what
-/// they write does not matter to the time.
+/// Translates sentences of `len` words to `len` words. Random weights never predict the end, and
+/// the words that they predict do not affect the time.
 void beam(const Settings& s) {
   if (s["d"] % s["heads"] != 0) throw UsageError("heads does not divide d");
   const int64_t vocab = s["vocab"], batch = s["batch"], length = s["len"];

@@ -1,4 +1,4 @@
-// What the executor itself costs.
+// The overhead of the executor.
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -19,8 +19,8 @@ namespace {
 
 using namespace rapt;
 
-/// A chain of tiny operators, a step each, run in the calling thread: binding memory to a known
-/// plan and calling its steps. Recording is not timed.
+/// Measures a chain of tiny operators, one step each, run in the calling thread. This is the cost
+/// of binding memory to a known plan and calling its steps. Recording is not timed.
 void steps_workload(const Settings& s) {
   using Clock = std::chrono::steady_clock;
   const int64_t nodes = s["nodes"];
@@ -41,21 +41,23 @@ void steps_workload(const Settings& s) {
         result = x.value();
       },
       s.seconds());
-  times.erase(times.begin(), times.begin() + 3);  // the rounds that warm up
+  times.erase(times.begin(), times.begin() + 3);  // warm-up rounds
   std::sort(times.begin(), times.end());
   const Timing timing{times[times.size() / 2], times[0], whole.runs, whole.peak_rss_mb};
   report(s, 1, timing, {{"ns_per_step", timing.median / static_cast<double>(nodes) * 1e9}});
   if (nodes < 10000) check_computed(result, "the chain's result");
 }
 
-/// Seconds of this thread on a core: planning is one thread's work, and others may be busy.
+/// Returns the processor time of this thread. Planning uses one thread, and other programs may be
+/// running.
 double thread_seconds() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-/// A recurrent cell's steps and the gradients of its weights, until there are about so many nodes.
+/// Records steps of a recurrent cell and the gradients of its weights, until there are about
+/// `nodes` nodes.
 std::vector<Var> record_cell(int64_t nodes, int64_t width, const Tape& tape) {
   const Key key{3};
   const Var input = as_var(normal(key, {4, width}));
@@ -63,7 +65,7 @@ std::vector<Var> record_cell(int64_t nodes, int64_t width, const Tape& tape) {
   const Var from_state = as_var(normal(key.fold(2), {width, 2 * width}, 0, 0.1));
   const Var from_reset = as_var(normal(key.fold(3), {width, width}, 0, 0.1));
   Var state = as_var(zeros({4, width}));
-  // The gradients are about as many nodes again, and half of these more.
+  // The gradients have about 1.5 times as many nodes as the steps.
   while (static_cast<int64_t>(tape.size()) < nodes * 2 / 5) {
     const Var x = matmul(input, from_input), h = matmul(state, from_state);
     const auto part = [&](const Var& v, int64_t i) {
@@ -76,7 +78,7 @@ std::vector<Var> record_cell(int64_t nodes, int64_t width, const Tape& tape) {
   return grad(sum(square(state)), {{from_input, from_state, from_reset}});
 }
 
-/// What it costs to plan a graph that is seen for the first time.
+/// Measures the planning of a graph that is seen for the first time.
 void plan_workload(const Settings& s) {
   Executor executor({.threads = s.threads(), .plan_capacity = 0});
   const Executor::Use use(executor);
@@ -92,7 +94,7 @@ void plan_workload(const Settings& s) {
         times.push_back(thread_seconds() - begin);
       },
       s.seconds());
-  times.erase(times.begin(), times.begin() + 3);  // the rounds that warm up
+  times.erase(times.begin(), times.begin() + 3);  // warm-up rounds
   std::sort(times.begin(), times.end());
   const Timing timing{times[times.size() / 2], times[0], whole.runs, whole.peak_rss_mb};
   report(s, s.threads(), timing,
@@ -101,8 +103,8 @@ void plan_workload(const Settings& s) {
           {"us_per_node", timing.median / nodes * 1e6}});
 }
 
-/// A loop on one tape that asks for a value at each step, beside one that asks at its end. Both
-/// make their plans each time, as a loop that is run once does.
+/// Compares a loop on one tape that asks for a value in each step with one that asks at its end.
+/// Both make new plans each time, as a loop that runs only once does.
 void values_workload(const Settings& s) {
   const int64_t width = s["width"];
   const Tensor weight = normal(Key{3}, {width, width}, 0, 0.1), start = full({1, width}, 0.1);

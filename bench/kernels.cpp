@@ -1,4 +1,4 @@
-// Single operators, the cost of recording and planning, and the processor's own limits.
+// Single operators, the cost of recording and planning, and the limits of the processor.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,7 +31,8 @@ const Key key{1};
 
 // ---- products -----------------------------------------------------------------------------------
 
-/// Throws where an element of a product, [.., m, n], is not what its row and column give.
+/// Throws if an element of a product, [.., m, n], differs from the dot product of its row and
+/// column.
 void check_product(const Settings& s, const Tensor& a, const Tensor& b, const Tensor& c) {
   const int64_t m = s["m"], n = s["n"], k = s["k"], last = s["batch"] - 1;
   const std::span<const float> x = a.data<float>(), y = b.data<float>(), z = c.data<float>();
@@ -52,7 +53,7 @@ void check_product(const Settings& s, const Tensor& a, const Tensor& b, const Te
   }
 }
 
-/// C = A B, where ta and tb say that the operand's memory holds its transpose.
+/// Measures C = A B. ta, tb: the operand is stored transposed.
 void gemm(const Settings& s) {
   const int64_t m = s["m"], n = s["n"], k = s["k"], batch = s["batch"];
   const bool ta = s["ta"] != 0, tb = s["tb"] != 0;
@@ -67,7 +68,8 @@ void gemm(const Settings& s) {
         Tape tape;
         const Var x = ta ? transpose(a) : as_var(a);
         const Var y = tb ? transpose(b) : as_var(b);
-        c = Tensor();  // as in a loop where each pass has a result of its own
+        // Frees the old result, as in a loop where each pass has its own result.
+        c = Tensor();
         c = matmul(x, y).value();
       },
       s.seconds());
@@ -111,7 +113,8 @@ void attention_workload(const Settings& s) {
         }
       },
       s.seconds());
-  // Two products forward; the peer's count of 12 in all for training; causal is not halved.
+  // Forward has two products. Training counts 12 in all, as other libraries do. A causal mask does
+  // not halve the count.
   const double flops =
       (train ? 12.0 : 4.0) * static_cast<double>(b * h * t) * static_cast<double>(t * d);
   report(s, timing, {{"gflops_nominal", giga(flops, timing)}});
@@ -193,14 +196,14 @@ void embedding_workload(const Settings& s) {
         }
       },
       s.seconds());
-  // Copies n rows; adds up n rows in an array like the table.
+  // Forward copies n rows. Backward adds n rows to an array of the table's size.
   const auto copied = 8.0 * static_cast<double>(n * cols);
   const auto added = 4.0 * static_cast<double>((n + rows) * cols);
   report(s, timing, {{"gb_per_s", giga(train ? copied + added : copied, timing)}});
   check_all(results, s);
 }
 
-/// A recurrent cell of a user's own, h = tanh(W h + b), recorded step by step.
+/// Measures a user-defined recurrent cell, h = tanh(W h + b), recorded step by step.
 void cell_workload(const Settings& s) {
   const int64_t b = s["b"], hidden = s["hidden"], steps = s["len"];
   const bool train = s["train"] != 0;
@@ -228,8 +231,8 @@ void cell_workload(const Settings& s) {
 
 // ---- updates ------------------------------------------------------------------------------------
 
-/// Repeats the update `op` of a parameter of n numbers along a fixed gradient; `slots` are arrays
-/// that it keeps.
+/// Repeats the update `op` of a parameter of n numbers along a fixed gradient. `slots` is the
+/// number of arrays that the update keeps.
 void update_workload(const Settings& s, StaticOp op, int slots, const Tensor& numbers) {
   const Shape shape{s["n"]};
   const Parameter parameter(normal(key.fold(0), shape));
@@ -246,7 +249,7 @@ void update_workload(const Settings& s, StaticOp op, int slots, const Tensor& nu
         Executor::current().run({record(op, inputs)});
       },
       s.seconds());
-  // The gradient is read, parameter and slots are read and written.
+  // The gradient is read; parameter and slots are read and written.
   const double bytes = 4.0 * (3 + 2 * slots) * static_cast<double>(s["n"]);
   report(s, timing, {{"gb_per_s", giga(bytes, timing)}});
   kept.push_back(parameter.value());
@@ -269,14 +272,14 @@ void adam_workload(const Settings& s) {
 
 // ---- recording and planning ---------------------------------------------------------------------
 
-/// nodes / 2 times x * c + c.
+/// Records nodes / 2 repetitions of x * c + c.
 Var chain(const Var& start, const Var& c, int64_t nodes) {
   Var x = start;
   for (int64_t i = 0; i < nodes / 2; ++i) x = x * c + c;
   return x;
 }
 
-/// A chain of tiny operators, forward and backward: what a node costs beside its arithmetic.
+/// Measures a chain of tiny operators, forward and backward: the overhead per node.
 void overhead(const Settings& s) {
   const int64_t nodes = s["nodes"];
   const Tensor a = normal(key, {s["width"]}), c = full({s["width"]}, 0.999);
@@ -296,7 +299,7 @@ void overhead(const Settings& s) {
   check_all(results, s);
 }
 
-/// The same chain, recorded and never run.
+/// Records the chain of overhead() without running it.
 void record_workload(const Settings& s) {
   const Tensor a = normal(key, {s["width"]}), c = full({s["width"]}, 0.999);
   size_t recorded = 0;
@@ -312,15 +315,15 @@ void record_workload(const Settings& s) {
 
 // ---- the processor's limits ---------------------------------------------------------------------
 
-/// Calls work(0) ... work(threads - 1), each on a thread of its own.
+/// Calls work(0) ... work(threads - 1), each on its own thread.
 void on_threads(int threads, const std::function<void(int)>& work) {
   std::vector<std::jthread> others;
   for (int i = 1; i < threads; ++i) others.emplace_back(work, i);
   work(0);
 }
 
-/// The rates of multiply-adds in registers, and of reading, writing and copying `mb` megabytes a
-/// thread, for 1 .. THREADS threads. A copy counts the bytes read and those written.
+/// Measures the rates of multiply-adds in registers, and of reading, writing and copying `mb`
+/// megabytes per thread, for 1 .. THREADS threads. A copy counts the bytes read and those written.
 void peak(const Settings& s) {
   const auto& kernels = rapt::kernels::kernels<rapt::kernels::PeakKernels>();
   constexpr int64_t rounds = 1000000;

@@ -2,8 +2,8 @@
 //
 //   rapt_bench WORKLOAD [THREADS] [SECONDS] [KEY=VALUE ...]
 //
-// prints one JSON object a measurement, on a line of its own. Every workload draws random data from
-// a fixed key, warms up, then repeats whole runs until SECONDS have passed. Exit status 2: the
+// Prints one JSON object per measurement, on its own line. Every workload draws random data from a
+// fixed key and warms up. It then repeats whole runs until SECONDS have passed. Exit status 2: the
 // command line is wrong; 1: the workload failed.
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -30,7 +30,7 @@ std::optional<double> parse(const std::string& text) {
   return value;
 }
 
-/// The value of one setting. Throws UsageError where it is not one that the setting can have.
+/// Returns the value of one setting. Throws UsageError if the setting cannot have it.
 double value_of(const Setting& setting, const std::string& text) {
   if (!setting.names.empty()) {
     const auto name = std::find(setting.names.begin(), setting.names.end(), text);

@@ -18,7 +18,7 @@ using namespace rapt;
 const Key key{1};
 
 /// Measures steps of `optimizer` on the loss that `loss_of` records. The same batch is learned
-/// over and over: the first and the last loss tell whether it is.
+/// repeatedly. The first and the last loss show if learning works.
 void train(const Settings& s, Optimizer& optimizer, int64_t parameter_count, const char* figure,
            int64_t tokens, const std::function<Var()>& loss_of) {
   double first = 0, last = 0;
@@ -41,7 +41,7 @@ void train(const Settings& s, Optimizer& optimizer, int64_t parameter_count, con
   }
 }
 
-/// Words that a sentence of the batch may hold: 0 is padding, and there is none.
+/// Returns random words of a batch's sentences. Word 0 is padding and does not occur.
 Tensor words(uint64_t i, int64_t batch, int64_t length, int64_t vocab) {
   return random_ids(key.fold(i), {batch, length}, 1, vocab);
 }
@@ -59,7 +59,7 @@ void seq2seq(const Settings& s) {
         [&] { return cross_entropy(model(source, in), gold); });
 }
 
-/// Throws UsageError where the heads cannot share the width evenly.
+/// Throws UsageError if the number of heads does not divide the width.
 void check_heads(const Settings& s) {
   if (s["d"] % s["heads"] == 0) return;
   throw UsageError(fmt::format("heads={} does not divide d={}", s["heads"], s["d"]));

@@ -13,7 +13,7 @@ using namespace rapt;
 
 const Key key{1};
 
-/// Planes, or with h=0 sequences of w elements; a bias is added and learned.
+/// Measures planes or, with h=0, sequences of w elements. A bias is added and learned.
 void convolution_workload(const Settings& s) {
   const int64_t b = s["b"], c = s["c"], h = s["h"], w = s["w"], o = s["o"], k = s["k"];
   const int64_t stride = s["stride"], padding = s["padding"], groups = s["groups"];
@@ -53,8 +53,8 @@ void convolution_workload(const Settings& s) {
   check_all(results, s);
 }
 
-/// The largest, or the means, of windows of planes. A pass reads and writes the planes and what is
-/// kept of each window.
+/// Measures max or average pooling over windows of planes. A pass reads and writes the planes and
+/// the data saved per window.
 void pooling_workload(const Settings& s) {
   const int64_t h = s["h"], w = s["w"];
   const bool mean = s["mean"] != 0, train = s["train"] != 0;

@@ -12,7 +12,7 @@
 namespace rapt {
 namespace {
 
-/// Elements of one partial sum, and how many of these are worth a task.
+/// Number of elements per partial sum, and number of partial sums per task.
 constexpr int64_t chunk = 16384, chunks_together = 4;
 
 int64_t chunks_of(const TensorView& view) { return (view.size() + chunk - 1) / chunk; }
@@ -32,9 +32,9 @@ double chunk_sum(const TensorView& view, int64_t index) {
   });
 }
 
-/// Chunks [begin, end) of all arrays, one behind the other.
+/// Sums the chunks [begin, end). Chunks are numbered through all arrays.
 void sum_chunks(const ForwardContext& c, int64_t begin, int64_t end, double* sums) {
-  int64_t first = 0;  // of an array
+  int64_t first = 0;  // first chunk of the array
   for (int array = 0; begin < end; ++array) {
     const TensorView& view = c.input(array);
     const int64_t next = first + chunks_of(view);
@@ -43,7 +43,7 @@ void sum_chunks(const ForwardContext& c, int64_t begin, int64_t end, double* sum
   }
 }
 
-/// The largest magnitude of doubles; NaN or infinity where there is one.
+/// Returns the largest magnitude of doubles, or NaN or infinity if there is one.
 double largest(const double* x, int64_t n) {
   double most = 0;
   for (int64_t i = 0; i < n; ++i) {
@@ -54,8 +54,9 @@ double largest(const double* x, int64_t n) {
   return most;
 }
 
-/// The root of the sum of squares where those of doubles overflow or vanish: all are divided by a
-/// power of two first. Rare, and so plain; chunks as above, for a sum in the same order.
+/// Returns the root of the sum of squares if the squares of doubles overflow or underflow. All
+/// elements are first multiplied by a power of two. This is rare, so the code is simple. The chunks
+/// are as above, which gives the same order of summation.
 double scaled_norm(const ForwardContext& c, double* sums) {
   const int64_t n = chunks_of_all(c);
   const auto for_each_chunk = [&](const auto& result) {
@@ -119,7 +120,7 @@ constinit const Op global_norm_op{
           });
           double total = 0;
           for (int64_t i = 0; i < n; ++i) total += sums[i];
-          // Squares of floats are safe in double, those of doubles are not.
+          // Squares of floats cannot overflow in double, but squares of doubles can.
           const bool safe = total > 1e-270 && total < 1e308;
           *c.output().as<double>() =
               safe || !has_doubles(c) ? std::sqrt(total) : scaled_norm(c, sums);

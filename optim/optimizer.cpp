@@ -22,8 +22,8 @@
 namespace rapt {
 namespace {
 
-/// A gradient may lie in a parameter's own memory (that of q in p q is p): then it is copied, since
-/// the update of that parameter may come first.
+/// Copies a gradient that is itself a parameter's memory: the gradient of p in q p is q. The update
+/// of that parameter may run first.
 Var apart_from_parameters(Graph& graph, const Var& gradient) {
   const Node& node = graph.nodes[graph.values[graph.values[gradient.id()].base].node];
   const bool aliased = node.op == nullptr && graph.leaves[node.first_word].parameter != nullptr;
@@ -93,7 +93,7 @@ Optimizer::Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_
   for (const Entry& entry : entries_) entry.parameter.state()->optimized = true;
 }
 
-/// Parts of a model may list parameters under the same names.
+/// Makes names unique, because parts of a model may list parameters under the same names.
 void Optimizer::name_apart() {
   std::map<std::string, int> uses;
   for (const Entry& entry : entries_) ++uses[entry.name];
@@ -119,11 +119,13 @@ void Optimizer::lr(double lr, SourceLocation where) {
   lr_ = lr;
 }
 
-/// A member that visit() leaves out would never be learned, and nothing would say so. What has a
-/// name, another optimizer, or is not trainable, is left out on purpose.
+/// Finds parameters that visit() has left out. They would never be learned, without any sign of it.
+/// Parameters that have a name or another optimizer, or are not trainable, are left out on purpose.
 void Optimizer::look_for_forgotten(const Var& loss, SourceLocation where) const {
   for (const Entry& entry : entries_) {
-    if (entry.parameter.name().empty()) return;  // none of a model's list: there was no visit()
+    if (entry.parameter.name().empty())
+      return;  // not from a parameters() list, so there is no
+               // visit() to check
   }
   const Graph& graph = loss.graph();
   const uint32_t last = graph.values[loss.id()].node;
@@ -223,11 +225,11 @@ bool Optimizer::take_step(const Var& loss, std::span<const Var> also, SourceLoca
   Var norm, factor;
   if (clip_norm_ > 0 && !grads.empty()) {
     norm = global_norm(grads, where);
-    // 0 times what is not finite is NaN, by which the updates know that they must not happen.
+    // 0 times a non-finite number is NaN. The updates do nothing if the factor is NaN.
     factor = clip_factor(norm, clip_norm_, where) + (norm + cast(loss, DType::float64)) * 0;
   }
 
-  // Parameters of one group that have been through as many steps share their numbers.
+  // Parameters of one group with the same number of updates share their numbers.
   struct Known {
     size_t group;
     int64_t steps;
@@ -262,7 +264,7 @@ bool Optimizer::take_step(const Var& loss, std::span<const Var> also, SourceLoca
   for (Entry* entry : entries) {
     entry->steps += taken ? 1 : 0;
   }
-  for (Entry& entry : entries_) entry.pending = false;  // also of those that are frozen now
+  for (Entry& entry : entries_) entry.pending = false;  // also for parameters that are frozen now
   steps_ += taken ? 1 : 0;
   return taken;
 }

@@ -8,10 +8,10 @@ namespace {
 
 using namespace kernels;
 
-/// Elements of one task.
+/// Elements per task.
 constexpr int64_t chunk = 16384;
 
-/// The shape rule: the first inputs, which are arrays, agree in shape and type.
+/// Checks that the first inputs, which are arrays, agree in shape and type.
 void same_arrays(ShapeContext& c, int arrays) {
   for (int i = 1; i < arrays; ++i) {
     if (c.input(i) != c.input(0) || c.dtype(i) != c.dtype(0)) {
@@ -22,7 +22,7 @@ void same_arrays(ShapeContext& c, int arrays) {
   c.output({0}, DType::float64);
 }
 
-/// Calls body(functions, element type's null pointer, begin, end) for each part of input 0.
+/// Calls body(functions, null pointer of the element type, begin, end) for each part of input 0.
 template <class Body>
 void for_each_part(const ForwardContext& c, const Body& body) {
   const int64_t n = c.input(0).size();
@@ -35,12 +35,13 @@ void for_each_part(const ForwardContext& c, const Body& body) {
   });
 }
 
-/// The gradient's factor, where the operator was given one.
+/// Returns the gradient's factor, or null if the operator has none.
 const double* factor(const ForwardContext& c, int i) {
   return i < c.inputs() ? c.input(i).as<const double>() : nullptr;
 }
 
-/// Whether the factor, input i if there is one, tells that loss and gradients are finite.
+/// True if the factor is finite or there is no input i. It is NaN if the loss or a gradient is not
+/// finite.
 bool is_sound(const ForwardContext& c, int i) {
   const double* scale = factor(c, i);
   return scale == nullptr || std::isfinite(*scale);

@@ -78,7 +78,7 @@ class Merger {
 
   const Excerpt& excerpt_;
   Units& units_;
-  std::vector<uint32_t> uses_;       // by base: number of readers, plus one if it is wanted
+  std::vector<uint32_t> uses_;       // by base: the number of readers and of targets
   std::vector<uint32_t> number_of_;  // by node: its unit
   std::vector<bool> taken_;          // by unit: it already computes a sum
   std::vector<uint32_t> updates_;

@@ -1,4 +1,5 @@
-// The values of a Var: here, because the side that records knows nothing of the side that computes.
+// Values of a Var. They are computed here, because the recording side does not depend on the
+// executor.
 #include <fmt/format.h>
 
 #include "framework/core/error.hpp"

@@ -28,13 +28,13 @@ namespace {
 
 thread_local Executor* current_executor = nullptr;
 
-/// What a plan's memory may grow by where its steps run side by side.
+/// Extra arena memory, in bytes, that a plan may use if its steps run in parallel.
 constexpr int64_t spare_bytes = int64_t{1} << 24;
 
-/// The loops of a step of less work than this, in nanoseconds, are not shared out.
+/// Minimum estimated work, in nanoseconds, of a step whose loops are shared among threads.
 constexpr double loop_from = 8000;
 
-/// A plan, and what its nodes and values are on the tape that it is to run for.
+/// A plan, and the numbers of its nodes and values on the tape that it runs for.
 struct Planned {
   std::shared_ptr<Plan> plan;
   std::span<const uint32_t> nodes, values;
@@ -50,12 +50,12 @@ class Run {
         guard_(guard),
         threads_(threads) {}
 
-  /// Steps [begin, end) one after the other.
+  /// Runs steps [begin, end) one after the other.
   void serial(uint32_t begin, uint32_t end) { run_steps(begin, end); }
 
-  /// Tasks [begin, end) side by side. Must be called inside the arena.
+  /// Runs tasks [begin, end) in parallel. Must be called inside the arena.
   void parallel(uint32_t begin, uint32_t end) {
-    // Tasks before `begin` have run: only waits inside the range count.
+    // Tasks before `begin` have run, so only waits inside the range count.
     waiting_ = Recycled<std::atomic<uint32_t>>(plan_.tasks.size());
     end_ = end;
     for (uint32_t t = begin; t < end; ++t) {
@@ -63,7 +63,7 @@ class Run {
         waiting_[next].fetch_add(1, std::memory_order_relaxed);
       }
     }
-    // The ready ones are listed before any runs and makes others ready.
+    // Lists the ready tasks first, because running tasks make others ready.
     Recycled<uint32_t> ready;
     for (uint32_t t = begin; t < end; ++t) {
       if (waiting_[t].load(std::memory_order_relaxed) == 0) ready.push_back(t);
@@ -74,7 +74,7 @@ class Run {
   }
 
  private:
-  /// Runs a task, then the first of the tasks that it made ready; the others go to the pool.
+  /// Runs a task, then the first of the tasks that have become ready. The others go to the pool.
   void follow(uint32_t t) {
     constexpr uint32_t none = ~0u;
     while (t != none && !failed_.load(std::memory_order_relaxed)) {
@@ -99,7 +99,7 @@ class Run {
       try {
         execute(&plan_.steps[begin]);
       } catch (...) {
-        // Steps that this one would have fed must not run on what it left.
+        // Steps that depend on this one must not run on its incomplete results.
         failed_.store(true, std::memory_order_relaxed);
         throw;
       }
@@ -107,7 +107,7 @@ class Run {
     }
   }
 
-  /// The step, and those that are chained to it.
+  /// Runs the step and those that are chained to it.
   void execute(const Plan::Step* steps) {
     const uint32_t count = guard_ ? 1 : steps->chain.steps;
     double cost = 0, slack = steps->slack;
@@ -115,8 +115,8 @@ class Run {
       cost += steps[i].cost;
       slack = std::min(slack, steps[i].slack);
     }
-    // What has time is left to one thread, whom the others will not wait for: undivided it takes
-    // less, and what it reads comes from fewer.
+    // A step with slack runs on one thread, because no other thread will wait for it. Undivided it
+    // takes less time in total, and reads data from fewer caches.
     const bool urgent = slack < cost * threads_;
     const bool shared = threads_ > 1 && cost > loop_from && urgent;
     const LoopThreads threads(shared ? threads_ : 1);
@@ -128,7 +128,7 @@ class Run {
       run_alone(*steps, loop);
     }
     if (trace_ == nullptr) return;
-    // Steps of a chain share its time by what they touch.
+    // Divides a chain's time among its steps in proportion to the bytes that they touch.
     double bytes = 0, past = 0;
     for (uint32_t i = 0; i < count; ++i) bytes += steps[i].bytes;
     const auto time = static_cast<double>(Trace::now() - begin);
@@ -166,7 +166,8 @@ class Run {
     if (guard_) check(step, context);
   }
 
-  /// About `range`, in whole blocks, so that each thread that shares them gets as many.
+  /// Returns a length near `range`, a multiple of `block`, so that all threads get the same number
+  /// of ranges.
   static int64_t even_range(int64_t all, int64_t range, int64_t block) {
     const int64_t threads = loop_threads();
     int64_t ranges = (all + range - 1) / range;
@@ -175,7 +176,7 @@ class Run {
     return std::max<int64_t>(1, (blocks + ranges - 1) / std::max<int64_t>(1, ranges)) * block;
   }
 
-  /// All steps on some rows, then on the next. Rowwise operators do not throw.
+  /// Runs all steps on some rows, then on the next rows. Rowwise operators do not throw.
   void run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop) {
     Recycled<ForwardContext> contexts;
     contexts.reserve(steps.size());
@@ -221,7 +222,7 @@ class Run {
   }
 
  public:
-  /// What the guard throws; `nodes` says of how many nodes the step was made.
+  /// The guard's exception. `nodes` is the number of nodes of the failed step.
   struct NonFinite : NonFiniteError {
     NonFinite(ErrorParts parts, uint32_t count) : NonFiniteError(std::move(parts)), nodes(count) {}
     uint32_t nodes;
@@ -241,15 +242,16 @@ class Run {
   std::atomic<bool> failed_{false};
   Guard guarded_results_;
   struct Workers {
-    Workers() {}  // written out, or clang++ takes it for unknown until Run is complete
-    // Isolated: a host whose own tasks were cancelled must not cancel ours in silence.
+    Workers() {}  // written out; with a defaulted one, clang++ rejects workers_ while Run is
+                  // incomplete
+    // Isolated: if the host cancels its own tasks, it must not silently cancel these.
     tbb::task_group_context context{tbb::task_group_context::isolated};
     tbb::task_group group{context};
   };
-  std::optional<Workers> workers_;  // where there are tasks side by side
+  std::optional<Workers> workers_;  // if tasks run in parallel
 };
 
-/// An update has written to parameters: what was recorded of them before is out of date.
+/// Marks a parameter as changed after an update. Earlier recordings of it are then out of date.
 void note_update(const Graph& graph, uint32_t value) {
   const Leaf& leaf = graph.leaves[graph.nodes[graph.values[value].node].first_word];
   if (leaf.parameter) ++leaf.parameter->version;
@@ -283,7 +285,7 @@ struct Executor::State {
   std::vector<uint32_t> targets;
   std::vector<uint32_t> nodes, values;  // of the excerpt that runs
   bool running = false;
-  bool updating = false;  // the run has come to its updates
+  bool updating = false;  // true once the run has reached its updates
 
   int workers() const {
     return options.callers_arena ? tbb::this_task_arena::max_concurrency() : own_workers;
@@ -293,8 +295,9 @@ struct Executor::State {
     return {.fuse = options.fuse, .spare_bytes = workers() > 1 ? spare_bytes : 0};
   }
 
-  /// A plan for the targets. A tape of which nothing was computed is known by its structure, and so
-  /// are the numbers of its nodes. Of another one, only what is still to be computed counts.
+  /// Returns a plan for the targets. If no value of the tape was computed before, the recording's
+  /// structure is the key, and the tape's own numbers are used. Otherwise, the key is the excerpt
+  /// that is still to be computed.
   Planned plan_for(const Graph& graph, PlanOptions plan_options) {
     const bool fresh = graph.results.empty();
     const Excerpt* excerpt = nullptr;
@@ -330,9 +333,10 @@ struct Executor::State {
     return {plan, nodes, values};
   }
 
-  /// Whether what the excerpt computes is likely to be needed again: it begins where an earlier run
-  /// has been, or with what the latest run kept. A loop that asks for a value in each of its steps
-  /// then computes what is new. Independent values, one after the other, keep nothing.
+  /// True if the computed values are likely to be needed again. This is so if the excerpt begins
+  /// inside a part that has run, or uses values that the latest run kept. A loop that asks for a
+  /// value in each step then computes only what is new. Independent values, one after the other,
+  /// keep nothing.
   static bool is_worth_keeping(const Excerpt& excerpt) {
     if (excerpt.updates || excerpt.nodes.empty()) return false;
     const Graph& graph = *excerpt.graph;
@@ -353,12 +357,13 @@ struct Executor::State {
     for (const uint32_t value : plan.given) graph.check_unchanged(planned.values[value]);
     if (plan.arena_bytes > memory_bytes) {
       memory_bytes = 0;
-      memory.reset();  // the old block first, so that both need not fit
+      memory.reset();  // frees the old block first, to limit the peak
       memory = allocate(plan.arena_bytes);
       memory_bytes = plan.arena_bytes;
     }
     Bound bound;
-    // Some memory also where all that is kept is empty: a Tensor without any is no Tensor.
+    // Allocates memory even if all kept values are empty, because a Tensor without memory counts as
+    // none.
     if (!plan.kept.empty()) bound.kept = blocks.take(std::max<int64_t>(64, plan.kept_bytes));
     bound.results.reserve(plan.results.size());
     for (const Plan::Result& result : plan.results) {
@@ -418,7 +423,7 @@ struct Executor::State {
     for (const uint32_t leaf : planned.plan->updated) note_update(graph, planned.values[leaf]);
   }
 
-  /// The number of steps where there is none.
+  /// Returns the first step that is an update, or the number of steps if there is none.
   static uint32_t first_update_step(const Plan& plan) {
     if (plan.first_update_task < 0) return static_cast<uint32_t>(plan.steps.size());
     return plan.tasks[static_cast<size_t>(plan.first_update_task)].first_step;
@@ -433,13 +438,13 @@ struct Executor::State {
         if ((node.op->mutates >> i & 1) == 0) continue;
         updated.push_back(excerpt.values[excerpt.values[excerpt.inputs_of(node)[i]].base].id);
       }
-      // What an update makes is kept, so that it does not run again.
+      // Keeps the results of updates, so that they do not run again.
       for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
         targets.push_back(excerpt.values[v].id);
       }
     }
     Guard guarded_results;
-    // After the updates have run, nothing may fail.
+    // Reserves now, because nothing may fail after the updates have run.
     graph.reserve_results(targets.size());
     std::vector<Tensor> results =
         reference_run(graph, targets, options.guard ? &guarded_results : nullptr);
@@ -449,8 +454,8 @@ struct Executor::State {
     for (size_t i = 0; i < results.size(); ++i) graph.add_result(targets[i], std::move(results[i]));
   }
 
-  /// After a fused step went wrong: runs every node by itself, but for the updates, to name the one
-  /// that did it.
+  /// Names the node at fault after a fused step failed. Runs every node separately, except for the
+  /// updates.
   void find_nonfinite(const Graph& graph) {
     const Planned planned = plan_for(graph, {.fuse = false});
     const Bound bound = bind(planned, graph);
@@ -503,7 +508,7 @@ static void collect(std::span<const Var> wanted, const Graph& graph,
   }
 }
 
-/// What is said where a plan could not be made, or targets could not be computed without one.
+/// Returns the message for a failure to allocate a plan, or the values of a run without a plan.
 static ErrorParts memory_short(const Var& target, const char* during) {
   const Graph& graph = target.graph();
   const Node& node = graph.nodes[graph.values[target.id()].node];
@@ -526,8 +531,8 @@ std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
       [&] { return memory_short(targets.front(), "planned"); });
 }
 
-/// Copies of what is wanted and already there: leaves, and views of known values. Their memory is
-/// not ours to give away, and an update may be about to write to it.
+/// Copies wanted values that already exist: leaves, and views of known values. Their memory cannot
+/// be handed out, and an update may be about to write to it.
 static Recycled<Tensor> copies_of_known(const Plan& plan) {
   Recycled<Tensor> copies;
   for (const auto& [value, view] : plan.wanted) {
@@ -540,8 +545,8 @@ static Recycled<Tensor> copies_of_known(const Plan& plan) {
   return copies;
 }
 
-/// What is said where memory for a run could not be had: how much it needs, and what needs the
-/// most.
+/// Returns the message for a failure to allocate the memory of a run: how much it needs, and the
+/// largest consumers.
 static ErrorParts memory_needed(const Planned& planned, const Graph& graph) {
   const Plan& plan = *planned.plan;
   int64_t results = 0;
@@ -602,19 +607,19 @@ void Executor::run(std::span<const Var> targets) {
   try {
     bound = state.bind(planned, graph);
     copies = copies_of_known(plan);
-    // After the updates have run, nothing may fail.
+    // Reserves now, because nothing may fail after the updates have run.
     graph.reserve_results(plan.wanted.size() + plan.kept.size() + plan.results.size());
     try {
       state.execute(planned, graph, state.options.guard);
     } catch (...) {
-      // An update, or what was recorded after one: the old values are gone.
+      // An update, or a step after one, has failed. The old values are gone.
       if (state.updating) state.note_updates(planned, graph);
       throw;
     }
   } catch (const Run::NonFinite& error) {
     try {
       if (error.nodes > 1) state.find_nonfinite(graph);
-    } catch (const std::bad_alloc&) {  // then the fused step alone is named
+    } catch (const std::bad_alloc&) {  // only the fused step is named then
     } catch (const OutOfMemory&) {
     }
     throw;

@@ -9,14 +9,14 @@
 namespace rapt {
 namespace {
 
-/// Which numbers of an array are not finite.
+/// The kinds of non-finite numbers that an array holds.
 struct NonFinite {
   bool nan = false, plus = false, minus = false;
 };
 
 template <class Bits>
 NonFinite nonfinite_in(const void* data, int64_t n, Bits infinity) {
-  // NaN and the infinities have all exponent bits set, NaN some bits below them.
+  // NaN and the infinities have all exponent bits set. NaN also has fraction bits set.
   constexpr Bits magnitude = std::numeric_limits<Bits>::max() >> 1;
   const auto* bits = static_cast<const Bits*>(data);
   Bits any = 0;
@@ -55,9 +55,9 @@ Guard::Place::Place(const TensorView& view) {
 }
 
 int Guard::first_bad(const Plan::Step& step, const ForwardContext& context) {
-  // Fused steps are made of operators that make -inf alone.
+  // Operators in fused steps make only -inf.
   const bool makes_plus = step.makes_infinity && step.nodes == 1;
-  // Takes memory only where there is one: an update that has run must not fail here.
+  // Allocates only if there is such an output, because an update that has run must not fail here.
   Recycled<int> minus;
   for (int i = 0; i < context.outputs(); ++i) {
     const NonFinite found = nonfinite_in(context.output(i));

@@ -1,4 +1,4 @@
-// What the executor's guard lets pass.
+// The executor's check for NaN and infinity.
 #pragma once
 
 #include <mutex>
@@ -9,17 +9,17 @@
 
 namespace rapt {
 
-/// Looks at the results of one run's steps. NaN never passes. Minus infinity does from an operator
-/// that makes it on purpose (a mask), and where an input of the step holds it already: somebody let
-/// it pass before. Plus infinity passes from such an operator alone. Safe to use from several
-/// threads.
+/// Checks the results of one run's steps. NaN never passes. Minus infinity passes if the operator
+/// makes it on purpose (a mask), or if an input of the step already holds it and thus has passed
+/// before. Plus infinity passes only from such an operator. Safe to use from several threads.
 class Guard {
  public:
-  /// The first output of a step that has just run which must not pass, or -1.
+  /// Returns the first output of a step that must not pass, or -1. Called right after the step has
+  /// run.
   int first_bad(const Plan::Step& step, const ForwardContext& context);
 
  private:
-  /// Where an array's elements lie.
+  /// The range of addresses of an array's elements.
   struct Place {
     const std::byte *begin, *end;
 
@@ -31,7 +31,8 @@ class Guard {
   void note(const Place& place, bool minus_infinity);
   bool noted(const Place& place) const;
 
-  /// Results that hold -inf: of an input that was overwritten in place nothing else tells it.
+  /// Results that hold -inf. If an input was overwritten in place, only this list tells that it
+  /// held -inf.
   std::vector<Place> places_;
   mutable std::mutex mutex_;
 };

@@ -21,7 +21,7 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
   const auto words = graph.words_of(node);
   std::shared_ptr<const void> program;
   if (node.op->pointwise != nullptr) {
-    // A group of one: its operands are the inputs, and its member makes the output.
+    // A group of one: its operands are the inputs, and its only member computes the output.
     FusedGroup group;
     group.members.push_back({node.op, words, {}, outputs[0].dtype});
     group.operands.assign(inputs.begin(), inputs.end());
@@ -64,7 +64,7 @@ ErrorParts memory_needed(const Graph& graph, const Node& node) {
           .place = graph.written_at(node)};
 }
 
-/// What leaves hold that nodes write to. Puts it back, unless the run ends well.
+/// Copies of the leaves that nodes write to. Restores them, unless the run succeeds.
 class Unchanged {
  public:
   Unchanged() = default;
@@ -74,7 +74,7 @@ class Unchanged {
     for (auto it = kept_.rbegin(); it != kept_.rend(); ++it) it->place.copy_from(it->before);
   }
 
-  /// To be called before the node runs.
+  /// Copies the inputs that the node will write to. Must be called before the node runs.
   void keep_inputs_of(const Node& node, std::span<const TensorView> inputs) {
     for (size_t i = 0; i < inputs.size() && i < 32; ++i) {
       if ((node.op->mutates >> i & 1) == 0) continue;
@@ -97,7 +97,7 @@ class Memory {
  public:
   explicit Memory(const Graph& graph) : graph_(graph), data_(graph.values.size(), nullptr) {}
 
-  /// A leaf, or a value that was computed before: read where it lies.
+  /// True for a leaf or a value that was computed before. It is read in place.
   bool is_given(uint32_t base) const {
     return graph_.nodes[graph_.values[base].node].op == nullptr || graph_.result(base) != nullptr;
   }
@@ -108,7 +108,7 @@ class Memory {
     data_[base] =
         leaf ? graph_.leaf_data(base) : static_cast<std::byte*>(graph_.result(base)->bytes());
   }
-  /// Fresh memory, which lives to the end.
+  /// Allocates fresh memory that lives until the end of the run.
   void make(uint32_t value) {
     tensors_.emplace_back(graph_.values[value].shape, graph_.values[value].dtype);
     data_[value] = static_cast<std::byte*>(tensors_.back().bytes());
@@ -133,7 +133,7 @@ class Memory {
 
 std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> targets,
                                   Guard* guard) {
-  // What the targets need, found backwards.
+  // Finds the nodes that the targets need, going backwards.
   Memory memory(graph);
   std::vector<bool> needed(graph.nodes.size(), false);
   const auto need = [&](uint32_t value) {
@@ -150,7 +150,7 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
     for (const uint32_t input : graph.inputs_of(graph.nodes[n])) need(input);
   }
 
-  // Leaves, and views of them, are taken as they are before an update writes to them.
+  // Copies leaves, and views of them, before an update writes to them.
   std::vector<Tensor> results(targets.size());
   for (size_t i = 0; i < targets.size(); ++i) {
     if (memory.is_given(graph.values[targets[i]].base)) results[i] = memory.copy(targets[i]);

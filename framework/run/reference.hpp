@@ -1,4 +1,4 @@
-// The reference executor: what a recording means, in the plainest way to compute it.
+// The reference executor. It defines the meaning of a recording by the simplest way to compute it.
 #pragma once
 
 #include "framework/graph/graph.hpp"
@@ -6,15 +6,15 @@
 
 namespace rapt {
 
-/// Computes the targets, values of one graph: one node after the other in the order of recording,
-/// on one thread, without a plan, every value in fresh memory. It begins at leaves and at what was
-/// computed before: an update must not run twice. An update writes to its leaves when its turn
-/// comes, so a node sees what was recorded before it; targets that are leaves, or views of them,
-/// are as they were before. Returns the targets' values, each a contiguous copy of its own. A guard
-/// is asked about each result.
+/// Computes the targets, which are values of one graph. Runs one node after the other in the order
+/// of recording, on one thread, without a plan, with every value in fresh memory. It starts from
+/// leaves and from values that were computed before, because an update must not run twice. An
+/// update writes to its leaves at its place in the order, so each node sees the updates recorded
+/// before it. Targets that are leaves, or views of leaves, keep their values from before the run.
+/// Returns the targets' values as contiguous copies. A guard, if given, checks each result.
 ///
-/// This is the oracle of the planner and the executor, and the place to start reading. Throws
-/// Error, with the node's place, where an operator fails or the guard does not let a result pass.
+/// This is the oracle for the planner and the executor, and the best place to start reading. Throws
+/// Error, with the node's place, if an operator fails or the guard rejects a result.
 std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> targets,
                                   Guard* guard = nullptr);
 

@@ -101,7 +101,7 @@ void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, const N
   state_->events.push_back({text - 1, &*state_->places.insert(std::move(place)).first, begin, end,
                             step.flops, step.bytes, row});
 } catch (const std::bad_alloc&) {
-  // The step has run, and may have been an update: it has not failed.
+  // The step has run and may have been an update, so this must not be reported as its failure.
 }
 
 std::string Trace::json() const {

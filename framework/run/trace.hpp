@@ -1,4 +1,4 @@
-// A record of what ran when, for chrome://tracing or ui.perfetto.dev.
+// A trace of the executed steps, for chrome://tracing or ui.perfetto.dev.
 #pragma once
 
 #include <cstdint>
@@ -10,29 +10,28 @@
 
 namespace rapt {
 
-/// The steps that executors ran, as Chrome trace JSON: a row a worker thread, and each step with
-/// its operator, shapes, GFLOP/s and GB/s. There is one while the environment variable RAPT_TRACE
+/// The steps that executors ran, as Chrome trace JSON. It has one row per worker thread. Each step
+/// has its operator, shapes, GFLOP/s and GB/s. Tracing is on if the environment variable RAPT_TRACE
 /// names a file, which is written when the program ends.
 class Trace {
  public:
-  /// The program's trace, or null.
+  /// Returns the program's trace, or null.
   static Trace* current();
 
   explicit Trace(std::string path);
-  /// Writes the file. A trace that cannot be written is lost without a word: a program that is
-  /// ending has nobody to tell.
+  /// Writes the file. Failures are ignored, because an ending program cannot report them.
   ~Trace();
   Trace(const Trace&) = delete;
   Trace& operator=(const Trace&) = delete;
 
-  /// Nanoseconds of a steady clock.
+  /// Returns the nanoseconds of a steady clock.
   static int64_t now();
-  /// Notes that a step of a plan, of this node, ran on this thread from `begin` to `end`. Texts are
-  /// made once per plan and put together at the end, so that what runs is not held up.
-  /// Where there is no memory to note a step, the trace lacks it.
+  /// Records that a step of a plan, for this node, ran on this thread from `begin` to `end`. Texts
+  /// are made once per plan and assembled at the end, to disturb the measured program little. If
+  /// memory is exhausted, the step is missing in the trace.
   void step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node, int64_t begin,
             int64_t end);
-  /// What was recorded so far, as JSON.
+  /// Returns the steps recorded so far, as JSON.
   std::string json() const;
 
  private:

@@ -1,4 +1,4 @@
-// Arrays, tapes, parameters, executors, checkpoints, and what an operator of your own needs.
+// Arrays, tapes, parameters, executors, checkpoints, and the interface for custom operators.
 #pragma once
 
 #include "framework/core/error.hpp"

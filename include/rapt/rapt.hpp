@@ -1,4 +1,4 @@
-// All of rapt in one include.
+// Includes all of rapt.
 #pragma once
 
 #include <rapt/framework.hpp>

@@ -1,5 +1,5 @@
-// The bridge to xtensor: arrays in and out, bodies of custom operators, .npy files. It is the only
-// header of rapt that includes xtensor, and everything in it is compiled in the user's own program.
+// The bridge to xtensor: conversion of arrays, bodies of custom operators, .npy files. This is the
+// only header of rapt that includes xtensor. All of it is compiled in the user's own program.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +30,9 @@ template <class T>
 using XtArray = xt::xarray_adaptor<xt::xbuffer_adaptor<T*, xt::no_ownership>,
                                    xt::layout_type::dynamic, xt::dynamic_shape<std::size_t>>;
 
-/// xtensor's array over foreign memory, but that assigning fills the memory, where xtensor would
-/// take over the other's shape. xtensor knows it for an expression by its form, Template<Array>.
+/// An xtensor adaptor whose assignment fills the memory and broadcasts. Assigning to xtensor's own
+/// adaptor would change its shape. xtensor recognises the class as an expression by its form,
+/// Template<Array>.
 template <class Array>
 class AssignableView : public Array {
  public:
@@ -71,7 +72,7 @@ class AssignableView : public Array {
         throw Error("xt_view: the array has negative strides; clone() it first");
       }
     }
-    // xtensor wants to hear the number of elements, also where strides leave gaps or repeat.
+    // xtensor expects the number of elements, even if strides leave gaps or repeat elements.
     return {view.as<T>(), static_cast<std::size_t>(view.size())};
   }
 
@@ -80,7 +81,7 @@ class AssignableView : public Array {
   }
 
   static xt::dynamic_shape<std::ptrdiff_t> strides_of(const TensorView& view) {
-    // xtensor wants stride 0 for axes of size 1.
+    // xtensor expects stride 0 for axes of size 1.
     xt::dynamic_shape<std::ptrdiff_t> strides(static_cast<size_t>(view.shape.rank()));
     for (size_t i = 0; i < strides.size(); ++i) {
       strides[i] = view.shape[static_cast<int>(i)] == 1 ? 0 : view.strides[i];
@@ -91,14 +92,15 @@ class AssignableView : public Array {
 
 }  // namespace detail
 
-/// An array's memory as an xtensor expression that can be assigned to. Nothing is owned: it is good
-/// as long as the array is. Assigning writes to the array, whose shape stays; what is assigned may
-/// broadcast to it, and must not read it in another order than it is written.
+/// An array's memory as an xtensor expression that can be assigned to. It owns nothing and is valid
+/// as long as the array. Assignment writes to the array and keeps its shape. The assigned
+/// expression may broadcast. It must not read the array's elements in another order than they are
+/// written.
 template <class T>
 using XtView = detail::AssignableView<detail::XtArray<T>>;
 
-/// The array as an xtensor expression: xt_view(t), or xt_view<double>(t). Throws Error where it
-/// holds another element type.
+/// Returns the array as an xtensor expression: xt_view(t), or xt_view<double>(t). Throws Error if
+/// the array has another element type.
 template <class T = float>
 XtView<T> xt_view(const TensorView& view) {
   return XtView<T>(view);
@@ -108,8 +110,8 @@ XtView<T> xt_view(const Tensor& tensor) {
   return XtView<T>({tensor.bytes(), tensor.dtype(), tensor.shape(), tensor.strides()});
 }
 
-/// A new tensor with the values of an expression, whose elements are float, double, int32_t or
-/// bool. Throws Error for more than max_rank dimensions.
+/// Returns a new tensor with the values of an expression of float, double, int32_t or bool. Throws
+/// Error for more than max_rank dimensions.
 template <class E>
 Tensor from_xtensor(const xt::xexpression<E>& expression) {
   const E& e = expression.derived_cast();
@@ -121,7 +123,7 @@ Tensor from_xtensor(const xt::xexpression<E>& expression) {
   return result;
 }
 
-/// Calls f with a zero of the float type that `dtype` stands for. Throws Error for other types.
+/// Calls f with a zero of the C++ type of a float dtype. Throws Error for other types.
 template <class F>
 void visit_float(DType dtype, F&& f) {
   if (dtype == DType::float32) return f(0.0f);
@@ -145,12 +147,12 @@ void call_with_views(const ForwardContext& c, std::index_sequence<i...>) {
 
 }  // namespace detail
 
-/// The forward function of an operator from an xtensor body, which is called with the inputs and
-/// then the outputs, all of one type, float or double:
+/// Makes the forward function of an operator from an xtensor body. The body is called with the
+/// inputs, then the outputs. They all have one type, float or double:
 ///
 ///   .forward = xt_forward([](auto x, auto y) { y = x / (1 + xt::exp(-x)); })
 ///
-/// The body captures nothing and takes at most 6 arrays.
+/// The body must not capture anything and takes at most 6 arrays.
 template <class F>
 requires std::is_empty_v<F>
 constexpr auto xt_forward(F) -> void (*)(const ForwardContext&) {
@@ -181,7 +183,7 @@ constexpr auto xt_forward(F) -> void (*)(const ForwardContext&) {
 
 namespace detail {
 
-/// The element type in the header of an .npy file: "<f4".
+/// Returns the element type in the header of an .npy file: "<f4".
 inline std::string npy_type(std::istream& stream) {
   std::string head(128, '\0');
   stream.read(head.data(), static_cast<std::streamsize>(head.size()));
@@ -194,7 +196,7 @@ inline std::string npy_type(std::istream& stream) {
   return head.substr(begin + 1, end - begin - 1);
 }
 
-/// Throws Error where the sizes in a header cannot be multiplied: xtensor does it without looking.
+/// Throws Error if the product of the sizes in a header overflows, which xtensor does not check.
 inline void check_npy_shape(std::istream& stream) {
   std::string head(1024, '\0');
   stream.read(head.data(), static_cast<std::streamsize>(head.size()));
@@ -210,7 +212,7 @@ inline void check_npy_shape(std::istream& stream) {
     bool too_many = __builtin_mul_overflow(size, int64_t{10}, &size) ||
                     __builtin_add_overflow(size, int64_t{head[i] - '0'}, &size);
     if (last) {
-      // Sizes of 0 count as 1: strides are products of the others.
+      // Counts sizes of 0 as 1, because strides are products of the other sizes.
       too_many =
           too_many || __builtin_mul_overflow(elements, std::max<int64_t>(size, 1), &elements);
       size = 0;
@@ -223,7 +225,7 @@ template <class T>
 auto read_npy(std::istream& stream, int64_t file_bytes) {
   check_npy_shape(stream);
   auto array = xt::load_npy<T>(stream);
-  // xtensor reads what there is: a shape that asks for more (or less) is found here.
+  // xtensor reads whatever the file holds. This detects a shape that needs more data, or less.
   int64_t bytes = sizeof(T);
   for (const size_t dim : array.shape()) {
     if (__builtin_mul_overflow(bytes, static_cast<int64_t>(dim), &bytes)) bytes = -1;
@@ -235,9 +237,9 @@ auto read_npy(std::istream& stream, int64_t file_bytes) {
   return array;
 }
 
-/// The element type that "<f2" or ">f2" stands for, or nothing.
+/// Returns the element type for "<f2" or ">f2", or nothing.
 inline std::optional<StoredType> npy_stored_type(std::string_view type) {
-  // NumPy's letter and size are a safetensors name: f2 is F16.
+  // NumPy's letter and size correspond to a name of safetensors: f2 is F16.
   if (type.size() != 3 || std::string_view("<>|").find(type[0]) == std::string_view::npos) {
     return std::nullopt;
   }
@@ -246,8 +248,8 @@ inline std::optional<StoredType> npy_stored_type(std::string_view type) {
   return stored_type_named(letter + std::to_string(8 * (type[2] - '0')));
 }
 
-/// Reads elements of a type or a byte order that xtensor does not know, as the unsigned integers T
-/// that have their bits.
+/// Reads elements of a type or byte order that xtensor does not support. Reads them as unsigned
+/// integers T with the same bits.
 template <class T>
 Tensor read_npy_bits(std::istream& stream, const std::string& type, StoredType stored) {
   std::string file{std::istreambuf_iterator<char>(stream), {}};
@@ -274,9 +276,9 @@ Tensor read_npy_bits(std::istream& stream, const std::string& type, StoredType s
 
 }  // namespace detail
 
-/// Reads an array that NumPy saved, of either byte order. float32, float64, int32 and bool stay
-/// what they are; float16 becomes float32, other integers become int32. Throws Error for other
-/// files, and for an integer that int32 cannot hold.
+/// Reads an array that NumPy saved, in either byte order. float32, float64, int32 and bool keep
+/// their types. float16 becomes float32; other integers become int32. Throws Error for other files,
+/// and for an integer that int32 cannot hold.
 inline Tensor load_npy(const std::string& path) {
   try {
     std::ifstream stream(path, std::ios::binary | std::ios::ate);
@@ -306,7 +308,7 @@ inline Tensor load_npy(const std::string& path) {
   }
 }
 
-/// Writes an array for numpy.load. Throws Error where that fails.
+/// Writes an array for numpy.load. Throws Error if that fails.
 inline void save_npy(const std::string& path, const Tensor& tensor) {
   const auto dump = [&](auto zero) {
     using T = decltype(zero);
