@@ -133,8 +133,7 @@ double seconds_of(const std::function<void()>& work, int64_t times) {
 
 struct Timing {
   std::vector<double> best;    ///< seconds of each contender's best stretch
-  std::vector<double> ratios;  ///< each contender's time divided by the first one's: medians of
-                               ///< rounds
+  std::vector<double> ratios;  ///< time divided by the first contender's: medians of rounds
 };
 
 /// Lets the contenders take turns for `seconds` each, in stretches of a millisecond or one pass.

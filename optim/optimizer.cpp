@@ -123,9 +123,9 @@ void Optimizer::lr(double lr, SourceLocation where) {
 /// Parameters that have a name or another optimizer, or are not trainable, are left out on purpose.
 void Optimizer::look_for_forgotten(const Var& loss, SourceLocation where) const {
   for (const Entry& entry : entries_) {
-    if (entry.parameter.name().empty())
-      return;  // not from a parameters() list, so there is no
-               // visit() to check
+    // Not from a parameters() list, so there is no visit() to check.
+    if (entry.parameter.name().empty()) return;
+    // visit() to check
   }
   const Graph& graph = loss.graph();
   const uint32_t last = graph.values[loss.id()].node;

@@ -41,6 +41,7 @@ class Shape {
   }
   const int64_t* begin() const { return dims_.data(); }
   const int64_t* end() const { return dims_.data() + rank_; }
+  /// Appends a dimension. Throws Error for more than max_rank dimensions or a negative one.
   void push_back(int64_t dim);
 
   friend bool operator==(const Shape& a, const Shape& b) {

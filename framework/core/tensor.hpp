@@ -40,13 +40,16 @@ class Tensor {
   Tensor(std::shared_ptr<std::byte> memory, void* data, DType dtype, const Shape& shape,
          const Strides& strides);
 
+  /// True unless the handle is empty.
   explicit operator bool() const { return memory_ != nullptr; }
   const Shape& shape() const { return shape_; }
   const Strides& strides() const { return strides_; }
   DType dtype() const { return dtype_; }
   int64_t size() const { return shape_.size(); }
   bool is_contiguous() const { return rapt::is_contiguous(shape_, strides_); }
+  /// Returns the address of the first element.
   void* bytes() const { return data_; }
+  /// Returns the owner of the memory, which is shared by all copies of the handle.
   const std::shared_ptr<std::byte>& memory() const { return memory_; }
 
   /// Returns the elements of a contiguous tensor. Throws Error if the element type differs or the
@@ -147,6 +150,7 @@ Tensor tensor(std::initializer_list<T> values) {
                 {static_cast<int64_t>(values.size())});
 }
 
+/// Makes a tensor of zeros.
 Tensor zeros(const Shape& shape, DType dtype = DType::float32);
 /// Makes a tensor whose elements all have the given value. For int32, a fraction is rounded towards
 /// 0. Throws Error if int32 cannot hold the value.

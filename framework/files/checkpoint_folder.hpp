@@ -31,6 +31,7 @@ class CheckpointFolder {
 
   /// Returns the steps of the existing files, ascending. Returns nothing if there is no folder.
   std::vector<int64_t> steps() const;
+  /// Returns the path of a step's file, whether or not it exists.
   std::string file(int64_t step) const;
   /// Returns the path of the best checkpoint. It is a hard link to its step's file, so that the
   /// data are not written twice.

@@ -44,7 +44,7 @@ std::string of_zip(std::string_view zip) {
 
 bool is_ascii_text(char c) { return (c >= ' ' && c < 127) || c == '\n' || c == '\t' || c == '\r'; }
 
-/// True if all bytes are text and the first 8 are printable ASCII. A binary header length rarely
+/// True if all bytes are text and the first 8 are plain ASCII. A binary header length rarely
 /// looks like this.
 bool is_text(std::string_view bytes) {
   const std::string_view length = bytes.substr(0, 8);

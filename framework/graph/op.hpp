@@ -28,6 +28,7 @@ struct TensorView {
   Shape shape;
   Strides strides{};
 
+  /// Returns the data as elements of type T. The type is not checked.
   template <class T>
   T* as() const {
     return static_cast<T*>(data);
@@ -46,11 +47,13 @@ struct Layout {
 template <class A>
 concept Attributes = std::is_trivially_copyable_v<A> && sizeof(A) % 8 == 0 && alignof(A) == 8;
 
+/// Returns attributes as words of eight bytes.
 template <Attributes A>
 std::span<const int64_t> words_of(const A& attributes) {
   return {reinterpret_cast<const int64_t*>(&attributes), sizeof(A) / 8};
 }
 
+/// Returns words as attributes of type A.
 template <Attributes A>
 A attributes_of(std::span<const int64_t> words) {
   A attributes;
@@ -155,8 +158,8 @@ class GradientContext {
   }
 };
 
-/// What a reference composition is given: the operator's inputs; it sets the outputs, in plainer
-/// operators.
+/// The argument of a reference composition. It holds the inputs, and receives the outputs, which
+/// the composition computes with simpler operators.
 class ReferenceContext {
  public:
   ReferenceContext(std::span<const Var> inputs, std::span<Var> outputs,
@@ -221,6 +224,7 @@ struct RowExtent {
 /// the same rows, the executor runs all of them on a few rows before it proceeds to the next rows.
 /// The data then stay in the cache.
 struct Rowwise {
+  /// Returns the rows. Called with shapes, without data.
   RowExtent (*extent)(const ForwardContext& c);
   /// Computes the rows [begin, end). Must not throw, nor use worker_scratch().
   void (*rows)(const ForwardContext& c, int64_t begin, int64_t end);
@@ -238,8 +242,9 @@ struct PointwiseFamily {
   Rowwise program;
 };
 
+/// An operator. Members that do not apply keep their defaults.
 struct Op {
-  std::string_view name;
+  std::string_view name;  ///< the name in messages, plans and traces
   /// Checks the inputs and declares the outputs.
   ShapeRule shape;
   /// Computes the outputs from the inputs. Absent for views, pointwise and rowwise operators.
@@ -289,8 +294,8 @@ struct Op {
 };
 
 /// A reference to an operator's record in static memory. Nodes and plans keep and compare its
-/// address, so it must not move until the program ends. A record inside a function is `static const
-/// Op`. The compiler rejects any other storage.
+/// address, so it must not move until the program ends. A record inside a function is a
+/// `static const Op`. The compiler rejects any other storage.
 class StaticOp {
  public:
   // NOLINTNEXTLINE(google-explicit-constructor): an Op is what users write

@@ -25,7 +25,7 @@ struct ParameterState {
   Tensor value;
   /// The path in the largest model that was listed. Errors and layer paths use it.
   std::string name;
-  bool trainable = true;
+  bool trainable = true;  ///< false: optimizers skip it
   /// True if an optimizer has been made for it.
   bool optimized = false;
   /// Number of writes. It tells a tape that a recorded value has changed.

@@ -9,8 +9,8 @@ namespace rapt RAPT_API {
 
 struct Graph;
 
-/// Marks a layer's call while it records. A layer opens one in its call operator: `Scope
-/// scope(*this, x.where);`. Errors then name the layer's path in its model, the line of the
+/// Marks a layer's call while it records. A layer opens one in its call operator:
+/// `Scope scope(*this, x.where);`. Errors then name the layer's path in its model, the line of the
 /// mistake, and the line where the outermost layer was called. An operand that a layer passes on
 /// unchanged keeps the line where it was written. The path is derived from the names of the layer's
 /// parameters.
@@ -19,9 +19,8 @@ class Scope {
   template <class Layer>
   Scope(const Layer& layer, SourceLocation where) : Scope(where) {
     detail::FirstParameter first;
-    first.look(const_cast<Layer&>(layer),
-               // visit() is not const, but FirstParameter only reads.
-               0);
+    // visit() is not const, but FirstParameter only reads.
+    first.look(const_cast<Layer&>(layer), 0);
     parameter_ = first.parameter;
     depth_ = first.depth;
   }

@@ -9,7 +9,7 @@ namespace rapt RAPT_API {
 /// Marks a tape as being for training: dropout is active and draws from this key. A training loop
 /// gives each step its own key: Training{key.fold(step)}.
 struct Training {
-  Key key;
+  Key key;  ///< all random operators on the tape derive their keys from it
 };
 
 }  // namespace rapt

@@ -100,7 +100,7 @@ class Arg {
   /// Converts the operand to a Var of the graph. A number becomes a constant of type `number_type`.
   Var on(Graph& graph, DType number_type) const;
 
-  SourceLocation where;
+  SourceLocation where;  ///< the line where the operand was written
 
  private:
   enum class Kind : uint8_t { var, parameter, tensor, number };

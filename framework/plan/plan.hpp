@@ -45,13 +45,12 @@ struct Plan {
     bool makes_infinity;                  ///< true if one of the nodes may produce infinities
     uint32_t first_input, inputs;         ///< in views
     uint32_t first_output, outputs;       ///< in views
-    uint32_t first_word, words;
-    int64_t scratch;  ///< offset in the arena
+    uint32_t first_word, words;           ///< the attributes, in `words`
+    int64_t scratch;                      ///< offset in the arena
     int64_t scratch_bytes;
     double flops, bytes;              ///< operations, and bytes read and written
     double cost;                      ///< estimated nanoseconds on one core
-    double slack;                     ///< nanoseconds that it may be late without lengthening the
-                                      ///< critical path
+    double slack;                     ///< nanoseconds that it may be late; 0: on the critical path
     RowExtent rows;                   ///< valid if it works row by row
     RowChain chain;                   ///< the steps that run together with it
     std::span<const uint32_t> after;  ///< steps that must have run before, ascending
@@ -60,6 +59,9 @@ struct Plan {
     /// Returns its row-by-row functions, or null.
     const Rowwise* rowwise() const { return rowwise_of(*op); }
   };
+  /// The memory that holds a value. arena: the executor's arena. leaf: a leaf's own memory. known:
+  /// the result of an earlier run. result: memory that this run returns. kept: memory that later
+  /// plans of the tape read.
   enum class Place : uint8_t { arena, leaf, known, result, kept };
   /// The memory in which the data of a view lie.
   struct Source {
@@ -102,8 +104,8 @@ struct Plan {
   /// others have run. A step that fails thus leaves every parameter unchanged.
   int first_update_task = -1;
   int64_t arena_bytes = 0;
-  int64_t kept_bytes = 0;
-  double cost = 0;
+  int64_t kept_bytes = 0;        ///< size of the memory of all kept values
+  double cost = 0;               ///< sum of the steps' costs
   std::vector<uint32_t> traced;  ///< per traced step: 1 + index of its text in the trace
   NumberLists lists;             ///< storage of the steps' `after`
 

@@ -15,8 +15,8 @@ class StepChecker {
   /// Finds the step that computes each node, and the chains. Must be called first.
   void check_steps();
 
-  /// Checks that an update runs after all other steps, between the updates that were recorded
-  /// before and after it.
+  /// Checks that updates run after all other steps. Checks that an update runs after the nodes
+  /// that were recorded before it and use its leaf, and before those that were recorded after it.
   void check_updates();
 
   /// Checks that tasks hold all steps and wait as these do.

@@ -110,8 +110,7 @@ class Planner {
       for (const uint32_t n : unit) {
         for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
           const uint32_t maker = excerpt_.values[input].node;
-          if (maker != Excerpt::none && units_.unit_of[maker] == u)
-            continue;  // passed in a register
+          if (maker != Excerpt::none && units_.unit_of[maker] == u) continue;  // in a register
           if (distinct && seen_by[input] == u) continue;
           seen_by[input] = u;
           reads_.values.push_back(input);
@@ -512,8 +511,7 @@ class Planner {
   std::vector<Reader> readers_;
   std::vector<uint32_t> users_;
   std::vector<bool> taken_;
-  std::unordered_map<uint32_t, std::vector<uint32_t>> before_whole_;  // by whole: steps that used
-                                                                      // its memory before
+  std::unordered_map<uint32_t, std::vector<uint32_t>> before_whole_;  // its former users
   FusedGroup group_;
   std::vector<Left> left_;
   std::vector<std::pair<uint32_t, uint32_t>> left_units_;  // pairs of unit and step

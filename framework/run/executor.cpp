@@ -242,8 +242,8 @@ class Run {
   std::atomic<bool> failed_{false};
   Guard guarded_results_;
   struct Workers {
-    Workers() {}  // written out; with a defaulted one, clang++ rejects workers_ while Run is
-                  // incomplete
+    // Not defaulted: clang++ would then reject workers_, because Run is incomplete here.
+    Workers() {}
     // Isolated: if the host cancels its own tasks, it must not silently cancel these.
     tbb::task_group_context context{tbb::task_group_context::isolated};
     tbb::task_group group{context};

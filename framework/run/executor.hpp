@@ -8,6 +8,7 @@
 
 namespace rapt RAPT_API {
 
+/// Settings of an executor.
 struct ExecutorOptions {
   /// Maximum number of threads that work at a time; 0: as many as the process may use.
   int threads = 0;
@@ -37,13 +38,14 @@ struct ExecutorOptions {
   static bool checks_plans_by_default();
 };
 
+/// Statistics since an executor was made.
 struct ExecutorCounters {
-  int64_t runs = 0;
-  int64_t plans_made = 0;
-  int64_t plans_reused = 0;
-  int64_t plans_dropped = 0;
-  int64_t steps = 0;
-  int64_t arena_bytes = 0;
+  int64_t runs = 0;           ///< calls of run() that computed something
+  int64_t plans_made = 0;     ///< new plans
+  int64_t plans_reused = 0;   ///< plans found in the cache
+  int64_t plans_dropped = 0;  ///< plans removed from the full cache
+  int64_t steps = 0;          ///< steps that have run
+  int64_t arena_bytes = 0;    ///< present size of the arena
 };
 
 /// Plans and runs the computations that a thread requests. Each thread has its own executor, so
