@@ -20,7 +20,7 @@ void check_rows(int64_t rows, int64_t sentences) {
                .place = place_of(Scope::current()->where())});
 }
 
-/// What there is once a sentence, for each of its rows: [B, C] -> [rows, C].
+/// Repeats the row of each sentence for all of its rows: [B, C] -> [rows, C].
 Var for_rows(const Var& x, int64_t rows) {
   const int64_t sentences = x.size(0), C = x.size(1);
   if (rows == sentences) return x;
@@ -61,7 +61,7 @@ Attended AttentiveGru::look_at_memory(const Encoded& encoded, const Var& state) 
     if (additive) return (*additive)(state, encoded.keys, encoded.memory, mask);
     return (*dot)(state, encoded.keys, encoded.memory, mask);
   }
-  // Several rows look at one sentence: they are its queries.
+  // Several rows attend to one sentence: treat them as its queries.
   const int64_t width = rows / sentences;
   const Var queries = reshape(state, {sentences, width, state.size(1)});  // [L, W, H]
   const Attended seen = additive ? (*additive)(queries, encoded.keys, encoded.memory, mask)
@@ -99,7 +99,7 @@ Var AttentiveGru::decode(const Encoded& encoded, const Arg& target_in) const {
   const int64_t steps = embedded.size(0), rows = embedded.size(1), width = embedded.size(2);
   check_rows(rows, encoded.state.size(0));
   const Var first = for_rows(encoded.state, rows);  // [B, H]
-  // The embeddings' share of the gates is one product for all steps.
+  // Computes the embeddings' part of the gates for all steps in one product.
   const Var weight_ih = as_var(decoder.weight_ih);
   const Var weight_e = slice(weight_ih, 1, 0, width);               // [3H, E]
   const Var weight_c = slice(weight_ih, 1, width);                  // [3H, M]

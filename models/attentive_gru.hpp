@@ -1,4 +1,4 @@
-// A decoder of gated recurrent units that looks at a memory, whatever was read into it.
+// A GRU decoder that attends to a memory of any kind.
 #pragma once
 
 #include <optional>
@@ -9,30 +9,30 @@
 
 namespace rapt RAPT_API {
 
-/// dot: by products with a projected memory, Luong's "general".
+/// `dot` multiplies the state with a projected memory: Luong's "general".
 enum class AttentionKind { none, additive, dot };
 
 struct AttentiveGruOptions {
   int64_t vocab = 0;
-  int64_t memory = 0;    // width of the memory
-  int64_t embed = 256;   // width of the embeddings
-  int64_t hidden = 512;  // width of a state
+  int64_t memory = 0;    ///< width of the memory
+  int64_t embed = 256;   ///< width of the embeddings
+  int64_t hidden = 512;  ///< width of the state
   AttentionKind attention = AttentionKind::additive;
-  bool gate = false;    // see AttentiveGru::gate
-  int64_t readout = 0;  // width of a tanh layer before the output; 0: none
-  double dropout = 0;   // of embeddings and of what the output layer reads
+  bool gate = false;    ///< see AttentiveGru::gate
+  int64_t readout = 0;  ///< width of a tanh layer before the output; 0: none
+  double dropout = 0;   ///< of embeddings and of the output layer's input
 };
 
-/// The decoder of Bahdanau et al. (2015): every step looks at the memory, or without attention has
-/// one context for all steps. Models with an encoder of their own are derived from it.
+/// The decoder of Bahdanau et al. (2015). Every step attends to the memory. Without attention, all
+/// steps use one context. A model with its own encoder derives from it.
 struct AttentiveGru {
   Embedding target_embedding;
   std::optional<AdditiveAttention> additive;
   std::optional<GeneralAttention> dot;
-  /// How much of the context a step uses: it is multiplied by the sigmoid of one number made of the
-  /// state (Xu et al. 2015, section 4.2.1).
+  /// Scales the context of a step by the sigmoid of one number that is computed from the state (Xu
+  /// et al. 2015, section 4.2.1).
   std::optional<Linear> gate;
-  RecurrentWeights decoder;  // reads [embedding, context]
+  RecurrentWeights decoder;  ///< reads [embedding, context]
   std::optional<Linear> readout;
   Linear output;
   Dropout dropout;
@@ -40,26 +40,28 @@ struct AttentiveGru {
   AttentiveGru() = default;
   AttentiveGru(const AttentiveGruOptions& options, Key key);
 
-  /// What an encoder makes of a batch, computed once for all decoder steps.
+  /// The output of an encoder for a batch. It is computed once for all decoder steps.
   struct Encoded {
-    Var memory;   // [B, S, M]
-    Var keys;     // [B, S, H]; empty without attention
-    Var context;  // [B, M]: the context where there is no attention, else not read
-    Var state;    // [B, H]: the decoder's first state
-    Var lengths;  // int32 [B]; empty: all S
+    Var memory;   ///< [B, S, M]
+    Var keys;     ///< [B, S, H]; empty without attention
+    Var context;  ///< [B, M]: the context without attention; not read with attention
+    Var state;    ///< [B, H]: the decoder's initial state
+    Var lengths;  ///< int32 [B]; empty: all S
   };
-  /// The keys of a memory; empty without attention.
+  /// Returns the keys of a memory; empty without attention.
   Var keys(const Var& memory) const;
 
   struct Step {
-    Var logits;   // [B, V]
-    Var state;    // [B, H]
-    Var weights;  // [B, S]; empty without attention
+    Var logits;   ///< [B, V]
+    Var state;    ///< [B, H]
+    Var weights;  ///< [B, S]; empty without attention
   };
-  /// One step of decoding: the tokens before it, int32 [B], and the state, [B, H]. With W rows a
-  /// sentence, one after the other (a beam), tokens are [B W], states [B W, H], and so is the rest.
+  /// Decodes one step from the previous tokens, int32 [B], and the state, [B, H]. With W
+  /// consecutive rows per sentence (a beam), tokens are [B W] and states [B W, H]. The results then
+  /// have B W rows too.
   Step step(const Encoded& encoded, const Arg& tokens, const Arg& state) const;
-  /// Teacher forcing: target_in int32 [B W, T] -> logits [B W, T, V], with rows as for step().
+  /// Decodes with teacher forcing: target_in int32 [B W, T] -> logits [B W, T, V]. Rows are ordered
+  /// as for step().
   Var decode(const Encoded& encoded, const Arg& target_in) const;
 
   void visit(auto&& f) {

@@ -1,5 +1,5 @@
-// Models that write what a picture shows: a convolutional encoder, and a decoder that looks at its
-// grid, word by word.
+// Image captioning models: a convolutional encoder, and a decoder that attends to its grid at each
+// word.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -12,26 +12,26 @@ namespace rapt RAPT_API {
 struct GruCaptionerOptions {
   ImageEncoderOptions image = {};
   int64_t vocab = 0;
-  int64_t embed = 256;   // width of the embeddings
-  int64_t hidden = 512;  // width of a state
-  int64_t readout = 0;   // width of a tanh layer before the output; 0: none
-  double dropout = 0;    // of embeddings and of what the output layer reads
+  int64_t embed = 256;   ///< width of the embeddings
+  int64_t hidden = 512;  ///< width of the state
+  int64_t readout = 0;   ///< width of a tanh layer before the output; 0: none
+  double dropout = 0;    ///< of embeddings and of the output layer's input
 };
 
-/// "Show, attend and tell" with soft attention (Xu et al. 2015), its recurrence a GRU: each step
-/// looks at the grid by additive attention, through a gate. The first state is made of the grid's
-/// mean.
+/// "Show, attend and tell" with soft attention (Xu et al. 2015) and a GRU as decoder. Each step
+/// attends to the grid by additive attention, through a gate. The initial state is computed from
+/// the mean of the grid.
 struct GruCaptioner : AttentiveGru {
   ImageEncoder encoder;
-  Linear bridge;  // from the grid's mean to the first state
+  Linear bridge;  ///< from the grid's mean to the initial state
 
   GruCaptioner() = default;
   GruCaptioner(const GruCaptionerOptions& options, Key key);
 
-  /// images [B, 3, height, width].
+  /// Encodes images [B, 3, height, width].
   Encoded encode(const Arg& images) const;
-  /// Teacher forcing: images, target_in int32 [B K, T], K captions a picture one after the other ->
-  /// logits [B K, T, V].
+  /// Encodes and decodes with teacher forcing: target_in int32 [B K, T] -> logits [B K, T, V]. Each
+  /// picture has K captions, in consecutive rows.
   Var operator()(const Arg& images, const Arg& target_in) const;
 
   void visit(auto&& f) {
@@ -42,21 +42,21 @@ struct GruCaptioner : AttentiveGru {
 };
 
 struct TransformerCaptionerOptions {
-  ImageEncoderOptions image = {};  // `memory` is not read: it is the decoder's width
+  ImageEncoderOptions image = {};  ///< `memory` is ignored: it is the decoder's width
   TransformerDecoderOptions decoder = {};
 };
 
-/// The same encoder under a Transformer's decoder.
+/// An ImageEncoder with a Transformer decoder.
 struct TransformerCaptioner : TransformerDecoder {
   ImageEncoder encoder;
 
   TransformerCaptioner() = default;
   TransformerCaptioner(const TransformerCaptionerOptions& options, Key key);
 
-  /// images [B, 3, height, width].
+  /// Encodes images [B, 3, height, width].
   Encoded encode(const Arg& images) const;
-  /// Teacher forcing: images, target_in int32 [B K, T], K captions a picture one after the other ->
-  /// logits [B K, T, V].
+  /// Encodes and decodes with teacher forcing: target_in int32 [B K, T] -> logits [B K, T, V]. Each
+  /// picture has K captions, in consecutive rows.
   Var operator()(const Arg& images, const Arg& target_in) const;
 
   void visit(auto&& f) {
@@ -65,8 +65,8 @@ struct TransformerCaptioner : TransformerDecoder {
   }
 };
 
-/// Encodes pictures, float32 [B, 3, height, width], and gets ready to write about them. The model
-/// has to outlive what is returned, and must not change meanwhile.
+/// Encodes pictures, float32 [B, 3, height, width], and returns a model that is ready to decode
+/// captions. The model must outlive the returned object and must not change meanwhile.
 std::unique_ptr<StepModel> start(const GruCaptioner& model, const Tensor& images);
 std::unique_ptr<StepModel> start(const TransformerCaptioner& model, const Tensor& images);
 

@@ -10,7 +10,7 @@
 namespace rapt {
 namespace {
 
-/// An encoded batch as values of its own, to be put on one tape a step.
+/// The values of an encoded batch, which are recorded again on the tape of each step.
 struct EncodedValues {
   Tensor memory, keys, context, state, lengths;
 
@@ -20,7 +20,8 @@ struct EncodedValues {
     std::vector<Var> wanted{encoded.memory, encoded.context, encoded.state, encoded.lengths};
     if (!encoded.keys.is_empty()) wanted.push_back(encoded.keys);
     Executor::current().run(wanted);
-    // The memory is a view with time and batch swapped: made dense once, not at every step.
+    // The memory is a view with time and batch swapped. Copy it to contiguous memory once, not at
+    // every step.
     memory = encoded.memory.value().clone();
     context = encoded.context.value();
     state = encoded.state.value();

@@ -1,4 +1,4 @@
-// From a trained model to sentences.
+// Greedy decoding of the recurrent translator.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -7,20 +7,20 @@
 namespace rapt RAPT_API {
 
 struct GreedyOptions {
-  int32_t begin = 2;         // the token before the first
-  int32_t end = 3;           // the token that ends a sentence
-  int64_t max_length = 100;  // the most tokens, without the end mark
-  bool weights = false;      // whether the attention weights are kept
+  int32_t begin = 2;         ///< token that is fed in before the first output
+  int32_t end = 3;           ///< token that ends a sentence
+  int64_t max_length = 100;  ///< maximum number of tokens, without the end token
+  bool weights = false;      ///< true: keep the attention weights
 };
 
-/// What decoding made of one row.
+/// The output of greedy() for one row of the batch.
 struct Decoded {
-  std::vector<int32_t> tokens;              // without the end mark
-  std::vector<std::vector<float>> weights;  // [tokens + end mark][S], where asked for
+  std::vector<int32_t> tokens;              ///< without the end token
+  std::vector<std::vector<float>> weights;  ///< [tokens + end token][S]; empty unless requested
 };
 
-/// Takes the likeliest token at every step; a row stops at its end mark, the batch when all rows
-/// have. source int32 [B, S], padded at the end.
+/// Decodes a batch, choosing the most likely token at every step. A row stops at its end token;
+/// decoding stops when all rows have ended. `source` is int32 [B, S], padded at the end.
 std::vector<Decoded> greedy(const GruSeq2Seq& model, const Tensor& source,
                             const GreedyOptions& options = {});
 

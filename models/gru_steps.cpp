@@ -11,7 +11,7 @@
 namespace rapt {
 namespace {
 
-/// The slices along the first axis that the numbers name.
+/// Gathers the slices of the first axis with the given indices.
 Tensor picked(const Tensor& from, const std::vector<int32_t>& numbers) {
   Shape shape = from.shape();
   shape[0] = static_cast<int64_t>(numbers.size());
@@ -28,7 +28,8 @@ Tensor picked(const Tensor& from, const std::vector<int32_t>& numbers) {
   return to;
 }
 
-/// The state follows its row; what the encoder gave is there once a sentence.
+/// Decodes with a GRU. States have one row per hypothesis; the encoder's output is stored once per
+/// sentence.
 class GruSteps : public StepModel {
  public:
   GruSteps(const AttentiveGru& model, int64_t sentences,
@@ -81,7 +82,7 @@ class GruSteps : public StepModel {
  private:
   const AttentiveGru& model_;
   int64_t sentences_;
-  /// Memory, keys, context, first state, lengths: of the batch, and of the sentences left.
+  /// Memory, keys, context, first state and lengths: of the whole batch, and of the sentences left.
   std::vector<Tensor> all_, left_;
   std::vector<int32_t> left_sentences_;
 };

@@ -1,4 +1,4 @@
-// GRU models as models that write a token at a time, for beam search, sampling and ensembles.
+// Step-by-step decoding of GRU models, for beam search, sampling and ensembles.
 #pragma once
 
 #include <memory>
@@ -10,10 +10,11 @@
 
 namespace rapt RAPT_API {
 
-/// Encodes a batch, source int32 [B, S] padded at the end, and gets ready to write. The model has
-/// to outlive what is returned, and must not change meanwhile.
+/// Encodes a batch and returns a model that is ready to decode it. `source` is int32 [B, S], padded
+/// at the end. The model must outlive the returned object and must not change meanwhile.
 std::unique_ptr<StepModel> start(const GruSeq2Seq& model, const Tensor& source);
-/// The same for a decoder whose memory, of as many sentences, `encode` records on the current tape.
+/// Starts decoding over the memory of `sentences` sentences, which `encode` records on the current
+/// tape. The decoder must outlive the returned object and must not change meanwhile.
 std::unique_ptr<StepModel> start(const AttentiveGru& model, int64_t sentences,
                                  FunctionRef<AttentiveGru::Encoded()> encode);
 }  // namespace rapt

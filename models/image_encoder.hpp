@@ -1,4 +1,4 @@
-// From a picture to a grid of vectors, which a decoder looks at.
+// Image encoder: turns a picture into a grid of vectors that a decoder attends to.
 #pragma once
 
 #include <optional>
@@ -11,15 +11,16 @@
 
 namespace rapt RAPT_API {
 
-/// Normalises groups of channels, each over all its places (Wu and He 2018), torch.nn.GroupNorm.
+/// Group normalisation (Wu and He 2018), as torch.nn.GroupNorm. Normalises each group of channels
+/// over all positions of the picture.
 struct GroupNorm {
-  Parameter weight;  // [C], ones
-  Parameter bias;    // [C], zeros
+  Parameter weight;  ///< [C], ones
+  Parameter bias;    ///< [C], zeros
   int64_t groups = 1;
   double eps = 1e-5;
 
   GroupNorm() = default;
-  /// Throws Error where `groups` does not divide `channels`.
+  /// Throws Error if `groups` does not divide `channels`.
   GroupNorm(int64_t groups, int64_t channels);
 
   /// x [B, C, H, W] -> the same shape.
@@ -30,12 +31,12 @@ struct GroupNorm {
   }
 };
 
-/// Normalises the channels of each place by themselves, torchvision's LayerNorm2d (Liu et al. 2022,
-/// "A ConvNet for the 2020s"): unlike GroupNorm's, what it makes of a place does not depend on what
-/// else the picture shows.
+/// Normalises the channels of each position by themselves, as torchvision's LayerNorm2d (Liu et al.
+/// 2022, "A ConvNet for the 2020s"). Unlike with GroupNorm, the result at a position does not
+/// depend on the rest of the picture.
 struct LayerNorm2d {
-  Parameter weight;  // [C], ones
-  Parameter bias;    // [C], zeros
+  Parameter weight;  ///< [C], ones
+  Parameter bias;    ///< [C], zeros
   double eps = 1e-6;
 
   LayerNorm2d() = default;
@@ -49,13 +50,13 @@ struct LayerNorm2d {
   }
 };
 
-/// A 3 x 3 convolution and its normalisation.
+/// A 3 x 3 convolution followed by a normalisation.
 struct NormedConvolution {
   Conv2d convolution;
   std::variant<GroupNorm, LayerNorm2d> norm;
 
   NormedConvolution() = default;
-  /// `groups` of channels for GroupNorm; 0: LayerNorm2d.
+  /// `groups` is the number of channel groups of GroupNorm; 0 selects LayerNorm2d.
   NormedConvolution(int64_t in, int64_t out, int64_t stride, int64_t groups, Key key);
 
   /// x [B, in, H, W] -> [B, out, ceil(H / stride), ceil(W / stride)].
@@ -66,7 +67,7 @@ struct NormedConvolution {
   }
 };
 
-/// relu(x + second(relu(first(x)))) (He et al. 2016).
+/// Residual block: relu(x + second(relu(first(x)))) (He et al. 2016).
 struct ResidualBlock {
   NormedConvolution first, second;
 
@@ -82,22 +83,22 @@ struct ResidualBlock {
 };
 
 struct ImageEncoderOptions {
-  int64_t height = 64, width = 64;  // of the pictures
+  int64_t height = 64, width = 64;  ///< size of the input pictures
   struct Stage {
     int64_t channels;
     int64_t blocks = 0;
   };
-  /// Each halves height and width, rounding up, and goes on with so many residual blocks.
+  /// Each stage halves height and width, rounding up. It then applies `blocks` residual blocks.
   std::vector<Stage> stages = {{32}, {64, 1}, {128, 1}};
-  int64_t groups = 8;    // of channels for GroupNorm; 0: LayerNorm2d
-  int64_t memory = 256;  // width of the vectors
-  double dropout = 0;    // of the vectors
-  int64_t words = 0;     // of ImageEncoder::words; 0: none
+  int64_t groups = 8;    ///< number of channel groups of GroupNorm; 0: LayerNorm2d
+  int64_t memory = 256;  ///< width M of the output vectors
+  double dropout = 0;    ///< dropout of the output vectors
+  int64_t words = 0;     ///< number of outputs of ImageEncoder::words; 0: no head
 };
 
-/// A small residual network, trained from scratch, and for each place of its last plane a vector:
-/// its channels, projected, plus a vector of the row and one of the column, both learned,
-/// normalised.
+/// A small residual network that is trained from scratch. It gives one vector per position of its
+/// last feature map. That vector is the projected channels, plus a learned vector of the row and a
+/// learned vector of the column, normalised.
 struct ImageEncoder {
   struct Stage {
     NormedConvolution down;
@@ -109,26 +110,26 @@ struct ImageEncoder {
   };
   std::vector<Stage> stages;
   Linear project;
-  Parameter rows;     // [H', 1, M]
-  Parameter columns;  // [1, W', M]
+  Parameter rows;     ///< [H', 1, M]
+  Parameter columns;  ///< [1, W', M]
   LayerNorm norm;
-  /// A head that says of words whether a picture's captions have them: what an encoder trained from
-  /// scratch learns to see with (after Fang et al. 2015, section 3).
+  /// Optional head that predicts which words occur in a picture's captions. It gives an encoder
+  /// that is trained from scratch a training signal of its own (after Fang et al. 2015, section 3).
   std::optional<Linear> words;
   Dropout dropout;
   int64_t height = 0, width = 0;
 
   ImageEncoder() = default;
-  /// Throws Error for no stages, or a size below 1.
+  /// Throws Error if there are no stages, or if a size is below 1.
   ImageEncoder(const ImageEncoderOptions& options, Key key);
 
   int64_t grid_height() const { return rows.shape()[0]; }
   int64_t grid_width() const { return columns.shape()[1]; }
-  /// images [B, 3, height, width] -> [B, H' W', M], the grid's rows one after the other. Throws
-  /// Error for another shape.
+  /// Maps images [B, 3, height, width] to [B, H' W', M], the rows of the grid one after the other.
+  /// Throws Error for any other shape.
   Var operator()(const Arg& images) const;
-  /// What that gave, [B, S, M] -> [B, words]: logits, of the mean over the places. Throws Error
-  /// without the head.
+  /// Maps the encoder's output [B, S, M] to logits [B, words], computed from the mean over
+  /// positions. Throws Error if the encoder has no such head.
   Var words_of(const Arg& memory) const;
   void visit(auto&& f) {
     f("stages", stages);

@@ -19,7 +19,7 @@ namespace {
 
 constexpr Conv2dOptions halving{.stride = 2, .padding = 1};
 
-/// What a convolution of stride 2 leaves of a length.
+/// Returns the output length of a convolution with stride 2.
 int64_t halved(int64_t length) { return (length + 1) / 2; }
 
 TransformerDecoderOptions decoder_options(const SpeechTransformerOptions& o) {
@@ -34,8 +34,8 @@ TransformerDecoderOptions decoder_options(const SpeechTransformerOptions& o) {
           .max_length = o.max_length};
 }
 
-/// x [B, K, T, F] with zeros behind the lengths [B]: what stands there would come in by the
-/// convolution's edge.
+/// Sets frames of x [B, K, T, F] beyond the lengths [B] to zero. Otherwise the next convolution
+/// would read them at the edge of the utterance.
 Var cut(const Var& x, const Var& lengths) {
   std::vector<int32_t> times(static_cast<size_t>(x.size(2)));
   for (size_t t = 0; t < times.size(); ++t) times[t] = static_cast<int32_t>(t);
@@ -83,7 +83,7 @@ SpeechTransformer::Encoded SpeechTransformer::encode(const Arg& features,
   }
   const int64_t B = x.size(0), K = x.size(1), T = x.size(2), F = x.size(3);
   x = project(reshape(permute(x, {0, 2, 1, 3}), {B, T, K * F}));  // [B, T, C]
-  // As with embeddings: places are not to drown what is heard.
+  // Scale by sqrt(C), as for embeddings, so that the position encodings do not dominate.
   x = dropout(positions(x * std::sqrt(static_cast<double>(project.out()))));
   const Mask mask = lengths(ends);
   for (const EncoderLayer& layer : encoder) x = layer(x, mask);

@@ -8,7 +8,7 @@
 namespace rapt {
 namespace {
 
-/// In the order of their application; dots have become slashes.
+/// Rewriting rules in the order of application. Dots have already become slashes.
 const std::array<std::pair<std::regex, const char*>, 9>& rules() {
   static const std::array<std::pair<std::regex, const char*>, 9> all{{
       {std::regex("(^|/)(encoder|decoder)/layers/"), "$1$2/"},

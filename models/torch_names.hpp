@@ -1,4 +1,4 @@
-// Parameters of models that were trained with PyTorch.
+// Loads parameters of models that were trained with PyTorch.
 #pragma once
 
 #include <string>
@@ -8,13 +8,15 @@
 
 namespace rapt RAPT_API {
 
-/// The name that a parameter of PyTorch's own modules has here: of nn.Transformer and its layers,
-/// nn.MultiheadAttention, nn.GRU, nn.LSTM, nn.Linear, nn.Embedding and nn.LayerNorm, also as
-/// members of others: "encoder.layers.0.self_attn.in_proj_weight" is
-/// "encoder/0/self_attention/in_proj/weight". The table is in docs/parameters.md; layouts agree.
+/// Returns the name that rapt gives to a parameter of a PyTorch module. It covers nn.Transformer
+/// and its layers, nn.MultiheadAttention, nn.GRU, nn.LSTM, nn.Linear, nn.Embedding and
+/// nn.LayerNorm. They may be members of other modules. Example:
+/// "encoder.layers.0.self_attn.in_proj_weight" becomes "encoder/0/self_attention/in_proj/weight".
+/// docs/parameters.md has the full table. The array layouts agree.
 std::string name_from_torch(const std::string& name);
 
-/// A state_dict saved as a safetensors file, for set_parameters():
+/// Renames the entries of a state_dict that was saved as a safetensors file. The result is input
+/// for set_parameters():
 ///
 ///   set_parameters(parameters(model), from_torch(load_safetensors("state.safetensors").tensors));
 NamedTensors from_torch(const NamedTensors& state);

@@ -13,13 +13,13 @@
 namespace rapt {
 namespace {
 
-/// Normal weights and no bias (Radford et al. 2019).
+/// Initialises with normal weights and zero bias (Radford et al. 2019).
 void start_as_gpt(Linear& linear, double stddev, Key key) {
   linear.weight.set(normal(key, linear.weight.shape(), 0, stddev));
   if (linear.bias) linear.bias.set(zeros(linear.bias.shape()));
 }
 
-/// An output layer whose weight is the table of an embedding.
+/// Returns an output layer that shares the table of an embedding as its weight.
 Linear tied_output(const Embedding& embedding, const Parameter& bias) {
   Linear output;
   output.weight = embedding.weight;
@@ -27,7 +27,8 @@ Linear tied_output(const Embedding& embedding, const Parameter& bias) {
   return output;
 }
 
-/// x + dropout(sublayer(x)), normalised before or after.
+/// Residual connection x + dropout(sublayer(x)). The norm is applied to the input of the sublayer
+/// or to the sum.
 template <class Sublayer>
 Var residual(const Var& x, const Norm& norm, const Dropout& dropout, bool norm_first,
              Sublayer&& sublayer) {
@@ -179,7 +180,7 @@ Var TransformerDecoder::decode(const Encoded& encoded, const Arg& target_in) con
         x, [&](const Var& y) { return layer.self_attention(y, causal()); },
         [&](const Var& y) {
           if (rows[0] == B) return layer.cross_attention(y, encoded.memory, mask);
-          // The rows of one memory are its queries.
+          // Fold all rows of a memory into its query axis.
           return reshape(layer.cross_attention(reshape(y, queries), encoded.memory, mask), rows);
         });
   }
@@ -271,7 +272,7 @@ Gpt::Gpt(const GptOptions& o, Key key)
       .norm = o.norm,
       .norm_first = true,
       .positions = RelativePositions(relative)};
-  // What is added to the residual stream 2 L times starts smaller by sqrt(2 L).
+  // The 2 L layers that add to the residual stream start smaller by sqrt(2 L).
   const double added = 0.02 / std::sqrt(2.0 * static_cast<double>(o.layers));
   for (int64_t i = 0; i < o.layers; ++i) {
     const Key own = key.fold(4).fold(static_cast<uint64_t>(i));

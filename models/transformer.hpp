@@ -1,8 +1,8 @@
-// The layers that are made of attention with several heads, and the models of them: Transformer,
-// its decoder alone, and Gpt.
+// Transformer layers and models: encoder and decoder layers, Transformer, its decoder alone, and
+// Gpt.
 //
-// Arrays are [B, T, C]: batch, place, width. Names and starting values follow PyTorch, so that
-// weights can be taken over: in_proj/weight is in_proj_weight, up and down are linear1 and linear2.
+// Arrays are [B, T, C]: batch, position, width. Names and initial values follow PyTorch, so that
+// its weights can be loaded. in_proj/weight is in_proj_weight; up and down are linear1 and linear2.
 #pragma once
 
 #include <optional>
@@ -16,17 +16,17 @@ namespace rapt RAPT_API {
 
 struct FeedForwardOptions {
   Activation activation = Activation::relu;
-  /// activation(gate(x)) * up(x) in place of activation(up(x)): with silu SwiGLU, with gelu GEGLU
-  /// (Shazeer 2020).
+  /// True: compute activation(gate(x)) * up(x) instead of activation(up(x)) (Shazeer 2020). With
+  /// silu this is SwiGLU, with gelu it is GEGLU.
   bool gated = false;
   double dropout = 0;
 };
 
-/// down(dropout(activation(up(x)))), place by place.
+/// Feed-forward layer: down(dropout(activation(up(x)))), applied at each position separately.
 struct FeedForward {
-  Linear up;                   // [F, C]
-  Linear down;                 // [C, F]
-  std::optional<Linear> gate;  // [F, C]
+  Linear up;                   ///< [F, C]
+  Linear down;                 ///< [C, F]
+  std::optional<Linear> gate;  ///< [F, C]
   Dropout dropout;
 
   FeedForward() = default;
@@ -43,20 +43,21 @@ struct FeedForward {
 struct TransformerLayerOptions {
   int64_t width = 512;
   int64_t heads = 8;
-  int64_t key_heads = 0;  // see MultiHeadOptions
+  int64_t key_heads = 0;  ///< see MultiHeadOptions
   int64_t feed_forward = 2048;
-  /// Of attention weights, of the inner layer and of what is added to x.
+  /// Dropout of the attention weights, of the inner layer, and of each sublayer's output.
   double dropout = 0.1;
   Activation activation = Activation::relu;
-  bool gated = false;  // see FeedForwardOptions
+  bool gated = false;  ///< see FeedForwardOptions
   NormKind norm = NormKind::layer;
-  /// Normalises what a sublayer reads (Xiong et al. 2020) instead of what it gives.
+  /// True: normalise the input of each sublayer (Xiong et al. 2020). False: normalise the sum after
+  /// it.
   bool norm_first = false;
-  /// Of self-attention.
+  /// Relative positions, used by self-attention only.
   RelativePositions positions = {};
 };
 
-/// Self-attention and a feed-forward layer, torch.nn.TransformerEncoderLayer.
+/// Self-attention and a feed-forward layer, as torch.nn.TransformerEncoderLayer.
 struct EncoderLayer {
   MultiHeadAttention self_attention;
   FeedForward feed_forward;
@@ -69,7 +70,8 @@ struct EncoderLayer {
 
   /// x [B, T, C] -> the same shape.
   Var operator()(const Arg& x, const Mask& mask = {}) const;
-  /// The same with attention given as a function, [.., C] -> the same shape.
+  /// Applies the layer with `self` in place of self-attention. x is [.., C]; the result has the
+  /// same shape.
   Var with(const Arg& x, FunctionRef<Var(const Var&)> self) const;
   void visit(auto&& f) {
     f("self_attention", self_attention);
@@ -79,7 +81,8 @@ struct EncoderLayer {
   }
 };
 
-/// The same with attention to a memory in between, torch.nn.TransformerDecoderLayer.
+/// Self-attention, attention to a memory, and a feed-forward layer, as
+/// torch.nn.TransformerDecoderLayer.
 struct DecoderLayer {
   MultiHeadAttention self_attention;
   MultiHeadAttention cross_attention;
@@ -93,7 +96,8 @@ struct DecoderLayer {
 
   /// x [B, T, C], memory [B, S, C] -> [B, T, C].
   Var operator()(const Arg& x, const Arg& memory, const Mask& mask, const Mask& memory_mask) const;
-  /// The same with both attentions given as functions, [.., C] -> the same shape.
+  /// Applies the layer with functions in place of both attentions. x is [.., C]; the result has the
+  /// same shape.
   Var with(const Arg& x, FunctionRef<Var(const Var&)> self,
            FunctionRef<Var(const Var&)> cross) const;
   void visit(auto&& f) {
@@ -106,48 +110,49 @@ struct DecoderLayer {
   }
 };
 
-/// Which tables of a model are one (Press and Wolf 2017): none, the target embedding and the output
-/// layer's weight, or these and the source embedding (for a joint vocabulary).
+/// Weight tying (Press and Wolf 2017). `output` shares the target embedding with the output layer's
+/// weight. `all` also shares the source embedding; it needs a joint vocabulary.
 enum class Tying { none, output, all };
 
 struct TransformerDecoderOptions {
   int64_t vocab = 0;
   int64_t width = 512;
   int64_t heads = 8;
-  int64_t key_heads = 0;  // see MultiHeadOptions
+  int64_t key_heads = 0;  ///< see MultiHeadOptions
   int64_t layers = 6;
   int64_t feed_forward = 2048;
   double dropout = 0.1;
   Activation activation = Activation::relu;
-  bool gated = false;  // see FeedForwardOptions
+  bool gated = false;  ///< see FeedForwardOptions
   NormKind norm = NormKind::layer;
   bool norm_first = false;
   PositionKind positions = PositionKind::sinusoidal;
-  bool tied = false;         // the output layer's weight is the embedding's table
-  int64_t max_length = 512;  // the most places of a sentence, but for none, alibi and t5
+  bool tied = false;         ///< true: the output layer shares the embedding's table
+  int64_t max_length = 512;  ///< maximum length of a sentence; ignored for none, alibi and t5
 };
 
-/// The writing half of the encoder-decoder of Vaswani et al. (2017), over whatever was read: words,
-/// sound or pictures. Models with an encoder of their own are derived from it.
+/// The decoder of Vaswani et al. (2017), over any memory: text, sound or pictures. A model with its
+/// own encoder derives from it.
 struct TransformerDecoder {
   Embedding target_embedding;
   Positions target_positions;
   std::vector<DecoderLayer> decoder;
   Norm decoder_norm;
-  Linear output;  // [V, C]
+  Linear output;  ///< [V, C]
   Dropout dropout;
 
   TransformerDecoder() = default;
   TransformerDecoder(const TransformerDecoderOptions& options, Key key);
 
-  /// What an encoder makes of a batch, computed once for all decoder steps.
+  /// The output of an encoder for a batch. It is computed once for all decoder steps.
   struct Encoded {
-    Var memory;   // [B, S, C]
-    Var lengths;  // int32 [B]; empty: all S
+    Var memory;   ///< [B, S, C]
+    Var lengths;  ///< int32 [B]; empty: all S
   };
-  /// Teacher forcing: target_in int32 [B K, T], padded at the end -> logits [B K, T, V]. Rows i K
-  /// to i K + K - 1 are about memory i: they share its keys and values. A place sees itself and
-  /// those before it. Throws Error where B does not divide the rows.
+  /// Decodes with teacher forcing: target_in int32 [B K, T], padded at the end -> logits
+  /// [B K, T, V]. Rows i K to i K + K - 1 belong to memory i and share its keys and values. A
+  /// position attends to itself and to earlier ones. Throws Error if B does not divide the number
+  /// of rows.
   Var decode(const Encoded& encoded, const Arg& target_in) const;
 
   void visit(auto&& f) {
@@ -167,24 +172,24 @@ struct TransformerOptions {
   int64_t target_vocab = 0;
   int64_t width = 512;
   int64_t heads = 8;
-  int64_t key_heads = 0;  // see MultiHeadOptions
+  int64_t key_heads = 0;  ///< see MultiHeadOptions
   int64_t encoder_layers = 6;
   int64_t decoder_layers = 6;
   int64_t feed_forward = 2048;
   double dropout = 0.1;
   Activation activation = Activation::relu;
-  bool gated = false;  // see FeedForwardOptions
+  bool gated = false;  ///< see FeedForwardOptions
   NormKind norm = NormKind::layer;
   bool norm_first = false;
   PositionKind positions = PositionKind::sinusoidal;
   Tying tying = Tying::none;
-  int64_t max_length = 512;  // the most places of a sentence, but for none, alibi and t5
-  int32_t pad = 0;           // the token that fills up short sentences
+  int64_t max_length = 512;  ///< maximum length of a sentence; ignored for none, alibi and t5
+  int32_t pad = 0;           ///< the padding token
 };
 
-/// The encoder-decoder of Vaswani et al. (2017): torch.nn.Transformer, with its norms at the end of
+/// The encoder-decoder of Vaswani et al. (2017). It is torch.nn.Transformer, with a final norm on
 /// both stacks, between embeddings scaled by sqrt(C) and an output layer. Tied tables are one
-/// parameter, under the name of the first: it is saved, counted and updated once.
+/// parameter, under the name of the first. That parameter is saved, counted and updated once.
 struct Transformer : TransformerDecoder {
   Embedding source_embedding;
   Positions source_positions;
@@ -193,13 +198,14 @@ struct Transformer : TransformerDecoder {
   int32_t pad = 0;
 
   Transformer() = default;
-  /// Throws Error where tables of different sizes are to be one.
+  /// Throws Error if tables of different sizes are to be tied.
   Transformer(const TransformerOptions& options, Key key);
 
-  /// source int32 [B, S], padded at the end.
+  /// Encodes source int32 [B, S], padded at the end.
   Encoded encode(const Arg& source) const;
 
-  /// Teacher forcing: source int32 [B, S], target_in int32 [B, T] -> logits [B, T, V].
+  /// Encodes and decodes with teacher forcing: source int32 [B, S], target_in int32 [B, T] ->
+  /// logits [B, T, V].
   Var operator()(const Arg& source, const Arg& target_in) const;
 
   void visit(auto&& f) {
@@ -219,34 +225,35 @@ struct GptOptions {
   int64_t vocab = 0;
   int64_t width = 128;
   int64_t heads = 4;
-  int64_t key_heads = 0;  // see MultiHeadOptions
+  int64_t key_heads = 0;  ///< see MultiHeadOptions
   int64_t layers = 4;
-  int64_t feed_forward = 0;  // 0: four times the width
+  int64_t feed_forward = 0;  ///< 0: four times the width
   double dropout = 0;
   Activation activation = Activation::gelu;
-  bool gated = false;  // see FeedForwardOptions
+  bool gated = false;  ///< see FeedForwardOptions
   NormKind norm = NormKind::layer;
   PositionKind positions = PositionKind::learned;
-  bool tied = false;        // the output layer's weight is the embedding's table
-  int64_t max_length = 64;  // the most places of a text, but for none, alibi and t5
+  bool tied = false;        ///< true: the output layer shares the embedding's table
+  int64_t max_length = 64;  ///< maximum length of a text; ignored for none, alibi and t5
 };
 
-/// A decoder alone: learned positions, normalisation first, GELU, an output layer without bias
-/// (Radford et al. 2019), started as there. Options turn it into its successors: rotary positions,
-/// RMSNorm, SwiGLU and few heads of keys (Touvron et al. 2023), or T5's biases.
+/// Decoder-only Transformer (Radford et al. 2019). It has learned positions, pre-normalisation,
+/// GELU and an output layer without bias. Initial values follow the same paper. Options give its
+/// successors: rotary positions, RMSNorm, SwiGLU and few key heads (Touvron et al. 2023), or T5's
+/// biases.
 struct Gpt {
   Embedding embedding;
   Positions positions;
   std::vector<EncoderLayer> layers;
   Norm norm;
-  Linear output;  // [V, C], without bias
+  Linear output;  ///< [V, C], without bias
   Dropout dropout;
 
   Gpt() = default;
   Gpt(const GptOptions& options, Key key);
 
   int64_t max_length() const { return positions.length(); }
-  /// ids int32 [B, T] -> logits [B, T, V] of the tokens that follow.
+  /// ids int32 [B, T] -> logits [B, T, V] of the next tokens.
   Var operator()(const Arg& ids) const;
   void visit(auto&& f) {
     f("embedding", embedding);

@@ -27,7 +27,7 @@ GrowingCache cache_of(const std::vector<Layer>& layers) {
   return GrowingCache(static_cast<int64_t>(layers.size()), first.key_heads, first.depth());
 }
 
-/// Writes over a memory that is read once.
+/// Decodes with a TransformerDecoder. The keys and values of the memory are computed once.
 class TransformerSteps : public StepModel {
  public:
   TransformerSteps(const TransformerDecoder& model, int64_t sentences,
@@ -82,7 +82,7 @@ class TransformerSteps : public StepModel {
   const TransformerDecoder& model_;
   int64_t sentences_;
   Tensor lengths_;                     // int32 [B]
-  std::vector<KeyValueCache> memory_;  // a layer each: [B, S, H, D]
+  std::vector<KeyValueCache> memory_;  // one entry per layer: [B, S, H, D]
   GrowingCache cache_;
 };
 

@@ -16,15 +16,15 @@ namespace {
 
 constexpr double impossible = -std::numeric_limits<double>::infinity();
 
-/// A hypothesis that goes on. `row` is the one that its last step had.
+/// An open hypothesis. `row` is its row in the previous step.
 struct Live {
-  int32_t node = -1;  // of the token tree
+  int32_t node = -1;  // node in the token tree
   int32_t row = 0;
   double log_probability = 0;
 };
 
 struct Candidate {
-  size_t from;  // the sentence's live hypothesis
+  size_t from;  // index among the live hypotheses of the sentence
   int32_t token;
   double log_probability;
 };
@@ -48,8 +48,8 @@ class Search {
     }
     for (int64_t i = 0; i < model.sentences(); ++i) {
       Live first;
-      // The first token of a prefix that stands for the begin mark is not written: it costs
-      // nothing.
+      // Without a begin token, the first token of the prefix takes its place. It is given, so it
+      // costs nothing.
       if (rules_.begin() < 0) first.node = tree_.add(rules_.prefix(i)[0], -1);
       live_.push_back({static_cast<int32_t>(i), {first}});
     }
@@ -67,8 +67,8 @@ class Search {
   }
 
  private:
-  /// Rows of the live hypotheses, the same number for each sentence: those that have fewer repeat
-  /// their first.
+  /// Returns the rows of the live hypotheses. Every sentence gets the same number of rows.
+  /// Sentences with fewer hypotheses repeat their first one.
   StepInput rows() const {
     StepInput input;
     size_t width = 1;
@@ -85,10 +85,10 @@ class Search {
     return input;
   }
 
-  /// What the model says of one step.
+  /// The scores of one step.
   struct Scores {
-    Tensor values, tokens;  // [R, K]: the likeliest of each row; empty where all is forced
-    Tensor forced;          // [R, 1]; empty where nothing is
+    Tensor values, tokens;  // [R, K]: the likeliest of each row; empty if all tokens are forced
+    Tensor forced;          // [R, 1]; empty if no token is forced
   };
 
   Scores scores_of(StepInput input) {
@@ -99,7 +99,8 @@ class Search {
       (token >= 0 ? any_forced : any_free) = true;
       forced.insert(forced.end(), static_cast<size_t>(input.width()), std::max(token, 0));
     }
-    // Of a row's likeliest, some may not be written, and one may be the end.
+    // Fetch extra candidates: some of the likeliest tokens may be disallowed, and one may be the
+    // end token.
     const auto wanted = options_.beam + 1 + static_cast<int64_t>(rules_.never().size());
     const std::vector<Tensor> values =
         stepper_.step(std::move(input), [&](const Var& scores) -> std::vector<Var> {
@@ -165,7 +166,8 @@ class Search {
     }
   }
 
-  /// The best candidates become the sentence's hypotheses. `first_row` is its first one's.
+  /// Makes the best candidates the live hypotheses of the sentence. `first_row` is the first row of
+  /// the sentence.
   void select(Sentence& s, std::vector<Candidate> candidates, int32_t first_row) {
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) {
@@ -221,12 +223,13 @@ class Search {
     const double likeliest = s.live.front().log_probability;
     const double now = normalised(likeliest, written_ + 1);
     if (options_.stop == Stop::likely) return *last >= now;
-    // More tokens can only lower a log-probability, and the norm falls or rises with the length: no
-    // length between these two is worth more than both.
+    // Further tokens can only lower a log-probability. The normalised score of a fixed
+    // log-probability is monotonic in the length. So the better of the two ends of the range is an
+    // upper bound.
     return *last >= std::max(now, normalised(likeliest, most + 1));
   }
 
-  /// Lets sentences go that are done.
+  /// Moves finished sentences to the result.
   void retire() {
     std::erase_if(live_, [&](Sentence& s) {
       if (!is_done(s)) return false;
@@ -246,7 +249,7 @@ class Search {
   TokenTree tree_;
   std::vector<Sentence> live_;
   std::vector<std::vector<Hypothesis>> result_;
-  int64_t written_ = 0;  // tokens of every live hypothesis
+  int64_t written_ = 0;  // tokens in every live hypothesis
   bool first_ = true;
 };
 

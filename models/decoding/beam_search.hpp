@@ -1,4 +1,4 @@
-// Beam search: the likeliest sequences of a model that writes a token at a time.
+// Beam search for models that decode one token per step.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -6,67 +6,68 @@
 
 namespace rapt RAPT_API {
 
-/// What a hypothesis' log-probability is divided by to be compared with shorter and longer ones;
-/// its length L counts the end mark.
+/// Length normalisation: the divisor of a hypothesis' log-probability, for comparing hypotheses of
+/// different lengths. The length L counts the end token.
 enum class LengthNorm {
-  none,   // 1
-  power,  // L^alpha; with alpha 1 the mean of its tokens
-  gnmt,   // ((5 + L) / 6)^alpha (Wu et al. 2016, equation 14)
+  none,   ///< 1
+  power,  ///< L^alpha; with alpha 1 the score is the mean over the tokens
+  gnmt,   ///< ((5 + L) / 6)^alpha (Wu et al. 2016, equation 14)
 };
 
-/// When a sentence is done.
+/// Stopping rule: decides when the search for a sentence ends.
 enum class Stop {
-  /// `beam` hypotheses have ended, as in fairseq: the unlikely ends that a sure model has at every
-  /// step can make up that number before the likely one has come.
+  /// Stops once `beam` hypotheses have ended, as in fairseq. A confident model offers an unlikely
+  /// end at every step. Such ends can fill the quota before the likely end is found.
   enough,
-  /// No hypothesis that still goes on would come among the `best` if it ended now at no cost.
-  /// Without a norm that is exact; with one it favours the shorter of two. A `beam` of one ends
-  /// with its first end mark: it is greedy.
+  /// Stops when no open hypothesis would be among the `best` if it ended now at no cost. Without
+  /// length normalisation this is exact; with it, shorter results are favoured. A `beam` of one is
+  /// greedy: it stops at its first end token.
   likely,
-  /// No hypothesis that still goes on could come among the `best`, whatever its tokens: the same
-  /// result as going on to the greatest length.
+  /// Stops when no open hypothesis could be among the `best`, whatever its further tokens. The
+  /// result is the same as searching up to the maximum length.
   exact,
 };
 
 struct BeamOptions {
-  int64_t beam = 5;   // how many hypotheses of a sentence go on
-  int64_t best = 1;   // how many are given, at most `beam`
-  int32_t begin = 2;  // the token before the first; negative: the first one of each prefix
-  int32_t end = 3;    // the token that ends a sentence; negative: there is none
-  int32_t pad = 0;    // never written, as `begin`
-  std::vector<int32_t> never = {};  // what else is never written
+  int64_t beam = 5;   ///< open hypotheses per sentence
+  int64_t best = 1;   ///< hypotheses returned per sentence, at most `beam`
+  int32_t begin = 2;  ///< token before the first; negative: the first token of each prefix
+  int32_t end = 3;    ///< token that ends a sentence; negative: none
+  int32_t pad = 0;    ///< padding token; never generated, and neither is `begin`
+  std::vector<int32_t> never = {};  ///< other tokens that are never generated
   LengthNorm norm = LengthNorm::power;
   double alpha = 1;
-  /// The most tokens of a sentence of S source tokens, without the end mark, are
-  /// length_factor * S + length_extra and at most max_length; then it has to end.
+  /// Maximum length of a sentence, without the end token: length_factor * S + length_extra for S
+  /// source tokens, but at most max_length. At that length the end token is forced.
   double length_factor = 2;
   int64_t length_extra = 10;
   int64_t max_length = 1000;
-  int64_t min_length = 0;  // the end mark comes after as many tokens
-  /// What each sentence has to begin with: none, or a list (maybe empty) a sentence.
+  int64_t min_length = 0;  ///< minimum number of tokens before the end token
+  /// Forced beginnings of the sentences: empty, or one list (maybe empty) per sentence.
   std::vector<std::vector<int32_t>> prefixes = {};
   Stop stop = Stop::likely;
-  /// Whether a step's scores are made to log-probabilities first. Without, they count as they
-  /// stand: a weighted mean of log-probabilities keeps saying how far its members agree.
+  /// True: normalise the scores of each step to log-probabilities. False: use them as they are.
+  /// Turn it off for a weighted mean of log-probabilities, whose sum shows how far the members
+  /// agree.
   bool normalise = true;
 };
 
-/// What a search found for one sentence.
+/// One result of a search for one sentence.
 struct Hypothesis {
-  std::vector<int32_t> tokens;  // with the prefix, without marks of begin and end
-  double log_probability = 0;   // of all tokens and the end mark
-  double score = 0;             // the same, normalised by length
+  std::vector<int32_t> tokens;  ///< with the prefix, without begin and end tokens
+  double log_probability = 0;   ///< sum over all tokens and the end token
+  double score = 0;             ///< log_probability, normalised by length
 };
 
-/// For every sentence of the batch its best hypotheses, the best first; no more than there are. A
-/// sentence that is done leaves the batch. As in fairseq, a step looks at the 2 `beam` likeliest
-/// continuations, and an end mark counts where it is among the first `beam`. Equal scores keep the
-/// order of rows and tokens.
+/// Returns the best hypotheses for every sentence of the batch, the best first. There may be fewer
+/// than `best`. A finished sentence leaves the batch. As in fairseq, a step considers the 2 `beam`
+/// likeliest continuations. An end token counts only among the first `beam`. Ties keep the order of
+/// rows and tokens.
 ///
-/// Throws Error for options that contradict each other, and where a model's scores hold a NaN.
+/// Throws Error if options contradict each other, or if the model's scores contain NaN.
 std::vector<std::vector<Hypothesis>> beam_search(StepModel& model, const BeamOptions& options = {});
 
-/// The same for a model and its source (what start() takes).
+/// Runs beam_search() for a model and the source that its start() takes.
 template <class Model, class Source>
 std::vector<std::vector<Hypothesis>> beam_search(const Model& model, const Source& source,
                                                  const BeamOptions& options = {}) {

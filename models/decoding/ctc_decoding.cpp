@@ -19,7 +19,7 @@ double log_add(double a, double b) {
   return top == nothing ? nothing : top + std::log1p(std::exp(std::min(a, b) - top));
 }
 
-/// Log-probabilities [B, T, V] with their lengths, checked.
+/// Checked log-probabilities [B, T, V] with their lengths.
 struct Emissions {
   const float* data;
   const int32_t* lengths;
@@ -72,7 +72,8 @@ CtcPath best_path(const Emissions& e, int64_t b, int32_t blank) {
   return path;
 }
 
-/// The paths that give a prefix: those that end in a blank, and those that end in its last label.
+/// Log-probabilities of the paths that produce a prefix. `blank` covers those that end in a blank,
+/// `label` those that end in its last label.
 struct Paths {
   double blank = nothing, label = nothing;
   double all() const { return log_add(blank, label); }
@@ -120,11 +121,12 @@ std::vector<Hypothesis> search(const Emissions& e, int64_t b, const CtcBeamOptio
 
 // ---- prefix scores ------------------------------------------------------------------------------
 
-/// A prefix g at each time: the log-probabilities that exactly g was written up to then. One place
-/// stands before the first time.
+/// The forward sums of a prefix g. Entry t is the log-probability that the labels of the first t
+/// frames are exactly g. `blank` covers paths that end in a blank, `label` those that end in a
+/// label.
 struct Progress {
   std::vector<double> blank, label;  // [T + 1]
-  int32_t last = -1;                 // of g; -1: g is empty
+  int32_t last = -1;                 // last label of g; -1 if g is empty
 };
 
 class CtcPrefixSteps : public StepModel {
@@ -172,7 +174,8 @@ class CtcPrefixSteps : public StepModel {
     return g;
   }
 
-  /// The log-probabilities that exactly g was written at a time and that v may begin behind it.
+  /// Returns the log-probability that the first t frames give exactly g and that frame t may start
+  /// the label v. If v repeats the last label, a blank must separate the two.
   static double open_to(const Progress& g, int32_t v, size_t t) {
     return v == g.last ? g.blank[t] : log_add(g.blank[t], g.label[t]);
   }
@@ -188,19 +191,19 @@ class CtcPrefixSteps : public StepModel {
     return h;
   }
 
-  /// The probability of all labels that begin with g is the same for all that follow: what they
-  /// have in common is taken off at the end.
+  /// Writes the log-probability of each next token, and of the end, given g. The sums are computed
+  /// jointly with g, relative to their largest term, and normalised at the end.
   void score(int64_t b, const Progress& g, float* to) const {
     const size_t T = g.blank.size() - 1;
     const auto V = static_cast<size_t>(emissions_.classes);
     const double ended = log_add(g.blank[T], g.label[T]);
     double top = ended;
-    std::vector<double> any(T);  // open_to() all but the last token
+    std::vector<double> any(T);  // open_to() for every token but the last one of g
     for (size_t t = 0; t < T; ++t) {
       any[t] = log_add(g.blank[t], g.label[t]);
       top = std::max(top, any[t]);
     }
-    std::vector<double> total(V, 0);  // times exp(-top)
+    std::vector<double> total(V, 0);  // scaled by exp(-top)
     if (top > nothing) {
       for (size_t t = 0; t < T; ++t) {
         const float* p = emissions_.at(b, static_cast<int64_t>(t));
@@ -214,12 +217,12 @@ class CtcPrefixSteps : public StepModel {
     total[static_cast<size_t>(options_.blank)] = 0;
     double sum = 0;
     for (const double share : total) sum += share;
-    // Labels that cannot be written at all (a repeat that has no time left) can only end.
+    // If no continuation is possible (a repeat that has no frame left), only the end remains.
     if (sum == 0) total[static_cast<size_t>(options_.end)] = sum = 1;
     for (size_t v = 0; v < V; ++v) to[v] = static_cast<float>(std::log(total[v] / sum));
   }
 
-  const Tensor kept_[2];  // what emissions_ points into
+  const Tensor kept_[2];  // owns the memory that emissions_ points into
   const Emissions emissions_;
   const CtcPrefixOptions options_;
   std::vector<Progress> rows_;

@@ -77,7 +77,7 @@ class EnsembleSteps : public StepModel {
       for (size_t i = 0; i < members_.size(); ++i) {
         log_probabilities[i] = log_probabilities[i] + std::log(weights_[i]);
       }
-      output.scores = logsumexp(stack(log_probabilities, 0), {0});  // of [M, R, V]
+      output.scores = logsumexp(stack(log_probabilities, 0), {0});  // reduces [M, R, V]
     } else {
       output.scores = log_probabilities[0] * weights_[0];
       for (size_t i = 1; i < members_.size(); ++i) {
@@ -91,7 +91,7 @@ class EnsembleSteps : public StepModel {
   std::vector<std::unique_ptr<StepModel>> members_;
   Average average_;
   std::vector<double> weights_;
-  std::vector<int64_t> states_;  // how many each member gave at the last step
+  std::vector<int64_t> states_;  // number of states that each member returned at the last step
 };
 
 }  // namespace

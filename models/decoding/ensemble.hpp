@@ -1,4 +1,4 @@
-// Several models that write one text together.
+// Ensembles: several models decode one text together.
 #pragma once
 
 #include <memory>
@@ -9,16 +9,15 @@
 
 namespace rapt RAPT_API {
 
-/// How the members of an ensemble agree.
+/// How the scores of the members are combined.
 enum class Average {
-  probabilities,      // the logarithm of the mean of their probabilities
-  log_probabilities,  // the mean of their logarithms: the geometric mean, not normalised
+  probabilities,      ///< logarithm of the weighted mean probability
+  log_probabilities,  ///< weighted mean of log-probabilities: the geometric mean, unnormalised
 };
 
-/// Several models with one vocabulary, writing together. `weights` says how much each counts, and
-/// they add up to 1; none: all the same. Throws Error for no members, where they have different
-/// numbers of sentences, and for weights that are not as many, not positive, or add up to another
-/// sum.
+/// Combines models with a common vocabulary into one. `weights` holds one positive weight per
+/// member, and they sum to 1; empty means equal weights. Throws Error if there are no members, if
+/// their numbers of sentences differ, or if the weights do not meet these conditions.
 std::unique_ptr<StepModel> ensemble(std::vector<std::unique_ptr<StepModel>> members,
                                     Average average = Average::probabilities,
                                     std::vector<double> weights = {});

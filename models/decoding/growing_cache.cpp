@@ -20,7 +20,7 @@
 namespace rapt {
 namespace {
 
-/// The memory [T, N, ..] with its first places in a larger one.
+/// Copies the first `used` steps of a cache [T, N, ..] into a larger one.
 Tensor grown(const Tensor& from, int64_t used, const Shape& shape) {
   Tensor to(shape);
   if (!from || used == 0) return to;
@@ -55,7 +55,7 @@ void GrowingCache::advance(int64_t rows, const std::vector<int32_t>& parents) {
     const int64_t more = std::max(first_steps, 2 * most_steps_);
     grow(steps_ == most_steps_ ? more : most_steps_, std::max(rows, most_rows_));
   }
-  // A fresh table: the last one belongs to a tape that may still be there.
+  // Allocate a new table: the previous one belongs to a tape that may still exist.
   Tensor table({rows, most_steps_}, DType::int32);
   int32_t* to = table.data<int32_t>().data();
   for (int64_t r = 0; r < rows; ++r, to += most_steps_) {

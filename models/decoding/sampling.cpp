@@ -17,10 +17,10 @@
 namespace rapt {
 namespace {
 
-/// A sample that goes on. `row` is the one that its last step had.
+/// An open sample. `row` is its row in the previous step.
 struct Live {
   int64_t number = 0;
-  int32_t node = -1;  // of the token tree
+  int32_t node = -1;  // node in the token tree
   int32_t row = 0;
   double log_probability = 0;
 };
@@ -66,7 +66,8 @@ class Sampler {
   }
 
  private:
-  /// As many rows for each sentence: those that have fewer samples repeat their first.
+  /// Returns the same number of rows for each sentence. Sentences with fewer open samples repeat
+  /// their first one. Fills in the random draw and the forced token (-1: none) of each row.
   StepInput rows(std::vector<double>& draws, std::vector<int32_t>& forced) const {
     StepInput input;
     size_t width = 1;
@@ -87,7 +88,7 @@ class Sampler {
     return input;
   }
 
-  /// Which tokens may come now, boolean [V].
+  /// Returns which tokens are allowed at this step, boolean [V].
   Tensor allowed(int64_t vocabulary) const {
     Tensor keep({vocabulary}, DType::boolean);
     bool* to = keep.data<bool>().data();
@@ -106,7 +107,7 @@ class Sampler {
         stepper_.step(std::move(input), [&](const Var& scores) -> std::vector<Var> {
           const int64_t rows = scores.size(0), vocabulary = scores.size(1);
           Var kept = masked(scores, allowed(vocabulary));
-          Var tokens;  // of the k likeliest, where there is such a limit
+          Var tokens;  // indices of the k likeliest tokens; empty without top_k
           if (options_.top_k > 0) {
             kept = top_k(kept, std::min(options_.top_k, vocabulary));
             tokens = kept.output(1);
@@ -145,7 +146,7 @@ class Sampler {
         tree_.path(one.node), one.log_probability, one.log_probability};
   }
 
-  /// Lets sentences go whose samples are all done.
+  /// Drops sentences whose samples are all finished.
   void retire() {
     std::erase_if(live_, [&](const Sentence& s) {
       if (rules_.has_end() || written_ < rules_.most(s.number)) return s.live.empty();
@@ -160,7 +161,7 @@ class Sampler {
   TokenTree tree_;
   std::vector<Sentence> live_;
   std::vector<std::vector<Hypothesis>> result_;
-  int64_t written_ = 0;  // tokens of every live sample
+  int64_t written_ = 0;  // tokens in every live sample
   bool first_ = true;
 };
 

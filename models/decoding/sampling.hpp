@@ -1,4 +1,4 @@
-// Sampling: sequences drawn from what a model says.
+// Sampling: draws sequences from the distribution of a model.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -9,18 +9,18 @@ namespace rapt RAPT_API {
 
 struct SamplingOptions {
   Key key;
-  int64_t samples = 1;  // of each sentence
-  /// What scores are divided by before they become probabilities.
+  int64_t samples = 1;  ///< samples per sentence
+  /// Divisor of the scores before softmax.
   double temperature = 1;
-  /// Only the k likeliest tokens can come (Fan et al. 2018); 0: all.
+  /// Restricts each step to the k likeliest tokens (Fan et al. 2018); 0: all.
   int64_t top_k = 0;
-  /// Only the fewest likeliest tokens can come that have this probability together (Holtzman et al.
-  /// 2020), of those that top_k leaves.
+  /// Restricts each step to the smallest set of likeliest tokens with this total probability
+  /// (Holtzman et al. 2020). It is applied after top_k.
   double top_p = 1;
-  /// The number of the batch's first sentence: a sentence's draws depend on the key, its number and
-  /// the sample's, not on what it is batched with.
+  /// Index of the first sentence of the batch. A sentence's draws depend on the key, its index and
+  /// the index of the sample. They do not depend on the rest of the batch.
   int64_t first_sentence = 0;
-  // The others are those of BeamOptions.
+  // The following options are the same as in BeamOptions.
   int32_t begin = 2;
   int32_t end = 3;
   int32_t pad = 0;
@@ -32,13 +32,13 @@ struct SamplingOptions {
   std::vector<std::vector<int32_t>> prefixes = {};
 };
 
-/// For every sentence of the batch its samples, in the order of their numbers. Their
-/// log-probability and score are the model's own, without temperature and limits.
+/// Returns the samples of every sentence of the batch, in the order of their indices.
+/// Log-probability and score are those of the model itself, without temperature and restrictions.
 ///
-/// Throws Error for options out of range, and where no token can come.
+/// Throws Error if options are out of range, or if no token is allowed at some step.
 std::vector<std::vector<Hypothesis>> sample(StepModel& model, const SamplingOptions& options);
 
-/// The same for a model and its source (what start() takes).
+/// Runs sample() for a model and the source that its start() takes.
 template <class Model, class Source>
 std::vector<std::vector<Hypothesis>> sample(const Model& model, const Source& source,
                                             const SamplingOptions& options) {

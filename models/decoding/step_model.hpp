@@ -1,7 +1,8 @@
-// A model that writes a token at a time, as beam search, sampling and ensembles see it.
+// The interface of models that decode one token per step.
 //
-// All of them are written once, for any StepModel. A model of one's own takes part by a class with
-// one function, step(), and by an overload of start() in its namespace:
+// Beam search, sampling and ensembles work with any StepModel. To use your own model, derive a
+// class that implements sentences() and step(). Then overload start() in the namespace of your
+// model:
 //
 //   std::unique_ptr<StepModel> start(const MyModel& model, const Tensor& source);
 #pragma once
@@ -16,14 +17,14 @@
 
 namespace rapt RAPT_API {
 
-/// What a step goes on from: L sentences of the batch are left, with W rows each; row r = i W + j
-/// is the j-th of sentence sentences[i].
+/// The input of a step. L sentences of the batch are left, with W rows each. Row r = i W + j is the
+/// j-th row of sentence sentences[i].
 struct StepInput {
-  std::vector<int32_t> tokens;     // [L W]: the last token of each row
-  std::vector<int32_t> parents;    // [L W]: the row of the step before that each continues
-  std::vector<int32_t> sentences;  // [L]
-  /// The values of the last step's StepOutput::states, with rows put in the order of `parents`;
-  /// none at the first step.
+  std::vector<int32_t> tokens;     ///< [L W]: the last token of each row
+  std::vector<int32_t> parents;    ///< [L W]: the row of the previous step that each row continues
+  std::vector<int32_t> sentences;  ///< [L]: indices of the sentences that are left
+  /// The values of the previous step's StepOutput::states, with rows reordered by `parents`. Empty
+  /// at the first step.
   std::vector<Var> states;
 
   int64_t rows() const { return static_cast<int64_t>(tokens.size()); }
@@ -32,39 +33,40 @@ struct StepInput {
 };
 
 struct StepOutput {
-  /// float32 [L W, V]: logits, or log-probabilities; a constant a row does not matter.
+  /// float32 [L W, V]: logits or log-probabilities. A constant added to a row does not matter.
   Var scores;
-  /// What the next step needs, each with a first axis of rows.
+  /// States for the next step, each with rows as its first axis.
   std::vector<Var> states = {};
 };
 
-/// A model that has read its batch and goes on to write, a token a step.
+/// A model that has read its batch and decodes it, one token per step.
 class StepModel {
  public:
   virtual ~StepModel() = default;
-  /// How many sentences are written.
+  /// Returns the number of sentences to decode.
   virtual int64_t sentences() const = 0;
-  /// How many tokens sentence i's source has; 0 where there is none. For limits of the length.
+  /// Returns the number of source tokens of sentence i; 0 if there is no source. Length limits use
+  /// it.
   virtual int64_t source_length(int64_t) const { return 0; }
-  /// How many steps there may be.
+  /// Returns the maximum number of steps.
   virtual int64_t most_steps() const { return std::numeric_limits<int64_t>::max(); }
-  /// Records the next step on the current tape. At the first step `parents` is empty: rows start.
+  /// Records the next step on the current tape. At the first step `parents` is empty.
   virtual StepOutput step(const StepInput& input) = 0;
 };
 
-/// int32 [n], recorded on the current tape.
+/// Records the values as int32 [n] on the current tape.
 Var int_leaf(const std::vector<int32_t>& values);
 
-/// The number of sentences of a source. Throws Error where it is not int32 [B, S].
+/// Returns the number of sentences of a source. Throws Error if it is not int32 [B, S].
 int64_t checked_sentences(const Tensor& source);
 
-/// Runs a StepModel: keeps its states from step to step.
+/// Runs a StepModel and keeps its states from step to step.
 class Stepper {
  public:
   explicit Stepper(StepModel& model) : model_(model) {}
 
-  /// One step. `choose` records on the tape what is wanted of the scores and returns it; the values
-  /// come back. Throws Error where the scores are no [rows, V].
+  /// Runs one step. `choose` records the wanted functions of the scores on the tape and returns
+  /// them; step() returns their values. Throws Error if the scores are not [rows, V].
   std::vector<Tensor> step(StepInput input,
                            const std::function<std::vector<Var>(const Var& scores)>& choose);
 

@@ -34,7 +34,7 @@ void WritingRules::limit(const StepModel& model, double factor, int64_t extra, i
       if (token < 0) fail(fmt::format("the prefix of sentence {} holds the token {}", i, token));
       if (token == end_) fail(fmt::format("the prefix of sentence {} holds the end mark", i));
     }
-    // The last step writes the end mark; without a begin mark, the first token needs no step.
+    // The last step generates the end token. Without a begin token, the first token needs no step.
     const int64_t steps = std::min(model.most_steps(), int64_t{1} << 50);
     const int64_t room = has_end() == (begin_ < 0) ? steps : has_end() ? steps - 1 : steps + 1;
     if (given > room) {

@@ -1,4 +1,4 @@
-// What beam search and sampling have in common: which tokens may come, and how many.
+// Rules shared by beam search and sampling: allowed tokens and length limits.
 #pragma once
 
 #include <string>
@@ -7,10 +7,11 @@
 
 namespace rapt {
 
-/// The rules of one batch, from the options that BeamOptions and SamplingOptions share.
+/// The rules for one batch, from the options that BeamOptions and SamplingOptions share.
 class WritingRules {
  public:
-  /// Throws Error, beginning with `who`, for options that contradict each other or the model.
+  /// Throws Error, with a message that begins with `who`, if options contradict each other or the
+  /// model.
   template <class Options>
   WritingRules(const char* who, const Options& o, const StepModel& model)
       : who_(who),
@@ -27,14 +28,15 @@ class WritingRules {
   bool has_end() const { return end_ >= 0; }
   int32_t begin() const { return begin_; }
   int32_t end() const { return end_; }
-  /// Tokens that are never written: the padding, the begin mark and what else was named.
+  /// Returns the tokens that are never generated: padding, the begin token and those in `never`.
   const std::vector<int32_t>& never() const { return never_; }
   const std::vector<int32_t>& prefix(int64_t sentence) const;
-  /// The most tokens of a sentence, without the end mark.
+  /// Returns the maximum number of tokens of a sentence, without the end token.
   int64_t most(int64_t sentence) const { return most_[static_cast<size_t>(sentence)]; }
-  /// The token that has to come after the first `written`, or -1: of the prefix, or the end mark.
+  /// Returns the forced token after the first `written` tokens: one of the prefix, or the end
+  /// token. Returns -1 if none is forced.
   int32_t forced(int64_t sentence, int64_t written) const;
-  /// Whether a token that is not forced may come after the first `written`.
+  /// Returns true if a token that is not forced is allowed after the first `written` tokens.
   bool allows(int32_t token, int64_t written) const;
   [[noreturn]] void fail(const std::string& message) const;
 
@@ -49,16 +51,16 @@ class WritingRules {
   std::vector<int64_t> most_;
 };
 
-/// All sentences' tokens as one tree: those that begin alike share their beginnings.
+/// The token sequences of all sentences as one tree: sequences share their common prefixes.
 class TokenTree {
  public:
-  /// The number of a token behind another (-1: the first).
+  /// Appends a token to the node `before` (-1: at the root) and returns the new node.
   int32_t add(int32_t token, int32_t before) {
     nodes_.push_back({token, before});
     return static_cast<int32_t>(nodes_.size()) - 1;
   }
   int32_t token(int32_t node) const { return nodes_[static_cast<size_t>(node)].token; }
-  /// The tokens up to this one.
+  /// Returns the tokens from the root up to this node.
   std::vector<int32_t> path(int32_t node) const;
 
  private:

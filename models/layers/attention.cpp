@@ -17,7 +17,7 @@ Parameter start_of_v(int64_t width, Key key) {
   return Parameter(uniform(key, {width}, -bound, bound));
 }
 
-/// Queries, keys and v are in the same space already.
+/// Additive attention for queries and keys that are already projected to the space of v.
 Attended look_additively(const Arg& query, const Arg& keys, const Arg& v, const Arg& memory,
                          const Mask& mask) {
   const Var context = additive_attention(query, keys, v, memory, mask);
@@ -26,7 +26,7 @@ Attended look_additively(const Arg& query, const Arg& keys, const Arg& v, const 
   return seen;
 }
 
-/// Products of queries and keys as they are, by the fused operator with one head.
+/// Dot-product attention with unscaled scores, by the fused operator with one head.
 Attended look_by_products(const Arg& q, const Arg& keys, const Arg& memory, const Mask& mask) {
   const Var query = as_var(q);
   const bool single = query.rank() == 2;
@@ -69,7 +69,7 @@ ConcatAttention::ConcatAttention(int64_t query_width, int64_t memory_width, int6
       v(start_of_v(width, key.fold(1))),
       query_width_(query_width) {}
 
-// W [q; k] = W_q q + W_k k: the keys' part is the same for all queries.
+// W [q; k] = W_q q + W_k k, so the keys' part is computed once for all queries.
 Var ConcatAttention::keys(const Arg& memory) const {
   const Scope scope(*this, memory.where);
   return linear(memory, slice(both.weight, 1, query_width_));

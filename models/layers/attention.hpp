@@ -1,8 +1,8 @@
-// Attention layers for decoders that go a step at a time: one query, or several, looks at a memory.
+// Attention layers for recurrent decoders: one or several queries attend to a memory.
 //
-// All kinds have the same call and take the same masks: keys(memory) projects the memory once a
-// sentence, and the call operator looks at it, as often as there are steps. For self-attention and
-// several heads see multi_head.hpp.
+// All kinds share one interface and take the same masks. keys(memory) projects the memory once per
+// sentence. The call operator is applied at every decoding step. For self-attention and several
+// heads see multi_head.hpp.
 #pragma once
 
 #include "framework/core/api.hpp"
@@ -11,26 +11,27 @@
 
 namespace rapt RAPT_API {
 
-/// What queries [B, Q] or [B, Tq, Q] get from a memory [B, T, M].
+/// The result of queries [B, Q] or [B, Tq, Q] over a memory [B, T, M].
 struct Attended {
-  Var context;  // [B, M] or [B, Tq, M]: the weighted sum of the memory
-  /// [B, T] or [B, Tq, T]: each row adds up to 1, or is all 0 where the mask leaves nothing.
-  /// Dot and general attention compute them only if somebody asks.
+  Var context;  ///< [B, M] or [B, Tq, M]: the weighted sum of the memory
+  /// [B, T] or [B, Tq, T]. Each row sums to 1, or is all 0 if the mask leaves no key. Dot and
+  /// general attention compute the weights only if they are requested.
   Var weights;
 };
 
-/// Scores v . tanh(W q + U k) (Bahdanau, Cho and Bengio 2015, section 3.1 and appendix A.1.2).
+/// Additive attention with scores v . tanh(W q + U k) (Bahdanau, Cho and Bengio 2015, section 3.1
+/// and appendix A.1.2).
 struct AdditiveAttention {
-  Linear query;  // [width, Q], without bias
-  Linear key;    // [width, M]
-  Parameter v;   // [width]
+  Linear query;  ///< [width, Q], without bias
+  Linear key;    ///< [width, M]
+  Parameter v;   ///< [width]
 
   AdditiveAttention() = default;
   AdditiveAttention(int64_t query_width, int64_t memory_width, int64_t width, Key key);
 
   /// memory [B, T, M] -> keys [B, T, width].
   Var keys(const Arg& memory) const;
-  /// q [B, Q] or [B, Tq, Q], keys and memory as above.
+  /// Attends with queries q [B, Q] or [B, Tq, Q]. Keys come from keys(); memory is [B, T, M].
   Attended operator()(const Arg& q, const Arg& keys, const Arg& memory,
                       const Mask& mask = {}) const;
   void visit(auto&& f) {
@@ -40,10 +41,10 @@ struct AdditiveAttention {
   }
 };
 
-/// Scores v . tanh(W [q; k]) (Luong, Pham and Manning 2015, "concat").
+/// Attention with scores v . tanh(W [q; k]) (Luong, Pham and Manning 2015, "concat").
 struct ConcatAttention {
-  Linear both;  // [width, Q + M], without bias: the query's columns come first
-  Parameter v;  // [width]
+  Linear both;  ///< [width, Q + M], without bias: the query's columns come first
+  Parameter v;  ///< [width]
 
   ConcatAttention() = default;
   ConcatAttention(int64_t query_width, int64_t memory_width, int64_t width, Key key);
@@ -61,9 +62,9 @@ struct ConcatAttention {
   int64_t query_width_ = 0;
 };
 
-/// Scores q . W k (Luong, Pham and Manning 2015, "general").
+/// Attention with scores q . W k (Luong, Pham and Manning 2015, "general").
 struct GeneralAttention {
-  Linear key;  // [Q, M], without bias
+  Linear key;  ///< [Q, M], without bias
 
   GeneralAttention() = default;
   GeneralAttention(int64_t query_width, int64_t memory_width, Key key);
@@ -75,9 +76,10 @@ struct GeneralAttention {
   void visit(auto&& f) { f("key", key); }
 };
 
-/// Scores q . k, for queries as wide as the memory (Luong, Pham and Manning 2015, "dot").
+/// Attention with scores q . k, for queries as wide as the memory (Luong, Pham and Manning 2015,
+/// "dot").
 struct DotAttention {
-  /// The memory itself.
+  /// Returns the memory itself.
   Var keys(const Arg& memory) const { return as_var(memory); }
   Attended operator()(const Arg& q, const Arg& keys, const Arg& memory,
                       const Mask& mask = {}) const;

@@ -10,7 +10,7 @@
 namespace rapt {
 namespace {
 
-/// The channels that one of `out` outputs sees.
+/// Returns the number of input channels that each of the `out` output channels reads.
 int64_t channels_in_group(const char* layer, int64_t in, int64_t out, int64_t groups) {
   if (in < 1 || out < 1 || groups < 1 || in % groups != 0 || out % groups != 0) {
     throw Error(fmt::format("{}: {} groups do not divide {} channels in and {} out", layer, groups,

@@ -10,13 +10,13 @@ namespace rapt RAPT_API {
 
 /// Convolution of sequences, see conv1d().
 struct Conv1d {
-  Parameter weight;  // [out, in / groups, kernel]
-  Parameter bias;    // [out]
+  Parameter weight;  ///< [out, in / groups, kernel]
+  Parameter bias;    ///< [out]
   Conv1dOptions options;
 
   Conv1d() = default;
-  /// Weights and bias uniform in +-1/sqrt(in / groups * kernel), as torch.nn.Conv1d starts them.
-  /// Throws Error where the groups do not divide `in` and `out`.
+  /// Draws weights and bias uniformly in +-1/sqrt(in / groups * kernel), as torch.nn.Conv1d. Throws
+  /// Error if the groups do not divide `in` and `out`.
   Conv1d(int64_t in, int64_t out, int64_t kernel, Key key, const Conv1dOptions& options = {});
 
   /// x [B, in, T] -> [B, out, T'].
@@ -27,15 +27,15 @@ struct Conv1d {
   }
 };
 
-/// Convolution of planes, see conv2d().
+/// Convolution of images, see conv2d().
 struct Conv2d {
-  Parameter weight;  // [out, in / groups, kernel.height, kernel.width]
-  Parameter bias;    // [out]
+  Parameter weight;  ///< [out, in / groups, kernel.height, kernel.width]
+  Parameter bias;    ///< [out]
   Conv2dOptions options;
 
   Conv2d() = default;
-  /// Weights and bias uniform in +-1/sqrt(in / groups * kernel.height * kernel.width), as
-  /// torch.nn.Conv2d starts them. Throws Error where the groups do not divide `in` and `out`.
+  /// Draws weights and bias uniformly in +-1/sqrt(in / groups * kernel.height * kernel.width), as
+  /// torch.nn.Conv2d. Throws Error if the groups do not divide `in` and `out`.
   Conv2d(int64_t in, int64_t out, Size2 kernel, Key key, const Conv2dOptions& options = {});
 
   /// x [B, in, H, W] -> [B, out, H', W'].

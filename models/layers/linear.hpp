@@ -1,4 +1,4 @@
-// Layers without memory: linear maps, embeddings, normalisation, dropout.
+// Feed-forward building blocks: linear maps, embeddings, normalisation, dropout.
 #pragma once
 
 #include <variant>
@@ -15,20 +15,20 @@ struct LinearOptions {
   Activation activation = Activation::none;
 };
 
-/// y = activation(x W^T + b).
+/// Linear layer: y = activation(x W^T + b).
 struct Linear {
-  Parameter weight;  // [out, in]
-  Parameter bias;    // [out], or none
+  Parameter weight;  ///< [out, in]
+  Parameter bias;    ///< [out]; empty without bias
   Activation activation = Activation::none;
 
   Linear() = default;
-  /// Weights and bias uniform in +-1/sqrt(in), as torch.nn.Linear starts them.
+  /// Draws weights and bias uniformly in +-1/sqrt(in), as torch.nn.Linear.
   Linear(int64_t in, int64_t out, Key key, const LinearOptions& options = {});
 
   int64_t in() const { return weight.shape()[1]; }
   int64_t out() const { return weight.shape()[0]; }
-  /// Draws the weights again, uniform in +-sqrt(6 / (in + out)) (Glorot and Bengio 2010), as
-  /// torch.nn.Transformer starts every matrix.
+  /// Redraws the weights uniformly in +-sqrt(6 / (in + out)) (Glorot and Bengio 2010).
+  /// torch.nn.Transformer initialises every matrix this way.
   void start_as_glorot(Key key);
   /// x [..., in] -> [..., out].
   Var operator()(const Arg& x) const;
@@ -39,27 +39,27 @@ struct Linear {
 };
 
 struct EmbeddingOptions {
-  double stddev = 1;  // of the normal distribution that the rows start from
+  double stddev = 1;  ///< standard deviation of the initial values
 };
 
-/// Rows of a table, by number.
+/// Embedding: looks up rows of a table by index.
 struct Embedding {
-  Parameter weight;  // [count, width]
+  Parameter weight;  ///< [count, width]
 
   Embedding() = default;
   Embedding(int64_t count, int64_t width, Key key, const EmbeddingOptions& options = {});
 
   int64_t count() const { return weight.shape()[0]; }
   int64_t width() const { return weight.shape()[1]; }
-  /// ids int32 [...] -> [..., width]. Throws Error where an id is outside 0 .. count - 1.
+  /// ids int32 [...] -> [..., width]. Throws Error if an id is outside 0 .. count - 1.
   Var operator()(const Arg& ids) const;
   void visit(auto&& f) { f("weight", weight); }
 };
 
 /// Layer normalisation over the last axis (Ba, Kiros and Hinton 2016).
 struct LayerNorm {
-  Parameter weight;  // [width], ones
-  Parameter bias;    // [width], zeros
+  Parameter weight;  ///< [width], ones
+  Parameter bias;    ///< [width], zeros
   double eps = 1e-5;
 
   LayerNorm() = default;
@@ -73,9 +73,10 @@ struct LayerNorm {
   }
 };
 
-/// The same without mean and bias, by the root of the mean square (Zhang and Sennrich 2019).
+/// RMS normalisation over the last axis: divides by the root mean square, without mean and bias
+/// (Zhang and Sennrich 2019).
 struct RMSNorm {
-  Parameter weight;  // [width], ones
+  Parameter weight;  ///< [width], ones
   double eps = 1e-5;
 
   RMSNorm() = default;
@@ -88,7 +89,7 @@ struct RMSNorm {
 
 enum class NormKind { layer, rms };
 
-/// One of these, for models that leave the choice to their options.
+/// LayerNorm or RMSNorm, for models that choose by option.
 struct Norm {
   std::variant<LayerNorm, RMSNorm> norm;
 
@@ -104,8 +105,8 @@ struct Norm {
   }
 };
 
-/// Sets elements to zero with probability p and scales the others by 1 / (1 - p), on a tape for
-/// training; passes its input through on any other (Srivastava et al. 2014).
+/// Dropout (Srivastava et al. 2014). On a training tape it zeroes elements with probability p and
+/// scales the others by 1 / (1 - p). On any other tape it passes its input through.
 struct Dropout {
   double p = 0;
 

@@ -20,7 +20,7 @@ Var split_heads(const Var& x, int64_t depth) {
   return reshape(x, shape);
 }
 
-/// [B, T, H, D] -> [B, H, T, D]; back again, it is the same.
+/// Maps [B, T, H, D] to [B, H, T, D], and back.
 Var swap_heads(const Var& x) { return transpose(x, 1, 2); }
 
 }  // namespace
@@ -59,7 +59,7 @@ Var MultiHeadAttention::attend(const Var& q, const Var& k, const Var& v, const M
 Var MultiHeadAttention::operator()(const Arg& x, const Mask& mask) const {
   const Scope scope(*this, x.where);
   const Var parts = split_heads(in_proj(x), depth());  // [B, T, H + 2 Hk, D]
-  const int64_t values = heads + key_heads;            // where they begin
+  const int64_t values = heads + key_heads;            // index of the first value head
   Var turned = parts;
   if (positions.rotations) turned = positions.rotate(slice(parts, 2, 0, values));
   const Var q = slice(turned, 2, 0, heads), k = slice(turned, 2, heads, values);
@@ -93,7 +93,7 @@ Var MultiHeadAttention::step(const Arg& x, const KeyValueCache& cache, const Cac
   const int64_t values = heads + key_heads;
   Var turned = parts;
   if (positions.rotations) {
-    // Rows are sentences of one place.
+    // Treat the rows as sentences of length 1.
     turned = squeeze(positions.rotate(unsqueeze(slice(parts, 1, 0, values), 1), at.place), 1);
   }
   const Var bias = positions.bias_at(at.place, heads, at.ancestors.size(1), parts.dtype());

@@ -15,7 +15,7 @@
 namespace rapt {
 namespace {
 
-/// 0 .. count - 1 along an axis of its own.
+/// Returns the numbers 0 .. count - 1 in the given shape and type.
 Tensor counted(int64_t count, const Shape& shape, DType dtype) {
   Tensor numbers({count}, DType::int32);
   int32_t next = 0;
@@ -63,7 +63,7 @@ Var Positions::at(const Arg& x, const Arg& place) const {
   const Scope scope(*this, x.where);
   if (!weight && !table) return as_var(x);
   const Var var = as_var(x);
-  return var + embedding(place, table_of(var.dtype()));  // [1, C] of it
+  return var + embedding(place, table_of(var.dtype()));  // adds a row [1, C]
 }
 
 RelativePositions::RelativePositions(const RelativePositionOptions& o)
@@ -89,7 +89,7 @@ ScoreFunction RelativePositions::score() const {
 Var RelativePositions::bias_at(const Var& place, int64_t heads, int64_t keys, DType dtype) const {
   const ScoreFunction function = score();
   if (!function) return {};
-  Score nothing;  // the function of a score of 0
+  Score nothing;  // evaluates the score function at a score of 0
   nothing.value = as_var(zeros({1, heads, 1, keys}, dtype));
   nothing.batch = as_var(zeros({1, 1, 1, 1}, dtype));
   nothing.head = as_var(counted(heads, {1, heads, 1, 1}, dtype));

@@ -52,7 +52,7 @@ const AttentionProbe::Look& AttentionProbe::find(const std::string& layer, size_
                   call, layer, seen, fmt::join(layers(), ", ")));
 }
 
-/// All of one tape in one run: what the layers have in common is computed once.
+/// Computes all recorded weights of one tape in one run, so that shared work is done once.
 void AttentionProbe::compute(const Look& asked) const {
   const Graph& graph = asked.weights.graph();
   std::vector<Var> wanted;
@@ -83,7 +83,7 @@ Tensor AttentionProbe::entropy(const std::string& layer, size_t call) {
   const Look& look = find(layer, call);
   compute(look);
   const Var& w = look.weights;
-  // 0 log 0 counts as 0.
+  // The limit of w log w at 0 is 0.
   return sum(where(w > 0, -(w * log(maximum(w, 1e-30))), 0), -1).value();
 }
 

@@ -1,4 +1,4 @@
-// Looking at what attention layers look at.
+// Inspection of attention weights.
 #pragma once
 
 #include <string>
@@ -10,18 +10,17 @@
 
 namespace rapt RAPT_API {
 
-/// While it lives, every attention layer that this thread records shows its weights to it, under
-/// the layer's path:
+/// Records the weights of every attention layer that this thread records while the probe exists.
+/// Weights are found under the layer's path:
 ///
 ///   AttentionProbe probe;
 ///   const Var logits = model(source, target_in);
 ///   const Tensor weights = probe.weights("decoder/0/cross_attention");  // [B, H, Tq, Tk]
 ///
-/// What the model gives does not change by a bit. Weights are computed when they are asked for,
-/// those of all layers together, on the tape that the model was recorded on: ask before it ends,
-/// and before an optimizer changes the parameters. Layers have their paths from parameters(model);
-/// a model that was never given to it has but one path, "". Of nested probes the innermost is
-/// shown.
+/// The model's results do not change by a bit. Weights are computed when they are requested, those
+/// of all layers on one tape together. Request them before that tape ends, and before an optimizer
+/// changes the parameters. Layers get their paths from parameters(model). Without that call all
+/// layers share the path "". With nested probes only the innermost one records.
 class AttentionProbe {
  public:
   AttentionProbe();
@@ -29,26 +28,27 @@ class AttentionProbe {
   AttentionProbe(const AttentionProbe&) = delete;
   AttentionProbe& operator=(const AttentionProbe&) = delete;
 
-  /// The paths seen, in the order of their first call.
+  /// Returns the paths of all recorded layers, in the order of their first call.
   std::vector<std::string> layers() const;
-  /// How often a layer was called.
+  /// Returns the number of calls of a layer.
   size_t calls(const std::string& layer) const;
-  /// A layer's weights, before dropout: [B, H, Tq, Tk], or without heads [B, Tq, Tk] or [B, Tk].
-  /// A decoder that goes step by step makes a call a step. Throws Error for a layer or call that
-  /// was not seen.
+  /// Returns a layer's weights before dropout: [B, H, Tq, Tk], or without heads [B, Tq, Tk] or
+  /// [B, Tk]. A step-by-step decoder makes one call per step. Throws Error if the layer or call was
+  /// not recorded.
   Tensor weights(const std::string& layer, size_t call = 0);
-  /// The same as it was recorded, to go on recording with: gradients pass through it.
+  /// Returns the recorded weights as a Var, for use in further operators. Gradients pass through
+  /// it.
   const Var& recorded(const std::string& layer, size_t call = 0) const;
-  /// The mean over the heads, [B, Tq, Tk].
+  /// Returns the mean of the weights over the heads, [B, Tq, Tk].
   Tensor mean_weights(const std::string& layer, size_t call = 0);
-  /// How widely each query looks, [B, H, Tq]: -sum w log w in natural logarithms, 0 for a query
-  /// that looks at one key, log Tk for one that looks at all alike.
+  /// Returns the entropy of each query's weights, [B, H, Tq]: -sum w log w in natural logarithms.
+  /// It is 0 for a query that attends to one key, and log Tk for uniform weights.
   Tensor entropy(const std::string& layer, size_t call = 0);
 
-  /// Whether a probe is at work on this thread.
+  /// Returns true if a probe is active on this thread.
   static bool active() { return current_ != nullptr; }
-  /// Shows the weights of a call of the layer that is recording to this thread's probe, if there is
-  /// one: for attention layers of one's own.
+  /// Passes the weights of the current layer to this thread's probe, if there is one. Call it in
+  /// your own attention layers.
   static void show(const Var& weights) {
     if (active()) current_->add(weights);
   }
@@ -58,7 +58,7 @@ class AttentionProbe {
     std::string layer;
     Var weights;
     const Graph* graph;
-    uint32_t generation;  // of the graph, which other tapes use later
+    uint32_t generation;  ///< generation of the graph, which other tapes reuse later
   };
 
   void add(const Var& weights);

@@ -45,26 +45,27 @@ void make_layers(std::vector<RecurrentWeights>& forward, std::vector<RecurrentWe
   }
 }
 
-/// The state of every row after its last step, [1, B, H]: padded rows hand it on to the end; the
-/// backward direction ends at the first step.
+/// Returns the state of every row after its last step, [1, B, H]. Padded positions repeat the last
+/// state, so it is at the last step. The backward direction ends at the first step.
 Var last_of(const Var& states, bool reverse) {
   return slice(states, 0, reverse ? 0 : states.size(0) - 1, reverse ? 1 : to_end);
 }
 
-/// x [B, T, C] by steps, [T, B, C], with zeros behind the rows' ends: what stands there, NaN too,
-/// must not reach the gradient of the weights.
+/// Returns x [B, T, C] with time first, [T, B, C], and zeros in place of padding. Padding, which
+/// may be NaN, must not reach the gradient of the weights.
 Var by_steps(const Arg& x, const Var& lengths) {
   const Var steps = transpose(x, 0, 1);
   const bool fits = !lengths.is_empty() && lengths.dtype() == DType::int32 &&
                     lengths.shape() == Shape{steps.size(1)};
-  if (!fits) return contiguous(steps);  // without lengths, or the sequence says what is wrong
+  // Without lengths there is nothing to cut; the sequence operator reports invalid ones.
+  if (!fits) return contiguous(steps);
   Tensor times({steps.size(0), 1}, DType::int32);
   std::iota(times.data<int32_t>().begin(), times.data<int32_t>().end(), 0);
   return where(unsqueeze(lengths > times, 2), steps, 0);
 }
 
-/// Runs `sequence` over a layer's direction and returns its states [T, B, H]; it also appends what
-/// the direction ends with.
+/// Runs all layers and directions of a stack. `sequence` runs one direction of one layer on its
+/// gates and returns states [T, B, H].
 template <class Sequence>
 RecurrentOutput run_layers(std::string_view layer_name,
                            const std::vector<RecurrentWeights>& forward,
@@ -97,7 +98,7 @@ RecurrentOutput run_layers(std::string_view layer_name,
                                    : concat(last_cells, 0)};
 }
 
-/// Zeros to start from, [B, H].
+/// Returns zeros [B, H] as the initial state.
 Var initial_state(const Var& gates, const RecurrentWeights& weights) {
   return as_var(zeros({gates.size(1), weights.hidden()}, gates.dtype()));
 }

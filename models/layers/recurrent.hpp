@@ -1,4 +1,4 @@
-// Recurrent layers: cells for one step, and stacks of layers over whole sequences.
+// Recurrent layers: cells for one step, and stacks of layers for whole sequences.
 #pragma once
 
 #include <vector>
@@ -10,13 +10,13 @@
 
 namespace rapt RAPT_API {
 
-/// The weights of one direction of one recurrent layer, uniform in +-1/sqrt(hidden) as in PyTorch;
-/// G is 3 for a GRU (gates r, z, n) and 4 for an LSTM (i, f, g, o).
+/// The weights of one direction of one recurrent layer, drawn uniformly in +-1/sqrt(hidden) as in
+/// PyTorch. G is 3 for a GRU (gates r, z, n) and 4 for an LSTM (i, f, g, o).
 struct RecurrentWeights {
-  Parameter weight_ih;  // [G H, in]
-  Parameter weight_hh;  // [G H, H]
-  Parameter bias_ih;    // [G H]
-  Parameter bias_hh;    // [G H]
+  Parameter weight_ih;  ///< [G H, in]
+  Parameter weight_hh;  ///< [G H, H]
+  Parameter bias_ih;    ///< [G H]
+  Parameter bias_hh;    ///< [G H]
 
   RecurrentWeights() = default;
   RecurrentWeights(int64_t gates, int64_t in, int64_t hidden, Key key);
@@ -31,7 +31,7 @@ struct RecurrentWeights {
   }
 };
 
-/// One step of a gated recurrent unit, torch.nn.GRUCell.
+/// One step of a gated recurrent unit, as torch.nn.GRUCell.
 struct GRUCell : RecurrentWeights {
   GRUCell() = default;
   GRUCell(int64_t in, int64_t hidden, Key key) : RecurrentWeights(3, in, hidden, key) {}
@@ -40,47 +40,49 @@ struct GRUCell : RecurrentWeights {
   Var operator()(const Arg& x, const Arg& h) const;
 };
 
-/// One step of a long short-term memory, torch.nn.LSTMCell.
+/// One step of a long short-term memory, as torch.nn.LSTMCell.
 struct LSTMCell : RecurrentWeights {
   LSTMCell() = default;
   LSTMCell(int64_t in, int64_t hidden, Key key) : RecurrentWeights(4, in, hidden, key) {}
 
-  /// x [B, in], state [B, H] each -> the next state.
+  /// x [B, in], h and c of `state` [B, H] each -> the next state.
   LstmState operator()(const Arg& x, const LstmState& state) const;
 };
 
 struct RecurrentOptions {
   int64_t layers = 1;
   bool bidirectional = false;
-  double dropout = 0;  // between layers
+  double dropout = 0;  ///< dropout between layers
 };
 
-/// What a stack of recurrent layers gives. D is 2 where it is bidirectional, else 1.
+/// The output of a stack of recurrent layers. D is 2 if it is bidirectional, else 1.
 struct RecurrentOutput {
-  /// [B, T, D H]: the last layer's states. A padded place repeats its row's last state.
+  /// [B, T, D H]: the states of the last layer. A padded position repeats the last state of its
+  /// row.
   Var states;
-  /// [layers D, B, H]: each direction's state after the last step of each row; forward before
-  /// backward, as in PyTorch.
+  /// [layers D, B, H]: the state of each direction after the last step of each row. Forward comes
+  /// before backward, as in PyTorch.
   Var last;
-  /// An LSTM's cell states after the last step, like `last`.
+  /// The cell states of an LSTM after the last step, laid out like `last`.
   Var last_cells;
 };
 
-/// Stacked, optionally bidirectional gated recurrent units over padded batches, torch.nn.GRU with
-/// batch_first. What a sentence gives does not depend on what it is padded with (NaN included) or
-/// batched with, but for the last bit, where a product of one row sums in another order than one of
-/// several.
+/// Stacked, optionally bidirectional gated recurrent units over padded batches, as torch.nn.GRU
+/// with batch_first. The result for a sentence does not depend on its padding (NaN included). It
+/// may depend on the other sentences of the batch in the last bit. The reason is that a product of
+/// one row sums in another order than a product of several rows.
 struct GRU {
-  std::vector<RecurrentWeights> forward;   // a layer each
-  std::vector<RecurrentWeights> backward;  // the same, where it is bidirectional
+  std::vector<RecurrentWeights> forward;   ///< one entry per layer
+  std::vector<RecurrentWeights> backward;  ///< one entry per layer; empty unless bidirectional
   double dropout = 0;
 
   GRU() = default;
   GRU(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options = {});
 
   int64_t hidden() const { return forward.at(0).hidden(); }
-  /// x [B, T, in], lengths int32 [B] or an empty Var for none, states start at zero. Throws Error
-  /// for sequences of no step and, when it is computed, for a length that is none of 0 .. T.
+  /// Runs over x [B, T, in] with lengths int32 [B], or an empty Var for none. Initial states are
+  /// zero. Throws Error if the sequences have no step. Throws Error at run time if a length is
+  /// outside 0 .. T.
   RecurrentOutput operator()(const Arg& x, const Var& lengths = {}) const;
   void visit(auto&& f) {
     f("forward", forward);
@@ -88,7 +90,8 @@ struct GRU {
   }
 };
 
-/// The same with long short-term memories, torch.nn.LSTM with batch_first.
+/// Stacked, optionally bidirectional long short-term memories, as torch.nn.LSTM with batch_first.
+/// Padding and batching behave as for GRU.
 struct LSTM {
   std::vector<RecurrentWeights> forward;
   std::vector<RecurrentWeights> backward;
