@@ -48,8 +48,8 @@ class Search {
     }
     for (int64_t i = 0; i < model.sentences(); ++i) {
       Live first;
-      // Without a begin token, the first token of the prefix takes its place. It is given, so it
-      // costs nothing.
+      // Without a begin token, the first token of the prefix is the first input. It is given, so
+      // it costs nothing.
       if (rules_.begin() < 0) first.node = tree_.add(rules_.prefix(i)[0], -1);
       live_.push_back({static_cast<int32_t>(i), {first}});
     }
