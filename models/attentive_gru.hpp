@@ -20,7 +20,7 @@ struct AttentiveGruOptions {
   AttentionKind attention = AttentionKind::additive;
   bool gate = false;    ///< see AttentiveGru::gate
   int64_t readout = 0;  ///< width of a tanh layer before the output; 0: none
-  double dropout = 0;   ///< of embeddings and of the output layer's input
+  double dropout = 0;   ///< dropout of embeddings and of the output layer's input
 };
 
 /// The decoder of Bahdanau et al. (2015). Every step attends to the memory. Without attention, all

@@ -15,7 +15,7 @@ struct GruCaptionerOptions {
   int64_t embed = 256;   ///< width of the embeddings
   int64_t hidden = 512;  ///< width of the state
   int64_t readout = 0;   ///< width of a tanh layer before the output; 0: none
-  double dropout = 0;    ///< of embeddings and of the output layer's input
+  double dropout = 0;    ///< dropout of embeddings and of the output layer's input
 };
 
 /// "Show, attend and tell" with soft attention (Xu et al. 2015) and a GRU as decoder. Each step

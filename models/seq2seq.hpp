@@ -13,7 +13,7 @@ struct Seq2SeqOptions {
   int64_t hidden = 512;  ///< width of the state; the encoder has one per direction
   AttentionKind attention = AttentionKind::additive;
   int64_t readout = 0;  ///< width of a tanh layer before the output; 0: none
-  double dropout = 0;   ///< of embeddings and of the output layer's input
+  double dropout = 0;   ///< dropout of embeddings and of the output layer's input
   int32_t pad = 0;      ///< the padding token
 };
 

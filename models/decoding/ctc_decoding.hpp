@@ -15,8 +15,9 @@ namespace rapt RAPT_API {
 /// time, with repeats merged and blanks removed.
 struct CtcPath {
   std::vector<int32_t> tokens;
-  std::vector<int32_t> times;
+  std::vector<int32_t> times;  ///< first frame of each label
 };
+/// Returns the likeliest path of each utterance.
 std::vector<CtcPath> ctc_greedy(const Tensor& log_probabilities, const Tensor& lengths,
                                 int32_t blank = 0);
 
