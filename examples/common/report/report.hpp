@@ -1,7 +1,7 @@
 // A report about a training run: one self-contained HTML file that needs no network.
 //
 // It is a list of views. A function here turns the data of a view into JSON. A script in
-// examples/common/draw/report/ draws it; the view's kind selects the script. A new view needs one
+// examples/common/report/page/ draws it; the view's kind selects the script. A new view needs one
 // of each.
 #pragma once
 

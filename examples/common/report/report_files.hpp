@@ -1,4 +1,4 @@
-// The files of examples/common/draw/report, embedded in the program.
+// The files of examples/common/report/page, embedded in the program.
 #pragma once
 
 #include <string_view>
