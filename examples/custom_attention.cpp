@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
     Tape tape;
     const Var logits = model(batch.numbers, batch.marks);
     const Var loss = cross_entropy(logits, batch.answers);
-    const Var right = mean(cast(equal(argmax(logits, -1), batch.answers), DType::float32));
+    const Var right = mean(cast(eq(argmax(logits, -1), batch.answers), DType::float32));
     adamw.step(loss, {right});
     if (step % 50 == 0) {
       fmt::print("step {:4}  loss {:.3f}  right {:.0f}%\n", step, loss.item(), 100 * right.item());

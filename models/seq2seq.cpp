@@ -25,7 +25,7 @@ GruSeq2Seq::Encoded GruSeq2Seq::encode(const Arg& source) const {
   const Scope scope(*this, source.where);
   const Var ids = as_var(source);  // [B, S]
   Encoded encoded;
-  encoded.lengths = sum(not_equal(ids, pad), {1});                 // [B]
+  encoded.lengths = sum(ne(ids, pad), {1});                        // [B]
   const Var embedded = dropout(source_embedding(transpose(ids)));  // [S, B, E]
   const RecurrentOutput read = encoder(transpose(embedded, 0, 1), encoded.lengths);
   encoded.memory = read.states;                       // [B, S, 2H]

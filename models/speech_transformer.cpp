@@ -40,7 +40,7 @@ Var cut(const Var& x, const Var& lengths) {
   std::vector<int32_t> times(static_cast<size_t>(x.size(2)));
   for (size_t t = 0; t < times.size(); ++t) times[t] = static_cast<int32_t>(t);
   const Var inside =
-      less(tensor(times, {1, 1, x.size(2), 1}), reshape(lengths, {x.size(0), 1, 1, 1}));
+      lt(tensor(times, {1, 1, x.size(2), 1}), reshape(lengths, {x.size(0), 1, 1, 1}));
   return where(inside, x, 0);
 }
 

@@ -235,7 +235,7 @@ Transformer::Encoded Transformer::encode(const Arg& source) const {
   const Scope scope(*this, source.where);
   const Var ids = as_var(source);  // [B, S]
   Encoded encoded;
-  encoded.lengths = sum(not_equal(ids, pad), {1});         // [B]
+  encoded.lengths = sum(ne(ids, pad), {1});                // [B]
   Var x = embed(source_embedding, source_positions, ids);  // [B, S, C]
   const Mask mask = lengths(encoded.lengths);
   for (const EncoderLayer& layer : encoder) x = layer(x, mask);

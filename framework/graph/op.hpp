@@ -77,6 +77,8 @@ class ShapeContext {
     return attributes_of<A>(words());
   }
 
+  /// Throws Error unless the first `count` inputs all have the same float type.
+  void one_float_type(int count) const;
   /// Declares the next output.
   void output(const Shape& shape, DType dtype);
   /// Declares the next output as a view of input 0's memory. `offset` is in elements.

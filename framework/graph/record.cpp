@@ -66,6 +66,15 @@ std::span<const int64_t> ShapeContext::words() const {
   return graph_.words_of(graph_.nodes[node_]);
 }
 
+void ShapeContext::one_float_type(int count) const {
+  for (int i = 0; i < count; ++i) {
+    if (dtype(i) == dtype(0) && is_float(dtype(i))) continue;
+    fail(fmt::format("expected operands of one float type, got {} and {}", name(dtype(0)),
+                     name(dtype(i))),
+         ErrorKind::type);
+  }
+}
+
 /// Counts an output. Throws Error if the node already has the maximum number.
 static void count_output(const ShapeContext& c, Node& node) {
   if (node.outputs == most_outputs) c.fail(fmt::format("has more than {} outputs", most_outputs));

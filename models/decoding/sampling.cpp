@@ -116,7 +116,7 @@ class Sampler {
           Var chosen = unsqueeze(draw(weights, tensor(draws, {rows}), options_.top_p), 1);
           if (!tokens.is_empty()) chosen = gather(tokens, 1, chosen);
           const Var must = as_var(tensor(forced, {rows, 1}));
-          chosen = where(greater_equal(must, 0), must, chosen);  // [R, 1]
+          chosen = where(ge(must, 0), must, chosen);  // [R, 1]
           return {chosen, gather(scores, 1, chosen) - logsumexp(scores, {1}, true)};
         });
     for (size_t i = 0; i < live_.size(); ++i) {

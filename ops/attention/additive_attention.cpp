@@ -189,13 +189,7 @@ constinit const Op additive_attention_grad_op{
 
 void attention_shape(ShapeContext& c) {
   const Shape &query = c.input(0), &keys = c.input(1), &v = c.input(2), &memory = c.input(3);
-  for (int i = 0; i < forward_inputs; ++i) {
-    if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
-      c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))),
-             ErrorKind::type);
-    }
-  }
+  c.one_float_type(forward_inputs);
   if ((query.rank() != 2 && query.rank() != 3) || keys.rank() != 3 || keys[0] != query[0] ||
       keys[2] != query[-1] || v != Shape{query[-1]}) {
     c.fail(

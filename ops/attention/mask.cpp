@@ -58,8 +58,8 @@ Var checked_ids(const Arg& ids) {
 
 /// True where query and key belong to the same document, [B or 1, 1, Tq, Tk].
 Var same_document(const Mask& mask) {
-  return equal(unsqueeze(unsqueeze(mask.query_documents, 1), 3),
-               unsqueeze(unsqueeze(mask.key_documents, 1), 1));
+  return eq(unsqueeze(unsqueeze(mask.query_documents, 1), 3),
+            unsqueeze(unsqueeze(mask.key_documents, 1), 1));
 }
 
 /// Copies lengths after checking at run time that they are within 0 .. most.

@@ -131,13 +131,7 @@ Shape convolution_shape(ShapeContext& c) {
   const auto a = c.attributes<ConvolutionAttributes>();
   const bool sequence = a.rank == 3;
   const int rank = static_cast<int>(a.rank);
-  for (int i = 0; i < c.inputs(); ++i) {
-    if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
-      c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))),
-             ErrorKind::type);
-    }
-  }
+  c.one_float_type(c.inputs());
   check_options(c, a);
   if (x.rank() != rank || weight.rank() != rank) {
     c.fail(fmt::format("expected x {} and weight {}, got {} and {}",

@@ -143,19 +143,19 @@ constinit const Op pow_op = pointwise("pow", Code::pow, [](GradientContext& c) {
     // a^0 is 1 for every a, so its derivative is 0. The formula would give 0 times 0^-1, which is
     // NaN. An exponent of 0 avoids this in derivatives of every order. If b is differentiated too,
     // only a = 0 may be treated so, because elsewhere da changes with b.
-    const Var constant = c.needs(1) ? logical_and(equal(a, 0), equal(b, 0)) : equal(b, 0);
+    const Var constant = c.needs(1) ? logical_and(eq(a, 0), eq(b, 0)) : eq(b, 0);
     c.input_grad(0) = g * b * pow(a, where(constant, 0, b - 1));
   }
   if (c.needs(1)) {
     // As y goes to 0, so does y log(a).
-    const Var moves = logical_and(a > 0, not_equal(c.output(), 0));
+    const Var moves = logical_and(a > 0, ne(c.output(), 0));
     c.input_grad(1) = where(moves, g * c.output() * log(where(moves, a, 1)), 0);
   }
 });
 
 /// Returns a's part of the gradient: all of g where a wins, half of it where both are equal.
 Var winner(const Var& wins, const Var& a, const Var& b, const Var& g) {
-  return where(wins, g, where(equal(a, b), g * 0.5, 0));
+  return where(wins, g, where(eq(a, b), g * 0.5, 0));
 }
 
 // y = min(a, b)
@@ -276,12 +276,12 @@ constinit const Op ceil_op = pointwise("ceil", Code::ceil, no_gradient);
 
 // ---- comparison and choice ----------------------------------------------------------------------
 
-constinit const Op equal_op = comparison("equal", Code::equal);
-constinit const Op not_equal_op = comparison("not_equal", Code::not_equal);
-constinit const Op less_op = comparison("less", Code::less);
-constinit const Op less_equal_op = comparison("less_equal", Code::less_equal);
-constinit const Op greater_op = comparison("greater", Code::greater);
-constinit const Op greater_equal_op = comparison("greater_equal", Code::greater_equal);
+constinit const Op eq_op = comparison("eq", Code::equal);
+constinit const Op ne_op = comparison("ne", Code::not_equal);
+constinit const Op lt_op = comparison("lt", Code::less);
+constinit const Op le_op = comparison("le", Code::less_equal);
+constinit const Op gt_op = comparison("gt", Code::greater);
+constinit const Op ge_op = comparison("ge", Code::greater_equal);
 constinit const Op logical_and_op = logic("logical_and", Code::logical_and);
 constinit const Op logical_or_op = logic("logical_or", Code::logical_or);
 constinit const Op logical_not_op = logic("logical_not", Code::logical_not);
@@ -369,12 +369,12 @@ Var softplus(const Arg& x) { return record(softplus_op, x); }
 Var sign(const Arg& x) { return record(sign_op, x); }
 Var floor(const Arg& x) { return record(floor_op, x); }
 Var ceil(const Arg& x) { return record(ceil_op, x); }
-Var equal(const Arg& a, const Arg& b) { return record(equal_op, a, b); }
-Var not_equal(const Arg& a, const Arg& b) { return record(not_equal_op, a, b); }
-Var less(const Arg& a, const Arg& b) { return record(less_op, a, b); }
-Var less_equal(const Arg& a, const Arg& b) { return record(less_equal_op, a, b); }
-Var greater(const Arg& a, const Arg& b) { return record(greater_op, a, b); }
-Var greater_equal(const Arg& a, const Arg& b) { return record(greater_equal_op, a, b); }
+Var eq(const Arg& a, const Arg& b) { return record(eq_op, a, b); }
+Var ne(const Arg& a, const Arg& b) { return record(ne_op, a, b); }
+Var lt(const Arg& a, const Arg& b) { return record(lt_op, a, b); }
+Var le(const Arg& a, const Arg& b) { return record(le_op, a, b); }
+Var gt(const Arg& a, const Arg& b) { return record(gt_op, a, b); }
+Var ge(const Arg& a, const Arg& b) { return record(ge_op, a, b); }
 Var logical_and(const Arg& a, const Arg& b) { return record(logical_and_op, a, b); }
 Var logical_or(const Arg& a, const Arg& b) { return record(logical_or_op, a, b); }
 Var logical_not(const Arg& x) { return record(logical_not_op, x); }

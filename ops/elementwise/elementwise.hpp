@@ -58,13 +58,14 @@ Var sign(const Arg& x);
 Var floor(const Arg& x);
 Var ceil(const Arg& x);
 
-/// Comparisons return a boolean array.
-Var equal(const Arg& a, const Arg& b);
-Var not_equal(const Arg& a, const Arg& b);
-Var less(const Arg& a, const Arg& b);
-Var less_equal(const Arg& a, const Arg& b);
-Var greater(const Arg& a, const Arg& b);
-Var greater_equal(const Arg& a, const Arg& b);
+/// Comparisons return a boolean array. The names are PyTorch's: `less` would be ambiguous beside
+/// `using namespace std`.
+Var eq(const Arg& a, const Arg& b);
+Var ne(const Arg& a, const Arg& b);
+Var lt(const Arg& a, const Arg& b);
+Var le(const Arg& a, const Arg& b);
+Var gt(const Arg& a, const Arg& b);
+Var ge(const Arg& a, const Arg& b);
 /// Logical operators take boolean arrays.
 Var logical_and(const Arg& a, const Arg& b);
 Var logical_or(const Arg& a, const Arg& b);
@@ -83,9 +84,9 @@ inline Var operator-(const Arg& a, const Arg& b) { return sub(a, b); }
 inline Var operator*(const Arg& a, const Arg& b) { return mul(a, b); }
 inline Var operator/(const Arg& a, const Arg& b) { return div(a, b); }
 inline Var operator-(const Arg& x) { return neg(x); }
-inline Var operator<(const Arg& a, const Arg& b) { return less(a, b); }
-inline Var operator<=(const Arg& a, const Arg& b) { return less_equal(a, b); }
-inline Var operator>(const Arg& a, const Arg& b) { return greater(a, b); }
-inline Var operator>=(const Arg& a, const Arg& b) { return greater_equal(a, b); }
+inline Var operator<(const Arg& a, const Arg& b) { return lt(a, b); }
+inline Var operator<=(const Arg& a, const Arg& b) { return le(a, b); }
+inline Var operator>(const Arg& a, const Arg& b) { return gt(a, b); }
+inline Var operator>=(const Arg& a, const Arg& b) { return ge(a, b); }
 
 }  // namespace rapt

@@ -17,13 +17,7 @@ struct LinearAttributes {
 
 Shape linear_shape(ShapeContext& c) {
   const Shape &x = c.input(0), &weight = c.input(1);
-  for (int i = 0; i < c.inputs(); ++i) {
-    if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
-      c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))),
-             ErrorKind::type);
-    }
-  }
+  c.one_float_type(c.inputs());
   if (weight.rank() != 2 || x.rank() == 0 || x[-1] != weight[1]) {
     c.fail(fmt::format("expected x [.., in] and weight [out, in], got {} and {}", to_string(x),
                        to_string(weight)));

@@ -19,11 +19,7 @@ struct ProductAttributes {
 Shape product_shape(ShapeContext& c) {
   const Shape &a = c.input(0), &b = c.input(1);
   const auto [transpose_a, transpose_b] = c.attributes<ProductAttributes>();
-  if (c.dtype(0) != c.dtype(1) || !is_float(c.dtype(0))) {
-    c.fail(fmt::format("expected two operands of one float type, got {} and {}", name(c.dtype(0)),
-                       name(c.dtype(1))),
-           ErrorKind::type);
-  }
+  c.one_float_type(2);
   if (a.rank() == 0 || b.rank() == 0) {
     c.fail(fmt::format("a scalar is no matrix: {} x {}", to_string(a), to_string(b)));
   }

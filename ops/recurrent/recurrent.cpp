@@ -61,12 +61,8 @@ Var lengths_of(const GradientContext& c, int lengths) {
 /// Checks both gates [B, parts H], the `states` arrays [B, H] after them, and the lengths [B].
 void check_step(const ShapeContext& c, int64_t parts, int states) {
   const Shape& h = c.input(2);
+  c.one_float_type(2 + states);
   for (int i = 0; i < 2 + states; ++i) {
-    if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
-      c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))),
-             ErrorKind::type);
-    }
     if (h.rank() != 2 || c.input(i) != Shape{h[0], i < 2 ? parts * h[1] : h[1]}) {
       c.fail(fmt::format("expected gates [B, {}H] and states [B, H], got {}, {} and {}", parts,
                          to_string(c.input(0)), to_string(c.input(1)), to_string(c.input(i))));

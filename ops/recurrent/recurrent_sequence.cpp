@@ -128,13 +128,7 @@ Var states_before(const Var& states, const Var& initial, bool reverse) {
 void check_sequence(const ShapeContext& c, int64_t parts, int states) {
   const Shape &gates = c.input(0), &h = c.input(1);
   const int weight = 1 + states, bias = 2 + states;
-  for (int i = 0; i <= bias; ++i) {
-    if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
-      c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))),
-             ErrorKind::type);
-    }
-  }
+  c.one_float_type(bias + 1);
   if (h.rank() != 2 || gates.rank() != 3 || gates[1] != h[0] || gates[2] != parts * h[1]) {
     c.fail(fmt::format("expected gates [T, B, {}H] and an initial state [B, H], got {} and {}",
                        parts, to_string(gates), to_string(h)));

@@ -231,7 +231,7 @@ constinit const Op mean_op{
 
 /// Divides the gradient equally between the elements that are equal to y.
 void share_gradient(GradientContext& c) {
-  const Var chosen = equal(c.input(0), spread(c, c.output()));
+  const Var chosen = eq(c.input(0), spread(c, c.output()));
   const Arg ones = cast(chosen, c.output().dtype());
   const Var count = record(sum_op, std::span(&ones, 1), c.words());
   c.input_grad(0) = where(chosen, spread(c, c.output_grad() / count), 0);
@@ -284,7 +284,7 @@ constinit const Op logsumexp_op{
           if (!c.has_output_grad(0)) return;
           // If y is -inf, so is every x_i. Then exp(x_i - 0) is 0, but -inf - -inf would be NaN.
           const Var y = c.output(0);
-          const Var finite = where(equal(y, -std::numeric_limits<double>::infinity()), 0, y);
+          const Var finite = where(eq(y, -std::numeric_limits<double>::infinity()), 0, y);
           const Var below = c.input(0) - spread(c, finite) - spread(c, c.output(1));
           c.input_grad(0) = exp(below) * spread(c, c.output_grad());
         },

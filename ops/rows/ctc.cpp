@@ -166,8 +166,7 @@ void ctc_reference(ReferenceContext& c) {
   const Var states =
       concat({reshape(pairs, {B, 2 * U}), full({B, 1}, blank, DType::int32)}, 1);  // [B, S]
   const Var p = element(log_p, {numbers(B, {B, 1, 1}), numbers(T, {T, 1}), unsqueeze(states, 1)});
-  const Var may_skip =
-      logical_and(not_equal(states, blank), not_equal(states, shifted(states, 2, blank)));
+  const Var may_skip = logical_and(ne(states, blank), ne(states, shifted(states, 2, blank)));
   const Var place = as_var(numbers(S, {1, S}));
   Var alpha = as_var(full({B, S}, never, log_p.dtype()));
   for (int64_t t = 0; t < T; ++t) {
@@ -180,7 +179,7 @@ void ctc_reference(ReferenceContext& c) {
     const Var ways = stack({alpha, shifted(alpha, 1, never), skipped}, 0);
     alpha = where(times > static_cast<double>(t), logsumexp(ways, {0}) + now, alpha);
   }
-  const Var last = logical_or(equal(place, labels * 2), equal(place, labels * 2 - 1));
+  const Var last = logical_or(eq(place, labels * 2), eq(place, labels * 2 - 1));
   const Var total = logsumexp(where(last, alpha, never), {1});  // [B]
   const Var loss = where(total > never / 2, -total, infinity);
   const Var empty = where(c.input(3) > 0, full({B}, infinity, log_p.dtype()), 0);
@@ -232,7 +231,7 @@ Var ctc_loss(const Arg& logits, const Arg& targets, const Arg& input_lengths,
   Var losses = record(ctc_op, {logits, targets, input_lengths, target_lengths},
                       CtcAttributes{options.blank});
   if (options.zero_infinity) {
-    losses = where(equal(losses, std::numeric_limits<double>::infinity()), 0, losses);
+    losses = where(eq(losses, std::numeric_limits<double>::infinity()), 0, losses);
   }
   switch (options.reduction) {
     case Reduction::mean:

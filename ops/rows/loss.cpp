@@ -92,8 +92,8 @@ void cross_entropy_reference(ReferenceContext& c) {
   const int64_t classes = logits.size(-1);
   std::vector<int32_t> numbers(static_cast<size_t>(classes));
   std::iota(numbers.begin(), numbers.end(), 0);
-  const Var is_label = equal(unsqueeze(labels, -1), tensor(numbers, {classes}));  // [.., V]
-  const Var counts = not_equal(labels, static_cast<double>(ignore));
+  const Var is_label = eq(unsqueeze(labels, -1), tensor(numbers, {classes}));  // [.., V]
+  const Var counts = ne(labels, static_cast<double>(ignore));
   const Var log_p = log_softmax(logits);
   const bool has_weight = c.inputs() == 3;
   const Var weighted = has_weight ? log_p * c.input(2) : log_p;

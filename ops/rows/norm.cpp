@@ -27,12 +27,8 @@ Var normalised(const Var& x, double eps, bool centred) {
 void norm_shape(ShapeContext& c) {
   const Shape& x = c.input(0);
   if (x.rank() == 0) c.fail("a scalar has no last axis");
+  c.one_float_type(c.inputs());
   for (int i = 0; i < c.inputs(); ++i) {
-    if (c.dtype(i) != c.dtype(0) || !is_float(c.dtype(i))) {
-      c.fail(fmt::format("expected operands of one float type, got {} and {}", name(c.dtype(0)),
-                         name(c.dtype(i))),
-             ErrorKind::type);
-    }
     if (i > 0 && c.input(i) != Shape{x[-1]}) {
       c.fail(fmt::format("expected x [.., C] and a {} [C], got {} and {}",
                          i == 1 ? "weight" : "bias", to_string(x), to_string(c.input(i))));

@@ -247,7 +247,7 @@ Var one_hot(const Arg& index, int64_t depth, DType dtype) {
   }
   Tensor range({depth}, DType::int32);
   std::iota(range.data<int32_t>().begin(), range.data<int32_t>().end(), 0);
-  const Var hit = equal(Arg(unsqueeze(places, -1), index.where), Arg(range, index.where));
+  const Var hit = eq(Arg(unsqueeze(places, -1), index.where), Arg(range, index.where));
   return cast(Arg(hit, index.where), dtype);
 }
 

@@ -73,7 +73,7 @@ TEST_CASE("matmul says what does not fit") {
                     Contains("matmul: leading dimensions do not broadcast: [2, 3, 4] x [3, 4, 5]"));
   CHECK_THROWS_WITH(product({}, {3, 4}), Contains("matmul: a scalar is no matrix: [] x [3, 4]"));
   CHECK_THROWS_WITH(matmul(zeros({2, 3}), zeros({3, 2}, DType::float64)),
-                    Contains("matmul: expected two operands of one float type, got float32 and "
+                    Contains("matmul: expected operands of one float type, got float32 and "
                              "float64"));
   CHECK_THROWS_WITH(matmul(zeros({2, 3}, DType::int32), zeros({3, 2}, DType::int32)),
                     Contains("got int32 and int32"));

@@ -153,7 +153,7 @@ TEST_CASE("integers and booleans move like floats") {
   CHECK(flip(ids, 0).value().to_vector<int32_t>() == std::vector<int32_t>{4, 3, 2, 1});
   CHECK(concat({ids, slice(ids, 0, 0, 1)}, 0).value().to_vector<int32_t>() ==
         std::vector<int32_t>{1, 2, 3, 4, 1});
-  const Var even = equal(ids - ids / 2 * 2, 0);
+  const Var even = eq(ids - ids / 2 * 2, 0);
   CHECK(contiguous(transpose(reshape(even, {2, 2}))).value().to_vector<int32_t>().size() == 4);
   const Var index = as_var(tensor<int32_t>({3, 0}));
   CHECK(gather(ids, 0, index).value().to_vector<int32_t>() == std::vector<int32_t>{4, 1});

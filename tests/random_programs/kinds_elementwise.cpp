@@ -268,12 +268,7 @@ void add_elementwise_kinds(std::vector<Kind>& kinds) {
   }
   for (const auto& [name, function] :
        std::vector<std::pair<const char*, Var (*)(const Arg&, const Arg&)>>{
-           {"equal", equal},
-           {"not_equal", not_equal},
-           {"less", less},
-           {"less_equal", less_equal},
-           {"greater", greater},
-           {"greater_equal", greater_equal}}) {
+           {"eq", eq}, {"ne", ne}, {"lt", lt}, {"le", le}, {"gt", gt}, {"ge", ge}}) {
     kinds.push_back(comparison(name, function));
   }
   kinds.push_back(logic("logical_and", logical_and));

@@ -102,7 +102,7 @@ Var divergence(const Var& logits, const PairBatch& batch) {
   const Var first = slice(log_p, 0, 0, B), second = slice(log_p, 0, B);
   // KL(p || q) + KL(q || p) = sum((p - q) (log p - log q))
   const Var both = sum((exp(first) - exp(second)) * (first - second), {-1});  // [B, T]
-  const Var counts = cast(not_equal(batch.target_out, Vocabulary::pad), both.dtype());
+  const Var counts = cast(ne(batch.target_out, Vocabulary::pad), both.dtype());
   return sum(both * counts) * (0.5 / static_cast<double>(batch.target_tokens));
 }
 

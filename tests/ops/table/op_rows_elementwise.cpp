@@ -65,15 +65,13 @@ std::vector<Row> elementwise_rows() {
       binary("minimum", minimum, [](D a, D b) { return std::min(a, b); }, {3, 21}, {3, 21}),
       binary("maximum", maximum, [](D a, D b) { return std::max(a, b); }, {3, 21}, {21}),
       binary(
-          "less", less, [](D a, D b) { return D(a < b); }, {3, 21}, {21}, -2, 2, false),
+          "lt", lt, [](D a, D b) { return D(a < b); }, {3, 21}, {21}, -2, 2, false),
       binary(
-          "less_equal", less_equal, [](D a, D b) { return D(a <= b); }, {3, 21}, {21}, -2, 2,
-          false),
+          "le", le, [](D a, D b) { return D(a <= b); }, {3, 21}, {21}, -2, 2, false),
       binary(
-          "greater", greater, [](D a, D b) { return D(a > b); }, {3, 21}, {21}, -2, 2, false),
+          "gt", gt, [](D a, D b) { return D(a > b); }, {3, 21}, {21}, -2, 2, false),
       binary(
-          "greater_equal", greater_equal, [](D a, D b) { return D(a >= b); }, {3, 21}, {21}, -2, 2,
-          false),
+          "ge", ge, [](D a, D b) { return D(a >= b); }, {3, 21}, {21}, -2, 2, false),
       unary(
           "neg", neg, [](D x) { return -x; }, -2, 2),
       unary(
@@ -125,9 +123,9 @@ std::vector<Row> elementwise_rows() {
     return row;
   };
   rows.push_back(counts(
-      "equal", equal, [](D a, D b) { return D(a == b); }, DType::int32, 3));
+      "eq", eq, [](D a, D b) { return D(a == b); }, DType::int32, 3));
   rows.push_back(counts(
-      "not_equal", not_equal, [](D a, D b) { return D(a != b); }, DType::int32, 3));
+      "ne", ne, [](D a, D b) { return D(a != b); }, DType::int32, 3));
   rows.push_back(counts(
       "add of int32", add, [](D a, D b) { return a + b; }, DType::int32, 1e8));
   rows.push_back(counts(
