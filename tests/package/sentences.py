@@ -35,7 +35,7 @@ TOKEN = re.compile(
     r"|(?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])+'"
     r"|(?P<line>//[^\n]*)|(?P<block>/\*.*?\*/)", re.DOTALL)
 LIST_ITEM = re.compile(r"\s*([-*+]|\d+[.)])\s+(?=\S)")
-END = re.compile(r"""[.!?:;]["')\]*_]*(?=\s|$)""")
+END = re.compile(r"""(?<![.\s])[.!?:;]["')\]*_]*(?=\s|$)""")
 ABBREVIATION = re.compile(r"\b(al|e\.g|i\.e|cf|vs|Fig|No|approx)\.$")
 TERMS = r"[\w.*+/-]+(?: [\w.*+/-]+){0,4}"
 OPERATOR = r"(?:[-+*/%^=<>&|]|[-+*/<>=!]=|->|<-|<<|>>|&&|\|\|)"
@@ -88,7 +88,7 @@ def comments(source):
             text.end()
             in_item = False
             continue
-        if re.match(r"-{3,}|={3,}|NOLINT|clang-format (on|off)|@", bare):
+        if re.match(r"-{3,}|={3,}|NOLINT|clang-format (on|off)|namespace( [\w:]+)*$", bare):
             text.end()
             continue
         item = LIST_ITEM.match(line)
