@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Holds the order of the house: who may include whom.
 
-    includes.py TREE             fails where an include breaks a rule, and says which
-    includes.py TREE --public    prints the public headers: what include/rapt/ reaches
+    includes.py TREE    fails where an include breaks a rule, and says which
 
 A module is a header with the source of its name. Every include of ours names a file from the top of
 the tree ("framework/graph/op.hpp") or of include/ (<rapt/rapt.hpp>). No circle of includes ties
@@ -124,23 +123,8 @@ def check(tree):
     return failures, len(modules), len(folders)
 
 
-def public(tree):
-    """The headers that include/rapt/ reaches, itself included."""
-    found, queue = set(), [n for n in sources(tree) if n.startswith("include/")]
-    while queue:
-        name = queue.pop()
-        if name in found:
-            continue
-        found.add(name)
-        queue += [t for t in (target(tree, i) for i in includes(tree, name)) if t]
-    return sorted(found)
-
-
 def main():
     tree = pathlib.Path(sys.argv[1])
-    if "--public" in sys.argv:
-        print("\n".join(public(tree)))
-        return
     failures, modules, folders = check(tree)
     if failures:
         sys.exit("\n".join(failures))
