@@ -293,6 +293,8 @@ struct Op {
   std::optional<Layout> (*place)(const ForwardContext& c, int i) = nullptr;
   /// Bit i: forward writes to input i, the memory of a leaf (an optimizer's update).
   uint32_t mutates = 0;
+  /// Bit i: input i is a key of random numbers. Its type does not enter the arithmetic.
+  uint32_t keys = 0;
 };
 
 /// A reference to an operator's record in static memory. Nodes and plans keep and compare its

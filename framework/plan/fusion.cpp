@@ -289,12 +289,13 @@ bool is_wide(const Graph& graph, const Node& node) {
     const Value& v = graph.values[id];
     return v.dtype == DType::float64 || v.dtype == DType::int32;
   };
+  if (wide(node.first_value)) return true;
   const auto inputs = graph.inputs_of(node);
-  // The second operand of dropout is its key, which does not enter the arithmetic.
-  const bool keyed = inputs.size() == 2 && graph.values[inputs[1]].dtype == DType::int32 &&
-                     is_float(graph.values[inputs[0]].dtype);
-  return wide(node.first_value) || wide(inputs[0]) ||
-         (!keyed && std::any_of(inputs.begin() + 1, inputs.end(), wide));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const bool key = i < 32 && (node.op->keys >> i & 1) != 0;
+    if (!key && wide(inputs[i])) return true;
+  }
+  return false;
 }
 
 std::vector<uint32_t> fuse(const Excerpt& excerpt) { return Fuser(excerpt).groups(); }

@@ -26,7 +26,8 @@ constinit const Op dropout_op{
         },
     .pointwise = &pointwise_family,
     .code = code_of(kernels::Code::dropout),
-    .strided = true};
+    .strided = true,
+    .keys = 2};
 
 }  // namespace
 
