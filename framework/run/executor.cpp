@@ -4,24 +4,21 @@
 #include <tbb/global_control.h>
 #include <tbb/info.h>
 #include <tbb/task_arena.h>
-#include <tbb/task_group.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <limits>
 #include <optional>
 
+#include "framework/check/plan_check.hpp"
 #include "framework/core/block_pool.hpp"
 #include "framework/core/error.hpp"
 #include "framework/core/out_of_memory.hpp"
 #include "framework/core/parallel.hpp"
 #include "framework/core/recycled.hpp"
 #include "framework/plan/plan_cache.hpp"
-#include "framework/plan/plan_check.hpp"
-#include "framework/run/guard.hpp"
 #include "framework/run/reference.hpp"
-#include "framework/run/trace.hpp"
+#include "framework/run/run.hpp"
 
 namespace rapt {
 namespace {
@@ -30,226 +27,6 @@ thread_local Executor* current_executor = nullptr;
 
 /// Extra arena memory, in bytes, that a plan may use if its steps run in parallel.
 constexpr int64_t spare_bytes = int64_t{1} << 24;
-
-/// Minimum estimated work, in nanoseconds, of a step whose loops are shared among threads.
-constexpr double loop_from = 8000;
-
-/// A plan, and the numbers of its nodes and values on the tape that it runs for.
-struct Planned {
-  std::shared_ptr<Plan> plan;
-  std::span<const uint32_t> nodes, values;
-};
-
-/// One run of a plan over one graph.
-class Run {
- public:
-  Run(const Planned& planned, const Graph& graph, bool guard, int threads)
-      : plan_(*planned.plan),
-        nodes_(planned.nodes),
-        graph_(graph),
-        guard_(guard),
-        threads_(threads) {}
-
-  /// Runs steps [begin, end) one after the other.
-  void serial(uint32_t begin, uint32_t end) { run_steps(begin, end); }
-
-  /// Runs tasks [begin, end) in parallel. Must be called inside the arena.
-  void parallel(uint32_t begin, uint32_t end) {
-    // Tasks before `begin` have run, so only waits inside the range count.
-    waiting_ = Recycled<std::atomic<uint32_t>>(plan_.tasks.size());
-    end_ = end;
-    for (uint32_t t = begin; t < end; ++t) {
-      for (const uint32_t next : plan_.tasks[t].successors) {
-        waiting_[next].fetch_add(1, std::memory_order_relaxed);
-      }
-    }
-    // Lists the ready tasks first, because running tasks make others ready.
-    Recycled<uint32_t> ready;
-    for (uint32_t t = begin; t < end; ++t) {
-      if (waiting_[t].load(std::memory_order_relaxed) == 0) ready.push_back(t);
-    }
-    if (!workers_) workers_.emplace();
-    for (const uint32_t t : ready) workers_->group.run([this, t] { follow(t); });
-    workers_->group.wait();
-  }
-
- private:
-  /// Runs a task, then the first of the tasks that have become ready. The others go to the pool.
-  void follow(uint32_t t) {
-    constexpr uint32_t none = ~0u;
-    while (t != none && !failed_.load(std::memory_order_relaxed)) {
-      const Plan::Task& task = plan_.tasks[t];
-      run_steps(task.first_step, task.first_step + task.steps);
-      uint32_t next = none;
-      for (const uint32_t successor : task.successors) {
-        if (successor >= end_) continue;
-        if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
-        if (next == none) {
-          next = successor;
-        } else {
-          workers_->group.run([this, successor] { follow(successor); });
-        }
-      }
-      t = next;
-    }
-  }
-
-  void run_steps(uint32_t begin, uint32_t end) {
-    while (begin < end) {
-      try {
-        execute(&plan_.steps[begin]);
-      } catch (...) {
-        // Steps that depend on this one must not run on its incomplete results.
-        failed_.store(true, std::memory_order_relaxed);
-        throw;
-      }
-      begin += guard_ ? 1 : plan_.steps[begin].chain.steps;
-    }
-  }
-
-  /// Runs the step and those that are chained to it.
-  void execute(const Plan::Step* steps) {
-    const uint32_t count = guard_ ? 1 : steps->chain.steps;
-    double cost = 0, slack = steps->slack;
-    for (uint32_t i = 0; i < count; ++i) {
-      cost += steps[i].cost;
-      slack = std::min(slack, steps[i].slack);
-    }
-    // A step with slack runs on one thread, because no other thread will wait for it. Undivided it
-    // takes less time in total, and reads data from fewer caches.
-    const bool urgent = slack < cost * threads_;
-    const bool shared = threads_ > 1 && cost > loop_from && urgent;
-    const LoopThreads threads(shared ? threads_ : 1);
-    const ForwardContext::ParallelFor loop = shared ? &parallel_for : &serial_for;
-    const int64_t begin = trace_ != nullptr ? Trace::now() : 0;
-    if (count > 1) {
-      run_chain({steps, count}, loop);
-    } else {
-      run_alone(*steps, loop);
-    }
-    if (trace_ == nullptr) return;
-    // Divides a chain's time among its steps in proportion to the bytes that they touch.
-    double bytes = 0, past = 0;
-    for (uint32_t i = 0; i < count; ++i) bytes += steps[i].bytes;
-    const auto time = static_cast<double>(Trace::now() - begin);
-    for (uint32_t i = 0; i < count; ++i) {
-      const double from = past;
-      past = count == 1 ? 1 : past + steps[i].bytes / bytes;
-      trace_->step(plan_, steps[i], graph_, node_of(steps[i]),
-                   begin + static_cast<int64_t>(from * time),
-                   begin + static_cast<int64_t>(past * time));
-    }
-  }
-
-  void run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop) {
-    const ForwardContext context = context_of(step, loop);
-    try {
-      if (const Rowwise* rowwise = step.rowwise()) {
-        const int64_t all = step.rows.count;
-        const int64_t range = even_range(all, step.rows.range, step.rows.block);
-        loop((all + range - 1) / range,
-             [&](int64_t i) { rowwise->rows(context, i * range, std::min(all, (i + 1) * range)); });
-        if (rowwise->finish != nullptr) rowwise->finish(context);
-      } else {
-        step.op->forward(context);
-      }
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const OutOfMemory&) {
-      throw;
-    } catch (const std::exception& error) {
-      throw Error({.kind = Error::kind_of(error),
-                   .op = std::string(step.op->name),
-                   .detail = error.what(),
-                   .place = graph_.written_at(node_of(step))});
-    }
-    if (guard_) check(step, context);
-  }
-
-  /// Returns a length near `range`, a multiple of `block`, so that all threads get the same number
-  /// of ranges.
-  static int64_t even_range(int64_t all, int64_t range, int64_t block) {
-    const int64_t threads = loop_threads();
-    int64_t ranges = (all + range - 1) / range;
-    if (ranges > 1) ranges = (ranges + threads - 1) / threads * threads;
-    const int64_t blocks = (all + block - 1) / block;
-    return std::max<int64_t>(1, (blocks + ranges - 1) / std::max<int64_t>(1, ranges)) * block;
-  }
-
-  /// Runs all steps on some rows, then on the next rows. Rowwise operators do not throw.
-  void run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop) {
-    Recycled<ForwardContext> contexts;
-    contexts.reserve(steps.size());
-    for (const Plan::Step& step : steps) contexts.push_back(context_of(step, loop));
-    const RowChain& chain = steps[0].chain;
-    const int64_t all = steps[0].rows.count * steps[0].rows.width;
-    const int64_t range = even_range(all, chain.elements, chain.unit);
-    loop((all + range - 1) / range, [&](int64_t i) {
-      const int64_t begin = i * range, end = std::min(all, begin + range);
-      for (size_t s = 0; s < steps.size(); ++s) {
-        const int64_t width = steps[s].rows.width;
-        steps[s].rowwise()->rows(contexts[s], begin / width, end / width);
-      }
-    });
-    for (size_t s = 0; s < steps.size(); ++s) {
-      if (const auto finish = steps[s].rowwise()->finish) finish(contexts[s]);
-    }
-  }
-
-  const Node& node_of(const Plan::Step& step) const { return graph_.nodes[nodes_[step.node]]; }
-
-  ForwardContext context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const {
-    return {{plan_.views.data() + step.first_input, step.inputs},
-            {plan_.views.data() + step.first_output, step.outputs},
-            {plan_.words.data() + step.first_word, step.words},
-            scratch_of(step),
-            loop,
-            step.program.get()};
-  }
-
-  void check(const Plan::Step& step, const ForwardContext& context) {
-    const int bad = guarded_results_.first_bad(step, context);
-    if (bad < 0) return;
-    throw NonFinite({.op = std::string(step.op->name),
-                     .detail = fmt::format("the result {} holds a NaN or an infinity",
-                                           to_string(context.output(bad).shape)),
-                     .place = graph_.written_at(node_of(step))},
-                    step.nodes);
-  }
-
-  void* scratch_of(const Plan::Step& step) const {
-    return step.scratch_bytes == 0 ? nullptr : arena + step.scratch;
-  }
-
- public:
-  /// The guard's exception. `nodes` is the number of nodes of the failed step.
-  struct NonFinite : NonFiniteError {
-    NonFinite(ErrorParts parts, uint32_t count) : NonFiniteError(std::move(parts)), nodes(count) {}
-    uint32_t nodes;
-  };
-
-  std::byte* arena = nullptr;
-
- private:
-  Plan& plan_;
-  std::span<const uint32_t> nodes_;
-  const Graph& graph_;
-  bool guard_;
-  int threads_;
-  Trace* const trace_ = Trace::current();
-  uint32_t end_ = 0;
-  Recycled<std::atomic<uint32_t>> waiting_;
-  std::atomic<bool> failed_{false};
-  Guard guarded_results_;
-  struct Workers {
-    // Not defaulted: clang++ would then reject workers_, because Run is incomplete here.
-    Workers() {}
-    // Isolated: if the host cancels its own tasks, it must not silently cancel these.
-    tbb::task_group_context context{tbb::task_group_context::isolated};
-    tbb::task_group group{context};
-  };
-  std::optional<Workers> workers_;  // if tasks run in parallel
-};
 
 /// Marks a parameter as changed after an update. Earlier recordings of it are then out of date.
 void note_update(const Graph& graph, uint32_t value) {

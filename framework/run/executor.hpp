@@ -26,7 +26,7 @@ struct ExecutorOptions {
   bool guard = false;
   /// Gathers chains of elementwise nodes into one step.
   bool fuse = true;
-  /// Verifies every new plan step by step before it runs (framework/plan/plan_check.hpp). This
+  /// Verifies every new plan step by step before it runs (framework/check/plan_check.hpp). This
   /// includes plans for the rest of a partly computed tape. A faulty plan throws an Error that
   /// names its steps. On by default if NDEBUG is not defined or the environment has
   /// RAPT_CHECK_PLANS=1.

@@ -24,10 +24,11 @@ BELOW = {
 }
 # The side that records knows nothing of the side that plans and runs.
 NEVER = [("framework/core", "framework/"), ("framework/graph", "framework/plan"),
-         ("framework/graph", "framework/run"), ("framework/plan", "framework/run")]
+         ("framework/graph", "framework/run"), ("framework/plan", "framework/check"),
+         ("framework/plan", "framework/run")]
 # Libraries of others, and the only files that may include them.
 DOORS = {
-    r"<(tbb|oneapi)/": r"framework/(run/executor|core/parallel)\.cpp",
+    r"<(tbb|oneapi)/": r"framework/(run/executor\.cpp|run/run\.hpp|core/parallel\.cpp)",
     r"<xsimd/": r"ops/kernels/.*",
     r"<xtensor/": r"include/rapt/xtensor\.hpp",
     r"<fmt/": r".*\.cpp",

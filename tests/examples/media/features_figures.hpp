@@ -1,4 +1,4 @@
-// Made by tests/examples/features_figures.py; do not edit.
+// Made by tests/examples/media/features_figures.py; do not edit.
 #pragma once
 
 #include <vector>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Log-mel features by numpy alone: what tests/examples/features_test.cpp compares with.
+"""Log-mel features by numpy alone: what tests/examples/media/features_test.cpp compares with.
 
-    python3 tests/examples/features_figures.py > tests/examples/features_figures.hpp
+    python3 tests/examples/media/features_figures.py > tests/examples/media/features_figures.hpp
 
 Written from the definitions (HTK book 5.4; Slaney's Auditory Toolbox; Jaitly and Hinton 2013), not
 from the C++ source.
@@ -61,7 +61,7 @@ cases = {
     "squeezed": (signal(150), 8000, 0.025, 0.01, 10, 20, 4000, 0.97, "hann", "htk", 1, 1e-2, 0.85),
 }
 
-print("// Made by tests/examples/features_figures.py; do not edit.\n#pragma once\n\n#include <vector>\n")
+print("// Made by tests/examples/media/features_figures.py; do not edit.\n#pragma once\n\n#include <vector>\n")
 print("namespace rapt::examples::figures {\n")
 for name, case in cases.items():
     rows = features(*case)

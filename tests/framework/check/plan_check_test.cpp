@@ -1,5 +1,5 @@
 // The plan checker: it passes what the planner makes, and finds each kind of fault that is put in.
-#include "framework/plan/plan_check.hpp"
+#include "framework/check/plan_check.hpp"
 
 #include <rapt/rapt.hpp>
 

@@ -1,4 +1,4 @@
-#include "framework/plan/plan_check_steps.hpp"
+#include "framework/check/plan_check_steps.hpp"
 
 #include <fmt/format.h>
 

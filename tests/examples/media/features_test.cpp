@@ -6,7 +6,7 @@
 #include <numbers>
 #include <stdexcept>
 
-#include "tests/examples/features_figures.hpp"
+#include "tests/examples/media/features_figures.hpp"
 #include "tests/support/catch.hpp"
 
 namespace rapt::examples {

@@ -1,11 +1,11 @@
-#include "framework/plan/plan_check.hpp"
+#include "framework/check/plan_check.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 
-#include "framework/plan/plan_check_steps.hpp"
+#include "framework/check/plan_check_steps.hpp"
 
 namespace rapt {
 namespace {

@@ -1,0 +1,185 @@
+#include "framework/run/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "framework/core/out_of_memory.hpp"
+#include "framework/core/parallel.hpp"
+
+namespace rapt {
+
+/// Minimum estimated work, in nanoseconds, of a step whose loops are shared among threads.
+static constexpr double loop_from = 8000;
+
+Run::Run(const Planned& planned, const Graph& graph, bool guard, int threads)
+    : plan_(*planned.plan),
+      nodes_(planned.nodes),
+      graph_(graph),
+      guard_(guard),
+      threads_(threads) {}
+
+void Run::serial(uint32_t begin, uint32_t end) { run_steps(begin, end); }
+
+void Run::parallel(uint32_t begin, uint32_t end) {
+  // Tasks before `begin` have run, so only waits inside the range count.
+  waiting_ = Recycled<std::atomic<uint32_t>>(plan_.tasks.size());
+  end_ = end;
+  for (uint32_t t = begin; t < end; ++t) {
+    for (const uint32_t next : plan_.tasks[t].successors) {
+      waiting_[next].fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  // Lists the ready tasks first, because running tasks make others ready.
+  Recycled<uint32_t> ready;
+  for (uint32_t t = begin; t < end; ++t) {
+    if (waiting_[t].load(std::memory_order_relaxed) == 0) ready.push_back(t);
+  }
+  if (!workers_) workers_.emplace();
+  for (const uint32_t t : ready) workers_->group.run([this, t] { follow(t); });
+  workers_->group.wait();
+}
+
+void Run::follow(uint32_t t) {
+  constexpr uint32_t none = ~0u;
+  while (t != none && !failed_.load(std::memory_order_relaxed)) {
+    const Plan::Task& task = plan_.tasks[t];
+    run_steps(task.first_step, task.first_step + task.steps);
+    uint32_t next = none;
+    for (const uint32_t successor : task.successors) {
+      if (successor >= end_) continue;
+      if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+      if (next == none) {
+        next = successor;
+      } else {
+        workers_->group.run([this, successor] { follow(successor); });
+      }
+    }
+    t = next;
+  }
+}
+
+void Run::run_steps(uint32_t begin, uint32_t end) {
+  while (begin < end) {
+    try {
+      execute(&plan_.steps[begin]);
+    } catch (...) {
+      // Steps that depend on this one must not run on its incomplete results.
+      failed_.store(true, std::memory_order_relaxed);
+      throw;
+    }
+    begin += guard_ ? 1 : plan_.steps[begin].chain.steps;
+  }
+}
+
+void Run::execute(const Plan::Step* steps) {
+  const uint32_t count = guard_ ? 1 : steps->chain.steps;
+  double cost = 0, slack = steps->slack;
+  for (uint32_t i = 0; i < count; ++i) {
+    cost += steps[i].cost;
+    slack = std::min(slack, steps[i].slack);
+  }
+  // A step with slack runs on one thread, because no other thread will wait for it. Undivided it
+  // takes less time in total, and reads data from fewer caches.
+  const bool urgent = slack < cost * threads_;
+  const bool shared = threads_ > 1 && cost > loop_from && urgent;
+  const LoopThreads threads(shared ? threads_ : 1);
+  const ForwardContext::ParallelFor loop = shared ? &parallel_for : &serial_for;
+  const int64_t begin = trace_ != nullptr ? Trace::now() : 0;
+  if (count > 1) {
+    run_chain({steps, count}, loop);
+  } else {
+    run_alone(*steps, loop);
+  }
+  if (trace_ == nullptr) return;
+  // Divides a chain's time among its steps in proportion to the bytes that they touch.
+  double bytes = 0, past = 0;
+  for (uint32_t i = 0; i < count; ++i) bytes += steps[i].bytes;
+  const auto time = static_cast<double>(Trace::now() - begin);
+  for (uint32_t i = 0; i < count; ++i) {
+    const double from = past;
+    past = count == 1 ? 1 : past + steps[i].bytes / bytes;
+    trace_->step(plan_, steps[i], graph_, node_of(steps[i]),
+                 begin + static_cast<int64_t>(from * time),
+                 begin + static_cast<int64_t>(past * time));
+  }
+}
+
+void Run::run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop) {
+  const ForwardContext context = context_of(step, loop);
+  try {
+    if (const Rowwise* rowwise = step.rowwise()) {
+      const int64_t all = step.rows.count;
+      const int64_t range = even_range(all, step.rows.range, step.rows.block);
+      loop((all + range - 1) / range,
+           [&](int64_t i) { rowwise->rows(context, i * range, std::min(all, (i + 1) * range)); });
+      if (rowwise->finish != nullptr) rowwise->finish(context);
+    } else {
+      step.op->forward(context);
+    }
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error({.kind = Error::kind_of(error),
+                 .op = std::string(step.op->name),
+                 .detail = error.what(),
+                 .place = graph_.written_at(node_of(step))});
+  }
+  if (guard_) check(step, context);
+}
+
+int64_t Run::even_range(int64_t all, int64_t range, int64_t block) {
+  const int64_t threads = loop_threads();
+  int64_t ranges = (all + range - 1) / range;
+  if (ranges > 1) ranges = (ranges + threads - 1) / threads * threads;
+  const int64_t blocks = (all + block - 1) / block;
+  return std::max<int64_t>(1, (blocks + ranges - 1) / std::max<int64_t>(1, ranges)) * block;
+}
+
+void Run::run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop) {
+  Recycled<ForwardContext> contexts;
+  contexts.reserve(steps.size());
+  for (const Plan::Step& step : steps) contexts.push_back(context_of(step, loop));
+  const RowChain& chain = steps[0].chain;
+  const int64_t all = steps[0].rows.count * steps[0].rows.width;
+  const int64_t range = even_range(all, chain.elements, chain.unit);
+  loop((all + range - 1) / range, [&](int64_t i) {
+    const int64_t begin = i * range, end = std::min(all, begin + range);
+    for (size_t s = 0; s < steps.size(); ++s) {
+      const int64_t width = steps[s].rows.width;
+      steps[s].rowwise()->rows(contexts[s], begin / width, end / width);
+    }
+  });
+  for (size_t s = 0; s < steps.size(); ++s) {
+    if (const auto finish = steps[s].rowwise()->finish) finish(contexts[s]);
+  }
+}
+
+const Node& Run::node_of(const Plan::Step& step) const { return graph_.nodes[nodes_[step.node]]; }
+
+ForwardContext Run::context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const {
+  return {{plan_.views.data() + step.first_input, step.inputs},
+          {plan_.views.data() + step.first_output, step.outputs},
+          {plan_.words.data() + step.first_word, step.words},
+          scratch_of(step),
+          loop,
+          step.program.get()};
+}
+
+void Run::check(const Plan::Step& step, const ForwardContext& context) {
+  const int bad = guarded_results_.first_bad(step, context);
+  if (bad < 0) return;
+  throw NonFinite({.op = std::string(step.op->name),
+                   .detail = fmt::format("the result {} holds a NaN or an infinity",
+                                         to_string(context.output(bad).shape)),
+                   .place = graph_.written_at(node_of(step))},
+                  step.nodes);
+}
+
+void* Run::scratch_of(const Plan::Step& step) const {
+  return step.scratch_bytes == 0 ? nullptr : arena + step.scratch;
+}
+
+}  // namespace rapt

@@ -1,0 +1,81 @@
+// One run of a plan: its steps, one after the other or side by side.
+#pragma once
+
+#include <tbb/task_group.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "framework/core/error.hpp"
+#include "framework/core/recycled.hpp"
+#include "framework/graph/graph.hpp"
+#include "framework/plan/plan.hpp"
+#include "framework/run/guard.hpp"
+#include "framework/run/trace.hpp"
+
+namespace rapt {
+
+/// A plan, and the numbers of its nodes and values on the tape that it runs for.
+struct Planned {
+  std::shared_ptr<Plan> plan;
+  std::span<const uint32_t> nodes, values;
+};
+
+/// One run of a plan over one graph.
+class Run {
+ public:
+  Run(const Planned& planned, const Graph& graph, bool guard, int threads);
+  /// Runs steps [begin, end) one after the other.
+  void serial(uint32_t begin, uint32_t end);
+  /// Runs tasks [begin, end) in parallel. Must be called inside the arena.
+  void parallel(uint32_t begin, uint32_t end);
+
+  /// The guard's exception. `nodes` is the number of nodes of the failed step.
+  struct NonFinite : NonFiniteError {
+    NonFinite(ErrorParts parts, uint32_t count) : NonFiniteError(std::move(parts)), nodes(count) {}
+    uint32_t nodes;
+  };
+
+  std::byte* arena = nullptr;  ///< The memory for values between the steps.
+
+ private:
+  /// Runs a task, then the first of the tasks that have become ready. The others go to the pool.
+  void follow(uint32_t t);
+  void run_steps(uint32_t begin, uint32_t end);
+  /// Runs the step and those that are chained to it.
+  void execute(const Plan::Step* steps);
+  void run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop);
+  /// Returns a length near `range`, a multiple of `block`, so that all threads get the same number
+  /// of ranges.
+  static int64_t even_range(int64_t all, int64_t range, int64_t block);
+  /// Runs all steps on some rows, then on the next rows. Rowwise operators do not throw.
+  void run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop);
+  const Node& node_of(const Plan::Step& step) const;
+  ForwardContext context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const;
+  void check(const Plan::Step& step, const ForwardContext& context);
+  void* scratch_of(const Plan::Step& step) const;
+
+  Plan& plan_;
+  std::span<const uint32_t> nodes_;
+  const Graph& graph_;
+  bool guard_;
+  int threads_;
+  Trace* const trace_ = Trace::current();
+  uint32_t end_ = 0;
+  Recycled<std::atomic<uint32_t>> waiting_;
+  std::atomic<bool> failed_{false};
+  Guard guarded_results_;
+  struct Workers {
+    // Not defaulted: clang++ would then reject workers_, because Run is incomplete here.
+    Workers() {}
+    // Isolated: if the host cancels its own tasks, it must not silently cancel these.
+    tbb::task_group_context context{tbb::task_group_context::isolated};
+    tbb::task_group group{context};
+  };
+  std::optional<Workers> workers_;  // if tasks run in parallel
+};
+
+}  // namespace rapt
