@@ -119,7 +119,8 @@ TEST_CASE("every operator of the library has a row, or a reason") {
     if (found == names.end()) continue;
     const std::string& name = found->second;
     known.insert(name);
-    INFO(variable << " (" << name << ") has no row in tests/op_rows_*.cpp: add one that uses it");
+    INFO(variable << " (" << name
+                  << ") has no row in tests/ops/table/op_rows_*.cpp: add one that uses it");
     CHECK(used.count(name) + exceptions.count(name) > 0);
   }
   for (const auto& [name, reason] : exceptions) {
