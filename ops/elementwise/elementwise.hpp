@@ -66,6 +66,9 @@ Var lt(const Arg& a, const Arg& b);
 Var le(const Arg& a, const Arg& b);
 Var gt(const Arg& a, const Arg& b);
 Var ge(const Arg& a, const Arg& b);
+/// NumPy's names of eq() and ne().
+inline Var equal(const Arg& a, const Arg& b) { return eq(a, b); }
+inline Var not_equal(const Arg& a, const Arg& b) { return ne(a, b); }
 /// Logical operators take boolean arrays.
 Var logical_and(const Arg& a, const Arg& b);
 Var logical_or(const Arg& a, const Arg& b);
