@@ -3,9 +3,9 @@
 install(TARGETS rapt EXPORT raptTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(CODE "execute_process(COMMAND \"${CMAKE_COMMAND}\" -DDESTINATION=${PROJECT_BINARY_DIR}/public
+install(CODE "execute_process(COMMAND \"${CMAKE_COMMAND}\" \"-DDESTINATION=${PROJECT_BINARY_DIR}/public\"
                 -P \"${PROJECT_SOURCE_DIR}/cmake/public_headers.cmake\" COMMAND_ERROR_IS_FATAL ANY)")
-install(DIRECTORY ${PROJECT_BINARY_DIR}/public/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rapt)
+install(DIRECTORY "${PROJECT_BINARY_DIR}/public/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rapt)
 install(EXPORT raptTargets NAMESPACE rapt:: FILE raptTargets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/rapt)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/raptConfig.cmake.in

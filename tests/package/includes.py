@@ -49,9 +49,7 @@ def includes(tree, name):
 
 def target(tree, include):
     """The file of ours that an include names, or None."""
-    path = include[1:-1]
-    if include[0] == "<":
-        return "include/" + path if path.startswith("rapt/") else None
+    path = "include/" * include.startswith("<rapt/") + include[1:-1]
     return path if (tree / path).is_file() else None
 
 
@@ -100,8 +98,8 @@ def check(tree):
                     wrong("no standard containers in kernels")
             other = target(tree, include)
             if other is None:
-                if include[0] == '"':
-                    wrong("names no file from the top of the tree")
+                if include[0] == '"' or include.startswith("<rapt/"):
+                    wrong("names no file from the top of the tree or of include/")
                 continue
             other_top, other_folder = other.split("/")[0], other.rpartition("/")[0]
             if other_top != top and other_top not in BELOW[top]:
@@ -110,7 +108,6 @@ def check(tree):
                 if folder == first and other_folder != first and other.startswith(second):
                     wrong(f"{first} must not include {second}")
             module, other_module = name[:-4], other[:-4]
-            modules[module], folders[folder]
             if module != other_module:
                 modules[module][other_module] = name
             if folder != other_folder:
