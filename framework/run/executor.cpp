@@ -289,10 +289,9 @@ static void collect(std::span<const Var> wanted, const Graph& graph,
 static ErrorParts memory_short(const Var& target, const char* during) {
   const Graph& graph = target.graph();
   const Node& node = graph.nodes[graph.values[target.id()].node];
-  return {.op = fmt::format("{} {}", node.op == nullptr ? "leaf" : node.op->name,
-                            to_string(target.shape())),
-          .detail = fmt::format("out of memory while {} recorded nodes are {}", graph.nodes.size(),
-                                during),
+  return {.op = std::string(node.op == nullptr ? "leaf" : node.op->name),
+          .detail = fmt::format("out of memory for {} while {} recorded nodes are {}",
+                                to_string(target.shape()), graph.nodes.size(), during),
           .place = graph.written_at(node)};
 }
 
