@@ -40,11 +40,11 @@ struct Features {
 };
 
 /// Computes log-mel energies from samples, in these steps:
-/// - pre-emphasis: y[n] = x[n] - a x[n - 1], y[0] = x[0];
-/// - frames that lie wholly inside the utterance; a shorter utterance is one zero-padded frame;
-/// - a symmetric window, then the power spectrum, with the next power of two as FFT size;
-/// - a weighted sum by triangles whose corners are equally spaced on the mel scale;
-/// - the natural logarithm.
+/// - Pre-emphasis: y[n] = x[n] - a x[n - 1], y[0] = x[0].
+/// - Frames that lie wholly inside the utterance. A shorter utterance is one zero-padded frame.
+/// - A symmetric window, then the power spectrum. The FFT size is the next power of two.
+/// - A weighted sum by triangles whose corners are equally spaced on the mel scale.
+/// - The natural logarithm.
 class Filterbank {
  public:
   /// Throws std::invalid_argument if a frame would have no samples or a triangle no frequencies, or
