@@ -16,6 +16,7 @@
 
 #include "framework/run/trace.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/own_allocator.hpp"
 
 namespace {
 
@@ -46,54 +47,37 @@ struct Failures {
 };
 Failures failures;
 
-// Not inlined: g++ would take free() for a mistake where it sees operator new beside it.
-[[gnu::noinline]] void* taken(std::size_t bytes, std::size_t alignment) noexcept {
-  if (failures.next()) return nullptr;
-  const std::size_t padded = (bytes + alignment - 1) / alignment * alignment;
-  return std::aligned_alloc(alignment, padded == 0 ? alignment : padded);
+void* taken(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept {
+  return failures.next() ? nullptr : rapt::test::allocated(bytes, alignment);
 }
-void* taken_or_thrown(std::size_t bytes, std::size_t alignment) {
+void* taken_or_thrown(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) {
   void* const memory = taken(bytes, alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
-[[gnu::noinline]] void release(void* memory) { std::free(memory); }
 
 }  // namespace
 
-void* operator new(std::size_t bytes) { return taken_or_thrown(bytes, alignof(std::max_align_t)); }
+void* operator new(std::size_t bytes) { return taken_or_thrown(bytes); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return taken_or_thrown(bytes, std::max(static_cast<std::size_t>(alignment), sizeof(void*)));
+  return taken_or_thrown(bytes, static_cast<std::size_t>(alignment));
 }
 [[gnu::noinline]] void* operator new[](std::size_t bytes) {
   // The library's would ask ours, in TBB's name too.
   Dl_info caller{};
   const bool known = failures.armed && dladdr(__builtin_return_address(0), &caller) != 0;
   if (known && std::strstr(caller.dli_fname, "libtbb") != nullptr) return std::malloc(bytes);
-  return taken_or_thrown(bytes, alignof(std::max_align_t));
+  return taken_or_thrown(bytes);
 }
 // std::stable_sort asks this one. The library's would ask ours, but a sanitizer's is of another
 // kind.
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return taken(bytes, alignof(std::max_align_t));
-}
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete[](void* memory) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return taken(bytes); }
 
 namespace rapt {
 namespace {
 
 Tensor tokens(int64_t rows, int64_t length, uint64_t seed) {
-  Tensor ids({rows, length}, DType::int32);
-  for (int64_t i = 0; i < ids.size(); ++i) {
-    ids.data<int32_t>()[static_cast<size_t>(i)] =
-        static_cast<int32_t>(1 + Key{seed}.below(10, static_cast<uint64_t>(i)));
-  }
-  return ids;
+  return test::tokens(rows, length, seed, 11);
 }
 
 /// Something that a user does in several calls, each of which may run out of memory.

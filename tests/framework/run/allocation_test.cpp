@@ -1,54 +1,39 @@
 // A training step that was made before allocates nothing: not when it is recorded, differentiated
 // or run. This program counts what operator new is asked for, in every thread.
-#include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <new>
 #include <rapt/rapt.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/own_allocator.hpp"
 
 namespace {
 
 std::atomic<int64_t> allocations{0};
 
-// Not inlined: g++ would take free() for a mistake where it sees operator new beside it.
-[[gnu::noinline]] void* counted(std::size_t bytes, std::size_t alignment) {
+void* counted(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) {
   ++allocations;
-  const std::size_t padded = (bytes + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, padded == 0 ? alignment : padded);
+  void* const memory = rapt::test::allocated(bytes, alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
-[[gnu::noinline]] void release(void* memory) { std::free(memory); }
-
 }  // namespace
 
-void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
+void* operator new(std::size_t bytes) { return counted(bytes); }
+void* operator new[](std::size_t bytes) { return counted(bytes); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, std::max(static_cast<std::size_t>(alignment), sizeof(void*)));
+  return counted(bytes, static_cast<std::size_t>(alignment));
 }
 // std::stable_sort asks this one. The library's would ask ours, but a sanitizer's is of another
 // kind.
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return counted(bytes, alignof(std::max_align_t));
-}
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
 
 namespace rapt {
 namespace {
 
 Tensor tokens(int64_t rows, int64_t length, uint64_t seed) {
-  Tensor ids({rows, length}, DType::int32);
-  for (int64_t i = 0; i < ids.size(); ++i) {
-    ids.data<int32_t>()[static_cast<size_t>(i)] =
-        static_cast<int32_t>(1 + Key{seed}.below(49, static_cast<uint64_t>(i)));
-  }
-  return ids;
+  return test::tokens(rows, length, seed, 50);
 }
 
 /// The fewest allocations of one of some repeated steps: another thread may still take memory for
