@@ -79,7 +79,7 @@ def circles(arrows):
 
 
 def check(tree):
-    failures = []
+    failures = [f"there is no source in {f}" for f in BELOW if not any((tree / f).rglob("*.?pp"))]
     modules, folders = collections.defaultdict(dict), collections.defaultdict(dict)
     for name in sources(tree):
         top, folder = name.split("/")[0], name.rpartition("/")[0]

@@ -29,6 +29,8 @@ def main():
             links += len(named)
             failures += [f"{document.relative_to(TREE)}:{number}: there is no {path.relative_to(TREE)}"
                          for path in named if not exists(path)]
+    if not links:
+        failures.append("no link was found")
     if failures:
         sys.exit("\n".join(failures))
     print(f"{links} links and paths lead to files")

@@ -201,6 +201,8 @@ def main():
                     listed.append(f"{name}:{line}: {words}: {text}")
     print("sentences  mean  longest  over 35")
     failed = False
+    if not groups:
+        sys.exit("sentences: there is nothing to read")
     for group, lengths in groups.items():
         mean = sum(lengths) / len(lengths)
         over = sum(n > MOST_WORDS for n in lengths)
