@@ -21,7 +21,8 @@ std::string_view name(DType dtype) {
 }
 
 void detail::throw_no_code(DType dtype, std::string_view expected) {
-  throw Error(fmt::format("there is no code for {}: expected {}", name(dtype), expected));
+  throw Error(fmt::format("there is no code for {}: expected {}", name(dtype), expected),
+              ErrorKind::type);
 }
 
 }  // namespace rapt

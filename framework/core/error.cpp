@@ -37,6 +37,8 @@ OutOfMemory::OutOfMemory(ErrorParts parts) : Error(of_kind(std::move(parts), Err
 NonFiniteError::NonFiniteError(ErrorParts parts)
     : Error(of_kind(std::move(parts), ErrorKind::not_finite)) {}
 
+FileError::FileError(ErrorParts parts) : Error(of_kind(std::move(parts), ErrorKind::file)) {}
+
 std::string to_string(const SourceLocation& where) {
   std::string_view file = where.file_name();
   if (const size_t slash = file.find_last_of("/\\"); slash != std::string_view::npos) {

@@ -45,7 +45,7 @@ class Error : public std::runtime_error {
   static ErrorKind kind_of(const std::exception& error) noexcept;
 
   ErrorKind kind() const noexcept { return parts_->kind; }
-  /// The name of the operator that failed; empty if no operator did.
+  /// The operator that failed, or the function or layer that was called; may be empty.
   const std::string& op() const noexcept { return parts_->op; }
   /// What went wrong, without operator and place.
   const std::string& detail() const noexcept { return parts_->detail; }
@@ -74,6 +74,7 @@ class NonFiniteError : public Error {
 class FileError : public Error {
  public:
   explicit FileError(const std::string& message) : Error(message, ErrorKind::file) {}
+  explicit FileError(ErrorParts parts);
 };
 
 /// "train.cpp:84": the file without its folders.

@@ -22,7 +22,8 @@ namespace {
 template <class Draw>
 Tensor draw(const Shape& shape, DType dtype, Draw&& value) {
   if (!is_float(dtype)) {
-    throw Error(fmt::format("random: expected float32 or float64, got {}", name(dtype)));
+    throw Error(fmt::format("random: expected float32 or float64, got {}", name(dtype)),
+                ErrorKind::type);
   }
   Tensor result(shape, dtype);
   const auto n = static_cast<uint64_t>(result.size());

@@ -419,4 +419,36 @@ uint32_t& Graph::note(uint32_t value) {
   return notes_[value];
 }
 
+void Graph::rethrow_at(const Node& node) const {
+  const auto parts = [&](const std::exception& error) {
+    return ErrorParts{.kind = Error::kind_of(error),
+                      .op = std::string(node.op->name),
+                      .detail = error.what(),
+                      .place = written_at(node)};
+  };
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const Error& error) {
+    if (!error.place().empty()) throw;
+    switch (error.kind()) {
+      case ErrorKind::not_finite:
+        throw NonFiniteError(parts(error));
+      case ErrorKind::file:
+        throw FileError(parts(error));
+      case ErrorKind::usage:
+      case ErrorKind::shape:
+      case ErrorKind::type:
+      case ErrorKind::memory:
+        break;
+    }
+    throw Error(parts(error));
+  } catch (const std::exception& error) {
+    throw Error(parts(error));
+  }
+}
+
 }  // namespace rapt

@@ -164,6 +164,9 @@ struct Graph {
   uint32_t index_of(Scope& scope);
   /// Returns "decoder/attention, model.cpp:11, called at train.cpp:84".
   std::string written_at(const Node& node) const;
+  /// Rethrows the exception that is being handled, with the node's operator and place. One that has
+  /// a place already, and one for lack of memory, passes as it is. The type is kept.
+  [[noreturn]] void rethrow_at(const Node& node) const;
   /// Clears everything, but keeps the memory for the next recording.
   void clear();
 

@@ -12,7 +12,7 @@ namespace rapt {
 static ErrorParts memory_for_value(const Var& var, SourceLocation here) {
   const Graph& graph = var.graph(here);
   const Node& node = graph.nodes[graph.values[var.id()].node];
-  return {.op = std::string(node.op == nullptr ? "leaf" : node.op->name),
+  return {.op = std::string(node.op == nullptr ? "" : node.op->name),
           .detail = fmt::format("out of memory for the value {}", to_string(var.shape(here))),
           .place = place_of(here)};
 }

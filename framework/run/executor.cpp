@@ -289,7 +289,7 @@ static void collect(std::span<const Var> wanted, const Graph& graph,
 static ErrorParts memory_short(const Var& target, const char* during) {
   const Graph& graph = target.graph();
   const Node& node = graph.nodes[graph.values[target.id()].node];
-  return {.op = std::string(node.op == nullptr ? "leaf" : node.op->name),
+  return {.op = std::string(node.op == nullptr ? "" : node.op->name),
           .detail = fmt::format("out of memory for {} while {} recorded nodes are {}",
                                 to_string(target.shape()), graph.nodes.size(), during),
           .place = graph.written_at(node)};
@@ -399,7 +399,8 @@ void Executor::run(std::span<const Var> targets) {
     } catch (const OutOfMemory&) {
     }
     throw;
-  } catch (const OutOfMemory&) {
+  } catch (const OutOfMemory& error) {
+    if (!error.place().empty()) throw;
     throw_out_of_memory([&] { return memory_needed(planned, graph); });
   } catch (const std::bad_alloc&) {
     throw_out_of_memory([&] { return memory_needed(planned, graph); });

@@ -49,8 +49,10 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
   step.nodes = 1;
   step.makes_infinity = node.op->makes_infinity;
   if (const int bad = guard->first_bad(step, context); bad >= 0) {
-    throw Error(fmt::format("the result {} holds a NaN or an infinity",
-                            to_string(context.output(bad).shape)));
+    throw NonFiniteError({.op = std::string(node.op->name),
+                          .detail = fmt::format("the result {} holds a NaN or an infinity",
+                                                to_string(context.output(bad).shape)),
+                          .place = graph.written_at(node)});
   }
 }
 
@@ -172,13 +174,11 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
       call(graph, node, inputs, outputs, guard);
     } catch (const std::bad_alloc&) {
       throw_out_of_memory([&] { return memory_needed(graph, node); });
-    } catch (const OutOfMemory&) {
+    } catch (const OutOfMemory& error) {
+      if (!error.place().empty()) throw;
       throw_out_of_memory([&] { return memory_needed(graph, node); });
-    } catch (const std::exception& error) {
-      throw Error({.kind = Error::kind_of(error),
-                   .op = std::string(node.op->name),
-                   .detail = error.what(),
-                   .place = graph.written_at(node)});
+    } catch (...) {
+      graph.rethrow_at(node);
     }
   }
   for (size_t i = 0; i < targets.size(); ++i) {

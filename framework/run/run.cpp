@@ -117,15 +117,8 @@ void Run::run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop) {
     } else {
       step.op->forward(context);
     }
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const OutOfMemory&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Error({.kind = Error::kind_of(error),
-                 .op = std::string(step.op->name),
-                 .detail = error.what(),
-                 .place = graph_.written_at(node_of(step))});
+  } catch (...) {
+    graph_.rethrow_at(node_of(step));
   }
   if (guard_) check(step, context);
 }

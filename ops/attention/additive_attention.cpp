@@ -273,7 +273,8 @@ constinit const Op additive_attention_op{
 Var of_pairs(const Var& x, const Shape& all, SourceLocation where) {
   Shape both;
   if (!broadcast(x.shape(), all, both) || both != all) {
-    throw Error({.op = "additive_attention",
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "additive_attention",
                  .detail = fmt::format("expected a mask [B, T] of keys, or [B, Tq, T], for {} "
                                        "sentences, {} queries and {} keys, got {}",
                                        all[0], all[2], all[3], to_string(x.shape())),

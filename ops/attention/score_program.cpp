@@ -121,7 +121,7 @@ class Transcript {
   virtual int64_t outside(uint32_t value) = 0;
 
   [[noreturn]] void fail(const std::string& message) const {
-    throw Error(fmt::format("score function: {}; at {}", message, to_string(where_)));
+    throw Error({.op = "score function", .detail = message, .place = place_of(where_)});
   }
 
   const Graph& graph_;

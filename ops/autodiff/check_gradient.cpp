@@ -184,7 +184,8 @@ void check_gradient(StaticOp op, const std::vector<InputSpec>& inputs,
   try {
     check_gradient(apply, inputs, options);
   } catch (const Error& error) {
-    throw Error(fmt::format("{}: {}", op->name, error.what()));
+    if (error.kind() == ErrorKind::memory || !error.place().empty()) throw;
+    throw Error({.kind = error.kind(), .op = std::string(op->name), .detail = error.what()});
   }
 }
 

@@ -210,17 +210,8 @@ class Backward final : public GradientContext {
   void call_rule(const Node& node) {
     try {
       node.op->gradient(*this);
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const OutOfMemory&) {
-      throw;
-    } catch (const std::exception& error) {
-      const auto* const own = dynamic_cast<const Error*>(&error);
-      if (own != nullptr && !own->place().empty()) throw;
-      throw Error({.kind = Error::kind_of(error),
-                   .op = std::string(node.op->name),
-                   .detail = error.what(),
-                   .place = graph_->written_at(node)});
+    } catch (...) {
+      graph_->rethrow_at(node);
     }
   }
 
@@ -345,7 +336,7 @@ thread_local std::unique_ptr<Backward> Backward::Lease::idle_walks;
 
 /// Returns the error message for memory that is exhausted while gradients are recorded.
 ErrorParts memory_for_gradients(const Node& node, const Graph& graph) {
-  return {.op = std::string(node.op == nullptr ? "leaf" : node.op->name),
+  return {.op = std::string(node.op == nullptr ? "" : node.op->name),
           .detail = fmt::format("out of memory while its gradient is recorded, as one of {} nodes",
                                 graph.nodes.size()),
           .place = graph.written_at(node)};

@@ -210,7 +210,8 @@ std::pair<Var, Var> same_shape(std::string_view op, const Arg& a, const Arg& b) 
       a.graph() == nullptr && b.graph() != nullptr ? a.on(*b.graph(), b.dtype()) : as_var(a);
   const Var y = b.on(x.graph(), x.dtype());
   if (x.shape() != y.shape()) {
-    throw Error({.op = std::string(op),
+    throw Error({.kind = ErrorKind::shape,
+                 .op = std::string(op),
                  .detail = fmt::format("shapes differ: {} and {}", to_string(x.shape()),
                                        to_string(y.shape())),
                  .place = place_of(a.where)});

@@ -48,17 +48,19 @@ TEST_CASE("an error tells its kind, its operator, what is wrong and where") {
 }
 
 TEST_CASE("results that are not finite and files that cannot be read have types of their own") {
-  Executor guarded({.guard = true});
-  const Executor::Use use(guarded);
-  const Tape tape;
-  const Var nan = log(as_var(full({2}, -1.0)));
-  try {
-    nan.value();
-    FAIL("nothing was thrown");
-  } catch (const NonFiniteError& error) {
-    CHECK(error.kind() == ErrorKind::not_finite);
-    CHECK(error.op() == "log");
-    CHECK(error.place() == "error_test.cpp:" + std::to_string(__LINE__ - 7));
+  for (const bool reference : {false, true}) {
+    Executor guarded({.guard = true, .reference = reference});
+    const Executor::Use use(guarded);
+    const Tape tape;
+    const Var nan = log(as_var(full({2}, -1.0)));
+    try {
+      nan.value();
+      FAIL("nothing was thrown");
+    } catch (const NonFiniteError& error) {
+      CHECK(error.kind() == ErrorKind::not_finite);
+      CHECK(error.op() == "log");
+      CHECK(error.place() == "error_test.cpp:" + std::to_string(__LINE__ - 7));
+    }
   }
 
   const TemporaryFolder folder;
@@ -72,6 +74,28 @@ TEST_CASE("results that are not finite and files that cannot be read have types 
       CHECK(error.kind() == ErrorKind::file);
       CHECK(std::string(error.what()).find(name) != std::string::npos);
     }
+  }
+}
+
+constexpr auto shape_of_input = [](ShapeContext& c) { return c.input(0); };
+
+TEST_CASE("what an operator throws keeps its type, and gets one operator and one place") {
+  static const Op reads{.name = "reads",
+                        .shape = shape_of_input,
+                        .forward = [](const ForwardContext&) { throw FileError("no such file"); }};
+  static const Op placed{
+      .name = "placed", .shape = shape_of_input, .forward = [](const ForwardContext&) {
+        throw Error({.op = "inner", .detail = "no", .place = "a.cpp:1"});
+      }};
+  for (const bool reference : {false, true}) {
+    Executor executor({.reference = reference});
+    const Executor::Use use(executor);
+    const Tape tape;
+    const Var read = record(reads, {zeros({1})});
+    CHECK_THROWS_AS(read.value(), FileError);
+    CHECK(error_of([&] { read.value(); }).op() == "reads");
+    const Error error = error_of([&] { record(placed, {zeros({1})}).value(); });
+    CHECK(std::string(error.what()) == "inner: no; at a.cpp:1");
   }
 }
 
