@@ -9,7 +9,7 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 namespace {
 
@@ -125,4 +125,4 @@ Var AttentiveGru::decode(const Encoded& encoded, const Arg& target_in) const {
   return logits_of({stack(states, 1), transpose(embedded, 0, 1), stack(contexts, 1)});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -7,7 +7,8 @@
 #include "models/layers/attention.hpp"
 #include "models/layers/recurrent.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// `dot` multiplies the state with a projected memory: Luong's "general".
 enum class AttentionKind { none, additive, dot };
@@ -80,4 +81,5 @@ struct AttentiveGru {
   Var logits_of(std::initializer_list<Var> parts) const;
 };
 
+}  // namespace v0
 }  // namespace rapt

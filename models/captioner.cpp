@@ -3,7 +3,7 @@
 #include "framework/graph/scope.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 ImageEncoderOptions as_wide(ImageEncoderOptions options, int64_t width) {
@@ -62,4 +62,4 @@ std::unique_ptr<StepModel> start(const TransformerCaptioner& model, const Tensor
   return start(model, pictures(images), [&] { return model.encode(images); });
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -7,7 +7,8 @@
 #include "models/image_encoder.hpp"
 #include "models/transformer_steps.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct GruCaptionerOptions {
   ImageEncoderOptions image = {};
@@ -70,4 +71,5 @@ struct TransformerCaptioner : TransformerDecoder {
 std::unique_ptr<StepModel> start(const GruCaptioner& model, const Tensor& images);
 std::unique_ptr<StepModel> start(const TransformerCaptioner& model, const Tensor& images);
 
+}  // namespace v0
 }  // namespace rapt

@@ -7,7 +7,7 @@
 #include "framework/run/executor.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// The values of an encoded batch, which are recorded again on the tape of each step.
@@ -77,4 +77,4 @@ std::vector<Decoded> greedy(const GruSeq2Seq& model, const Tensor& source,
   return decoded;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

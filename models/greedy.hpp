@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "models/seq2seq.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct GreedyOptions {
   int32_t begin = 2;         ///< token that is fed in before the first output
@@ -24,4 +25,5 @@ struct Decoded {
 std::vector<Decoded> greedy(const GruSeq2Seq& model, const Tensor& source,
                             const GreedyOptions& options = {});
 
+}  // namespace v0
 }  // namespace rapt

@@ -8,7 +8,7 @@
 #include "framework/run/executor.hpp"
 #include "ops/shape/gather.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Gathers the slices of the first axis with the given indices.
@@ -98,4 +98,4 @@ std::unique_ptr<StepModel> start(const AttentiveGru& model, int64_t sentences,
   return std::make_unique<GruSteps>(model, sentences, encode);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -8,7 +8,8 @@
 #include "models/decoding/step_model.hpp"
 #include "models/seq2seq.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Encodes a batch and returns a model that is ready to decode it. `source` is int32 [B, S], padded
 /// at the end. The model must outlive the returned object and must not change meanwhile.
@@ -17,4 +18,5 @@ std::unique_ptr<StepModel> start(const GruSeq2Seq& model, const Tensor& source);
 /// tape. The decoder must outlive the returned object and must not change meanwhile.
 std::unique_ptr<StepModel> start(const AttentiveGru& model, int64_t sentences,
                                  FunctionRef<AttentiveGru::Encoded()> encode);
+}  // namespace v0
 }  // namespace rapt

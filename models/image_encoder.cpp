@@ -10,7 +10,7 @@
 #include "ops/rows/norm.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 GroupNorm::GroupNorm(int64_t group_count, int64_t channels)
     : weight(full({channels}, 1)), bias(zeros({channels})), groups(group_count) {
@@ -109,4 +109,4 @@ Var ImageEncoder::words_of(const Arg& memory) const {
   return (*words)(mean(memory, {1}));
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -9,7 +9,8 @@
 #include "models/layers/convolution.hpp"
 #include "models/layers/linear.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Group normalisation (Wu and He 2018), as torch.nn.GroupNorm. Normalises each group of channels
 /// over all positions of the picture.
@@ -141,4 +142,5 @@ struct ImageEncoder {
   }
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -5,7 +5,7 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 GruSeq2Seq::GruSeq2Seq(const Seq2SeqOptions& o, Key key)
     : AttentiveGru({.vocab = o.target_vocab,
@@ -42,4 +42,4 @@ Var GruSeq2Seq::operator()(const Arg& source, const Arg& target_in) const {
   return decode(encode(source), target_in);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "models/attentive_gru.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct Seq2SeqOptions {
   int64_t source_vocab = 0;
@@ -48,4 +49,5 @@ struct GruSeq2Seq : AttentiveGru {
   }
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -14,7 +14,7 @@
 #include "ops/rows/softmax.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 constexpr Conv2dOptions halving{.stride = 2, .padding = 1};
@@ -125,4 +125,4 @@ std::unique_ptr<StepModel> start(const SpeechTransformer& model, const Tensor& f
   return ensemble(std::move(members), Average::log_probabilities, std::move(weights));
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

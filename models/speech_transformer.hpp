@@ -5,7 +5,8 @@
 #include "models/layers/convolution.hpp"
 #include "models/transformer_steps.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct SpeechTransformerOptions {
   int64_t features = 40;  ///< F, the number of features per frame
@@ -63,4 +64,5 @@ struct SpeechTransformer : TransformerDecoder {
 std::unique_ptr<StepModel> start(const SpeechTransformer& model, const Tensor& features,
                                  const Tensor& lengths, double ctc_weight, int32_t end);
 
+}  // namespace v0
 }  // namespace rapt

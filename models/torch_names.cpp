@@ -5,7 +5,7 @@
 #include <regex>
 #include <utility>
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Rewriting rules in the order of application. Dots have already become slashes.
@@ -39,4 +39,4 @@ NamedTensors from_torch(const NamedTensors& state) {
   return named;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

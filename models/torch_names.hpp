@@ -6,7 +6,8 @@
 #include "framework/core/api.hpp"
 #include "framework/files/checkpoint.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the name that rapt gives to a parameter of a PyTorch module. It covers nn.Transformer
 /// and its layers, nn.MultiheadAttention, nn.GRU, nn.LSTM, nn.Linear, nn.Embedding and
@@ -21,4 +22,5 @@ std::string name_from_torch(const std::string& name);
 ///   set_parameters(parameters(model), from_torch(load_safetensors("state.safetensors").tensors));
 NamedTensors from_torch(const NamedTensors& state);
 
+}  // namespace v0
 }  // namespace rapt

@@ -10,7 +10,7 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Initialises with normal weights and zero bias (Radford et al. 2019).
@@ -292,4 +292,4 @@ Var Gpt::operator()(const Arg& ids) const {
   return output(norm(x));
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

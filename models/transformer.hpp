@@ -12,7 +12,8 @@
 #include "framework/core/function_ref.hpp"
 #include "models/layers/multi_head.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct FeedForwardOptions {
   Activation activation = Activation::relu;
@@ -264,4 +265,5 @@ struct Gpt {
   }
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -17,7 +17,7 @@
 #include "ops/shape/gather.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 template <class Layer>
@@ -129,4 +129,4 @@ std::unique_ptr<StepModel> start(const Gpt& model, int64_t texts) {
   return std::make_unique<GptSteps>(model, texts);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

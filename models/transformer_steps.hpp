@@ -7,7 +7,8 @@
 #include "models/decoding/step_model.hpp"
 #include "models/transformer.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Encodes a batch and returns a model that is ready to decode it. `source` is int32 [B, S], padded
 /// at the end. The model must outlive the returned object and must not change meanwhile.
@@ -20,4 +21,5 @@ std::unique_ptr<StepModel> start(const TransformerDecoder& model, int64_t senten
 /// object and must not change meanwhile.
 std::unique_ptr<StepModel> start(const Gpt& model, int64_t texts);
 
+}  // namespace v0
 }  // namespace rapt

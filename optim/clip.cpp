@@ -9,7 +9,7 @@
 #include "ops/kernels/elementwise/optimizer.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Number of elements per partial sum, and number of partial sums per task.
@@ -149,4 +149,4 @@ Var clip_factor(const Var& norm, double limit, SourceLocation where) {
   return minimum(one, div(largest, add(Arg(norm, where), tiny)));
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

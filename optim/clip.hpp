@@ -6,7 +6,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the square root of the sum of squares of all elements of all arrays, as a float64
 /// scalar. The result has the same bits on any number of threads. Finite arrays have a finite norm,
@@ -19,4 +20,5 @@ Var global_norm(std::span<const Var> arrays, SourceLocation where = SourceLocati
 /// neural networks).
 Var clip_factor(const Var& norm, double limit, SourceLocation where = SourceLocation::current());
 
+}  // namespace v0
 }  // namespace rapt

@@ -12,7 +12,7 @@
 #include "framework/run/executor.hpp"
 #include "optim/update.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 ExponentialMovingAverage::ExponentialMovingAverage(std::vector<Parameter> parameters, double decay)
     : parameters_(std::move(parameters)), decay_(decay) {
@@ -81,4 +81,4 @@ NamedTensors ExponentialMovingAverage::state() const {
 
 void ExponentialMovingAverage::load(const NamedTensors& saved) { restore(state(), saved); }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -9,7 +9,8 @@
 #include "framework/files/checkpoint.hpp"
 #include "framework/graph/parameter.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// An exponential moving average of each parameter. After each training step, average = decay
 /// average + (1 - decay) parameter (Polyak and Juditsky 1992, in the exponential form). A model
@@ -42,4 +43,5 @@ class ExponentialMovingAverage {
   double decay_;
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -19,7 +19,7 @@
 #include "optim/clip.hpp"
 #include "optim/update.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Copies a gradient that is itself a parameter's memory: the gradient of p in q p is q. The update
@@ -352,4 +352,4 @@ Tensor Adam::numbers(double lr, double decay_factor, int64_t t) const {
                            .decay = decoupled_ ? 0 : decay});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

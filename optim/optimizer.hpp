@@ -21,7 +21,8 @@
 #include "framework/graph/op.hpp"
 #include "framework/graph/parameter.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Parameters that an optimizer treats alike.
 struct ParameterGroup {
@@ -199,4 +200,5 @@ class AdamW : public Adam {
       : Adam(std::move(groups), options, true) {}
 };
 
+}  // namespace v0
 }  // namespace rapt

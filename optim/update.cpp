@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 using namespace kernels;
@@ -134,4 +134,4 @@ constinit const Op updates_op{.name = "updates",
                               .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
                               .forward = [](const ForwardContext&) {}};
 
-}  // namespace rapt
+}  // namespace rapt::internal

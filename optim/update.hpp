@@ -4,10 +4,11 @@
 
 #include <cstring>
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/op.hpp"
 #include "ops/kernels/elementwise/optimizer.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Inputs: parameter, gradient, SgdNumbers as float64 and, with clipping, the gradient's factor. If
 /// the factor is not finite, this operator and the next two change nothing.
@@ -34,4 +35,4 @@ Tensor numbers_tensor(const Numbers& numbers) {
   return result;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

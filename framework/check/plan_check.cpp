@@ -7,7 +7,7 @@
 
 #include "framework/check/plan_check_steps.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 /// The memories in which plans place values: the arena, the kept memory, and each result.
@@ -381,4 +381,4 @@ class Checker : public StepChecker {
 
 void check_plan(const Excerpt& excerpt, const Plan& plan) { Checker(excerpt, plan).check(); }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -1,10 +1,11 @@
 // Verification that a plan computes what was recorded.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/excerpt.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Follows a plan step by step and compares it with the recording only. Throws Error, naming the
 /// steps, unless all of this holds:
@@ -24,4 +25,4 @@ namespace rapt {
 /// Programs of fused steps and the arithmetic of operators are not verified.
 void check_plan(const Excerpt& excerpt, const Plan& plan);
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -8,7 +8,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 void StepChecker::check_steps() {
   find_steps();
@@ -243,4 +243,4 @@ void StepChecker::check_in_turn(uint32_t first_node, uint32_t second_node) {
   if (!waits_for(second, first)) fail(second, "does not wait for the update or reader", first);
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

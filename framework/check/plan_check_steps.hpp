@@ -1,10 +1,11 @@
 // The part of plan_check that verifies steps: what they compute, and what they wait for.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/excerpt.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Verifies the steps of a plan, except for their memory. Each function throws Error if it finds a
 /// fault.
@@ -69,4 +70,4 @@ class StepChecker {
   uint32_t round_ = 0;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -5,6 +5,7 @@
 #define RAPT_VERSION_MINOR 1
 #define RAPT_VERSION_PATCH 0
 
-/// Public headers open `namespace rapt RAPT_API`. Their declarations are exported; all other
-/// symbols of the library are hidden.
+/// Public headers open `inline namespace v0 RAPT_API` in namespace rapt. Their declarations are
+/// exported; all other symbols of the library are hidden. The inline namespace is part of every
+/// symbol's name, so that libraries built with different versions can meet in one program.
 #define RAPT_API __attribute__((visibility("default")))

@@ -4,7 +4,7 @@
 
 #include "framework/core/tensor.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 std::shared_ptr<std::byte> BlockPool::take(int64_t bytes) {
   if (bytes <= small_bytes) return allocate(bytes);
@@ -31,4 +31,4 @@ void BlockPool::drop_idle() {
   if (blocks_.size() > most_blocks) blocks_.clear();
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

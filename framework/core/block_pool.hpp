@@ -6,7 +6,9 @@
 #include <memory>
 #include <vector>
 
-namespace rapt {
+#include "framework/core/internal.hpp"
+
+namespace rapt::internal {
 
 /// A pool of memory for results. A block is reused once nobody holds it any more. A training loop
 /// thus touches the same pages in every step instead of fresh ones.
@@ -31,4 +33,4 @@ class BlockPool {
   std::vector<Block> blocks_;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

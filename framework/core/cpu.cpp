@@ -7,7 +7,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 std::string_view name(Isa isa) {
   switch (isa) {
@@ -62,4 +62,4 @@ bool prefers_streaming_stores() {
 #endif
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

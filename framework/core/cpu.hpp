@@ -3,7 +3,9 @@
 
 #include <string_view>
 
-namespace rapt {
+#include "framework/core/internal.hpp"
+
+namespace rapt::internal {
 
 /// The instruction sets for which kernels are built, in ascending order. Every processor of the
 /// architecture has `baseline`: SSE2 on x86-64, NEON on AArch64.
@@ -24,4 +26,4 @@ Isa active_isa();
 /// memory that is overwritten. On an Intel Xeon, a pass over rows was slower with them.
 bool prefers_streaming_stores();
 
-}  // namespace rapt
+}  // namespace rapt::internal

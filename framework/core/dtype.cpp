@@ -4,7 +4,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 std::string_view name(DType dtype) {
   switch (dtype) {
@@ -25,4 +25,4 @@ void detail::throw_no_code(DType dtype, std::string_view expected) {
               ErrorKind::type);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

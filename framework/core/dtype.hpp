@@ -8,7 +8,8 @@
 
 #include "framework/core/api.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// What an element is. `boolean` is the type of masks: one byte, 0 or 1.
 enum class DType : uint8_t { float32, float64, int32, boolean };
@@ -104,4 +105,5 @@ decltype(auto) by_element_type(DType dtype, Body&& body) {
   detail::throw_no_code(dtype, "an element type");
 }
 
+}  // namespace v0
 }  // namespace rapt

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 std::string message_of(const ErrorParts& parts) {
@@ -47,4 +47,4 @@ std::string to_string(const SourceLocation& where) {
   return fmt::format("{}:{}", file, where.line());
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -8,7 +8,8 @@
 #include "framework/core/api.hpp"
 #include "framework/core/location.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// The kinds of failure that a program may want to tell apart.
 enum class ErrorKind {
@@ -80,4 +81,5 @@ class FileError : public Error {
 /// "train.cpp:84": the file without its folders.
 std::string to_string(const SourceLocation& where);
 
+}  // namespace v0
 }  // namespace rapt

@@ -7,7 +7,8 @@
 
 #include "framework/core/api.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 template <class Signature>
 class FunctionRef;
@@ -31,4 +32,5 @@ class FunctionRef<R(Args...)> {
   R (*call_)(void*, Args...);
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -10,7 +10,8 @@
 
 #include "framework/core/api.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 #if defined(__cpp_lib_source_location)
 using SourceLocation = std::source_location;
@@ -36,4 +37,5 @@ class SourceLocation {
 #endif
 static_assert(std::has_unique_object_representations_v<SourceLocation>);
 
+}  // namespace v0
 }  // namespace rapt

@@ -1,6 +1,6 @@
 #include "framework/core/out_of_memory.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Made while there is memory: throwing a copy allocates nothing, because copies share the text.
 static const OutOfMemory last_resort("out of memory, also for a message that says where");
@@ -13,4 +13,4 @@ void throw_out_of_memory(FunctionRef<ErrorParts()> parts) {
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -5,8 +5,9 @@
 
 #include "framework/core/error.hpp"
 #include "framework/core/function_ref.hpp"
+#include "framework/core/internal.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Throws OutOfMemory made of parts(). If there is no memory for that either, throws one that was
 /// made before.
@@ -26,4 +27,4 @@ auto or_out_of_memory(const Body& body, const Parts& parts) {
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

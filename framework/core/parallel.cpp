@@ -4,7 +4,7 @@
 
 #include "framework/core/tensor.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 thread_local int threads_of_loops = 1;
 }
@@ -37,4 +37,4 @@ void* worker_scratch(int64_t bytes) {
   return memory.get();
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

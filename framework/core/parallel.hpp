@@ -4,8 +4,9 @@
 #include <cstdint>
 
 #include "framework/core/function_ref.hpp"
+#include "framework/core/internal.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Calls body(0) ... body(n - 1) one after the other.
 void serial_for(int64_t n, FunctionRef<void(int64_t)> body);
@@ -34,4 +35,4 @@ class LoopThreads {
 /// the meantime.
 void* worker_scratch(int64_t bytes);
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -9,7 +9,7 @@
 #include "framework/core/error.hpp"
 #include "framework/core/random_bits.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 Key Key::fold(uint64_t i) const {
   return {mix_bits(seed ^ mix_bits(path + i)), mix_bits(path) + i + 1};
@@ -60,4 +60,4 @@ std::vector<int64_t> permutation(Key key, int64_t n) {
   return order;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -6,7 +6,8 @@
 #include "framework/core/api.hpp"
 #include "framework/core/tensor.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Names a stream of random numbers. Keys are values. The same key gives the same numbers on every
 /// machine, in any order and on any number of threads.
@@ -36,4 +37,5 @@ Tensor normal(Key key, const Shape& shape, double mean = 0, double stddev = 1,
 /// Returns the numbers 0 .. n-1 in random order.
 std::vector<int64_t> permutation(Key key, int64_t n);
 
+}  // namespace v0
 }  // namespace rapt

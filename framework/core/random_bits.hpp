@@ -12,13 +12,15 @@
 
 #include <cstdint>
 
+#include "framework/core/internal.hpp"
+
 #if defined(__GNUC__)
 #define RAPT_ALWAYS_INLINE [[gnu::always_inline]] inline
 #else
 #define RAPT_ALWAYS_INLINE inline
 #endif
 
-namespace rapt {
+namespace rapt::internal {
 
 /// The words that the rounds add, for one key and one high word of the index.
 struct RandomSchedule {
@@ -62,4 +64,4 @@ RAPT_ALWAYS_INLINE constexpr uint64_t dropout_threshold(double p) {
   return uint64_t(p * 4294967296.0);
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -4,7 +4,7 @@
 #include <bit>
 #include <new>
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 constexpr std::size_t alignment = 64;
@@ -74,4 +74,4 @@ void give_recycled(void* memory, std::size_t bytes) noexcept {
   list.bytes += size;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

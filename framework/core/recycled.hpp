@@ -6,7 +6,8 @@
 
 #include "framework/core/api.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns memory of `bytes` bytes, aligned to 64. Reuses a block of that size that this thread has
 /// returned, if there is one. Blocks of more than a few pages are never kept.
@@ -37,4 +38,5 @@ struct RecyclingAllocator {
 template <class T>
 using Recycled = std::vector<T, RecyclingAllocator<T>>;
 
+}  // namespace v0
 }  // namespace rapt

@@ -7,7 +7,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 Shape::Shape(std::span<const int64_t> dims) {
   for (const int64_t dim : dims) push_back(dim);
@@ -62,4 +62,4 @@ bool broadcast(const Shape& a, const Shape& b, Shape& out) {
   return true;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -11,7 +11,8 @@
 #include "framework/core/api.hpp"
 #include "framework/core/dtype.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 inline constexpr int max_rank = 8;
 
@@ -77,4 +78,5 @@ bool is_contiguous(const Shape& shape, const Strides& strides);
 /// Stores the shape of NumPy's broadcasting in `out`. Returns false if the shapes are incompatible.
 bool broadcast(const Shape& a, const Shape& b, Shape& out);
 
+}  // namespace v0
 }  // namespace rapt

@@ -13,7 +13,7 @@
 #include "framework/core/recycled.hpp"
 #include "framework/core/tensor.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 constexpr std::align_val_t alignment{64};
@@ -260,4 +260,4 @@ Tensor full(const Shape& shape, double value, DType dtype) {
   return result;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -13,7 +13,8 @@
 #include "framework/core/api.hpp"
 #include "framework/core/shape.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Allocates uninitialised memory, aligned to a cache line and padded to whole cache lines. Throws
 /// OutOfMemory.
@@ -156,4 +157,5 @@ Tensor zeros(const Shape& shape, DType dtype = DType::float32);
 /// 0. Throws Error if int32 cannot hold the value.
 Tensor full(const Shape& shape, double value, DType dtype = DType::float32);
 
+}  // namespace v0
 }  // namespace rapt

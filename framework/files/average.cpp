@@ -6,7 +6,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Accumulates the mean of sets that arrive one by one.
@@ -91,4 +91,4 @@ Checkpoint average_checkpoints(const std::vector<std::string>& paths) {
   return result;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

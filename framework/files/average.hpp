@@ -8,7 +8,8 @@
 #include "framework/core/api.hpp"
 #include "framework/files/checkpoint.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the element-wise mean of arrays with the same names, in the order of the first set.
 /// Computes in double precision. Arrays of integers or booleans are taken from the last set. Throws
@@ -20,4 +21,5 @@ NamedTensors mean_of(const std::vector<NamedTensors>& sets);
 /// load_safetensors().
 Checkpoint average_checkpoints(const std::vector<std::string>& paths);
 
+}  // namespace v0
 }  // namespace rapt

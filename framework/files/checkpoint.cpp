@@ -15,7 +15,7 @@
 #include "framework/files/checkpoint_kinds.hpp"
 #include "framework/files/files.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
@@ -244,4 +244,4 @@ void load_parameters(const std::string& path, const std::vector<Parameter>& para
   about(path, [&] { set(parameters, checkpoint.tensors, true); });
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

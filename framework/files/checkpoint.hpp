@@ -17,7 +17,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/parameter.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
@@ -66,4 +67,5 @@ void set_parameters(const std::vector<Parameter>& parameters, const NamedTensors
 /// or have another shape or type; nothing has been set then.
 void load_parameters(const std::string& path, const std::vector<Parameter>& parameters);
 
+}  // namespace v0
 }  // namespace rapt

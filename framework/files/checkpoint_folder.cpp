@@ -14,7 +14,7 @@
 #include "framework/core/error.hpp"
 #include "framework/files/files.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 namespace fs = std::filesystem;
@@ -148,4 +148,4 @@ void CheckpointFolder::clear() {
   sync_folder_of(best_file());
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -16,7 +16,8 @@
 #include "framework/core/api.hpp"
 #include "framework/files/checkpoint.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Keeps the last few checkpoints of a run in a folder, as step-000001200.safetensors, and the best
 /// one, as best.safetensors. These files are complete even after a crash of the program or the
@@ -63,4 +64,5 @@ class CheckpointFolder {
   int lock_ = -1;
 };
 
+}  // namespace v0
 }  // namespace rapt

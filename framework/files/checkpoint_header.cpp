@@ -9,7 +9,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -208,4 +208,4 @@ std::string write_safetensors_header(const SafetensorsHeader& header) {
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

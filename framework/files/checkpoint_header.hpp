@@ -6,9 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "framework/core/internal.hpp"
 #include "framework/files/checkpoint_types.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 struct SafetensorsEntry {
   std::string name;
@@ -29,4 +30,4 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, int64_t data_b
 /// Returns the header's text. Throws Error if a name or a text is not UTF-8.
 std::string write_safetensors_header(const SafetensorsHeader& header);
 
-}  // namespace rapt
+}  // namespace rapt::internal

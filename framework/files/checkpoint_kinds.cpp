@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 using std::string_view_literals::operator""sv;
@@ -85,4 +85,4 @@ std::optional<std::string> other_kind(std::string_view beginning) {
   return std::nullopt;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -6,7 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace rapt {
+#include "framework/core/internal.hpp"
+
+namespace rapt::internal {
 
 /// Number of bytes that other_kind() needs from the beginning of a file.
 inline constexpr int64_t beginning_of_kind = 512;
@@ -16,4 +18,4 @@ inline constexpr int64_t beginning_of_kind = 512;
 /// file.
 std::optional<std::string> other_kind(std::string_view beginning);
 
-}  // namespace rapt
+}  // namespace rapt::internal

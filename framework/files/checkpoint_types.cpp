@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct Known {
@@ -143,4 +143,4 @@ std::optional<Unfit> convert(StoredType type, const std::byte* from, int64_t n, 
   std::abort();  // not called for types without conversion
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

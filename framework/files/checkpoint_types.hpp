@@ -9,7 +9,8 @@
 #include "framework/core/api.hpp"
 #include "framework/core/shape.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// An element type that can be read. F64, F32, I32 and BOOL can also be written.
 enum class StoredType : uint8_t {
@@ -55,4 +56,5 @@ struct Unfit {
 /// if any, and writes nothing from there on. Only for types with is_converted(type).
 std::optional<Unfit> convert(StoredType type, const std::byte* from, int64_t n, void* to);
 
+}  // namespace v0
 }  // namespace rapt

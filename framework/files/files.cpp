@@ -14,7 +14,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 // There are two versions of strerror_r(): POSIX's fills the buffer, GNU's may return another text.
@@ -172,4 +172,4 @@ void sync_folder_of(const std::string& path) {
   ::close(id);
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

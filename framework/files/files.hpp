@@ -5,8 +5,9 @@
 #include <string>
 
 #include "framework/core/function_ref.hpp"
+#include "framework/core/internal.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Returns the system's text for an errno: "No such file or directory". Safe on any thread.
 std::string error_text(int error);
@@ -48,4 +49,4 @@ void write_whole_file(const std::string& path, FunctionRef<void(const File&)> wr
 /// a crash of the machine may undo them. File systems that cannot sync folders are tolerated.
 void sync_folder_of(const std::string& path);
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -11,7 +11,7 @@
 #include "framework/core/recycled.hpp"
 #include "framework/graph/place.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 thread_local Graph* current_graph = nullptr;
@@ -451,4 +451,4 @@ void Graph::rethrow_at(const Node& node) const {
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -8,12 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/op.hpp"
 #include "framework/graph/parameter.hpp"
 #include "framework/graph/scope.hpp"
 #include "framework/graph/training.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// A node: a leaf (op is null) or an operator's call.
 struct Node {
@@ -189,7 +190,11 @@ struct Graph {
                                      // `values`
 };
 
+}  // namespace rapt::internal
+
+namespace rapt::inline v0 {
+
 inline Var::Var(Graph& graph, uint32_t id)
     : graph_(&graph), id_(id), generation_(graph.generation) {}
 
-}  // namespace rapt
+}  // namespace rapt::v0

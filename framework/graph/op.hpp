@@ -15,11 +15,15 @@
 #include "framework/core/shape.hpp"
 #include "framework/graph/var.hpp"
 
-namespace rapt RAPT_API {
-
+namespace rapt::internal {
 struct Graph;
-struct Op;
 struct FusedGroup;
+}
+
+namespace rapt {
+inline namespace v0 RAPT_API {
+
+struct Op;
 
 /// An array as a kernel sees it: address, element type, shape and strides. It owns nothing.
 struct TensorView {
@@ -64,7 +68,7 @@ A attributes_of(std::span<const int64_t> words) {
 /// The argument of a shape rule. It gives access to the inputs' shapes, but not to their values.
 class ShapeContext {
  public:
-  ShapeContext(Graph& graph, uint32_t node) : graph_(graph), node_(node) {}
+  ShapeContext(internal::Graph& graph, uint32_t node) : graph_(graph), node_(node) {}
 
   int inputs() const;
   /// Returns a copy, because declaring an output reallocates the graph's list of shapes.
@@ -88,11 +92,11 @@ class ShapeContext {
 
   /// The graph that is recorded, and the node's number in it. For rules that run so often that the
   /// accessors above would be too slow.
-  const Graph& graph() const { return graph_; }
+  const internal::Graph& graph() const { return graph_; }
   uint32_t node() const { return node_; }
 
  private:
-  Graph& graph_;
+  internal::Graph& graph_;
   uint32_t node_;
 };
 
@@ -238,10 +242,20 @@ struct Rowwise {
 /// operator is one instruction. The planner gathers chains of such nodes into groups.
 struct PointwiseFamily {
   /// Compiles the program of a group.
-  std::shared_ptr<const void> (*compile)(const FusedGroup& group);
+  std::shared_ptr<const void> (*compile)(const internal::FusedGroup& group);
   /// Runs a program (ForwardContext::program) on its inputs and outputs. `extent` is called without
   /// a program.
   Rowwise program;
+};
+
+/// How results of an operator are summed where several of them contribute to one gradient, with
+/// less work than one addition after the other. So the backward pass of T slices of an array of T
+/// rows costs O(T), and a weight used T times gets one product in place of T.
+struct SumRule {
+  /// True if this result can take part.
+  bool (*applies)(const Var& result);
+  /// Records the sum of such results, which have one shape. At least two.
+  Var (*sum)(std::span<const Var> results);
 };
 
 /// An operator. Members that do not apply keep their defaults.
@@ -259,6 +273,8 @@ struct Op {
   /// Computes the same result with plain operators. It defines a fused operator, serves as the
   /// oracle of its tests, and is differentiated for its second derivative.
   void (*reference)(ReferenceContext& c) = nullptr;
+  /// How several results that contribute to one gradient are summed, if not by additions.
+  const SumRule* sum_rule = nullptr;
   /// Returns the bytes of working memory that forward needs. Called with shapes and strides,
   /// without data.
   int64_t (*scratch)(const ForwardContext& c) = nullptr;
@@ -342,4 +358,5 @@ Var record(StaticOp op, std::span<const Arg> inputs, const A& attributes) {
   return record(op, inputs, words_of(attributes));
 }
 
+}  // namespace v0
 }  // namespace rapt

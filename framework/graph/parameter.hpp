@@ -17,7 +17,8 @@
 #include "framework/core/error.hpp"
 #include "framework/core/tensor.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 class Arg;
 
@@ -165,4 +166,5 @@ struct FirstParameter {
 };
 
 }  // namespace detail
+}  // namespace v0
 }  // namespace rapt

@@ -5,7 +5,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// True if a line is in the library's own sources, which are compiled with the same root folder as
 /// this file.
@@ -42,4 +42,4 @@ std::string Place::text() const {
   return text + mistake + (call == mistake ? "" : ", called at " + call);
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

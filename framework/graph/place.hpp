@@ -3,9 +3,10 @@
 
 #include <string>
 
+#include "framework/core/internal.hpp"
 #include "framework/core/location.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Collects lines, from the innermost outwards, and the path of a layer. Skips lines in rapt's own
 /// sources.
@@ -24,4 +25,4 @@ class Place {
   std::string path_;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

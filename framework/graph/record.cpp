@@ -11,7 +11,7 @@
 #include "framework/graph/graph.hpp"
 #include "framework/graph/tape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 static Graph& find_graph(std::span<const Arg* const> args) {
   for (const Arg* arg : args) {
@@ -265,4 +265,4 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
   throw_memory_short(*op, args);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -3,7 +3,7 @@
 #include "framework/core/error.hpp"
 #include "framework/graph/place.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 namespace {
 
@@ -66,4 +66,4 @@ std::string place_of(SourceLocation where) {
   return place.text();
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

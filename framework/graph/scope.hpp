@@ -5,9 +5,12 @@
 #include "framework/core/location.hpp"
 #include "framework/graph/parameter.hpp"
 
-namespace rapt RAPT_API {
-
+namespace rapt::internal {
 struct Graph;
+}
+
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Marks a layer's call while it records. A layer opens one in its call operator:
 /// `Scope scope(*this, x.where);`. Errors then name the layer's path in its model, the line of the
@@ -43,10 +46,10 @@ class Scope {
   std::string path() const;
 
  private:
-  friend struct Graph;
+  friend struct internal::Graph;
   /// Stands for a recorded node while its gradient is recorded. Takes over its line and its place
   /// in the graph's list of scopes.
-  Scope(SourceLocation where, uint32_t index, const Graph& graph, uint32_t generation);
+  Scope(SourceLocation where, uint32_t index, const internal::Graph& graph, uint32_t generation);
   void write_own_path(std::string& text) const;
 
   Scope* outer_;
@@ -56,11 +59,12 @@ class Scope {
   bool of_node_ = false;
   uint32_t index_ = 0;  // 1 + index into the graph's list of scopes; 0: not in it yet
   uint32_t generation_ = 0;
-  const Graph* graph_ = nullptr;
+  const internal::Graph* graph_ = nullptr;
 };
 
 /// Describes the line `where` for an error message, using the open scopes: "block/attention,
 /// model.cpp:11, called at train.cpp:29". Skips lines in rapt's own sources.
 std::string place_of(SourceLocation where);
 
+}  // namespace v0
 }  // namespace rapt

@@ -2,7 +2,7 @@
 
 #include "framework/graph/graph.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 Tape::Tape() : graph_(Graph::begin()) {}
 Tape::Tape(const Training& training) : Tape() { graph_->training = training; }
@@ -10,4 +10,4 @@ Tape::~Tape() { Graph::end(graph_); }
 
 size_t Tape::size() const { return graph_->nodes.size(); }
 
-}  // namespace rapt
+}  // namespace rapt::v0

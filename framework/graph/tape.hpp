@@ -7,7 +7,8 @@
 #include "framework/graph/op.hpp"
 #include "framework/graph/training.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Records the operators that this thread calls during its lifetime. Recording checks shapes and
 /// does no arithmetic. Values are computed when they are requested. A tape may be destroyed in
@@ -22,12 +23,13 @@ class Tape {
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  Graph& graph() const { return *graph_; }
+  internal::Graph& graph() const { return *graph_; }
   /// Returns the number of nodes so far.
   size_t size() const;
 
  private:
-  Graph* graph_;
+  internal::Graph* graph_;
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/core/random.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Marks a tape as being for training: dropout is active and draws from this key. A training loop
 /// gives each step its own key: Training{key.fold(step)}.
@@ -12,4 +13,5 @@ struct Training {
   Key key;  ///< all random operators on the tape derive their keys from it
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -9,9 +9,13 @@
 #include "framework/core/location.hpp"
 #include "framework/core/tensor.hpp"
 
-namespace rapt RAPT_API {
-
+namespace rapt::internal {
 struct Graph;
+}
+
+namespace rapt {
+inline namespace v0 RAPT_API {
+
 struct ParameterState;
 class Parameter;
 class Arg;
@@ -20,7 +24,7 @@ class Arg;
 class Var {
  public:
   Var() = default;
-  Var(Graph& graph, uint32_t id);
+  Var(internal::Graph& graph, uint32_t id);
   /// Converts a Tensor or a Parameter to a value of the current tape. A function that takes a Var
   /// therefore accepts both. Throws Error if there is no tape.
   Var(const Tensor& tensor, SourceLocation here = SourceLocation::current());
@@ -57,7 +61,7 @@ class Var {
 
   uint32_t id() const { return id_; }
   /// Returns the graph in which the value is recorded. Throws Error if the tape has ended.
-  Graph& graph(SourceLocation here = SourceLocation::current()) const;
+  internal::Graph& graph(SourceLocation here = SourceLocation::current()) const;
 
   /// x[i][j]: selects elements by computed indices; see <rapt/ops/shape/index.hpp>.
   template <class Index = Arg>
@@ -66,9 +70,9 @@ class Var {
   }
 
  private:
-  friend struct Graph;
+  friend struct internal::Graph;
 
-  Graph* graph_ = nullptr;
+  internal::Graph* graph_ = nullptr;
   uint32_t id_ = 0;
   uint32_t generation_ = 0;
 };
@@ -94,11 +98,11 @@ class Arg {
   /// Returns the Var, or null for the other kinds.
   const Var* var() const { return kind_ == Kind::var ? &var_ : nullptr; }
   /// Returns the graph of the Var, or null for the other kinds. Throws Error for an empty Var.
-  Graph* graph() const;
+  internal::Graph* graph() const;
   /// Returns the element type; float32 for a number.
   DType dtype() const;
   /// Converts the operand to a Var of the graph. A number becomes a constant of type `number_type`.
-  Var on(Graph& graph, DType number_type) const;
+  Var on(internal::Graph& graph, DType number_type) const;
 
   SourceLocation where;  ///< the line where the operand was written
 
@@ -115,4 +119,5 @@ class Arg {
 /// Converts an operand to a Var of its own tape, or else of the current tape.
 Var as_var(const Arg& arg);
 
+}  // namespace v0
 }  // namespace rapt

@@ -7,7 +7,7 @@
 #include "framework/graph/graph.hpp"
 #include "framework/graph/var.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 Graph& Var::graph(SourceLocation here) const {
   if (graph_ == nullptr) {
@@ -86,4 +86,4 @@ Var Arg::on(Graph& graph, DType number_type) const {
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Maximum number of regions that are examined for one taker, because long plans have thousands of
 /// free regions.
@@ -179,4 +179,4 @@ void ArenaLayout::give(int64_t offset, int64_t bytes, std::span<const uint32_t> 
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

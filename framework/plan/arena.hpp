@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "framework/core/function_ref.hpp"
+#include "framework/core/internal.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Assigns offsets in an arena that grows as necessary. A freed region remembers which steps used
 /// it last. The next step that takes it has to wait for them, because steps may run in parallel.
@@ -63,4 +64,4 @@ class ArenaLayout {
   int64_t spare_;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

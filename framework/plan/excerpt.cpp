@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 
 // ---- Excerpt ------------------------------------------------------------------------------------
 
@@ -138,4 +138,4 @@ uint32_t Extractor::add(uint32_t value, const Excerpt::Value& entry) {
   return index;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

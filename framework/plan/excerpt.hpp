@@ -1,9 +1,10 @@
 // The part of a recording that a plan computes, with its own numbering.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/graph.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// The nodes that some targets need and whose values are not yet known, in the order of recording,
 /// and the values that they use. Nodes and values are numbered from 0 in the order of their first
@@ -87,4 +88,4 @@ class Extractor {
   uint32_t highest_ = 0;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

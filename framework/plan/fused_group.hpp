@@ -4,9 +4,10 @@
 #include <span>
 #include <vector>
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// A group of elementwise nodes of one shape that becomes one pointwise program.
 struct FusedGroup {
@@ -23,4 +24,4 @@ struct FusedGroup {
   bool wide = false;                 // true: computed in double precision
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

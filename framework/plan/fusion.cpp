@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 constexpr uint32_t most_members = 256;
@@ -300,4 +300,4 @@ bool is_wide(const Graph& graph, const Node& node) {
 
 std::vector<uint32_t> fuse(const Excerpt& excerpt) { return Fuser(excerpt).groups(); }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -1,9 +1,10 @@
 // Fusion of elementwise nodes into steps.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/units.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// True if an elementwise node is computed in double precision. This is the case for float64, and
 /// for int32, whose values float32 cannot represent exactly.
@@ -14,4 +15,4 @@ bool is_wide(const Graph& graph, const Node& node);
 /// depend on each other in a cycle.
 std::vector<uint32_t> fuse(const Excerpt& excerpt);
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 bool writes_through_strides(const Excerpt& excerpt, uint32_t value) {
@@ -50,4 +50,4 @@ std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_
   return pieces;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

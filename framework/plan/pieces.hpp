@@ -1,9 +1,10 @@
 // Values that are written directly into the memory of larger values of which they become parts.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/units.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// The place of a value in the memory of another one, `whole`.
 struct Piece {
@@ -18,4 +19,4 @@ struct Piece {
 std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_t>& uses,
                                const Units& units);
 
-}  // namespace rapt
+}  // namespace rapt::internal

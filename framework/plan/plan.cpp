@@ -11,7 +11,7 @@
 #include "framework/core/error.hpp"
 #include "framework/graph/graph.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 std::string shapes_of(const Plan& plan, uint32_t first, uint32_t count) {
@@ -229,4 +229,4 @@ std::span<const uint32_t> NumberLists::add(std::span<const uint32_t> numbers) {
   return {begin, numbers.size()};
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -9,7 +9,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Storage for lists of numbers. The lists do not move when more are added.
 class NumberLists {
@@ -110,9 +111,10 @@ struct Plan {
   NumberLists lists;             ///< storage of the steps' `after`
 
   /// Returns one line per step: operator, shapes, place of its output, line that recorded it.
-  std::string to_string(const Graph& graph) const;
+  std::string to_string(const internal::Graph& graph) const;
   /// Returns the steps and their data flow in the language of Graphviz.
-  std::string to_dot(const Graph& graph) const;
+  std::string to_dot(const internal::Graph& graph) const;
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 
 uint64_t hash_words(std::span<const uint64_t> words) {
   constexpr uint64_t odd = 0x9e3779b97f4a7c15;
@@ -55,4 +55,4 @@ void PlanCache::add(std::span<const uint64_t> key, std::shared_ptr<Plan> plan) {
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -5,9 +5,10 @@
 #include <memory>
 #include <unordered_map>
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/planner.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// A bounded map from the structure of a recording to its plan. A hash finds the candidates. Only a
 /// structure with equal words is a hit. The least recently used plan is dropped first.
@@ -38,4 +39,4 @@ class PlanCache {
 /// Returns a hash of words. It uses four independent chains, so that the multiplications overlap.
 uint64_t hash_words(std::span<const uint64_t> words);
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 /// Maximum estimated time of the steps that are merged into a task. It makes the cost of starting a
@@ -56,4 +56,4 @@ void make_tasks(Plan& plan) {
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

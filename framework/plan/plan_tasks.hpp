@@ -1,9 +1,10 @@
 // Slack of a plan's steps, and their division into tasks.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Sets the slack of each step: how late it may be without lengthening the critical path.
 void find_slack(Plan& plan);
@@ -12,4 +13,4 @@ void find_slack(Plan& plan);
 /// no cycle.
 void make_tasks(Plan& plan);
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -13,7 +13,7 @@
 #include "framework/plan/unit_order.hpp"
 #include "framework/plan/waits.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 /// Rough speed of one core. Only the order of magnitude matters.
@@ -523,4 +523,4 @@ std::shared_ptr<Plan> make_plan(const Excerpt& excerpt, const PlanOptions& optio
   return Planner(excerpt, options).make();
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -3,10 +3,11 @@
 
 #include <memory>
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/excerpt.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 struct PlanOptions {
   /// Fuses chains of elementwise nodes into one step.
@@ -22,4 +23,4 @@ struct PlanOptions {
 /// read in place.
 std::shared_ptr<Plan> make_plan(const Excerpt& excerpt, const PlanOptions& options);
 
-}  // namespace rapt
+}  // namespace rapt::internal

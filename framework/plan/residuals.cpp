@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 class Merger {
@@ -88,4 +88,4 @@ class Merger {
 
 void merge_residuals(const Excerpt& excerpt, Units& units) { Merger(excerpt, units).run(); }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 constexpr uint32_t most_steps = 8;
@@ -101,4 +101,4 @@ std::vector<RowChain> row_chains(const Excerpt& excerpt, const std::vector<RowSt
   return Chains(excerpt, steps).find();
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -1,10 +1,11 @@
 // Chains of consecutive steps that run together, a few rows at a time.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/excerpt.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// A step, as far as its rows are concerned.
 struct RowStep {
@@ -18,4 +19,4 @@ struct RowStep {
 /// computes or reads. From an earlier step's outputs it needs its own rows only.
 std::vector<RowChain> row_chains(const Excerpt& excerpt, const std::vector<RowStep>& steps);
 
-}  // namespace rapt
+}  // namespace rapt::internal

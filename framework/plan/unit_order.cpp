@@ -4,7 +4,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 class Orderer {
@@ -135,4 +135,4 @@ UnitOrder order_units(const Excerpt& excerpt, const Units& units) {
   return Orderer(excerpt, units).make();
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

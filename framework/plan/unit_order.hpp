@@ -1,9 +1,10 @@
 // The order in which the units of a plan run.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/units.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 struct UnitOrder {
   std::vector<uint32_t> units;
@@ -19,4 +20,4 @@ struct UnitOrder {
 /// value.
 UnitOrder order_units(const Excerpt& excerpt, const Units& units);
 
-}  // namespace rapt
+}  // namespace rapt::internal

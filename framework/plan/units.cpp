@@ -1,6 +1,6 @@
 #include "framework/plan/units.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 void Units::assign(const std::vector<uint32_t>& number_of, uint32_t numbers) {
   constexpr uint32_t none = ~0u;
@@ -23,4 +23,4 @@ void Units::assign(const std::vector<uint32_t>& number_of, uint32_t numbers) {
   for (uint32_t n = 0; n < unit_of.size(); ++n) nodes[next[unit_of[n]]++] = n;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -1,9 +1,10 @@
 // The units of execution of a plan: sets of nodes that become one step.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/plan/excerpt.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// The division of an excerpt's nodes into units. The nodes of a unit are in ascending order.
 struct Units {
@@ -25,4 +26,4 @@ struct Units {
   }
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

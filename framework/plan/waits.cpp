@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace rapt {
+namespace rapt::internal {
 
 void Waits::follow(std::span<const uint32_t> after) {
   std::fill(next_row_.begin(), next_row_.end(), 0);
@@ -31,4 +31,4 @@ void Waits::add(std::span<const uint32_t> after) {
   ++next_;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

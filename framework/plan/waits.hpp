@@ -5,7 +5,9 @@
 #include <span>
 #include <vector>
 
-namespace rapt {
+#include "framework/core/internal.hpp"
+
+namespace rapt::internal {
 
 /// Tracks which of a plan's steps have run when the next one begins, because it waits for them
 /// directly or through others. Steps are added one after the other.
@@ -33,4 +35,4 @@ class Waits {
   uint32_t next_ = 0;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -7,7 +7,7 @@
 #include "framework/graph/graph.hpp"
 #include "framework/run/executor.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 static ErrorParts memory_for_value(const Var& var, SourceLocation here) {
   const Graph& graph = var.graph(here);
@@ -37,4 +37,4 @@ double Var::item(SourceLocation here) const {
       [&] { return memory_for_value(*this, here); });
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -20,7 +20,7 @@
 #include "framework/run/reference.hpp"
 #include "framework/run/run.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 thread_local Executor* current_executor = nullptr;
@@ -437,4 +437,4 @@ void Executor::run(std::span<const Var> targets) {
 Executor::Use::Use(Executor& executor) : outer_(current_executor) { current_executor = &executor; }
 Executor::Use::~Use() { current_executor = outer_; }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -6,7 +6,8 @@
 #include "framework/core/api.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Settings of an executor.
 struct ExecutorOptions {
@@ -90,4 +91,5 @@ class Executor {
   std::unique_ptr<State> state_;
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -6,7 +6,7 @@
 
 #include "framework/core/recycled.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 /// The kinds of non-finite numbers that an array holds.
@@ -96,4 +96,4 @@ bool Guard::noted(const Place& place) const {
                      [&](const Place& other) { return other.meets(place); });
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

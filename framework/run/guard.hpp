@@ -4,10 +4,11 @@
 #include <mutex>
 #include <vector>
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Checks the results of one run's steps. NaN never passes. Minus infinity passes if the operator
 /// makes it on purpose (a mask), or if an input of the step already holds it and thus has passed
@@ -37,4 +38,4 @@ class Guard {
   mutable std::mutex mutex_;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -8,7 +8,7 @@
 #include "framework/plan/fusion.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 void in_turn(int64_t n, FunctionRef<void(int64_t)> body) {
@@ -188,4 +188,4 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
   return results;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

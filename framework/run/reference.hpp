@@ -1,10 +1,11 @@
 // The reference executor. It defines the meaning of a recording by the simplest way to compute it.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/run/guard.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Computes the targets, which are values of one graph. Runs one node after the other in the order
 /// of recording, on one thread, without a plan, with every value in fresh memory. It starts from
@@ -18,4 +19,4 @@ namespace rapt {
 std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> targets,
                                   Guard* guard = nullptr);
 
-}  // namespace rapt
+}  // namespace rapt::internal

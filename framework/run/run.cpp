@@ -7,7 +7,7 @@
 #include "framework/core/out_of_memory.hpp"
 #include "framework/core/parallel.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Minimum estimated work, in nanoseconds, of a step whose loops are shared among threads.
 static constexpr double loop_from = 8000;
@@ -175,4 +175,4 @@ void* Run::scratch_of(const Plan::Step& step) const {
   return step.scratch_bytes == 0 ? nullptr : arena + step.scratch;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

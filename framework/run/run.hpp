@@ -10,13 +10,14 @@
 #include <utility>
 
 #include "framework/core/error.hpp"
+#include "framework/core/internal.hpp"
 #include "framework/core/recycled.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/plan/plan.hpp"
 #include "framework/run/guard.hpp"
 #include "framework/run/trace.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// A plan, and the numbers of its nodes and values on the tape that it runs for.
 struct Planned {
@@ -78,4 +79,4 @@ class Run {
   std::optional<Workers> workers_;  // if tasks run in parallel
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

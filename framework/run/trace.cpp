@@ -14,7 +14,7 @@
 #include "framework/core/error.hpp"
 #include "framework/graph/scope.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 struct Trace::State {
   struct Text {
@@ -129,4 +129,4 @@ std::string Trace::json() const {
   return text + "\n]}\n";
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -5,10 +5,11 @@
 #include <memory>
 #include <string>
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/plan/plan.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// The steps that executors ran, as Chrome trace JSON. It has one row per worker thread. Each step
 /// has its operator, shapes, GFLOP/s and GB/s. Tracing is on if the environment variable RAPT_TRACE
@@ -39,4 +40,4 @@ class Trace {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -22,7 +22,8 @@
 #include "framework/files/checkpoint_types.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 namespace detail {
 
@@ -331,4 +332,5 @@ inline void save_npy(const std::string& path, const Tensor& tensor) {
   }
 }
 
+}  // namespace v0
 }  // namespace rapt

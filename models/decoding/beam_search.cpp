@@ -11,7 +11,7 @@
 #include "ops/rows/top_k.hpp"
 #include "ops/shape/gather.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 constexpr double impossible = -std::numeric_limits<double>::infinity();
@@ -259,4 +259,4 @@ std::vector<std::vector<Hypothesis>> beam_search(StepModel& model, const BeamOpt
   return Search(model, options).run();
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

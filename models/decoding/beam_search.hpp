@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "models/decoding/step_model.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Length normalisation: the divisor of a hypothesis' log-probability, for comparing hypotheses of
 /// different lengths. The length L counts the end token.
@@ -75,4 +76,5 @@ std::vector<std::vector<Hypothesis>> beam_search(const Model& model, const Sourc
   return beam_search(*steps, options);
 }
 
+}  // namespace v0
 }  // namespace rapt

@@ -9,7 +9,7 @@
 #include "framework/core/error.hpp"
 #include "framework/core/parallel.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 constexpr double nothing = -std::numeric_limits<double>::infinity();
@@ -256,4 +256,4 @@ std::unique_ptr<StepModel> ctc_prefix_model(const Tensor& log_probabilities, con
   return std::make_unique<CtcPrefixSteps>(log_probabilities, lengths, options);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

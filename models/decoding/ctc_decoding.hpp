@@ -9,7 +9,8 @@
 #include "framework/core/api.hpp"
 #include "models/decoding/beam_search.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// The labels of the likeliest path (Graves et al. 2006, section 3.2): the likeliest class at each
 /// time, with repeats merged and blanks removed.
@@ -51,4 +52,5 @@ struct CtcPrefixOptions {
 std::unique_ptr<StepModel> ctc_prefix_model(const Tensor& log_probabilities, const Tensor& lengths,
                                             const CtcPrefixOptions& options = {});
 
+}  // namespace v0
 }  // namespace rapt

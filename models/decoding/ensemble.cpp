@@ -11,7 +11,7 @@
 #include "ops/rows/softmax.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -101,4 +101,4 @@ std::unique_ptr<StepModel> ensemble(std::vector<std::unique_ptr<StepModel>> memb
   return std::make_unique<EnsembleSteps>(std::move(members), average, std::move(weights));
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

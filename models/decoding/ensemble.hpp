@@ -7,7 +7,8 @@
 #include "framework/core/api.hpp"
 #include "models/decoding/step_model.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// How the scores of the members are combined.
 enum class Average {
@@ -22,4 +23,5 @@ std::unique_ptr<StepModel> ensemble(std::vector<std::unique_ptr<StepModel>> memb
                                     Average average = Average::probabilities,
                                     std::vector<double> weights = {});
 
+}  // namespace v0
 }  // namespace rapt

@@ -17,7 +17,7 @@
 #include "ops/shape/gather.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Copies the first `used` steps of a cache [T, N, ..] into a larger one.
@@ -81,4 +81,4 @@ CachePlace GrowingCache::place() const {
   return {as_var(ancestors_), int_leaf({static_cast<int32_t>(steps_ - 1)})};
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

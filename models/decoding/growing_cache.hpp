@@ -6,7 +6,8 @@
 #include "framework/core/api.hpp"
 #include "models/layers/multi_head.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// A growing key/value cache: a table of each row's ancestors, and the keys and values of `layers`
 /// layers, [T, N, H, D] each. The capacity T doubles when it is exceeded, so that few plans are
@@ -33,4 +34,5 @@ class GrowingCache {
   Tensor ancestors_;  ///< int32 [R, T]
 };
 
+}  // namespace v0
 }  // namespace rapt

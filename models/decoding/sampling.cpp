@@ -14,7 +14,7 @@
 #include "ops/shape/gather.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// An open sample. `row` is its row in the previous step.
@@ -171,4 +171,4 @@ std::vector<std::vector<Hypothesis>> sample(StepModel& model, const SamplingOpti
   return Sampler(model, options).run();
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -5,7 +5,8 @@
 #include "framework/core/random.hpp"
 #include "models/decoding/beam_search.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct SamplingOptions {
   Key key;
@@ -46,4 +47,5 @@ std::vector<std::vector<Hypothesis>> sample(const Model& model, const Source& so
   return sample(*steps, options);
 }
 
+}  // namespace v0
 }  // namespace rapt

@@ -16,7 +16,7 @@
 #include "ops/shape/gather.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 Var int_leaf(const std::vector<int32_t>& values) {
   return as_var(tensor(values, {static_cast<int64_t>(values.size())}));
@@ -55,4 +55,4 @@ std::vector<Tensor> Stepper::step(
   return values;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

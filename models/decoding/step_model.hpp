@@ -15,7 +15,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/var.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// The input of a step. L sentences of the batch are left, with W rows each. Row r = i W + j is the
 /// j-th row of sentence sentences[i].
@@ -75,4 +76,5 @@ class Stepper {
   std::vector<Tensor> states_;
 };
 
+}  // namespace v0
 }  // namespace rapt

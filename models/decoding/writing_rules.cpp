@@ -6,7 +6,7 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 void WritingRules::fail(const std::string& message) const {
   throw Error(fmt::format("{}: {}", who_, message));
@@ -72,4 +72,4 @@ std::vector<int32_t> TokenTree::path(int32_t node) const {
   return tokens;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -3,9 +3,10 @@
 
 #include <string>
 
+#include "framework/core/internal.hpp"
 #include "models/decoding/step_model.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// The rules for one batch, from the options that BeamOptions and SamplingOptions share.
 class WritingRules {
@@ -71,4 +72,4 @@ class TokenTree {
   std::vector<Node> nodes_;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -9,7 +9,7 @@
 #include "ops/attention/attention_weights.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 Parameter start_of_v(int64_t width, Key key) {
@@ -102,4 +102,4 @@ Attended DotAttention::operator()(const Arg& q, const Arg& keys, const Arg& memo
   return look_by_products(q, keys, memory, mask);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -9,7 +9,8 @@
 #include "models/layers/linear.hpp"
 #include "ops/attention/mask.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// The result of queries [B, Q] or [B, Tq, Q] over a memory [B, T, M].
 struct Attended {
@@ -86,4 +87,5 @@ struct DotAttention {
   void visit(auto&&) {}
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -7,7 +7,7 @@
 #include "framework/core/error.hpp"
 #include "framework/graph/scope.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Returns the number of input channels that each of the `out` output channels reads.
@@ -49,4 +49,4 @@ Var Conv2d::operator()(const Arg& x) const {
   return conv2d(x, weight, bias, options);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

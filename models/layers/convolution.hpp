@@ -6,7 +6,8 @@
 #include "framework/graph/parameter.hpp"
 #include "ops/convolution/convolution.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Convolution of sequences, see conv1d().
 struct Conv1d {
@@ -46,4 +47,5 @@ struct Conv2d {
   }
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -7,7 +7,7 @@
 #include "ops/rows/norm.hpp"
 #include "ops/shape/embedding.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 Linear::Linear(int64_t in, int64_t out, Key key, const LinearOptions& options)
     : activation(options.activation) {
@@ -59,4 +59,4 @@ Norm::Norm(int64_t width, NormKind kind) {
 
 Var Dropout::operator()(const Arg& x) const { return dropout(x, p); }
 
-}  // namespace rapt
+}  // namespace rapt::v0

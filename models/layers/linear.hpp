@@ -8,7 +8,8 @@
 #include "framework/graph/parameter.hpp"
 #include "ops/products/matmul.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct LinearOptions {
   bool bias = true;
@@ -114,4 +115,5 @@ struct Dropout {
   void visit(auto&&) {}
 };
 
+}  // namespace v0
 }  // namespace rapt

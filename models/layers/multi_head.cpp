@@ -9,7 +9,7 @@
 #include "ops/attention/attention_weights.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// [.., heads D] -> [.., heads, D].
@@ -110,4 +110,4 @@ Var MultiHeadAttention::step(const Arg& x, const SharedMemory& memory) const {
   return out_proj(reshape(y, {y.size(0), width()}));
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -9,7 +9,8 @@
 #include "ops/attention/cached_attention.hpp"
 #include "ops/attention/mask.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Cache location of a decoding step, see cached_attention().
 struct CachePlace {
@@ -77,4 +78,5 @@ struct MultiHeadAttention {
              const ScoreFunction& score) const;
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -12,7 +12,7 @@
 #include "ops/shape/embedding.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Returns the numbers 0 .. count - 1 in the given shape and type.
@@ -98,4 +98,4 @@ Var RelativePositions::bias_at(const Var& place, int64_t heads, int64_t keys, DT
   return reshape(function(nothing), {heads, keys});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

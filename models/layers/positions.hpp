@@ -6,7 +6,8 @@
 #include "framework/graph/parameter.hpp"
 #include "ops/attention/score.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 enum class PositionKind {
   none,
@@ -84,4 +85,5 @@ struct RelativePositions {
   }
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -12,7 +12,7 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 thread_local AttentionProbe* AttentionProbe::current_ = nullptr;
 
@@ -87,4 +87,4 @@ Tensor AttentionProbe::entropy(const std::string& layer, size_t call) {
   return sum(where(w > 0, -(w * log(maximum(w, 1e-30))), 0), -1).value();
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -8,7 +8,8 @@
 #include "framework/core/tensor.hpp"
 #include "framework/graph/var.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Records the weights of every attention layer that this thread records while the probe exists.
 /// Weights are found under the layer's path:
@@ -57,7 +58,7 @@ class AttentionProbe {
   struct Look {
     std::string layer;
     Var weights;
-    const Graph* graph;
+    const internal::Graph* graph;
     uint32_t generation;  ///< generation of the graph, which other tapes reuse later
   };
 
@@ -70,4 +71,5 @@ class AttentionProbe {
   static thread_local AttentionProbe* current_;
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -12,7 +12,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 RecurrentWeights::RecurrentWeights(int64_t gates, int64_t in, int64_t hidden, Key key) {
   const double bound = 1 / std::sqrt(static_cast<double>(hidden));
@@ -135,4 +135,4 @@ RecurrentOutput LSTM::operator()(const Arg& x, const Var& lengths) const {
       });
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

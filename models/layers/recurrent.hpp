@@ -8,7 +8,8 @@
 #include "framework/graph/parameter.hpp"
 #include "ops/recurrent/recurrent.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// The weights of one direction of one recurrent layer, drawn uniformly in +-1/sqrt(hidden) as in
 /// PyTorch. G is 3 for a GRU (gates r, z, n) and 4 for an LSTM (i, f, g, o).
@@ -108,4 +109,5 @@ struct LSTM {
   }
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -17,7 +17,7 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using kernels::OfPairs;
@@ -317,4 +317,4 @@ Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Ar
   return record(additive_attention_op, inputs, attributes);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "ops/attention/mask.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Computes attention with the additive score v . tanh(query + key) (Bahdanau, Cho and Bengio
 /// 2015). The query and the keys are already projected. Shapes: query [B, A] or [B, Tq, A], keys
@@ -22,4 +23,5 @@ namespace rapt RAPT_API {
 Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Arg& memory,
                        const Mask& mask = {});
 
+}  // namespace v0
 }  // namespace rapt

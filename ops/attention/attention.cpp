@@ -12,7 +12,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using kernels::AttentionPlan;
@@ -251,4 +251,4 @@ Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& 
   return transpose(Arg(y, q.where), 1, 2);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -5,7 +5,8 @@
 #include "framework/core/api.hpp"
 #include "ops/attention/attention_options.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Computes dropout(softmax(score(scale q k') + bias)) v (Vaswani et al. 2017). Shapes: q
 /// [B, Hq, Tq, D], k [B, Hk, Tk, D], v [B, Hk, Tk, Dv]; the result is [B, Hq, Tq, Dv]. Hk divides
@@ -20,4 +21,5 @@ namespace rapt RAPT_API {
 /// Throws Error if shapes or types do not fit, or if dropout is outside [0, 1].
 Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& options = {});
 
+}  // namespace v0
 }  // namespace rapt

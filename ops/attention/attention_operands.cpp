@@ -14,7 +14,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 void check_float(ShapeContext& c, int i) {
@@ -266,4 +266,4 @@ Var record_attention(StaticOp op, std::initializer_list<const Arg*> operands,
   return record(op, inputs, words);
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

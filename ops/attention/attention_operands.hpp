@@ -4,13 +4,14 @@
 
 #include <optional>
 
+#include "framework/core/internal.hpp"
 #include "framework/core/parallel.hpp"
 #include "ops/attention/attention_options.hpp"
 #include "ops/attention/score_program.hpp"
 #include "ops/kernels/attention/attention.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Attributes of the fused attention operators. The optional inputs follow the required ones in the
 /// order of the flags below. The dropout key comes before the arrays that the score function
@@ -144,4 +145,4 @@ Var record_attention(StaticOp op, std::initializer_list<const Arg*> operands,
                      const AttentionOptions& options, double dropout,
                      std::span<const int64_t> more = {});
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -5,7 +5,8 @@
 #include "ops/attention/mask.hpp"
 #include "ops/attention/score.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct AttentionOptions {
   Mask mask = {};
@@ -21,4 +22,5 @@ struct AttentionOptions {
   double dropout = 0;
 };
 
+}  // namespace v0
 }  // namespace rapt

@@ -9,7 +9,7 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using kernels::AttentionPlan;
@@ -180,4 +180,4 @@ AttentionStatistics attention_statistics(const Arg& q, const Arg& k,
   return {y, y.output(1), y.output(2), y.output(3)};
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

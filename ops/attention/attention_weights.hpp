@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "ops/attention/attention_options.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct WeightsOptions {
   /// True for the mean over the heads, [B, Tq, Tk].
@@ -38,4 +39,5 @@ AttentionStatistics attention_statistics(const Arg& q, const Arg& k,
                                          const AttentionOptions& options = {},
                                          const StatisticsOptions& which = {});
 
+}  // namespace v0
 }  // namespace rapt

@@ -14,7 +14,7 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct CachedAttributes {
@@ -248,4 +248,4 @@ Var shared_attention(const Arg& q, const Arg& keys, const Arg& values, const Arg
                 CachedAttributes{scale});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Keys [T, N, Hk, D] and values [T, N, Hk, Dv] of earlier steps. Both are contiguous and have room
 /// for T steps of N rows. cached_attention() writes into them.
@@ -43,4 +44,5 @@ Var cached_attention(const Arg& q, const Arg& k, const Arg& v, const KeyValueCac
 Var shared_attention(const Arg& q, const Arg& keys, const Arg& values, const Arg& memory,
                      const Arg& lengths, double scale = 0);
 
+}  // namespace v0
 }  // namespace rapt

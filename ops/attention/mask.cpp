@@ -14,7 +14,7 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 [[noreturn]] void fail(const std::string& message, SourceLocation where) {
@@ -235,4 +235,4 @@ Var masked(const Arg& scores, const Mask& mask) {
                                           scores.where)));
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Set of limits on the keys that a query sees. A key is visible if every limit allows it. Without
 /// limits all keys are visible. The functions below make masks, and `&` combines them:
@@ -73,12 +74,13 @@ Mask operator&(const Mask& a, const Mask& b);
 
 /// Returns the mask as a boolean array that broadcasts to [batch, H, queries, keys]. A bias becomes
 /// true where it is above -inf. Throws Error if the mask has other sizes.
-Var as_boolean(const Mask& mask, Graph& graph, int64_t batch, int64_t queries, int64_t keys,
-               SourceLocation here = SourceLocation::current());
+Var as_boolean(const Mask& mask, internal::Graph& graph, int64_t batch, int64_t queries,
+               int64_t keys, SourceLocation here = SourceLocation::current());
 
 /// Returns the scores with the mask's bias added, and with -inf for hidden keys. The scores are
 /// [B, H, Tq, Tk], or [B, Tq, Tk] if the mask is the same for all heads. softmax() gives hidden
 /// keys a weight of 0, and gives zeros to a row without visible keys.
 Var masked(const Arg& scores, const Mask& mask);
 
+}  // namespace v0
 }  // namespace rapt

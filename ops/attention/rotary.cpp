@@ -11,7 +11,7 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct RotaryAttributes {
@@ -174,4 +174,4 @@ Var rotary(const Arg& x, const Arg& table, const Arg& first) {
   return record_rotary(x, table, first, false);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

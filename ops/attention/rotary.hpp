@@ -5,7 +5,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the table [length, depth] that rotary() reads. Row t holds the cosines of the angles t /
 /// base^(2i / depth), i < depth / 2, followed by their sines. Throws Error if depth is odd.
@@ -22,4 +23,5 @@ Tensor rotary_table(int64_t length, int64_t depth, double base = 10000,
 /// Throws Error if shapes or types do not fit, or if a position is outside the table.
 Var rotary(const Arg& x, const Arg& table, const Arg& first = Var());
 
+}  // namespace v0
 }  // namespace rapt

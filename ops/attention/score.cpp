@@ -11,7 +11,7 @@
 #include "ops/shape/gather.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 ScoreFunction operator|(const ScoreFunction& first, const ScoreFunction& second) {
   if (!first) return second;
@@ -142,4 +142,4 @@ ScoreFunction relative_bias(const Arg& table) {
 }
 
 }  // namespace score
-}  // namespace rapt
+}  // namespace rapt::v0

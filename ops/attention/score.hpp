@@ -6,7 +6,8 @@
 #include "framework/core/api.hpp"
 #include "ops/shape/index.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Operands of a score function: symbolic values for elementwise expressions. Positions are whole
 /// numbers in the float type of the scores.
@@ -74,4 +75,5 @@ Tensor t5_buckets(const Tensor& places, int64_t buckets, const T5Options& option
 ScoreFunction relative_bias(const Arg& table);
 
 }  // namespace score
+}  // namespace v0
 }  // namespace rapt

@@ -3,7 +3,7 @@
 
 #include "ops/attention/score_program.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 using kernels::Code;
 using kernels::no_register;
@@ -358,4 +358,4 @@ CompiledScore::CompiledScore(std::span<const int64_t> text, std::span<const Tens
   ScoreCompiler(text, captured, *this).compile(derivative, queries, keys);
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

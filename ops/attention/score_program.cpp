@@ -12,7 +12,7 @@
 #include "ops/elementwise/pointwise.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 constexpr int64_t reference_of(ScorePlace place) { return -1 - static_cast<int64_t>(place); }
@@ -431,4 +431,4 @@ ScoreDerivative differentiate_score(std::span<const int64_t> text, DType dtype,
   return derivative;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -4,11 +4,12 @@
 
 #include <string>
 
+#include "framework/core/internal.hpp"
 #include "framework/core/recycled.hpp"
 #include "ops/attention/score.hpp"
 #include "ops/kernels/attention/score.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Values that a program reads besides its own steps and captured arrays. The reference to one of
 /// them is -1 minus its number.
@@ -105,4 +106,4 @@ class CompiledScore {
   Recycled<int64_t> sums_;
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

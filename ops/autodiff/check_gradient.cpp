@@ -12,7 +12,7 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 
 std::vector<InputSpec> shapes(std::initializer_list<Shape> list) {
   std::vector<InputSpec> specs;
@@ -189,4 +189,4 @@ void check_gradient(StaticOp op, const std::vector<InputSpec>& inputs,
   }
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -9,7 +9,8 @@
 #include "framework/core/random.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Shape, range and type of an input that check_gradient() draws.
 struct InputSpec {
@@ -49,4 +50,5 @@ void check_gradient(FunctionRef<Var(std::span<const Var>)> f, std::span<const In
 void check_gradient(StaticOp op, const std::vector<InputSpec>& inputs,
                     std::span<const int64_t> words = {}, const GradientCheckOptions& options = {});
 
+}  // namespace v0
 }  // namespace rapt

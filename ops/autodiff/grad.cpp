@@ -10,11 +10,10 @@
 #include "framework/core/recycled.hpp"
 #include "framework/graph/graph.hpp"
 #include "ops/elementwise/elementwise.hpp"
-#include "ops/products/matmul.hpp"
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 Var filled(Graph& graph, double number, const Shape& shape, DType dtype, SourceLocation where) {
@@ -287,29 +286,45 @@ class Backward final : public GradientContext {
       parts.push_back({*graph_, parts_[p].gradient});
     }
     std::reverse(parts.begin(), parts.end());  // in order of arrival
-    merge(parts, is_unslice, merge_unslices);
-    merge(parts, is_weight_product, merge_weight_products);
+    merge_by_rules(parts);
     Var sum = parts.front();
     for (size_t i = 1; i < parts.size(); ++i) sum = sum + parts[i];
     parts_[head] = {sum.id(), 0};
     return sum.id();
   }
 
-  /// Replaces several gradients of one kind by one node. The pieces of a sliced array are written
-  /// in one pass, and products for the same weight become one larger product.
-  static void merge(Recycled<Var>& parts, bool (*of_kind)(const Var&),
-                    Var (*merged)(std::span<const Var>)) {
-    if (std::count_if(parts.begin(), parts.end(), of_kind) < 2) return;
-    Recycled<Var> kind;
+  /// Returns the rule that sums a gradient with others of its operator, or null.
+  const SumRule* rule_of(const Var& part) const {
+    const Op* op = graph_->nodes[graph_->values[part.id()].node].op;
+    const SumRule* rule = op == nullptr ? nullptr : op->sum_rule;
+    return rule != nullptr && rule->applies(part) ? rule : nullptr;
+  }
+
+  /// Replaces the gradients that one rule sums by their sum, for every rule among the parts.
+  void merge_by_rules(Recycled<Var>& parts) {
+    Recycled<const SumRule*> rules;
     for (const Var& part : parts) {
-      if (of_kind(part)) kind.push_back(part);
+      const SumRule* rule = rule_of(part);
+      if (rule != nullptr && std::find(rules.begin(), rules.end(), rule) == rules.end()) {
+        rules.push_back(rule);
+      }
     }
-    std::erase_if(parts, of_kind);
+    for (const SumRule* rule : rules) merge(parts, *rule);
+  }
+
+  void merge(Recycled<Var>& parts, const SumRule& rule) {
+    const auto takes_part = [&](const Var& part) { return rule_of(part) == &rule; };
+    if (std::count_if(parts.begin(), parts.end(), takes_part) < 2) return;
+    Recycled<Var> taken;
+    for (const Var& part : parts) {
+      if (takes_part(part)) taken.push_back(part);
+    }
+    std::erase_if(parts, takes_part);
     // A node has at most 65,535 inputs.
     constexpr size_t most = 32768;
-    const std::span<const Var> all = kind;
+    const std::span<const Var> all = taken;
     for (size_t i = 0; i < all.size(); i += most) {
-      parts.push_back(merged(all.subspan(i, std::min(most, all.size() - i))));
+      parts.push_back(rule.sum(all.subspan(i, std::min(most, all.size() - i))));
     }
   }
 
@@ -414,4 +429,4 @@ std::vector<Var> grad(const Var& loss, std::span<const Parameter> wrt) {
   return grad(loss, vars);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -7,7 +7,8 @@
 #include "framework/graph/parameter.hpp"
 #include "framework/graph/var.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the gradients of a scalar with respect to values that were recorded before it. Each
 /// gradient has the shape and type of its value. Gradients are ordinary nodes, so they can be
@@ -35,4 +36,5 @@ std::vector<Var> vjp(std::span<const Var> outputs, std::span<const Var> seeds,
 size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
            std::span<Var> grads);
 
+}  // namespace v0
 }  // namespace rapt

@@ -7,7 +7,7 @@
 #include "ops/kernels/convolution/convolution.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using kernels::ConvolutionPass;
@@ -320,4 +320,4 @@ Var conv2d(const Arg& x, const Arg& weight, const Conv2dOptions& options) {
   return conv2d(x, weight, Arg(Var(), x.where), options);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "ops/convolution/window.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct Conv1dOptions {
   int64_t stride = 1;
@@ -38,4 +39,5 @@ Var conv2d(const Arg& x, const Arg& weight, const Arg& bias, const Conv2dOptions
 /// Does the same without a bias.
 Var conv2d(const Arg& x, const Arg& weight, const Conv2dOptions& options = {});
 
+}  // namespace v0
 }  // namespace rapt

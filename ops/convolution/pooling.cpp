@@ -9,7 +9,7 @@
 #include "ops/convolution/pooling.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using kernels::PoolShape;
@@ -286,4 +286,4 @@ Var avg_pool2d(const Arg& x, const PoolOptions2d& options) {
   return record(avg_pool2d_op, {x}, attributes_of(options));
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "ops/convolution/window.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct PoolOptions1d {
   int64_t kernel;
@@ -34,4 +35,5 @@ Var avg_pool1d(const Arg& x, const PoolOptions1d& options);
 /// Does the same over the last two axes: x [.., H, W].
 Var avg_pool2d(const Arg& x, const PoolOptions2d& options);
 
+}  // namespace v0
 }  // namespace rapt

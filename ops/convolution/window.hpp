@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Pair of numbers for the rows and the columns of a plane. A single number stands for both.
 struct Size2 {
@@ -24,4 +25,5 @@ constexpr int64_t window_places(int64_t size, int64_t kernel, int64_t stride, in
   return room < 0 ? 0 : room / stride + 1;
 }
 
+}  // namespace v0
 }  // namespace rapt

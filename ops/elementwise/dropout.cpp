@@ -6,7 +6,7 @@
 #include "framework/graph/graph.hpp"
 #include "ops/elementwise/pointwise.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 // y = x keep / (1 - p), with `keep` drawn from the key. The gradient is the same function of g.
@@ -47,4 +47,4 @@ Var dropout(const Arg& x, double p, const Var& key) {
   return record(dropout_op, {x, key}, DropoutAttributes{p});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

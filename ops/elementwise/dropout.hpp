@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Sets each element to 0 with probability p and divides the others by 1 - p (Srivastava et al.
 /// 2014). Returns x unchanged if p is 0 or the tape is not for training. The dropped elements
@@ -18,4 +19,5 @@ Var dropout(const Arg& x, double p);
 /// defined in terms of this function.
 Var dropout(const Arg& x, double p, const Var& key);
 
+}  // namespace v0
 }  // namespace rapt

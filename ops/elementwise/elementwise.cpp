@@ -7,7 +7,7 @@
 
 #include "ops/elementwise/pointwise.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using kernels::Code;
@@ -397,4 +397,4 @@ Var cast(const Arg& x, DType dtype) {
   return record(cast_op, {Arg(var, x.where)}, CastAttributes{static_cast<int64_t>(dtype)});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

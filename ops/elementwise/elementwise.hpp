@@ -10,7 +10,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Var add(const Arg& a, const Arg& b);
 Var sub(const Arg& a, const Arg& b);
@@ -92,4 +93,5 @@ inline Var operator<=(const Arg& a, const Arg& b) { return le(a, b); }
 inline Var operator>(const Arg& a, const Arg& b) { return gt(a, b); }
 inline Var operator>=(const Arg& a, const Arg& b) { return ge(a, b); }
 
+}  // namespace v0
 }  // namespace rapt

@@ -8,7 +8,7 @@
 #include "framework/graph/graph.hpp"
 #include "framework/plan/fused_group.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 using kernels::Code;
@@ -296,4 +296,4 @@ void logic_shape(ShapeContext& c) {
   broadcast_operands(c, true);
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -1,10 +1,11 @@
 // Definition of elementwise operators. Each is one instruction of a pointwise program.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/op.hpp"
 #include "ops/kernels/elementwise/pointwise.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Family of all elementwise operators. Its programs run in ops/kernels/pointwise.
 extern const PointwiseFamily pointwise_family;
@@ -26,4 +27,4 @@ void logic_shape(ShapeContext& c);
 
 constexpr int64_t code_of(kernels::Code code) { return static_cast<int64_t>(code); }
 
-}  // namespace rapt
+}  // namespace rapt::internal

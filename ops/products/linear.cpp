@@ -6,7 +6,7 @@
 #include "ops/products/matmul.hpp"
 #include "ops/products/product.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct LinearAttributes {
@@ -221,4 +221,4 @@ Var linear(const Arg& x, const Arg& weight, Activation activation) {
   return linear_of(x, weight, nullptr, activation);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -7,7 +7,7 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/products/product.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Flags for operands that are read transposed. Only gradients use them.
@@ -86,10 +86,49 @@ void product_gradient(GradientContext& c) {
   c.input_grad(1) = gradient;
 }
 
+// A weight's gradient from one use of it is A' B, a sum over rows. Several are one product over all
+// rows: a recurrent network's weight gets one large product instead of one per step.
+bool is_weight_product(const Var& result) {
+  const Graph& graph = result.graph();
+  const Node& node = graph.nodes[graph.values[result.id()].node];
+  const auto attributes = attributes_of<ProductAttributes>(graph.words_of(node));
+  const auto inputs = graph.inputs_of(node);
+  return attributes.transpose_a != 0 && attributes.transpose_b == 0 &&
+         graph.values[inputs[0]].shape.rank() == 2 && graph.values[inputs[1]].shape.rank() == 2;
+}
+
+Var sum_of_weight_products(std::span<const Var> results) {
+  Graph& graph = results.front().graph();
+  Recycled<Var> left, right;
+  Var total;
+  const auto add_to_total = [&](const Var& part) {
+    total = total.is_empty() ? part : total + part;
+  };
+  for (const Var& result : results) {
+    const auto ids = graph.inputs_of(graph.nodes[graph.values[result.id()].node]);
+    const Var a(graph, ids[0]), b(graph, ids[1]);
+    // Joining copies rows, which has to cost less than writing and adding a separate result.
+    const int64_t m = a.size(1), n = b.size(1);
+    if (results.size() > 1 && a.size(0) * (m + n) <= 2 * m * n) {
+      left.push_back(a);
+      right.push_back(b);
+    } else {
+      add_to_total(result);
+    }
+  }
+  if (!left.empty()) {
+    add_to_total(internal::product(concat(left, 0), concat(right, 0), true, false));
+  }
+  return total;
+}
+
+constexpr SumRule one_product_for_all{.applies = is_weight_product, .sum = sum_of_weight_products};
+
 constinit const Op matmul_op{.name = "matmul",
                              .shape = [](ShapeContext& c) { return product_shape(c); },
                              .forward = product_forward,
                              .gradient = product_gradient,
+                             .sum_rule = &one_product_for_all,
                              .flops =
                                  [](const ForwardContext& c) {
                                    const Shape& a = c.input(0).shape;
@@ -103,48 +142,20 @@ constinit const Op matmul_op{.name = "matmul",
 
 }  // namespace
 
+}  // namespace rapt::v0
+
+namespace rapt::internal {
+
 Var product(const Var& a, const Var& b, bool transpose_a, bool transpose_b) {
   return record(matmul_op, {a, b}, ProductAttributes{transpose_a ? 1 : 0, transpose_b ? 1 : 0});
 }
+
+}  // namespace rapt::internal
+
+namespace rapt::inline v0 {
 
 Var matmul(const Arg& a, const Arg& b) {
   return record(matmul_op, {a, b}, ProductAttributes{0, 0});
 }
 
-// ---- several products for one weight ------------------------------------------------------------
-
-bool is_weight_product(const Var& var) {
-  const Graph& graph = var.graph();
-  const Value& value = graph.values[var.id()];
-  const Node& node = graph.nodes[value.node];
-  if (node.op != &matmul_op) return false;
-  const auto attributes = attributes_of<ProductAttributes>(graph.words_of(node));
-  return attributes.transpose_a != 0 && attributes.transpose_b == 0 &&
-         graph.values[graph.inputs_of(node)[0]].shape.rank() == 2 &&
-         graph.values[graph.inputs_of(node)[1]].shape.rank() == 2;
-}
-
-Var merge_weight_products(std::span<const Var> products) {
-  Graph& graph = products.front().graph();
-  Recycled<Var> left, right;
-  Var total;
-  const auto add_to_total = [&](const Var& part) {
-    total = total.is_empty() ? part : total + part;
-  };
-  for (const Var& var : products) {
-    const auto ids = graph.inputs_of(graph.nodes[graph.values[var.id()].node]);
-    const Var a(graph, ids[0]), b(graph, ids[1]);
-    // Merging copies rows, which has to cost less than writing and adding a separate result.
-    const int64_t m = a.size(1), n = b.size(1);
-    if (products.size() > 1 && a.size(0) * (m + n) <= 2 * m * n) {
-      left.push_back(a);
-      right.push_back(b);
-    } else {
-      add_to_total(var);
-    }
-  }
-  if (!left.empty()) add_to_total(product(concat(left, 0), concat(right, 0), true, false));
-  return total;
-}
-
-}  // namespace rapt
+}  // namespace rapt::v0

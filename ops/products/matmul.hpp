@@ -5,7 +5,8 @@
 #include "framework/graph/op.hpp"
 #include "ops/activation.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Computes the matrix product of the last two axes with NumPy's rules: [.., m, k] x [.., k, n]
 /// gives [.., m, n], and leading axes broadcast. A vector on the left is a row and one on the right
@@ -24,13 +25,5 @@ Var linear(const Arg& x, const Arg& weight, const Arg& bias,
 /// Does the same without a bias.
 Var linear(const Arg& x, const Arg& weight, Activation activation = Activation::none);
 
-/// True if the value is a product A' B of two matrices, summed over their rows. This is the form of
-/// a weight's gradient from one use of the weight.
-bool is_weight_product(const Var& var);
-
-/// Returns the sum of such products of one shape as a single product over all their rows. The
-/// weight of a recurrent network gets one large product instead of one per step. Products with many
-/// rows are added instead of merged.
-Var merge_weight_products(std::span<const Var> products);
-
+}  // namespace v0
 }  // namespace rapt

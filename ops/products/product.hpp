@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "framework/core/internal.hpp"
 #include "framework/core/parallel.hpp"
 #include "framework/graph/op.hpp"
 #include "ops/kernels/gemm/gemm.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 using kernels::Gemm;
 using kernels::GemmPlan;
@@ -189,4 +190,4 @@ inline Var as_rows(const Var& x) {
   return reshape(x, {rows, width});
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

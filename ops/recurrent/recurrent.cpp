@@ -23,7 +23,7 @@ void check_lengths(const ShapeContext& c, int input, int64_t batch) {
 
 }  // namespace rapt::recurrent
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using recurrent::active_rows;
@@ -294,4 +294,4 @@ LstmState lstm_cell(const Arg& x, const LstmState& state, const Arg& weight_ih,
   return lstm_gates(Arg(gates_x, x.where), state, weight_hh, bias_hh, options);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -11,7 +11,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Step number and lengths. Only rows with step < length change in the step. Without lengths all
 /// rows change.
@@ -68,4 +69,5 @@ LstmState lstm_gates(const Arg& gates_x, const LstmState& state, const Arg& weig
 LstmState lstm_sequence(const Arg& gates_x, const LstmState& state, const Arg& weight_hh,
                         const Arg& bias_hh, const RecurrentSequence& options = {});
 
+}  // namespace v0
 }  // namespace rapt

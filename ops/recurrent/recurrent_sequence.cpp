@@ -15,7 +15,7 @@
 #include "ops/recurrent/recurrent_split.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using kernels::Rows;
@@ -505,4 +505,4 @@ LstmState lstm_sequence(const Arg& gates_x, const LstmState& state, const Arg& w
   return {states, states.output(1)};
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -12,7 +12,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 using kernels::ReducePlan;
@@ -464,4 +464,4 @@ Var sum_to(const Arg& x, const Shape& shape) {
       Arg(sum(spread_out, Axes(std::span<const int>(axes.data(), count)), true), x.where), shape);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

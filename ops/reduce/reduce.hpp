@@ -8,7 +8,8 @@
 #include "framework/core/api.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the sum along the axes; 0 if there are no elements. The sum of int32 arrays is int32,
 /// modulo 2^32. Boolean arrays are counted in int32. Throws Error if there are too many booleans to
@@ -44,4 +45,5 @@ Var cumsum(const Arg& x, int axis, bool reversed = false);
 /// x itself if the shapes are equal. Throws Error if `shape` does not broadcast to x's shape.
 Var sum_to(const Arg& x, const Shape& shape);
 
+}  // namespace v0
 }  // namespace rapt

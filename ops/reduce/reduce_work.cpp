@@ -5,7 +5,7 @@
 
 #include "ops/support/axes.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 using kernels::ReduceShape;
@@ -137,4 +137,4 @@ bool ReduceWork::plan(const TensorView& x, std::span<const int64_t> axes, Reduct
   return true;
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -1,10 +1,11 @@
 // Division of a reduction over any axes of a strided array into kernel calls.
 #pragma once
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/op.hpp"
 #include "ops/kernels/rows/reduce.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// List of kernel calls, one per run of adjacent reduced axes, innermost first. Each call works on
 /// the results of the previous one. Results of logsumexp are rounded too coarsely to serve as input
@@ -29,4 +30,4 @@ struct ReduceWork {
   bool plan(const TensorView& x, std::span<const int64_t> axes, kernels::Reduction reduction);
 };
 
-}  // namespace rapt
+}  // namespace rapt::internal

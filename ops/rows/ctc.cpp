@@ -18,7 +18,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct CtcAttributes {
@@ -244,4 +244,4 @@ Var ctc_loss(const Arg& logits, const Arg& targets, const Arg& input_lengths,
   return losses;
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -5,7 +5,8 @@
 #include "framework/core/api.hpp"
 #include "ops/rows/loss.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct CtcOptions {
   /// Class that stands for no label.
@@ -32,4 +33,5 @@ struct CtcOptions {
 Var ctc_loss(const Arg& logits, const Arg& targets, const Arg& input_lengths,
              const Arg& target_lengths, const CtcOptions& options = {});
 
+}  // namespace v0
 }  // namespace rapt

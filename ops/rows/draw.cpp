@@ -9,7 +9,7 @@
 #include "framework/core/parallel.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct DrawAttributes {
@@ -107,4 +107,4 @@ Var draw(const Arg& x, const Arg& u, double top_p) {
   return record(draw_op, {x, u}, DrawAttributes{top_p});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

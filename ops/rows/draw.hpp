@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Draws one index per row of the weights x [.., V], with probability proportional to the weight.
 /// Weights are not negative and may have any sum. Returns int32 [..]. The choice is determined by
@@ -16,4 +17,5 @@ namespace rapt RAPT_API {
 /// time if the sum of a row is not positive and finite.
 Var draw(const Arg& x, const Arg& u, double top_p = 1);
 
+}  // namespace v0
 }  // namespace rapt

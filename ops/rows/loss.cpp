@@ -16,7 +16,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct CrossEntropyAttributes {
@@ -242,4 +242,4 @@ Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target, Reduc
   return reduced(record(logistic_loss_op, {Arg(x, logits.where), Arg(t, target.where)}), reduction);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

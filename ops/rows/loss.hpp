@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Reduction of the losses of single positions: their mean, their sum, or none.
 enum class Reduction { mean, sum, none };
@@ -38,4 +39,5 @@ Var mse_loss(const Arg& prediction, const Arg& target, Reduction reduction = Red
 Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target,
                                      Reduction reduction = Reduction::mean);
 
+}  // namespace v0
 }  // namespace rapt

@@ -7,7 +7,7 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct NormAttributes {
@@ -203,4 +203,4 @@ Var rms_norm(const Arg& x, const Arg& weight, double eps) {
   return record(rms_norm_op, {x, weight}, NormAttributes{eps});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

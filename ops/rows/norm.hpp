@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Computes (x - mean) / sqrt(variance + eps) * weight + bias over the last axis (Ba et al.,
 /// arXiv:1607.06450). The variance divides by n, not by n - 1. Shapes: x [.., C], weight and bias
@@ -19,4 +20,5 @@ Var layer_norm(const Arg& x, const Arg& weight, const Arg& bias, double eps = 1e
 /// Throws Error if shapes or types differ.
 Var rms_norm(const Arg& x, const Arg& weight, double eps = 1e-5);
 
+}  // namespace v0
 }  // namespace rapt

@@ -11,7 +11,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -261,4 +261,4 @@ Var masked(const Arg& scores, const Arg& mask) {
                  Arg(x.graph().constant(-infinity, x.dtype(), scores.where))});
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

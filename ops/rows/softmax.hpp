@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 struct SoftmaxOptions {
   /// Axis along which the results add up to 1. A negative axis counts from the end.
@@ -29,4 +30,5 @@ Var log_softmax(const Arg& x, const SoftmaxOptions& options = {});
 /// latter a weight of 0.
 Var masked(const Arg& scores, const Arg& mask);
 
+}  // namespace v0
 }  // namespace rapt

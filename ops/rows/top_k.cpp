@@ -9,7 +9,7 @@
 #include "ops/support/axes.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct TopKAttributes {
@@ -60,4 +60,4 @@ constinit const Op top_k_op{
 
 Var top_k(const Arg& x, int64_t k) { return record(top_k_op, {x}, TopKAttributes{k}); }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the k largest elements along the last axis in descending order, [.., k]. Output 1 holds
 /// their indices, int32 [.., k]. Among equal elements the first comes first. NaN comes before all
@@ -14,4 +15,5 @@ namespace rapt RAPT_API {
 /// is longer than int32 can count.
 Var top_k(const Arg& x, int64_t k);
 
+}  // namespace v0
 }  // namespace rapt

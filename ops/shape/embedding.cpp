@@ -9,7 +9,7 @@
 #include "framework/core/error.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 struct EmbeddingGradAttributes {
@@ -163,4 +163,4 @@ constinit const Op embedding_op{
 
 Var embedding(const Arg& ids, const Arg& weight) { return record(embedding_op, {ids, weight}); }
 
-}  // namespace rapt
+}  // namespace rapt::v0

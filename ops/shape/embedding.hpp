@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the rows of `weight` [V, C] that `ids` (int32, any shape [..]) select, [.., C]. The
 /// gradient of a table row is the sum over its uses, added in the order of their positions.
@@ -13,4 +14,5 @@ namespace rapt RAPT_API {
 /// V-1.
 Var embedding(const Arg& ids, const Arg& weight);
 
+}  // namespace v0
 }  // namespace rapt

@@ -13,7 +13,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Checks the shapes and types of x (input 0) and the index (input 1) for gather and scatter_add.
@@ -251,4 +251,4 @@ Var one_hot(const Arg& index, int64_t depth, DType dtype) {
   return cast(Arg(hit, index.where), dtype);
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

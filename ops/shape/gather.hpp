@@ -7,7 +7,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns y[.., i, ..] = x[.., index[.., i, ..], ..] along the axis, as torch.gather does. For
 /// equal shapes it agrees with numpy.take_along_axis. y has the shape of the index. The index has
@@ -27,4 +28,5 @@ Var take(const Arg& x, const Arg& index, int axis);
 /// elsewhere. An index outside the axis gives only zeros.
 Var one_hot(const Arg& index, int64_t depth, DType dtype = DType::float32);
 
+}  // namespace v0
 }  // namespace rapt

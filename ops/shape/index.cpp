@@ -11,7 +11,7 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Returns the common shape of the inputs from `first` on, after broadcasting. Fails unless there
@@ -206,4 +206,4 @@ Indexed::operator Arg() const { return {Var(*this), array_.where}; }
 
 Indexed index_array(const Arg& array, const Arg& index) { return Indexed(array)[index]; }
 
-}  // namespace rapt
+}  // namespace rapt::v0

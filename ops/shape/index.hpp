@@ -4,7 +4,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns x[index[0], index[1], ...], with one index for each axis of x. The indices broadcast
 /// together, and the result has their shape. They are int32 or float arrays. Floats are rounded to
@@ -42,4 +43,5 @@ class Indexed {
 /// Implements `array[index]` for Var's and Parameter's operator[].
 Indexed index_array(const Arg& array, const Arg& index);
 
+}  // namespace v0
 }  // namespace rapt

@@ -10,7 +10,7 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 // y = x
 constinit const Op contiguous_op{
@@ -20,6 +20,9 @@ constinit const Op contiguous_op{
     .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad(); },
     .strided = true};
 
+}  // namespace rapt::internal
+
+namespace rapt::inline v0 {
 namespace {
 
 constinit const Op alias_op = view_op(
@@ -278,4 +281,4 @@ Var squeeze(const Arg& x, int axis) {
 
 Var alias(const Arg& x) { return record(alias_op, {x}); }
 
-}  // namespace rapt
+}  // namespace rapt::v0

@@ -12,7 +12,8 @@
 #include "framework/graph/parameter.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Returns the elements in row-major order without gaps: x itself if it is contiguous, else a copy.
 Var contiguous(const Arg& x);
@@ -102,11 +103,5 @@ Var flip(const Arg& x, const Axes& axes);
 /// Returns a view of all of x, as a separate value.
 Var alias(const Arg& x);
 
-/// True if the value is a gradient of slices: pieces written back to the positions that they were
-/// cut from.
-bool is_unslice(const Var& value);
-/// Returns the sum of such values of one shape in one pass over all their pieces. So the backward
-/// pass of T slices of an array of T rows costs O(T), not O(T^2).
-Var merge_unslices(std::span<const Var> contributions);
-
+}  // namespace v0
 }  // namespace rapt

@@ -10,7 +10,7 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 /// Largest number of inputs of a node.
@@ -77,6 +77,9 @@ void unslice_forward(const ForwardContext& c) {
   for (int i = 0; i < c.inputs(); ++i) accumulate(c, c.input(i), place(i));
 }
 
+Var sum_of_unslices(std::span<const Var> results);
+constexpr SumRule sum_of_pieces{.applies = [](const Var&) { return true; }, .sum = sum_of_unslices};
+
 // y = 0, then y[place of piece i] += x_i for every i. Words: y's dimensions, then one Place per
 // piece.
 constinit const Op unslice_op{
@@ -96,11 +99,36 @@ constinit const Op unslice_op{
             c.input_grad(i) = slice(c.output_grad(), static_cast<int>(axis), start, end, step);
           }
         },
+    .sum_rule = &sum_of_pieces,
     .strided = true,
     .place = [](const ForwardContext& c, int i) -> std::optional<Layout> {
       if (cover_of(c) != Cover::tiles) return {};
       return layout_at(c.output(), place_of(c.words(), c.output().shape.rank(), i));
     }};
+
+// One node writes the pieces of several.
+Var sum_of_unslices(std::span<const Var> results) {
+  Graph& graph = results.front().graph();
+  const Shape shape = results.front().shape();
+  Recycled<Arg> pieces;
+  Recycled<int64_t> words(shape.begin(), shape.end());
+  Var total;
+  const auto put_together = [&] {
+    const Var part = record(unslice_op, pieces, words);
+    total = total.is_empty() ? part : total + part;
+    pieces.clear();
+    words.resize(static_cast<size_t>(shape.rank()));
+  };
+  for (const Var& result : results) {
+    const Node node = graph.nodes[graph.values[result.id()].node];
+    if (pieces.size() + node.inputs > max_pieces) put_together();
+    for (const uint32_t id : graph.inputs_of(node)) pieces.emplace_back(Var(graph, id), node.where);
+    const auto places = graph.words_of(node).subspan(static_cast<size_t>(shape.rank()));
+    words.insert(words.end(), places.begin(), places.end());
+  }
+  put_together();
+  return total;
+}
 
 // ---- slice --------------------------------------------------------------------------------------
 
@@ -340,32 +368,4 @@ Var flip(const Arg& x, const Axes& axes) {
   return record(flip_op, std::span(&x, 1), std::span<const int64_t>(words.data(), count));
 }
 
-bool is_unslice(const Var& value) {
-  const Graph& graph = value.graph();
-  return graph.nodes[graph.values[value.id()].node].op == &unslice_op;
-}
-
-Var merge_unslices(std::span<const Var> contributions) {
-  Graph& graph = contributions.front().graph();
-  const Shape shape = contributions.front().shape();
-  Recycled<Arg> pieces;
-  Recycled<int64_t> words(shape.begin(), shape.end());
-  Var total;
-  const auto put_together = [&] {
-    const Var part = record(unslice_op, pieces, words);
-    total = total.is_empty() ? part : total + part;
-    pieces.clear();
-    words.resize(static_cast<size_t>(shape.rank()));
-  };
-  for (const Var& contribution : contributions) {
-    const Node node = graph.nodes[graph.values[contribution.id()].node];
-    if (pieces.size() + node.inputs > max_pieces) put_together();
-    for (const uint32_t id : graph.inputs_of(node)) pieces.emplace_back(Var(graph, id), node.where);
-    const auto places = graph.words_of(node).subspan(static_cast<size_t>(shape.rank()));
-    words.insert(words.end(), places.begin(), places.end());
-  }
-  put_together();
-  return total;
-}
-
-}  // namespace rapt
+}  // namespace rapt::v0

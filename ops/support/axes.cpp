@@ -9,7 +9,7 @@
 #include "framework/core/error.hpp"
 #include "framework/graph/scope.hpp"
 
-namespace rapt {
+namespace rapt::inline v0 {
 namespace {
 
 bool is_there(int64_t axis, const Shape& shape) {
@@ -78,4 +78,4 @@ int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLo
   return from_front(axis, shape.rank());
 }
 
-}  // namespace rapt
+}  // namespace rapt::v0

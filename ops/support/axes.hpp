@@ -6,7 +6,8 @@
 #include "framework/core/api.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt RAPT_API {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 /// Axes of an array. Each counts from 0, or from the end if negative: `sum(x, -1)`,
 /// `sum(x, {0, 1})`.
@@ -60,4 +61,5 @@ void check_places(const ShapeContext& c, int64_t axis, const Shape& shape);
 [[noreturn]] void fail(std::string_view op, std::string_view message, SourceLocation where);
 int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLocation where);
 
+}  // namespace v0
 }  // namespace rapt

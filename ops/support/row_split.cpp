@@ -5,7 +5,7 @@
 #include "framework/core/cpu.hpp"
 #include "framework/core/error.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 RowExtent row_extent(const Shape& shape, uint32_t inputs, uint32_t outputs) {
   return {.count = rows_of(shape),
@@ -37,4 +37,4 @@ std::string position_in(const Shape& shape, int64_t index) {
   return fmt::format("position {}", to_string(position));
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

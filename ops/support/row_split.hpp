@@ -4,10 +4,11 @@
 
 #include <algorithm>
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/op.hpp"
 #include "ops/kernels/rows/rows.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 template <class T>
 const kernels::RowFunctions<T>& row_kernels() {
@@ -56,4 +57,4 @@ void over_ranges(const ForwardContext& c, int64_t count, int64_t width, Body&& b
              [&](int64_t i) { body(i * step, std::min(count, (i + 1) * step)); });
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

@@ -6,7 +6,7 @@
 #include "framework/graph/graph.hpp"
 #include "ops/kernels/elementwise/copy.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 namespace {
 
 /// Number of elements that justify a task of their own.
@@ -125,4 +125,4 @@ void fill_zeros(const ForwardContext& c, const TensorView& to) {
   });
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

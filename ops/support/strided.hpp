@@ -3,9 +3,10 @@
 
 #include <algorithm>
 
+#include "framework/core/internal.hpp"
 #include "framework/graph/op.hpp"
 
-namespace rapt {
+namespace rapt::internal {
 
 /// Copies a view to contiguous memory.
 extern const Op contiguous_op;
@@ -67,4 +68,4 @@ inline int64_t row_stride(const Shape& shape, const Strides& strides) {
   return strides[static_cast<size_t>(std::max(shape.rank() - 1, 0))];
 }
 
-}  // namespace rapt
+}  // namespace rapt::internal

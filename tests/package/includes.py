@@ -33,6 +33,8 @@ DOORS = {
     r"<xtensor/": r"include/rapt/xtensor\.hpp",
     r"<fmt/": r".*\.cpp",
 }
+INTERNAL = "framework/core/internal.hpp"  # makes the names of rapt::internal visible in rapt
+LIBRARY = ("framework/", "ops/", "models/", "optim/")
 KERNELS_MAY = r"\"(ops/kernels/|ops/activation\.hpp|framework/core/(cpu|random_bits)\.hpp)"
 KERNELS_NEVER = r"<(vector|string|algorithm|functional|memory|map|iostream)>"
 
@@ -118,7 +120,27 @@ def check(tree):
         for group in circles(arrows):
             ties = [f"    {arrows[a][b]} includes {b}" for a in group for b in arrows[a] if b in group]
             failures.append(f"a circle of {what}:\n" + "\n".join(ties))
+    failures += names_in_rapt(tree)
     return failures, len(modules), len(folders)
+
+
+def names_in_rapt(tree):
+    """Faults of namespaces: what no public header declares stays out of namespace rapt."""
+    public, queue = set(), [p.relative_to(tree).as_posix() for p in tree.glob("include/rapt/*.hpp")]
+    while queue:
+        name = queue.pop()
+        if name not in public:
+            public.add(name)
+            queue += [t for i in includes(tree, name) if (t := target(tree, i))]
+    for name in sources(tree):
+        if not name.startswith(LIBRARY) or not name.endswith(".hpp") or name == INTERNAL:
+            continue
+        opened = re.findall(r"^(?:inline )?namespace ([\w:]+).* \{$", (tree / name).read_text(), re.MULTILINE)
+        if name in public and "v0" not in opened and "rapt" in opened:
+            yield f"{name}: a public header declares its names in inline namespace v0"
+        # The definition of a public inline function may need a private type: `rapt::inline v0`.
+        if name not in public and ("rapt" in opened or not any(o.startswith("rapt::") for o in opened)):
+            yield f"{name}: no public header includes it: its names belong in rapt::internal"
 
 
 def main():
