@@ -38,20 +38,21 @@ const Op swish_op{
           if (c.input(1).rank() != 0) c.fail("b has to be a scalar");
           return c.input(0);
         },
-    .forward = xt_forward([](auto x, auto b, auto y) { y = x / (1 + xt::exp(-b * x)); }),
-    .gradient = swish_gradient};
+    .gradient = swish_gradient,
+    .cpu = {.forward = xt_forward([](auto x, auto b, auto y) { y = x / (1 + xt::exp(-b * x)); })}};
 
 Var swish(const Arg& x, const Arg& b) { return record(swish_op, {x, b}); }
 
 /// The same operator with a mistake in its gradient rule.
 const Op wrong_op{.name = "wrong_swish",
                   .shape = swish_op.shape,
-                  .forward = swish_op.forward,
-                  .gradient = [](GradientContext& c) {
-                    const Var s = sigmoid(c.input(1) * c.input(0));
-                    c.input_grad(0) = c.output_grad() * (s + c.output() * (1 - s));
-                    c.input_grad(1) = c.output_grad() * c.output() * (1 - s);
-                  }};
+                  .gradient =
+                      [](GradientContext& c) {
+                        const Var s = sigmoid(c.input(1) * c.input(0));
+                        c.input_grad(0) = c.output_grad() * (s + c.output() * (1 - s));
+                        c.input_grad(1) = c.output_grad() * c.output() * (1 - s);
+                      },
+                  .cpu = {.forward = swish_op.cpu.forward}};
 
 bool passes(StaticOp op) {
   try {

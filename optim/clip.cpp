@@ -109,22 +109,6 @@ constinit const Op global_norm_op{
           }
           c.output({}, DType::float64);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          auto* sums = static_cast<double*>(c.scratch());
-          const int64_t n = chunks_of_all(c);
-          const int64_t tasks = (n + chunks_together - 1) / chunks_together;
-          c.parallel(tasks, [&](int64_t task) {
-            const int64_t begin = task * chunks_together;
-            sum_chunks(c, begin, std::min(n, begin + chunks_together), sums);
-          });
-          double total = 0;
-          for (int64_t i = 0; i < n; ++i) total += sums[i];
-          // Squares of floats cannot overflow in double, but squares of doubles can.
-          const bool safe = total > 1e-270 && total < 1e308;
-          *c.output().as<double>() =
-              safe || !has_doubles(c) ? std::sqrt(total) : scaled_norm(c, sums);
-        },
     .reference =
         [](ReferenceContext& c) {
           Var total = sum(square(cast(c.input(0), DType::float64)));
@@ -133,7 +117,23 @@ constinit const Op global_norm_op{
           }
           c.output() = sqrt(total);
         },
-    .scratch = [](const ForwardContext& c) { return chunks_of_all(c) * 8; }};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  auto* sums = static_cast<double*>(c.scratch());
+                  const int64_t n = chunks_of_all(c);
+                  const int64_t tasks = (n + chunks_together - 1) / chunks_together;
+                  c.parallel(tasks, [&](int64_t task) {
+                    const int64_t begin = task * chunks_together;
+                    sum_chunks(c, begin, std::min(n, begin + chunks_together), sums);
+                  });
+                  double total = 0;
+                  for (int64_t i = 0; i < n; ++i) total += sums[i];
+                  // Squares of floats cannot overflow in double, but squares of doubles can.
+                  const bool safe = total > 1e-270 && total < 1e308;
+                  *c.output().as<double>() =
+                      safe || !has_doubles(c) ? std::sqrt(total) : scaled_norm(c, sums);
+                },
+            .scratch = [](const ForwardContext& c) { return chunks_of_all(c) * 8; }}};
 
 }  // namespace
 

@@ -65,73 +65,70 @@ void sgd(const ForwardContext& c, bool momentum) {
 
 constinit const Op sgd_op{.name = "sgd",
                           .shape = [](ShapeContext& c) { same_arrays(c, 2); },
-                          .forward = [](const ForwardContext& c) { sgd(c, false); },
-                          .mutates = 0b1};
+                          .traits = {.mutates = 0b1},
+                          .cpu = {.forward = [](const ForwardContext& c) { sgd(c, false); }}};
 
-constinit const Op sgd_momentum_op{.name = "sgd_momentum",
-                                   .shape = [](ShapeContext& c) { same_arrays(c, 3); },
-                                   .forward = [](const ForwardContext& c) { sgd(c, true); },
-                                   .mutates = 0b11};
+constinit const Op sgd_momentum_op{
+    .name = "sgd_momentum",
+    .shape = [](ShapeContext& c) { same_arrays(c, 3); },
+    .traits = {.mutates = 0b11},
+    .cpu = {.forward = [](const ForwardContext& c) { sgd(c, true); }}};
 
 constinit const Op adam_op{
     .name = "adam",
     .shape = [](ShapeContext& c) { same_arrays(c, 4); },
-    .forward =
-        [](const ForwardContext& c) {
-          if (!is_sound(c, 5)) return;
-          for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
-            using T = std::remove_pointer_t<decltype(type)>;
-            const AdamUpdate<T> update{.parameter = c.input(0).as<T>(),
-                                       .mean = c.input(1).as<T>(),
-                                       .variance = c.input(2).as<T>(),
-                                       .gradient = c.input(3).as<const T>(),
-                                       .numbers = c.input(4).as<const AdamNumbers>(),
-                                       .scale = factor(c, 5)};
-            functions.adam(update, begin, end);
-          });
-        },
-    .mutates = 0b111};
+    .traits = {.mutates = 0b111},
+    .cpu = {.forward = [](const ForwardContext& c) {
+      if (!is_sound(c, 5)) return;
+      for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        const AdamUpdate<T> update{.parameter = c.input(0).as<T>(),
+                                   .mean = c.input(1).as<T>(),
+                                   .variance = c.input(2).as<T>(),
+                                   .gradient = c.input(3).as<const T>(),
+                                   .numbers = c.input(4).as<const AdamNumbers>(),
+                                   .scale = factor(c, 5)};
+        functions.adam(update, begin, end);
+      });
+    }}};
 
 constinit const Op keep_gradient_op{
     .name = "keep_gradient",
     .shape = [](ShapeContext& c) { same_arrays(c, 2); },
-    .forward =
-        [](const ForwardContext& c) {
-          for_each_part(c, [&](const auto&, auto* type, int64_t begin, int64_t end) {
-            using T = std::remove_pointer_t<decltype(type)>;
-            const T* from = c.input(1).as<const T>();
-            std::copy(from + begin, from + end, c.input(0).as<T>() + begin);
-          });
-        },
-    .mutates = 0b1};
+    .traits = {.mutates = 0b1},
+    .cpu = {.forward = [](const ForwardContext& c) {
+      for_each_part(c, [&](const auto&, auto* type, int64_t begin, int64_t end) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        const T* from = c.input(1).as<const T>();
+        std::copy(from + begin, from + end, c.input(0).as<T>() + begin);
+      });
+    }}};
 
 constinit const Op add_gradient_op{
     .name = "add_gradient",
     .shape = [](ShapeContext& c) { same_arrays(c, 2); },
-    .forward =
-        [](const ForwardContext& c) {
-          for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
-            using T = std::remove_pointer_t<decltype(type)>;
-            functions.accumulate(c.input(0).as<T>(), c.input(1).as<const T>(), begin, end);
-          });
-        },
-    .mutates = 0b1};
+    .traits = {.mutates = 0b1},
+    .cpu = {.forward = [](const ForwardContext& c) {
+      for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        functions.accumulate(c.input(0).as<T>(), c.input(1).as<const T>(), begin, end);
+      });
+    }}};
 
 constinit const Op moving_average_op{
     .name = "moving_average",
     .shape = [](ShapeContext& c) { same_arrays(c, 2); },
-    .forward =
-        [](const ForwardContext& c) {
-          const double decay = *c.input(2).as<const double>();
-          for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
-            using T = std::remove_pointer_t<decltype(type)>;
-            functions.average(c.input(0).as<T>(), c.input(1).as<const T>(), decay, begin, end);
-          });
-        },
-    .mutates = 0b1};
+    .traits = {.mutates = 0b1},
+    .cpu = {.forward = [](const ForwardContext& c) {
+      const double decay = *c.input(2).as<const double>();
+      for_each_part(c, [&](const auto& functions, auto* type, int64_t begin, int64_t end) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        functions.average(c.input(0).as<T>(), c.input(1).as<const T>(), decay, begin, end);
+      });
+    }}};
 
 constinit const Op updates_op{.name = "updates",
                               .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
-                              .forward = [](const ForwardContext&) {}};
+                              .cpu = {.forward = [](const ForwardContext&) {}}};
 
 }  // namespace rapt::internal

@@ -70,7 +70,7 @@ class Checker : public StepChecker {
       }
     }
     for (const Plan::Step& step : plan_.steps) {
-      if (step.op->place == nullptr) continue;
+      if (step.op->cpu.piece_of_output == nullptr) continue;
       const Range all = range_of(step.first_output);
       for (uint32_t v = step.first_input; v < step.first_input + step.inputs; ++v) {
         const uint32_t base = excerpt_.values[plan_.view_values[v]].base;
@@ -317,8 +317,8 @@ class Checker : public StepChecker {
     const Plan::Step& step = plan_.steps[s];
     if (write.view == none || read.view == none || read.view >= step.first_output) return false;
     const uint32_t input = read.view - step.first_input, output = write.view - step.first_output;
-    const bool may = step.op->pointwise != nullptr ||
-                     (output == 0 && input < 32 && (step.op->in_place >> input & 1) != 0);
+    const bool may = step.op->cpu.pointwise != nullptr ||
+                     (output == 0 && input < 32 && (step.op->traits.in_place >> input & 1) != 0);
     const TensorView &from = plan_.views[read.view], &to = plan_.views[write.view];
     return may && from.dtype == to.dtype && from.shape == to.shape &&
            read.range.begin == write.range.begin && read.range.end == write.range.end;

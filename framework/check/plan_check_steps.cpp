@@ -27,7 +27,7 @@ void StepChecker::check_updates() {
   for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
     const Excerpt::Node& node = excerpt_.nodes[n];
     for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
-      if ((node.op->mutates >> i & 1) == 0) continue;
+      if ((node.op->traits.mutates >> i & 1) == 0) continue;
       updates[excerpt_.values[excerpt_.inputs_of(node)[i]].base].push_back(n);
       const int task = plan_.first_update_task;
       if (task < 0 || step_of_[n] < plan_.tasks[static_cast<size_t>(task)].first_step) {
@@ -140,10 +140,10 @@ void StepChecker::check_leader(uint32_t s) const {
     fail(s, "calls another operator than its node, or with other words");
   }
   if (nodes.size() == 1) return;
-  if (step.op->pointwise == nullptr) return check_residual(s);
+  if (step.op->cpu.pointwise == nullptr) return check_residual(s);
   for (const uint32_t n : nodes) {
     const Excerpt::Node& node = excerpt_.nodes[n];
-    if (node.op->pointwise != step.op->pointwise ||
+    if (node.op->cpu.pointwise != step.op->cpu.pointwise ||
         excerpt_.recorded(node.first_value).shape != excerpt_.recorded(leader.first_value).shape) {
       fail(s, "fuses nodes of other shapes, or of another kind");
     }
@@ -156,10 +156,10 @@ void StepChecker::check_residual(uint32_t s) const {
   const Excerpt::Node &leader = excerpt_.nodes[step.node], &sum = excerpt_.nodes[nodes.back()];
   const auto parts = excerpt_.inputs_of(sum);
   const std::span<const uint32_t> shown = plan_.view_values;
-  const bool adds = nodes.size() == 2 && step.op->adds != nullptr &&
-                    step.op->adds(excerpt_.words_of(leader)) && sum.op->sum &&
-                    step.inputs == leader.inputs + 1 && step.outputs == 1 &&
-                    shown[step.first_output] == sum.first_value;
+  const bool adds = nodes.size() == 2 && step.op->cpu.fuses_residual != nullptr &&
+                    step.op->cpu.fuses_residual(excerpt_.words_of(leader)) &&
+                    sum.op->traits.is_sum && step.inputs == leader.inputs + 1 &&
+                    step.outputs == 1 && shown[step.first_output] == sum.first_value;
   if (!adds) fail(s, "is made of nodes that are no sum of what it makes");
   const uint32_t other = shown[step.first_input + step.inputs - 1];
   const uint32_t made = leader.first_value;
@@ -175,7 +175,7 @@ void StepChecker::check_chain(uint32_t s) const {
   const Plan::Step &step = plan_.steps[s], &first = plan_.steps[chain_of_[s]];
   if (first.chain.steps <= 1) return;
   const RowExtent& rows = step.rows;
-  const bool agrees = step.rowwise() != nullptr && step.op->mutates == 0 &&
+  const bool agrees = step.rowwise() != nullptr && step.op->traits.mutates == 0 &&
                       rows.count * rows.width == first.rows.count * first.rows.width &&
                       first.chain.unit > 0 && rows.block * rows.width > 0 &&
                       first.chain.unit % (rows.block * rows.width) == 0 &&
@@ -194,7 +194,7 @@ void StepChecker::check_given() const {
   std::vector<uint32_t> updated;
   for (const Excerpt::Node& node : excerpt_.nodes) {
     for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
-      if ((node.op->mutates >> i & 1) == 0) continue;
+      if ((node.op->traits.mutates >> i & 1) == 0) continue;
       updated.push_back(excerpt_.values[excerpt_.inputs_of(node)[i]].base);
     }
   }
@@ -218,7 +218,7 @@ void StepChecker::check_operands(uint32_t s) const {
         if (!excerpt_.values[input].whole || maker >= n) fail(s, "reads a view of its own result");
         continue;
       }
-      if (step.nodes == 1 && step.op->pointwise == nullptr) {
+      if (step.nodes == 1 && step.op->cpu.pointwise == nullptr) {
         if (next >= reads.size() || reads[next] != input)
           fail(s, "has other operands than its node");
         used[next++] = true;

@@ -409,7 +409,7 @@ Var Graph::contiguous(const Var& var) {
     if (it->first == var.id()) return {*this, it->second};
   }
   const Node& node = nodes[value.node];
-  const Var copy = record(StaticOp::of_node(node.op->copy), {Arg(var, node.where)});
+  const Var copy = record(StaticOp::of_node(node.op->traits.copy), {Arg(var, node.where)});
   copies_.emplace_back(var.id(), copy.id());
   return copy;
 }

@@ -1,7 +1,8 @@
 // The record that defines an operator, and the contexts that its functions receive.
 //
-// An operator is one immutable `Op`: a name, a shape rule, a forward function, a gradient rule, and
-// a reference composition. Operators of the library and of its users have the same form.
+// An operator is one immutable `Op` in three parts: what it means (name, shape rule, gradient,
+// reference composition), what a planner may do with it, and how the CPU computes it. Operators of
+// the library and of its users have the same form.
 #pragma once
 
 #include <concepts>
@@ -22,8 +23,6 @@ struct FusedGroup;
 
 namespace rapt {
 inline namespace v0 RAPT_API {
-
-struct Op;
 
 /// An array as a kernel sees it: address, element type, shape and strides. It owns nothing.
 struct TensorView {
@@ -258,23 +257,34 @@ struct SumRule {
   Var (*sum)(std::span<const Var> results);
 };
 
-/// An operator. Members that do not apply keep their defaults.
-struct Op {
-  std::string_view name;  ///< the name in messages, plans and traces
-  /// Checks the inputs and declares the outputs.
-  ShapeRule shape;
-  /// Computes the outputs from the inputs. Absent for views, pointwise and rowwise operators.
+struct Op;
+
+/// What a planner may do with an operator, whatever computes it. The defaults are always safe.
+struct OpTraits {
+  /// Only for view operators: the operator that copies a strided view to contiguous memory.
+  const Op* copy = nullptr;
+  /// True if the operator is elementwise and output 0 is input 0 + input 1.
+  bool is_sum = false;
+  /// Bit i: output 0 may be written in place of input i if the shapes agree.
+  uint32_t in_place = 0;
+  /// Bit i: the operator writes to input i, the memory of a leaf (an optimizer's update).
+  uint32_t mutates = 0;
+  /// Bit i: input i is a key of random numbers. Its type does not enter the arithmetic.
+  uint32_t keys = 0;
+  /// True if infinities in the outputs are legitimate (a masked score). The guard lets them pass.
+  bool makes_infinity = false;
+};
+
+/// How the CPU computes an operator: by `forward`, `rowwise` or `pointwise`. A view operator has
+/// none of them.
+struct CpuOp {
+  /// Computes the outputs from the inputs.
   void (*forward)(const ForwardContext& c) = nullptr;
-  /// Computes the outputs row by row, in place of `forward`.
+  /// Computes the outputs row by row.
   const Rowwise* rowwise = nullptr;
-  /// Appends the nodes of the inputs' gradients. If it is absent, the reference is differentiated.
-  /// If both are absent, no gradient flows to the inputs.
-  void (*gradient)(GradientContext& c) = nullptr;
-  /// Computes the same result with plain operators. It defines a fused operator, serves as the
-  /// oracle of its tests, and is differentiated for its second derivative.
-  void (*reference)(ReferenceContext& c) = nullptr;
-  /// How several results that contribute to one gradient are summed, if not by additions.
-  const SumRule* sum_rule = nullptr;
+  /// The family of an elementwise operator. `code` is the operator's instruction in it.
+  const PointwiseFamily* pointwise = nullptr;
+  int64_t code = 0;
   /// Returns the bytes of working memory that forward needs. Called with shapes and strides,
   /// without data.
   int64_t (*scratch)(const ForwardContext& c) = nullptr;
@@ -284,33 +294,36 @@ struct Op {
   /// Returns the bytes that forward reads and writes, if this is not the sum of all its inputs and
   /// outputs.
   double (*bytes)(const ForwardContext& c) = nullptr;
-  /// The family of a pointwise operator; `code` is the operator's instruction in it.
-  const PointwiseFamily* pointwise = nullptr;
-  int64_t code = 0;
-  /// Only for view operators: the operator that copies a strided view to contiguous memory.
-  const Op* copy = nullptr;
   /// True if forward reads inputs through their strides. Otherwise strided inputs are copied first.
-  bool strided = false;
-  /// True if infinities in the outputs are legitimate (a masked score). The guard lets them pass.
-  bool makes_infinity = false;
-  /// True if the operator is elementwise and output 0 is input 0 + input 1.
-  bool sum = false;
+  bool strided_inputs = false;
+  /// Bit i: forward writes output i through its strides. The last stride is 1.
+  uint32_t strided_outputs = 0;
   /// Returns true if forward, with these attributes, can add one extra input to output 0. The extra
   /// input was not recorded, comes last, and has the layout of output 0. It is added at the end,
   /// with the rounding of a separate addition.
-  bool (*adds)(std::span<const int64_t> words) = nullptr;
-  /// Bit i: forward may write output 0 in place of input i if the shapes agree.
-  uint32_t in_place = 0;
-  /// Bit i: forward writes output i through its strides. The last stride is 1.
-  uint32_t strided_outputs = 0;
+  bool (*fuses_residual)(std::span<const int64_t> words) = nullptr;
   /// Returns the layout of input i within output 0, for an operator that only concatenates its
   /// inputs; else nothing. Called with shapes and strides, without data. If the maker of an input
   /// has already written it to that place, forward does not copy it.
-  std::optional<Layout> (*place)(const ForwardContext& c, int i) = nullptr;
-  /// Bit i: forward writes to input i, the memory of a leaf (an optimizer's update).
-  uint32_t mutates = 0;
-  /// Bit i: input i is a key of random numbers. Its type does not enter the arithmetic.
-  uint32_t keys = 0;
+  std::optional<Layout> (*piece_of_output)(const ForwardContext& c, int i) = nullptr;
+};
+
+/// An operator: what it means, what a planner may do with it, and how the CPU computes it. Members
+/// that do not apply keep their defaults.
+struct Op {
+  std::string_view name;  ///< the name in messages, plans and traces
+  /// Checks the inputs and declares the outputs.
+  ShapeRule shape;
+  /// Appends the nodes of the inputs' gradients. If it is absent, the reference is differentiated.
+  /// If both are absent, no gradient flows to the inputs.
+  void (*gradient)(GradientContext& c) = nullptr;
+  /// Computes the same result with plain operators. It defines a fused operator, serves as the
+  /// oracle of its tests, and is differentiated for its second derivative.
+  void (*reference)(ReferenceContext& c) = nullptr;
+  /// How several results that contribute to one gradient are summed, if not by additions.
+  const SumRule* sum_rule = nullptr;
+  OpTraits traits{};  ///< what a planner may do with it
+  CpuOp cpu{};        ///< how the CPU computes it
 };
 
 /// A reference to an operator's record in static memory. Nodes and plans keep and compare its

@@ -122,8 +122,9 @@ void ShapeContext::fail(std::string_view message, ErrorKind kind) const {
 
 /// Checks that an operator is complete. A view operator has a copy and no forward.
 static void check(const Op& op) {
-  const bool computes = op.forward != nullptr || op.rowwise != nullptr || op.pointwise != nullptr;
-  if (op.shape && (computes || op.copy != nullptr)) return;
+  const bool computes =
+      op.cpu.forward != nullptr || op.cpu.rowwise != nullptr || op.cpu.pointwise != nullptr;
+  if (op.shape && (computes || op.traits.copy != nullptr)) return;
   throw Error(fmt::format("record: the operator '{}' has no {}", op.name,
                           op.shape ? "forward function" : "shape rule"));
 }
@@ -192,10 +193,10 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
                  .detail = fmt::format("has {} inputs, the most is {}", args.size(), most_inputs),
                  .place = place_of(args.front()->where)});
   }
-  if (static_cast<size_t>(std::bit_width(op->mutates)) > args.size()) {
+  if (static_cast<size_t>(std::bit_width(op->traits.mutates)) > args.size()) {
     throw Error({.op = std::string(op->name),
                  .detail = fmt::format("writes to input {}, and has {} inputs",
-                                       std::bit_width(op->mutates) - 1, args.size()),
+                                       std::bit_width(op->traits.mutates) - 1, args.size()),
                  .place = args.empty() ? "an unknown line" : place_of(args.front()->where)});
   }
   // Records leaves and contiguous copies first, so that a node's own entries are contiguous.
@@ -205,7 +206,9 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
     const uint32_t id = known != nullptr && graph.holds(*known)
                             ? known->id()
                             : args[i]->on(graph, type_for_numbers(args)).id();
-    ids[i] = op->strided || op->copy != nullptr ? id : graph.contiguous({graph, id}).id();
+    ids[i] = op->cpu.strided_inputs || op->traits.copy != nullptr
+                 ? id
+                 : graph.contiguous({graph, id}).id();
   }
 
   const auto node = static_cast<uint32_t>(graph.nodes.size());
@@ -242,8 +245,8 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
                                 (i + 1 < args.size() ? ids[i + 1] : 0));
     }
     for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
-    for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->mutates)); ++i) {
-      if ((op->mutates >> i & 1) != 0) graph.check_write(graph.values[ids[i]].base);
+    for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->traits.mutates)); ++i) {
+      if ((op->traits.mutates >> i & 1) != 0) graph.check_write(graph.values[ids[i]].base);
     }
   } catch (...) {  // records all or nothing
     graph.nodes.resize(node);
@@ -254,8 +257,8 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
     graph.structure.resize(first_structure);
     throw;
   }
-  for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->mutates)); ++i) {
-    if ((op->mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
+  for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->traits.mutates)); ++i) {
+    if ((op->traits.mutates >> i & 1) != 0) graph.note_write(graph.values[ids[i]].base);
   }
   return {graph, first_value};
 } catch (const OutOfMemory& error) {

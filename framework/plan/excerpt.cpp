@@ -72,7 +72,7 @@ const Excerpt& Extractor::extract(const Graph& graph, std::span<const uint32_t> 
     const auto index = static_cast<uint32_t>(excerpt_.nodes.size());
     const auto first_value = static_cast<uint32_t>(excerpt_.values.size());
     excerpt_.nodes.push_back({node.op, *n, first_value, first_input, node.inputs, node.outputs});
-    excerpt_.updates = excerpt_.updates || node.op->mutates != 0;
+    excerpt_.updates = excerpt_.updates || node.op->traits.mutates != 0;
     for (uint32_t i = 0; i < node.outputs; ++i) {
       add(node.first_value + i,
           {node.first_value + i, first_value + i, index, Excerpt::Kind::computed, true});

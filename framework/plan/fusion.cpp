@@ -128,8 +128,8 @@ class Fuser {
       groups_.push_back({.parent = n, .lowest = n, .highest = n, .first_operand = 0});
       order_.append();
       add_operands(n);
-      if (node.op->mutates != 0) updates_.push_back(n);
-      if (node.op->pointwise != nullptr) join(n);
+      if (node.op->traits.mutates != 0) updates_.push_back(n);
+      if (node.op->cpu.pointwise != nullptr) join(n);
     }
     std::vector<uint32_t> numbers(count);
     for (uint32_t n = 0; n < count; ++n) numbers[n] = find(n);
@@ -162,7 +162,7 @@ class Fuser {
     Group& group = groups_[n];
     group.first_operand = static_cast<uint32_t>(operands_.size());
     const auto inputs = excerpt_.inputs_of(excerpt_.nodes[n]);
-    const bool distinct = excerpt_.nodes[n].op->pointwise != nullptr;
+    const bool distinct = excerpt_.nodes[n].op->cpu.pointwise != nullptr;
     for (const uint32_t input : inputs) {
       const auto first = operands_.begin() + group.first_operand;
       if (distinct && std::find(first, operands_.end(), input) != operands_.end()) continue;
@@ -175,7 +175,7 @@ class Fuser {
   void join(uint32_t n) {
     for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
       const Excerpt::Value& v = excerpt_.values[input];
-      if (!v.whole || excerpt_.nodes[v.node].op->pointwise == nullptr) continue;
+      if (!v.whole || excerpt_.nodes[v.node].op->cpu.pointwise == nullptr) continue;
       const uint32_t a = find(v.node), b = find(n);
       if (a == b || !alike(v.node, n)) continue;
       // The operand's group precedes this one. They can be merged if no path between them passes
@@ -187,7 +187,7 @@ class Fuser {
   bool alike(uint32_t a, uint32_t b) const {
     const Excerpt::Node &x = excerpt_.nodes[a], &y = excerpt_.nodes[b];
     const Graph& graph = *excerpt_.graph;
-    return x.op->pointwise == y.op->pointwise &&
+    return x.op->cpu.pointwise == y.op->cpu.pointwise &&
            excerpt_.recorded(x.first_value).shape == excerpt_.recorded(y.first_value).shape &&
            is_wide(graph, excerpt_.recorded(x)) == is_wide(graph, excerpt_.recorded(y));
   }
@@ -292,7 +292,7 @@ bool is_wide(const Graph& graph, const Node& node) {
   if (wide(node.first_value)) return true;
   const auto inputs = graph.inputs_of(node);
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const bool key = i < 32 && (node.op->keys >> i & 1) != 0;
+    const bool key = i < 32 && (node.op->traits.keys >> i & 1) != 0;
     if (!key && wide(inputs[i])) return true;
   }
   return false;

@@ -8,7 +8,7 @@ namespace {
 bool writes_through_strides(const Excerpt& excerpt, uint32_t value) {
   const Excerpt::Node& maker = excerpt.nodes[excerpt.values[value].node];
   const uint32_t output = value - maker.first_value;
-  return output < 32 && (maker.op->strided_outputs >> output & 1) != 0;
+  return output < 32 && (maker.op->cpu.strided_outputs >> output & 1) != 0;
 }
 
 }  // namespace
@@ -21,7 +21,8 @@ std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_
   for (uint32_t unit = 0; unit < units.size(); ++unit) {
     const Excerpt::Node& node = excerpt.nodes[units[unit].front()];
     // A whole that may itself be a piece is not contiguous.
-    if (node.op->place == nullptr || (node.op->strided_outputs & 1) != 0) continue;
+    if (node.op->cpu.piece_of_output == nullptr || (node.op->cpu.strided_outputs & 1) != 0)
+      continue;
     if (pieces.empty()) {
       pieces.resize(excerpt.values.size());
       wanted.assign(excerpt.values.size(), false);
@@ -41,7 +42,8 @@ std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_
       if (value.layout != 0 || value.shape != excerpt.recorded(base).shape) continue;
       if (!excerpt.computed(base) || uses[base] != 1 || wanted[base]) continue;
       if (!writes_through_strides(excerpt, base)) continue;
-      const std::optional<Layout> layout = node.op->place(context, static_cast<int>(i));
+      const std::optional<Layout> layout =
+          node.op->cpu.piece_of_output(context, static_cast<int>(i));
       const int rank = value.shape.rank();
       if (!layout || rank == 0 || layout->strides[static_cast<size_t>(rank - 1)] != 1) continue;
       pieces[base] = {node.first_value, *layout};

@@ -145,7 +145,7 @@ std::string dot_of_given(const Graph& graph, const Plan& plan, const Plan::Sourc
 
 std::string Plan::Step::label() const {
   if (nodes == 1) return std::string(op->name);
-  if (op->adds != nullptr) return fmt::format("{} + add", op->name);
+  if (op->cpu.fuses_residual != nullptr) return fmt::format("{} + add", op->name);
   return fmt::format("{} nodes .. {}", nodes, op->name);
 }
 
@@ -206,7 +206,7 @@ std::string Plan::to_dot(const Graph& graph) const {
       fmt::format_to(out, "  s{} -> s{} [style=dashed, color=gray, constraint=false];\n", other, s);
     }
     for (uint32_t i = 0; i < step.inputs && i < 32; ++i) {
-      if ((step.op->mutates >> i & 1) == 0) continue;
+      if ((step.op->traits.mutates >> i & 1) == 0) continue;
       writers.write(views[step.first_input + i], sources[step.first_input + i], s);
     }
     for (uint32_t i = step.first_output; i < step.first_output + step.outputs; ++i) {

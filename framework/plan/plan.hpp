@@ -25,7 +25,7 @@ class NumberLists {
 
 /// Returns the row-by-row functions of an operator, or null.
 inline const Rowwise* rowwise_of(const Op& op) {
-  return op.pointwise != nullptr ? &op.pointwise->program : op.rowwise;
+  return op.cpu.pointwise != nullptr ? &op.cpu.pointwise->program : op.cpu.rowwise;
 }
 
 /// A group of consecutive steps that run together, a few rows at a time.

@@ -34,7 +34,7 @@ void make_tasks(Plan& plan) {
   double cost = 0;
   for (uint32_t s = 0; s < plan.steps.size(); ++s) {
     const Plan::Step& step = plan.steps[s];
-    const bool update = step.op->mutates != 0;
+    const bool update = step.op->traits.mutates != 0;
     const bool wall = update && plan.first_update_task < 0;
     const bool full = cost + step.cost > task_nanoseconds && step.chain.steps > 0;
     if (plan.tasks.empty() || full || wall) {

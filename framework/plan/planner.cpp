@@ -81,7 +81,7 @@ class Planner {
   }
 
   bool is_pointwise(Unit unit) const {
-    return excerpt_.nodes[unit.front()].op->pointwise != nullptr;
+    return excerpt_.nodes[unit.front()].op->cpu.pointwise != nullptr;
   }
 
   // ---- what units read and write ----------------------------------------------------------------
@@ -151,7 +151,7 @@ class Planner {
     if (!options_.keep && !excerpt_.updates) return;
     for (const Excerpt::Node& node : excerpt_.nodes) {
       // Keeps the results of updates, so that no later plan runs an update again.
-      if (!options_.keep && node.op->mutates == 0) continue;
+      if (!options_.keep && node.op->traits.mutates == 0) continue;
       for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
         if (place_[v].result < 0) keep(v);
       }
@@ -215,7 +215,7 @@ class Planner {
       const Excerpt::Node& leader = excerpt_.nodes[units_.leader(excerpt_, unit)];
       RowStep& step = steps[i];
       // An update waits until everything else has run, so it cannot be part of a chain.
-      if (leader.op->mutates != 0) continue;
+      if (leader.op->traits.mutates != 0) continue;
       step.rowwise = rowwise_of(*leader.op);
       if (step.rowwise == nullptr) continue;
       step.reads = reads_[unit];
@@ -256,7 +256,7 @@ class Planner {
     step.nodes = static_cast<uint32_t>(unit.size());
     plan_->step_nodes.insert(plan_->step_nodes.end(), unit.begin(), unit.end());
     for (const uint32_t n : unit) {
-      step.makes_infinity = step.makes_infinity || excerpt_.nodes[n].op->makes_infinity;
+      step.makes_infinity = step.makes_infinity || excerpt_.nodes[n].op->traits.makes_infinity;
     }
     const auto words = excerpt_.words_of(leader);
     step.first_word = static_cast<uint32_t>(plan_->words.size());
@@ -280,13 +280,13 @@ class Planner {
     step.outputs = static_cast<uint32_t>(writes.size());
     for (const uint32_t value : writes) add_view(value);
 
-    if (leader.op->pointwise != nullptr) {
-      step.program = leader.op->pointwise->compile(group_of(unit, step));
+    if (leader.op->cpu.pointwise != nullptr) {
+      step.program = leader.op->cpu.pointwise->compile(group_of(unit, step));
     }
     const ForwardContext context = dry_context(step);
     if (const Rowwise* rowwise = step.rowwise()) step.rows = rowwise->extent(context);
-    if (leader.op->scratch != nullptr) {
-      step.scratch_bytes = (leader.op->scratch(context) + 63) / 64 * 64;
+    if (leader.op->cpu.scratch != nullptr) {
+      step.scratch_bytes = (leader.op->cpu.scratch(context) + 63) / 64 * 64;
       step.scratch = take(step.scratch_bytes);
     }
     estimate(step, context, reads);
@@ -299,8 +299,8 @@ class Planner {
       }
     }
     if (step.scratch_bytes > 0) left_.push_back({step.scratch, step.scratch_bytes, index});
-    for (uint32_t i = 0; i < leader.inputs && i < 32 && leader.op->mutates >> i != 0; ++i) {
-      if ((leader.op->mutates >> i & 1) == 0) continue;
+    for (uint32_t i = 0; i < leader.inputs && i < 32 && leader.op->traits.mutates >> i != 0; ++i) {
+      if ((leader.op->traits.mutates >> i & 1) == 0) continue;
       plan_->updated.push_back(excerpt_.values[excerpt_.inputs_of(leader)[i]].base);
     }
     std::sort(after_.begin(), after_.end());
@@ -311,8 +311,8 @@ class Planner {
   }
 
   void estimate(Plan::Step& step, const ForwardContext& context, std::span<const uint32_t> reads) {
-    step.flops = step.op->flops != nullptr ? step.op->flops(context) : 0;
-    step.bytes = step.op->bytes != nullptr ? step.op->bytes(context) : all_bytes(context);
+    step.flops = step.op->cpu.flops != nullptr ? step.op->cpu.flops(context) : 0;
+    step.bytes = step.op->cpu.bytes != nullptr ? step.op->cpu.bytes(context) : all_bytes(context);
     for (const uint32_t value : reads) {
       if (piece(excerpt_.values[value].base) == nullptr) continue;
       const Value& v = excerpt_.recorded(value);
@@ -336,9 +336,10 @@ class Planner {
       }
       if (is_apart(value) || place_[value].early) continue;
       int donor = -1;
-      const bool may = op.pointwise != nullptr || w == 0;
+      const bool may = op.cpu.pointwise != nullptr || w == 0;
       for (size_t r = 0; may && r < reads.size() && donor < 0; ++r) {
-        if (op.pointwise == nullptr && (r >= 32 || (op.in_place >> r & 1) == 0)) continue;
+        if (op.cpu.pointwise == nullptr && (r >= 32 || (op.traits.in_place >> r & 1) == 0))
+          continue;
         if (!taken_[r] && can_take_over(reads, r, value)) donor = static_cast<int>(r);
         if (donor >= 0 && is_worth_other_memory(reads[r])) donor = -1;
       }

@@ -12,7 +12,7 @@ class Merger {
     for (const uint32_t target : excerpt.targets) ++uses_[excerpt.values[target].base];
     for (const uint32_t input : excerpt.inputs) ++uses_[excerpt.values[input].base];
     for (uint32_t n = 0; n < excerpt.nodes.size(); ++n) {
-      if (excerpt.nodes[n].op->mutates != 0) updates_.push_back(n);
+      if (excerpt.nodes[n].op->traits.mutates != 0) updates_.push_back(n);
     }
   }
 
@@ -42,7 +42,7 @@ class Merger {
   /// Returns the node that can compute the sum n, or none.
   uint32_t maker_of(uint32_t n) const {
     const Excerpt::Node& node = excerpt_.nodes[n];
-    if (!node.op->sum) return Excerpt::none;
+    if (!node.op->traits.is_sum) return Excerpt::none;
     const auto inputs = excerpt_.inputs_of(node);
     if (!whole(inputs[0], node) || !whole(inputs[1], node)) return Excerpt::none;
     uint32_t best = Excerpt::none;
@@ -67,7 +67,8 @@ class Merger {
 
   bool adds(uint32_t n) const {
     const Excerpt::Node& node = excerpt_.nodes[n];
-    return node.op->adds != nullptr && node.op->adds(excerpt_.words_of(node));
+    return node.op->cpu.fuses_residual != nullptr &&
+           node.op->cpu.fuses_residual(excerpt_.words_of(node));
   }
 
   /// True if an update lies between two nodes, so that they see different values.

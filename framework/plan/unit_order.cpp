@@ -29,7 +29,7 @@ class Orderer {
   enum class State : uint8_t { unseen, open, done };
 
   bool is_update(uint32_t unit) const {
-    return excerpt_.nodes[units_[unit].front()].op->mutates != 0;
+    return excerpt_.nodes[units_[unit].front()].op->traits.mutates != 0;
   }
 
   /// Orders updates. An update runs after the units that were recorded before it and read its leaf,
@@ -72,7 +72,7 @@ class Orderer {
   }
 
   static bool writes(const Excerpt::Node& node, uint32_t input) {
-    return input < 32 && (node.op->mutates >> input & 1) != 0;
+    return input < 32 && (node.op->traits.mutates >> input & 1) != 0;
   }
 
   uint32_t base_of(const Excerpt::Node& node, uint32_t input) const {

@@ -22,7 +22,7 @@ struct Units {
   /// Returns the node whose operator computes the unit.
   uint32_t leader(const Excerpt& excerpt, uint32_t unit) const {
     const std::span<const uint32_t> all = (*this)[unit];
-    return excerpt.nodes[all.front()].op->adds != nullptr ? all.front() : all.back();
+    return excerpt.nodes[all.front()].op->cpu.fuses_residual != nullptr ? all.front() : all.back();
   }
 };
 

@@ -210,9 +210,9 @@ struct Executor::State {
     const Excerpt& excerpt = extractor.extract(graph, targets);
     std::vector<uint32_t> updated;
     for (const Excerpt::Node& node : excerpt.nodes) {
-      if (node.op->mutates == 0) continue;
+      if (node.op->traits.mutates == 0) continue;
       for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
-        if ((node.op->mutates >> i & 1) == 0) continue;
+        if ((node.op->traits.mutates >> i & 1) == 0) continue;
         updated.push_back(excerpt.values[excerpt.values[excerpt.inputs_of(node)[i]].base].id);
       }
       // Keeps the results of updates, so that they do not run again.

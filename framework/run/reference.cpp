@@ -20,7 +20,7 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
           std::span<const TensorView> outputs, Guard* guard) {
   const auto words = graph.words_of(node);
   std::shared_ptr<const void> program;
-  if (node.op->pointwise != nullptr) {
+  if (node.op->cpu.pointwise != nullptr) {
     // A group of one: its operands are the inputs, and its only member computes the output.
     FusedGroup group;
     group.members.push_back({node.op, words, {}, outputs[0].dtype});
@@ -29,15 +29,15 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
     group.output_members = {0};
     group.wide = is_wide(graph, node);
     for (int i = 0; i < node.inputs; ++i) group.members[0].inputs.push_back(-1 - i);
-    program = node.op->pointwise->compile(group);
+    program = node.op->cpu.pointwise->compile(group);
   }
   const ForwardContext dry(inputs, outputs, words, nullptr, in_turn, program.get());
   const std::shared_ptr<std::byte> scratch =
-      allocate(node.op->scratch != nullptr ? node.op->scratch(dry) : 0);
+      allocate(node.op->cpu.scratch != nullptr ? node.op->cpu.scratch(dry) : 0);
   const ForwardContext context(inputs, outputs, words, scratch.get(), in_turn, program.get());
   const Rowwise* rowwise = rowwise_of(*node.op);
   if (rowwise == nullptr) {
-    node.op->forward(context);
+    node.op->cpu.forward(context);
   } else {
     if (const int64_t rows = rowwise->extent(context).count; rows > 0) {
       rowwise->rows(context, 0, rows);
@@ -47,7 +47,7 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
   if (guard == nullptr) return;
   Plan::Step step{};
   step.nodes = 1;
-  step.makes_infinity = node.op->makes_infinity;
+  step.makes_infinity = node.op->traits.makes_infinity;
   if (const int bad = guard->first_bad(step, context); bad >= 0) {
     throw NonFiniteError({.op = std::string(node.op->name),
                           .detail = fmt::format("the result {} holds a NaN or an infinity",
@@ -79,7 +79,7 @@ class Unchanged {
   /// Copies the inputs that the node will write to. Must be called before the node runs.
   void keep_inputs_of(const Node& node, std::span<const TensorView> inputs) {
     for (size_t i = 0; i < inputs.size() && i < 32; ++i) {
-      if ((node.op->mutates >> i & 1) == 0) continue;
+      if ((node.op->traits.mutates >> i & 1) == 0) continue;
       const TensorView& v = inputs[i];
       const Tensor place(nullptr, v.data, v.dtype, v.shape, v.strides);
       kept_.push_back({place, place.clone()});

@@ -115,7 +115,7 @@ void Run::run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop) {
            [&](int64_t i) { rowwise->rows(context, i * range, std::min(all, (i + 1) * range)); });
       if (rowwise->finish != nullptr) rowwise->finish(context);
     } else {
-      step.op->forward(context);
+      step.op->cpu.forward(context);
     }
   } catch (...) {
     graph_.rethrow_at(node_of(step));

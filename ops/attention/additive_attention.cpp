@@ -175,17 +175,17 @@ constinit const Op additive_attention_grad_op{
           const Optional optional(attributes, backward_inputs);
           if (attributes.grad_bias != 0) c.output(c.input(optional.bias), c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { attention_backward<T>(c); });
-        },
     .reference = attention_grad_reference,
-    .scratch =
-        [](const ForwardContext& c) {
-          const Shape& query = c.input(0).shape;
-          return query[0] * query[-1] * size_of(c.output().dtype);
-        },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() { attention_backward<T>(c); });
+                },
+            .scratch =
+                [](const ForwardContext& c) {
+                  const Shape& query = c.input(0).shape;
+                  return query[0] * query[-1] * size_of(c.output().dtype);
+                },
+            .strided_inputs = true}};
 
 void attention_shape(ShapeContext& c) {
   const Shape &query = c.input(0), &keys = c.input(1), &v = c.input(2), &memory = c.input(3);
@@ -235,12 +235,6 @@ void attention_forward(const ForwardContext& c) {
 constinit const Op additive_attention_op{
     .name = "additive_attention",
     .shape = attention_shape,
-    .forward =
-        [](const ForwardContext& c) {
-          const Optional optional(c.attributes<AttentionAttributes>(), forward_inputs);
-          if (optional.lengths >= 0) check_lengths(c.input(optional.lengths), c.input(1).shape[1]);
-          by_float_type(c.output().dtype, [&]<class T>() { attention_forward<T>(c); });
-        },
     .gradient =
         [](GradientContext& c) {
           auto attributes = c.attributes<AttentionAttributes>();
@@ -267,7 +261,14 @@ constinit const Op additive_attention_op{
           c.output(0) = without_queries(matmul(weights, c.input(3)), single);
           c.output(1) = without_queries(weights, single);
         },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  const Optional optional(c.attributes<AttentionAttributes>(), forward_inputs);
+                  if (optional.lengths >= 0)
+                    check_lengths(c.input(optional.lengths), c.input(1).shape[1]);
+                  by_float_type(c.output().dtype, [&]<class T>() { attention_forward<T>(c); });
+                },
+            .strided_inputs = true}};
 
 /// Broadcasts an array to [B, 1, Tq, T] and returns it as a view [B, Tq, T].
 Var of_pairs(const Var& x, const Shape& all, SourceLocation where) {

@@ -119,10 +119,6 @@ constinit const Op attention_grad_op{
             c.output(Shape(c.input(optional.captured + static_cast<int>(i))), dtype);
           });
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { attention_backward<T>(c); });
-        },
     .reference =
         [](ReferenceContext& c) {
           // The output and its normalisers are functions of the other inputs. A second derivative
@@ -144,22 +140,26 @@ constinit const Op attention_grad_op{
                 i < static_cast<size_t>(forward_inputs) ? transpose(grads[i], 1, 2) : grads[i];
           }
         },
-    .scratch =
-        [](const ForwardContext& c) {
-          size_t bytes = 0;
-          by_float_type(c.output().dtype, [&]<class T>() {
-            bytes = backward_kernels<T>().plan(BackwardOperands<T>(c).pass).workspace_bytes;
-          });
-          return static_cast<int64_t>(bytes);
-        },
-    .flops =
-        [](const ForwardContext& c) {
-          const bool bias = attention_attributes(c.words()).grad_bias != 0;
-          return attention_flops(c,
-                                 (bias ? 4 : 3) * depth_of(c, 0) + (bias ? 3 : 2) * depth_of(c, 2));
-        },
-    .strided = true,
-    .strided_outputs = 0b111};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() { attention_backward<T>(c); });
+                },
+            .scratch =
+                [](const ForwardContext& c) {
+                  size_t bytes = 0;
+                  by_float_type(c.output().dtype, [&]<class T>() {
+                    bytes = backward_kernels<T>().plan(BackwardOperands<T>(c).pass).workspace_bytes;
+                  });
+                  return static_cast<int64_t>(bytes);
+                },
+            .flops =
+                [](const ForwardContext& c) {
+                  const bool bias = attention_attributes(c.words()).grad_bias != 0;
+                  return attention_flops(
+                      c, (bias ? 4 : 3) * depth_of(c, 0) + (bias ? 3 : 2) * depth_of(c, 2));
+                },
+            .strided_inputs = true,
+            .strided_outputs = 0b111}};
 
 /// Records the backward operator for attention_op and assigns its outputs as gradients.
 void attention_gradient(GradientContext& c) {
@@ -214,26 +214,28 @@ constinit const Op attention_op{
           c.output({q[0], q[2], q[1], v[3]}, dtype);
           for (int i = 0; i < 2; ++i) c.output({q[0], q[1], q[2]}, dtype);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const AttentionOperands<T> operands(c, forward_inputs);
-            const kernels::AttentionForward<T> pass{
-                .in = operands.in,
-                .out = heads_inside<T>(c.output(0)),
-                .rows = {c.output(1).as<T>(), c.output(2).as<T>()}};
-            run_attention(c, pass, attention_kernels<T>().plan_forward(pass.in));
-          });
-        },
     .gradient = attention_gradient,
     .reference =
         [](ReferenceContext& c) {
           c.output(0) = plain_attention(c, forward_inputs, c.input(0), c.input(1), c.input(2),
                                         bias_of(c, forward_inputs), captured_of(c, forward_inputs));
         },
-    .flops =
-        [](const ForwardContext& c) { return attention_flops(c, depth_of(c, 0) + depth_of(c, 2)); },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() {
+                    const AttentionOperands<T> operands(c, forward_inputs);
+                    const kernels::AttentionForward<T> pass{
+                        .in = operands.in,
+                        .out = heads_inside<T>(c.output(0)),
+                        .rows = {c.output(1).as<T>(), c.output(2).as<T>()}};
+                    run_attention(c, pass, attention_kernels<T>().plan_forward(pass.in));
+                  });
+                },
+            .flops =
+                [](const ForwardContext& c) {
+                  return attention_flops(c, depth_of(c, 0) + depth_of(c, 2));
+                },
+            .strided_inputs = true}};
 
 }  // namespace
 

@@ -96,10 +96,6 @@ constinit const Op attention_weights_op{
           }
           return Shape{q[0], q[2], k[2]};
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { run_weights<T>(c); });
-        },
     .reference =
         [](ReferenceContext& c) {
           const Var weights = weights_of(c);
@@ -108,9 +104,13 @@ constinit const Op attention_weights_op{
                        : look.head >= 0  ? contiguous(select(weights, 1, look.head))
                                          : weights;
         },
-    .scratch = rows_bytes,
-    .flops = [](const ForwardContext& c) { return attention_flops(c, 2 * depth_of(c, 0)); },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() { run_weights<T>(c); });
+                },
+            .scratch = rows_bytes,
+            .flops = [](const ForwardContext& c) { return attention_flops(c, 2 * depth_of(c, 0)); },
+            .strided_inputs = true}};
 
 template <class T>
 void run_statistics(const ForwardContext& c) {
@@ -143,10 +143,6 @@ constinit const Op attention_statistics_op{
           c.output({q[0], q[1], q[2], top}, dtype);
           c.output({q[0], q[1], q[2], top}, DType::int32);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { run_statistics<T>(c); });
-        },
     .reference =
         [](ReferenceContext& c) {
           const Var w = weights_of(c);  // [B, Hq, Tq, Tk]
@@ -154,9 +150,13 @@ constinit const Op attention_statistics_op{
           c.output(0) = -sum(where(some, w * log(where(some, w, 1)), 0), -1);
           c.output(1) = w.size(3) == 0 ? sum(w, -1) : max(w, -1);
         },
-    .scratch = rows_bytes,
-    .flops = [](const ForwardContext& c) { return attention_flops(c, 2 * depth_of(c, 0)); },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() { run_statistics<T>(c); });
+                },
+            .scratch = rows_bytes,
+            .flops = [](const ForwardContext& c) { return attention_flops(c, 2 * depth_of(c, 0)); },
+            .strided_inputs = true}};
 
 }  // namespace
 

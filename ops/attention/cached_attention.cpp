@@ -140,38 +140,39 @@ constinit const Op cached_attention_op{
           }
           c.output(out, c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const TensorView &ancestors = c.input(3), &keys = c.input(5), &values = c.input(6);
-          const int64_t place = *c.input(4).as<const int32_t>();
-          if (place < 0 || place >= keys.shape[0]) {
-            throw Error(
-                fmt::format("place {} is outside a cache of {} steps", place, keys.shape[0]));
-          }
-          check_rows(ancestors, place + 1, keys.shape[1], "the ancestor");
-          write_rows(c.input(1), keys, place);
-          write_rows(c.input(2), values, place);
-          by_float_type(c.output().dtype, [&]<class T>() {
-            auto a = attention_of<T>(c, keys, values, 1, 0);
-            a.rows = ancestors.as<const int32_t>();
-            a.row_stride = ancestors.strides[0];
-            a.row_step = 1;
-            a.count = place + 1;
-            if (c.inputs() > 7) {
-              a.bias = c.input(7).as<const T>();
-              a.bias_head = c.input(7).strides[0];
-            }
-            run(c, a, keys.shape[0]);
-          });
-        },
     .gradient = [](GradientContext&) {},
-    .bytes =
-        [](const ForwardContext& c) {  // memory that the rows read if the cache is half full
-          const double steps = static_cast<double>(c.input(5).shape[0]) / 2;
-          const int64_t row = c.input(1).size() + c.input(2).size();
-          return steps * static_cast<double>(row * size_of(c.output().dtype));
-        },
-    .strided = true};
+    .cpu =
+        {.forward =
+             [](const ForwardContext& c) {
+               const TensorView &ancestors = c.input(3), &keys = c.input(5), &values = c.input(6);
+               const int64_t place = *c.input(4).as<const int32_t>();
+               if (place < 0 || place >= keys.shape[0]) {
+                 throw Error(
+                     fmt::format("place {} is outside a cache of {} steps", place, keys.shape[0]));
+               }
+               check_rows(ancestors, place + 1, keys.shape[1], "the ancestor");
+               write_rows(c.input(1), keys, place);
+               write_rows(c.input(2), values, place);
+               by_float_type(c.output().dtype, [&]<class T>() {
+                 auto a = attention_of<T>(c, keys, values, 1, 0);
+                 a.rows = ancestors.as<const int32_t>();
+                 a.row_stride = ancestors.strides[0];
+                 a.row_step = 1;
+                 a.count = place + 1;
+                 if (c.inputs() > 7) {
+                   a.bias = c.input(7).as<const T>();
+                   a.bias_head = c.input(7).strides[0];
+                 }
+                 run(c, a, keys.shape[0]);
+               });
+             },
+         .bytes =
+             [](const ForwardContext& c) {  // memory that the rows read if the cache is half full
+               const double steps = static_cast<double>(c.input(5).shape[0]) / 2;
+               const int64_t row = c.input(1).size() + c.input(2).size();
+               return steps * static_cast<double>(row * size_of(c.output().dtype));
+             },
+         .strided_inputs = true}};
 
 // Inputs: q, keys, values, memory, lengths.
 constinit const Op shared_attention_op{
@@ -187,33 +188,33 @@ constinit const Op shared_attention_op{
           }
           c.output(out, c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const TensorView &keys = c.input(1), &values = c.input(2), &memory = c.input(3);
-          if (c.output().size() == 0) return;
-          TensorView entries = memory;
-          entries.strides[0] = 1;
-          check_rows(entries, 1, keys.shape[0], "the memory");
-          check_lengths(c.input(4), keys.shape[1]);
-          by_float_type(c.output().dtype, [&]<class T>() {
-            auto a = attention_of<T>(c, keys, values, 0, 1);
-            a.rows = memory.as<const int32_t>();
-            a.width = c.output().shape[0] / memory.shape[0];
-            a.row_stride = 1;
-            a.count = keys.shape[1];
-            a.lengths = c.input(4).as<const int32_t>();
-            run(c, a, keys.shape[1]);
-          });
-        },
     .gradient = [](GradientContext&) {},
-    .bytes =
-        [](const ForwardContext& c) {
-          const TensorView &keys = c.input(1), &values = c.input(2);
-          const int64_t memories = std::max<int64_t>(keys.shape[0], 1);
-          const int64_t one = (keys.size() + values.size()) / memories;
-          return static_cast<double>(c.output().shape[0] * one * size_of(c.output().dtype));
-        },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  const TensorView &keys = c.input(1), &values = c.input(2), &memory = c.input(3);
+                  if (c.output().size() == 0) return;
+                  TensorView entries = memory;
+                  entries.strides[0] = 1;
+                  check_rows(entries, 1, keys.shape[0], "the memory");
+                  check_lengths(c.input(4), keys.shape[1]);
+                  by_float_type(c.output().dtype, [&]<class T>() {
+                    auto a = attention_of<T>(c, keys, values, 0, 1);
+                    a.rows = memory.as<const int32_t>();
+                    a.width = c.output().shape[0] / memory.shape[0];
+                    a.row_stride = 1;
+                    a.count = keys.shape[1];
+                    a.lengths = c.input(4).as<const int32_t>();
+                    run(c, a, keys.shape[1]);
+                  });
+                },
+            .bytes =
+                [](const ForwardContext& c) {
+                  const TensorView &keys = c.input(1), &values = c.input(2);
+                  const int64_t memories = std::max<int64_t>(keys.shape[0], 1);
+                  const int64_t one = (keys.size() + values.size()) / memories;
+                  return static_cast<double>(c.output().shape[0] * one * size_of(c.output().dtype));
+                },
+            .strided_inputs = true}};
 
 }  // namespace
 

@@ -68,12 +68,11 @@ struct LengthsAttributes {
 };
 constinit const Op lengths_op{.name = "lengths",
                               .shape = [](ShapeContext& c) { return c.input(0); },
-                              .forward =
-                                  [](const ForwardContext& c) {
-                                    const auto most = c.attributes<LengthsAttributes>().most;
-                                    check_lengths(c.input(0), most);
-                                    copy(c, c.input(0), c.output());
-                                  }};
+                              .cpu = {.forward = [](const ForwardContext& c) {
+                                const auto most = c.attributes<LengthsAttributes>().most;
+                                check_lengths(c.input(0), most);
+                                copy(c, c.input(0), c.output());
+                              }}};
 
 void check_batch(const Var& var, int64_t batch, const char* what, SourceLocation where) {
   const int64_t size = var.size(0);

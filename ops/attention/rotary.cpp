@@ -138,18 +138,18 @@ Var record_rotary(const Arg& x, const Arg& table, const Arg& first, bool inverse
 constinit const Op rotary_op{
     .name = "rotary",
     .shape = rotary_shape,
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { rotate<T>(c); });
-        },
     .gradient =
         [](GradientContext& c) {
           const bool inverse = c.attributes<RotaryAttributes>().inverse != 0;
           c.input_grad(0) = record_rotary(c.output_grad(), c.input(1),
                                           c.inputs() > 2 ? c.input(2) : Var(), !inverse);
         },
-    .strided = true,
-    .in_place = 1};
+    .traits = {.in_place = 1},
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() { rotate<T>(c); });
+                },
+            .strided_inputs = true}};
 
 }  // namespace
 

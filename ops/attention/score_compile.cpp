@@ -93,7 +93,7 @@ class ScoreCompiler {
 
   void add_step(const ScoreReader::Step& step) {
     if (step.is_access()) return registers_.push_back(add_access(step));
-    const auto code = static_cast<Code>(step.op->code);
+    const auto code = static_cast<Code>(step.op->cpu.code);
     const auto operand = [&](size_t i) { return register_of(step.inputs[i]); };
     // Registers hold booleans as 0 and 1. Copying a float would not give these.
     if (step.op->name == "cast" && static_cast<DType>(step.words[0]) == DType::boolean) {
@@ -158,7 +158,7 @@ class ScoreCompiler {
     const ScoreReader::Step step = reader_.step(reference);
     if (step.is_access()) return std::nullopt;
     const auto in = step.inputs;
-    switch (static_cast<Code>(step.op->code)) {
+    switch (static_cast<Code>(step.op->cpu.code)) {
       case Code::clamp: {
         if (!outermost || !narrow(in[1]) || !narrow(in[2])) return std::nullopt;
         auto inner = affine_of(in[0], false);

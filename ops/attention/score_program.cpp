@@ -44,11 +44,11 @@ constinit const Op place_op{
           const auto a = c.attributes<PlaceAttributes>();
           c.output(Shape(a.shape), static_cast<DType>(a.dtype));
         },
-    .forward =
-        [](const ForwardContext&) {
-          throw Error("what a score function is given has values only inside of attention");
-        },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext&) {
+                  throw Error("what a score function is given has values only inside of attention");
+                },
+            .strided_inputs = true}};
 
 Var place_var(ScorePlace place, const Shape& shape, DType dtype, std::span<const Arg> beside) {
   PlaceAttributes attributes{static_cast<int64_t>(place), {}, static_cast<int64_t>(dtype)};
@@ -140,8 +140,8 @@ class Transcript {
     const auto inputs = graph_.inputs_of(node);
     if (node.op == &element_op) return element(node);
     if (node.op->name == "broadcast_to" || node.op->name == "alias") return reference(inputs[0]);
-    if (node.op->pointwise != &pointwise_family ||
-        node.op->code == code_of(kernels::Code::dropout)) {
+    if (node.op->cpu.pointwise != &pointwise_family ||
+        node.op->cpu.code == code_of(kernels::Code::dropout)) {
       fail(fmt::format("{} is not elementwise", node.op->name));
     }
     if (graph_.values[value].dtype == DType::int32) {
@@ -240,7 +240,7 @@ class DerivativeTranscript final : public Transcript {
     const Node& node = graph_.nodes[graph_.values[value].node];
     if (node.op != nullptr) {  // a number computed from numbers, or broadcast
       const auto inputs = graph_.inputs_of(node);
-      if (node.op->pointwise != &pointwise_family) return reference(inputs[0]);
+      if (node.op->cpu.pointwise != &pointwise_family) return reference(inputs[0]);
       Recycled<int64_t> references;
       for (const uint32_t input : inputs) references.push_back(reference(input));
       return writer.add(node.op, references, graph_.words_of(node));

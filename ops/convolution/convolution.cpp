@@ -213,10 +213,10 @@ void convolution_gradient(GradientContext& c) {
 constexpr Op make_convolution(std::string_view name) {
   return {.name = name,
           .shape = [](ShapeContext& c) { return convolution_shape(c); },
-          .forward = forward<ConvolutionPass::forward>,
           .gradient = convolution_gradient,
-          .scratch = scratch<ConvolutionPass::forward>,
-          .flops = flops<ConvolutionPass::forward>};
+          .cpu = {.forward = forward<ConvolutionPass::forward>,
+                  .scratch = scratch<ConvolutionPass::forward>,
+                  .flops = flops<ConvolutionPass::forward>}};
 }
 
 constinit const Op conv1d_op = make_convolution("conv1d"), conv2d_op = make_convolution("conv2d");
@@ -230,7 +230,6 @@ constinit const Op input_gradient_op{
           const auto a = c.attributes<ConvolutionAttributes>();
           return gradient_shape(c.input(0)[0], c.input(1)[1] * a.groups, c.input(0), a);
         },
-    .forward = forward<ConvolutionPass::input_gradient>,
     .gradient =
         [](GradientContext& c) {
           const auto a = c.attributes<ConvolutionAttributes>();
@@ -238,8 +237,9 @@ constinit const Op input_gradient_op{
           if (c.needs(0)) c.input_grad(0) = convolution(u.rank(), u, weight, Var(), a);
           if (c.needs(1)) c.input_grad(1) = weight_gradient(g, u, weight.shape(), a);
         },
-    .scratch = scratch<ConvolutionPass::input_gradient>,
-    .flops = flops<ConvolutionPass::input_gradient>};
+    .cpu = {.forward = forward<ConvolutionPass::input_gradient>,
+            .scratch = scratch<ConvolutionPass::input_gradient>,
+            .flops = flops<ConvolutionPass::input_gradient>}};
 
 // Gradient of w, defined by sum(gw * v) + sum(gb * b) = sum(g * (x * v + b)) for every v of w's
 // shape and every bias b. Inputs: g of y's shape, x. Outputs: gw, and optionally the bias's
@@ -253,7 +253,6 @@ constinit const Op weight_gradient_op{
           c.output(gradient_shape(channels, c.input(1)[1] / a.groups, c.input(0), a), c.dtype(0));
           if (a.bias != 0) c.output({channels}, c.dtype(0));
         },
-    .forward = forward<ConvolutionPass::weight_gradient>,
     .gradient =
         [](GradientContext& c) {
           const auto a = c.attributes<ConvolutionAttributes>();
@@ -262,8 +261,9 @@ constinit const Op weight_gradient_op{
           if (c.needs(0)) c.input_grad(0) = convolution(x.rank(), x, v, b, a);
           if (c.needs(1)) c.input_grad(1) = input_gradient(g, v, x.shape(), a);
         },
-    .scratch = scratch<ConvolutionPass::weight_gradient>,
-    .flops = flops<ConvolutionPass::weight_gradient>};
+    .cpu = {.forward = forward<ConvolutionPass::weight_gradient>,
+            .scratch = scratch<ConvolutionPass::weight_gradient>,
+            .flops = flops<ConvolutionPass::weight_gradient>}};
 
 StaticOp convolution_op(int rank) { return rank == 3 ? StaticOp(conv1d_op) : StaticOp(conv2d_op); }
 

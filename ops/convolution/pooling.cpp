@@ -99,50 +99,48 @@ extern const Op pick_op;
 constinit const Op put_op{
     .name = "max_pool_gradient",
     .shape = [](ShapeContext& c) { return with_size(c.input(0), c.attributes<PoolAttributes>()); },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const auto a = c.attributes<PoolAttributes>();
-            const int64_t in = plane_size(c.output().shape, a);
-            const int64_t out = plane_size(c.input(0).shape, a);
-            over_planes(c, [&](int64_t plane) {
-              const T* const g = c.input(0).as<const T>() + plane * out;
-              const int32_t* const index = c.input(1).as<const int32_t>() + plane * out;
-              T* const x = c.output().as<T>() + plane * in;
-              std::fill(x, x + in, T(0));
-              for (int64_t i = 0; i < out; ++i) x[index[i]] += g[i];
-            });
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           const auto a = c.attributes<PoolAttributes>();
           c.input_grad(0) = record(pick_op, {c.output_grad(), c.input(1)}, a);
-        }};
+        },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() {
+        const auto a = c.attributes<PoolAttributes>();
+        const int64_t in = plane_size(c.output().shape, a);
+        const int64_t out = plane_size(c.input(0).shape, a);
+        over_planes(c, [&](int64_t plane) {
+          const T* const g = c.input(0).as<const T>() + plane * out;
+          const int32_t* const index = c.input(1).as<const int32_t>() + plane * out;
+          T* const x = c.output().as<T>() + plane * in;
+          std::fill(x, x + in, T(0));
+          for (int64_t i = 0; i < out; ++i) x[index[i]] += g[i];
+        });
+      });
+    }}};
 
 // Inputs: x, index. y[i] = x[index[i]], plane by plane.
 constinit const Op pick_op{
     .name = "max_pool_pick",
     .shape = [](ShapeContext& c) { c.output(Shape(c.input(1)), c.dtype(0)); },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const auto a = c.attributes<PoolAttributes>();
-            const int64_t in = plane_size(c.input(0).shape, a);
-            const int64_t out = plane_size(c.output().shape, a);
-            over_planes(c, [&](int64_t plane) {
-              const T* const x = c.input(0).as<const T>() + plane * in;
-              const int32_t* const index = c.input(1).as<const int32_t>() + plane * out;
-              T* const y = c.output().as<T>() + plane * out;
-              for (int64_t i = 0; i < out; ++i) y[i] = x[index[i]];
-            });
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           const auto a = c.attributes<PoolAttributes>();
           c.input_grad(0) = record(put_op, {c.output_grad(), c.input(1)}, a);
-        }};
+        },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() {
+        const auto a = c.attributes<PoolAttributes>();
+        const int64_t in = plane_size(c.input(0).shape, a);
+        const int64_t out = plane_size(c.output().shape, a);
+        over_planes(c, [&](int64_t plane) {
+          const T* const x = c.input(0).as<const T>() + plane * in;
+          const int32_t* const index = c.input(1).as<const int32_t>() + plane * out;
+          T* const y = c.output().as<T>() + plane * out;
+          for (int64_t i = 0; i < out; ++i) y[i] = x[index[i]];
+        });
+      });
+    }}};
 
 // y[i] = x[index[i]], where index[i] is the maximum's position in window i; index is the second
 // output.
@@ -181,8 +179,8 @@ constexpr Op make_max(std::string_view name) {
                 c.output(y, c.dtype(0));
                 c.output(y, DType::int32);
               },
-          .forward = max_forward,
-          .gradient = max_gradient};
+          .gradient = max_gradient,
+          .cpu = {.forward = max_forward}};
 }
 
 constinit const Op max_pool1d_op = make_max("max_pool1d"), max_pool2d_op = make_max("max_pool2d");
@@ -199,21 +197,20 @@ void average_gradient(GradientContext& c);
 constexpr Op make_average(std::string_view name) {
   return {.name = name,
           .shape = [](ShapeContext& c) { return pooled_shape(c); },
-          .forward =
-              [](const ForwardContext& c) {
-                by_float_type(c.output().dtype, [&]<class T>() {
-                  const auto a = c.attributes<PoolAttributes>();
-                  const PoolShape s = pool_shape(c.input(0).shape, c.output().shape, a);
-                  over_planes(c, [&](int64_t plane) {
-                    auto* const row = static_cast<T*>(
-                        worker_scratch(kernels::pool_scratch(s) * size_of(dtype_of<T>)));
-                    pool_kernels<T>().sum(s, c.input(0).as<const T>() + plane * s.in[0] * s.in[1],
-                                          c.output().as<T>() + plane * s.out[0] * s.out[1],
-                                          scale_of<T>(a), row);
-                  });
-                });
-              },
-          .gradient = average_gradient};
+          .gradient = average_gradient,
+          .cpu = {.forward = [](const ForwardContext& c) {
+            by_float_type(c.output().dtype, [&]<class T>() {
+              const auto a = c.attributes<PoolAttributes>();
+              const PoolShape s = pool_shape(c.input(0).shape, c.output().shape, a);
+              over_planes(c, [&](int64_t plane) {
+                auto* const row = static_cast<T*>(
+                    worker_scratch(kernels::pool_scratch(s) * size_of(dtype_of<T>)));
+                pool_kernels<T>().sum(s, c.input(0).as<const T>() + plane * s.in[0] * s.in[1],
+                                      c.output().as<T>() + plane * s.out[0] * s.out[1],
+                                      scale_of<T>(a), row);
+              });
+            });
+          }}};
 }
 
 constinit const Op avg_pool1d_op = make_average("avg_pool1d"),
@@ -223,26 +220,25 @@ constinit const Op avg_pool1d_op = make_average("avg_pool1d"),
 constinit const Op spread_op{
     .name = "avg_pool_gradient",
     .shape = [](ShapeContext& c) { return with_size(c.input(0), c.attributes<PoolAttributes>()); },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const auto a = c.attributes<PoolAttributes>();
-            const PoolShape s = pool_shape(c.output().shape, c.input(0).shape, a);
-            over_planes(c, [&](int64_t plane) {
-              auto* const row =
-                  static_cast<T*>(worker_scratch(kernels::pool_scratch(s) * size_of(dtype_of<T>)));
-              pool_kernels<T>().spread(s, c.input(0).as<const T>() + plane * s.out[0] * s.out[1],
-                                       c.output().as<T>() + plane * s.in[0] * s.in[1],
-                                       scale_of<T>(a), row);
-            });
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           const auto a = c.attributes<PoolAttributes>();
           c.input_grad(0) = record(a.axes == 1 ? StaticOp(avg_pool1d_op) : StaticOp(avg_pool2d_op),
                                    {c.output_grad()}, a);
-        }};
+        },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() {
+        const auto a = c.attributes<PoolAttributes>();
+        const PoolShape s = pool_shape(c.output().shape, c.input(0).shape, a);
+        over_planes(c, [&](int64_t plane) {
+          auto* const row =
+              static_cast<T*>(worker_scratch(kernels::pool_scratch(s) * size_of(dtype_of<T>)));
+          pool_kernels<T>().spread(s, c.input(0).as<const T>() + plane * s.out[0] * s.out[1],
+                                   c.output().as<T>() + plane * s.in[0] * s.in[1], scale_of<T>(a),
+                                   row);
+        });
+      });
+    }}};
 
 void average_gradient(GradientContext& c) {
   auto a = c.attributes<PoolAttributes>();

@@ -24,10 +24,10 @@ constinit const Op dropout_op{
           c.input_grad(0) =
               record(dropout_op, {c.output_grad(), c.input(1)}, c.attributes<DropoutAttributes>());
         },
-    .pointwise = &pointwise_family,
-    .code = code_of(kernels::Code::dropout),
-    .strided = true,
-    .keys = 2};
+    .traits = {.keys = 2},
+    .cpu = {.pointwise = &pointwise_family,
+            .code = code_of(kernels::Code::dropout),
+            .strided_inputs = true}};
 
 }  // namespace
 

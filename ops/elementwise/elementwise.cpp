@@ -18,9 +18,7 @@ constexpr Op pointwise(std::string_view name, Code code, Rule gradient) {
   return {.name = name,
           .shape = &pointwise_shape,
           .gradient = gradient,
-          .pointwise = &pointwise_family,
-          .code = code_of(code),
-          .strided = true};
+          .cpu = {.pointwise = &pointwise_family, .code = code_of(code), .strided_inputs = true}};
 }
 
 /// Defines such an operator for floats only.
@@ -113,7 +111,7 @@ constinit const Op add_op = [] {
     c.input_grad(0) = c.output_grad();
     c.input_grad(1) = c.output_grad();
   });
-  op.sum = true;
+  op.traits.is_sum = true;
   return op;
 }();
 

@@ -80,7 +80,7 @@ class Compiler {
     operand_registers_.assign(group_.operands.size(), 0);
     std::vector<bool> is_key(group_.operands.size(), false);
     for (const auto& member : group_.members) {
-      if (member.op->code == code_of(Code::dropout)) is_key[key_of(member)] = true;
+      if (member.op->cpu.code == code_of(Code::dropout)) is_key[key_of(member)] = true;
     }
     for (size_t i = 0; i < group_.operands.size(); ++i) {
       if (is_key[i]) continue;
@@ -144,7 +144,7 @@ class Compiler {
   /// Returns the instruction of a member. int32 arrays have integer instructions, because double
   /// would round a product.
   static Code instruction_of(const FusedGroup::Member& member) {
-    const auto code = static_cast<Code>(member.op->code);
+    const auto code = static_cast<Code>(member.op->cpu.code);
     if (member.dtype != DType::int32) return code;
     switch (code) {
       case Code::mul:
@@ -165,7 +165,7 @@ class Compiler {
   /// store to memory would.
   void settle(const FusedGroup::Member& member, uint16_t reg) {
     const auto then = [&](Code code) { program_->code.push_back({code, reg, reg, 0, 0}); };
-    const auto code = static_cast<Code>(member.op->code);
+    const auto code = static_cast<Code>(member.op->cpu.code);
     if (member.dtype == DType::boolean && code == Code::copy) {
       then(Code::logical_not);
       then(Code::logical_not);

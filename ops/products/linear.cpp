@@ -93,7 +93,6 @@ Var through_activation(Activation activation, const Var& y, const Var& g) {
 constinit const Op linear_op{
     .name = "linear",
     .shape = [](ShapeContext& c) { return linear_shape(c); },
-    .forward = linear_forward,
     .gradient =
         [](GradientContext& c) {
           const auto attributes = c.attributes<LinearAttributes>();
@@ -111,12 +110,13 @@ constinit const Op linear_op{
           if (attributes.bias != 0) y = y + c.input(2);
           c.output() = activated(y, static_cast<Activation>(attributes.activation));
         },
-    .flops = [](const ForwardContext& c) { return product_flops(c, c.input(1).shape[1]); },
-    .strided = true,
-    .adds =
-        [](std::span<const int64_t> words) {
-          return attributes_of<LinearAttributes>(words).activation == 0;
-        }};
+    .cpu = {.forward = linear_forward,
+            .flops = [](const ForwardContext& c) { return product_flops(c, c.input(1).shape[1]); },
+            .strided_inputs = true,
+            .fuses_residual =
+                [](std::span<const int64_t> words) {
+                  return attributes_of<LinearAttributes>(words).activation == 0;
+                }}};
 
 // ---- packed weights -----------------------------------------------------------------------------
 
@@ -152,11 +152,11 @@ void pack_forward_of(const ForwardContext& c) {
 constinit const Op pack_op{
     .name = "pack",
     .shape = [](ShapeContext& c) { return Shape{c.attributes<PackAttributes>().size}; },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { pack_forward_of<T>(c); });
-        },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() { pack_forward_of<T>(c); });
+                },
+            .strided_inputs = true}};
 
 /// Returns a packed copy of the weight from its third use on, else an empty Var. A product reads
 /// its weight as whole vectors of adjacent outputs and copies a weight in any other layout. A

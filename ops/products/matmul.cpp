@@ -124,21 +124,21 @@ Var sum_of_weight_products(std::span<const Var> results) {
 
 constexpr SumRule one_product_for_all{.applies = is_weight_product, .sum = sum_of_weight_products};
 
-constinit const Op matmul_op{.name = "matmul",
-                             .shape = [](ShapeContext& c) { return product_shape(c); },
-                             .forward = product_forward,
-                             .gradient = product_gradient,
-                             .sum_rule = &one_product_for_all,
-                             .flops =
-                                 [](const ForwardContext& c) {
-                                   const Shape& a = c.input(0).shape;
-                                   const bool transposed =
-                                       c.attributes<ProductAttributes>().transpose_a != 0 &&
-                                       a.rank() > 1;
-                                   return product_flops(c, a[transposed ? -2 : -1]);
-                                 },
-                             .strided = true,
-                             .adds = [](std::span<const int64_t>) { return true; }};
+constinit const Op matmul_op{
+    .name = "matmul",
+    .shape = [](ShapeContext& c) { return product_shape(c); },
+    .gradient = product_gradient,
+    .sum_rule = &one_product_for_all,
+    .cpu = {.forward = product_forward,
+            .flops =
+                [](const ForwardContext& c) {
+                  const Shape& a = c.input(0).shape;
+                  const bool transposed =
+                      c.attributes<ProductAttributes>().transpose_a != 0 && a.rank() > 1;
+                  return product_flops(c, a[transposed ? -2 : -1]);
+                },
+            .strided_inputs = true,
+            .fuses_residual = [](std::span<const int64_t>) { return true; }}};
 
 }  // namespace
 

@@ -83,23 +83,6 @@ constinit const Op gru_gates_grad_op{
           c.output({h[0], 3 * h[1]}, c.dtype());
           c.output(h, c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const kernels::GruBackward<T> step{.hidden = c.output(2).shape[1],
-                                               .grad_out = rows<const T>(c.input(0)),
-                                               .h = rows<const T>(c.input(1)),
-                                               .saved = rows<const T>(c.input(2)),
-                                               .grad_gates_x = rows<T>(c.output(0)),
-                                               .grad_gates_h = rows<T>(c.output(1)),
-                                               .grad_h = rows<T>(c.output(2)),
-                                               .active = active_of(c, 3)};
-            over_ranges(c, c.output().shape[0], gates_width * step.hidden,
-                        [&](int64_t begin, int64_t end) {
-                          recurrent_kernels<T>().gru_backward(step, begin, end);
-                        });
-          });
-        },
     .reference =
         [](ReferenceContext& c) {
           const recurrent::GruStepGrad grads =
@@ -107,7 +90,23 @@ constinit const Op gru_gates_grad_op{
           c.output(0) = grads.gates_x;
           c.output(1) = grads.gates_h;
           c.output(2) = grads.h;
-        }};
+        },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() {
+        const kernels::GruBackward<T> step{.hidden = c.output(2).shape[1],
+                                           .grad_out = rows<const T>(c.input(0)),
+                                           .h = rows<const T>(c.input(1)),
+                                           .saved = rows<const T>(c.input(2)),
+                                           .grad_gates_x = rows<T>(c.output(0)),
+                                           .grad_gates_h = rows<T>(c.output(1)),
+                                           .grad_h = rows<T>(c.output(2)),
+                                           .active = active_of(c, 3)};
+        over_ranges(c, c.output().shape[0], gates_width * step.hidden,
+                    [&](int64_t begin, int64_t end) {
+                      recurrent_kernels<T>().gru_backward(step, begin, end);
+                    });
+      });
+    }}};
 
 void gru_gates_reference(ReferenceContext& c) {
   const recurrent::GruStep step =
@@ -128,22 +127,6 @@ constinit const Op gru_gates_op{
           c.output(h, c.dtype());
           c.output({h[0], 4 * h[1]}, c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const kernels::GruForward<T> step{.hidden = c.output().shape[1],
-                                              .gates_x = rows<const T>(c.input(0)),
-                                              .gates_h = rows<const T>(c.input(1)),
-                                              .h = rows<const T>(c.input(2)),
-                                              .h_out = rows<T>(c.output(0)),
-                                              .saved = rows<T>(c.output(1)),
-                                              .active = active_of(c, 3)};
-            over_ranges(c, c.output().shape[0], gates_width * step.hidden,
-                        [&](int64_t begin, int64_t end) {
-                          recurrent_kernels<T>().gru_forward(step, begin, end);
-                        });
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           if (c.has_output_grad(1)) return recurrent::through_reference(c, 2, gru_gates_reference);
@@ -152,7 +135,22 @@ constinit const Op gru_gates_op{
           const Var grads = record(gru_gates_grad_op, inputs, c.words());
           for (int i = 0; i < 3; ++i) c.input_grad(i) = grads.output(i);
         },
-    .reference = gru_gates_reference};
+    .reference = gru_gates_reference,
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() {
+        const kernels::GruForward<T> step{.hidden = c.output().shape[1],
+                                          .gates_x = rows<const T>(c.input(0)),
+                                          .gates_h = rows<const T>(c.input(1)),
+                                          .h = rows<const T>(c.input(2)),
+                                          .h_out = rows<T>(c.output(0)),
+                                          .saved = rows<T>(c.output(1)),
+                                          .active = active_of(c, 3)};
+        over_ranges(c, c.output().shape[0], gates_width * step.hidden,
+                    [&](int64_t begin, int64_t end) {
+                      recurrent_kernels<T>().gru_forward(step, begin, end);
+                    });
+      });
+    }}};
 
 // ---- LSTM ---------------------------------------------------------------------------------------
 
@@ -167,25 +165,6 @@ constinit const Op lstm_gates_grad_op{
           c.output(h, c.dtype());
           c.output(h, c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const kernels::LstmBackward<T> step{.hidden = c.output(1).shape[1],
-                                                .grad_h_out = rows<const T>(c.input(0)),
-                                                .grad_c_out = rows<const T>(c.input(1)),
-                                                .c = rows<const T>(c.input(2)),
-                                                .c_out = rows<const T>(c.input(3)),
-                                                .saved = rows<const T>(c.input(4)),
-                                                .grad_gates = rows<T>(c.output(0)),
-                                                .grad_h = rows<T>(c.output(1)),
-                                                .grad_c = rows<T>(c.output(2)),
-                                                .active = active_of(c, 5)};
-            over_ranges(c, c.output().shape[0], gates_width * step.hidden,
-                        [&](int64_t begin, int64_t end) {
-                          recurrent_kernels<T>().lstm_backward(step, begin, end);
-                        });
-          });
-        },
     .reference =
         [](ReferenceContext& c) {
           const recurrent::LstmStepGrad grads = recurrent::lstm_step_grad(
@@ -193,7 +172,25 @@ constinit const Op lstm_gates_grad_op{
           c.output(0) = grads.gates;
           c.output(1) = grads.h;
           c.output(2) = grads.c;
-        }};
+        },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() {
+        const kernels::LstmBackward<T> step{.hidden = c.output(1).shape[1],
+                                            .grad_h_out = rows<const T>(c.input(0)),
+                                            .grad_c_out = rows<const T>(c.input(1)),
+                                            .c = rows<const T>(c.input(2)),
+                                            .c_out = rows<const T>(c.input(3)),
+                                            .saved = rows<const T>(c.input(4)),
+                                            .grad_gates = rows<T>(c.output(0)),
+                                            .grad_h = rows<T>(c.output(1)),
+                                            .grad_c = rows<T>(c.output(2)),
+                                            .active = active_of(c, 5)};
+        over_ranges(c, c.output().shape[0], gates_width * step.hidden,
+                    [&](int64_t begin, int64_t end) {
+                      recurrent_kernels<T>().lstm_backward(step, begin, end);
+                    });
+      });
+    }}};
 
 void lstm_gates_reference(ReferenceContext& c) {
   const recurrent::LstmStep step =
@@ -216,24 +213,6 @@ constinit const Op lstm_gates_op{
           c.output(h, c.dtype());
           c.output({h[0], 4 * h[1]}, c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const kernels::LstmForward<T> step{.hidden = c.output().shape[1],
-                                               .gates_x = rows<const T>(c.input(0)),
-                                               .gates_h = rows<const T>(c.input(1)),
-                                               .h = rows<const T>(c.input(2)),
-                                               .c = rows<const T>(c.input(3)),
-                                               .h_out = rows<T>(c.output(0)),
-                                               .c_out = rows<T>(c.output(1)),
-                                               .saved = rows<T>(c.output(2)),
-                                               .active = active_of(c, 4)};
-            over_ranges(c, c.output().shape[0], gates_width * step.hidden,
-                        [&](int64_t begin, int64_t end) {
-                          recurrent_kernels<T>().lstm_forward(step, begin, end);
-                        });
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           if (c.has_output_grad(2)) return recurrent::through_reference(c, 3, lstm_gates_reference);
@@ -246,7 +225,24 @@ constinit const Op lstm_gates_op{
           c.input_grad(2) = grads.output(1);
           c.input_grad(3) = grads.output(2);
         },
-    .reference = lstm_gates_reference};
+    .reference = lstm_gates_reference,
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() {
+        const kernels::LstmForward<T> step{.hidden = c.output().shape[1],
+                                           .gates_x = rows<const T>(c.input(0)),
+                                           .gates_h = rows<const T>(c.input(1)),
+                                           .h = rows<const T>(c.input(2)),
+                                           .c = rows<const T>(c.input(3)),
+                                           .h_out = rows<T>(c.output(0)),
+                                           .c_out = rows<T>(c.output(1)),
+                                           .saved = rows<T>(c.output(2)),
+                                           .active = active_of(c, 4)};
+        over_ranges(c, c.output().shape[0], gates_width * step.hidden,
+                    [&](int64_t begin, int64_t end) {
+                      recurrent_kernels<T>().lstm_forward(step, begin, end);
+                    });
+      });
+    }}};
 
 }  // namespace
 

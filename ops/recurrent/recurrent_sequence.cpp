@@ -196,10 +196,6 @@ constinit const Op gru_sequence_grad_op{
           c.output(gates, c.dtype());
           c.output(c.input(3), c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { gru_sequence_backward<T>(c); });
-        },
     .reference =
         [](ReferenceContext& c) {
           const Var &grad_states = c.input(0), &states = c.input(1), &saved = c.input(2);
@@ -220,11 +216,15 @@ constinit const Op gru_sequence_grad_op{
           c.output(1) = stack(gates_h, 0);
           c.output(2) = grad_h;
         },
-    .scratch =
-        [](const ForwardContext& c) {
-          return scratch_like(c.output(2).shape, c.output().dtype, 1);
-        },
-    .flops = sequence_grad_flops};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() { gru_sequence_backward<T>(c); });
+                },
+            .scratch =
+                [](const ForwardContext& c) {
+                  return scratch_like(c.output(2).shape, c.output().dtype, 1);
+                },
+            .flops = sequence_grad_flops}};
 
 template <class T>
 void gru_sequence_forward(const ForwardContext& c) {
@@ -281,11 +281,6 @@ constinit const Op gru_sequence_op{
           c.output({steps, B, H}, c.dtype());
           c.output({steps, B, 4 * H}, c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          check_lengths(c);
-          by_float_type(c.output().dtype, [&]<class T>() { gru_sequence_forward<T>(c); });
-        },
     .gradient =
         [](GradientContext& c) {
           if (c.has_output_grad(1)) {
@@ -305,9 +300,16 @@ constinit const Op gru_sequence_op{
           c.input_grad(3) = grads.output(1);  // the engine sums over steps and rows
         },
     .reference = gru_sequence_reference,
-    .scratch =
-        [](const ForwardContext& c) { return scratch_like(c.input(1).shape, c.output().dtype, 3); },
-    .flops = sequence_flops};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  check_lengths(c);
+                  by_float_type(c.output().dtype, [&]<class T>() { gru_sequence_forward<T>(c); });
+                },
+            .scratch =
+                [](const ForwardContext& c) {
+                  return scratch_like(c.input(1).shape, c.output().dtype, 3);
+                },
+            .flops = sequence_flops}};
 
 // ---- LSTM ---------------------------------------------------------------------------------------
 
@@ -359,10 +361,6 @@ constinit const Op lstm_sequence_grad_op{
           c.output(c.input(3), c.dtype());
           c.output(c.input(3), c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { lstm_sequence_backward<T>(c); });
-        },
     .reference =
         [](ReferenceContext& c) {
           const Var &grad_states = c.input(0), &cells = c.input(1), &saved = c.input(2);
@@ -385,11 +383,15 @@ constinit const Op lstm_sequence_grad_op{
           c.output(1) = grad_h;
           c.output(2) = grad_c;
         },
-    .scratch =
-        [](const ForwardContext& c) {
-          return scratch_like(c.output(1).shape, c.output().dtype, 2);
-        },
-    .flops = sequence_grad_flops};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() { lstm_sequence_backward<T>(c); });
+                },
+            .scratch =
+                [](const ForwardContext& c) {
+                  return scratch_like(c.output(1).shape, c.output().dtype, 2);
+                },
+            .flops = sequence_grad_flops}};
 
 template <class T>
 void lstm_sequence_forward(const ForwardContext& c) {
@@ -452,11 +454,6 @@ constinit const Op lstm_sequence_op{
           c.output({steps, B, H}, c.dtype());
           c.output({steps, B, 4 * H}, c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          check_lengths(c);
-          by_float_type(c.output().dtype, [&]<class T>() { lstm_sequence_forward<T>(c); });
-        },
     .gradient =
         [](GradientContext& c) {
           if (c.has_output_grad(2)) {
@@ -480,9 +477,16 @@ constinit const Op lstm_sequence_op{
           c.input_grad(4) = grads;  // the engine sums over steps and rows
         },
     .reference = lstm_sequence_reference,
-    .scratch =
-        [](const ForwardContext& c) { return scratch_like(c.input(1).shape, c.output().dtype, 4); },
-    .flops = sequence_flops};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  check_lengths(c);
+                  by_float_type(c.output().dtype, [&]<class T>() { lstm_sequence_forward<T>(c); });
+                },
+            .scratch =
+                [](const ForwardContext& c) {
+                  return scratch_like(c.input(1).shape, c.output().dtype, 4);
+                },
+            .flops = sequence_flops}};
 
 SequenceAttributes sequence_attributes(const RecurrentSequence& options) {
   return {options.reverse ? 1 : 0, options.lengths.is_empty() ? 0 : 1, 0};

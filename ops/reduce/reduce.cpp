@@ -190,10 +190,10 @@ Var spread(const GradientContext& c, const Var& value) {
 constinit const Op sum_op{
     .name = "sum",
     .shape = [](ShapeContext& c) { return checked_shape(c); },
-    .forward = &reduce_forward<Reduction::sum>,
     .gradient = [](GradientContext& c) { c.input_grad(0) = spread(c, c.output_grad()); },
-    .scratch = &reduce_scratch<Reduction::sum>,
-    .strided = true};
+    .cpu = {.forward = &reduce_forward<Reduction::sum>,
+            .scratch = &reduce_scratch<Reduction::sum>,
+            .strided_inputs = true}};
 
 int64_t reduced_size(std::span<const int64_t> words, const Shape& shape) {
   const auto reduced = marked_axes(axes_in(words), shape.rank());
@@ -215,19 +215,19 @@ constinit const Op mean_op{
           expect_float(c);
           return checked_shape(c);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          reduce_forward<Reduction::sum>(c);
-          const int64_t n = reduced_size(c.words(), c.input(0).shape);
-          by_float_type(c.output().dtype, [&]<class T>() { divide<T>(c.output(), n); });
-        },
     .gradient =
         [](GradientContext& c) {
           const int64_t n = reduced_size(c.words(), c.input(0).shape());
           c.input_grad(0) = spread(c, c.output_grad() / static_cast<double>(n));
         },
-    .scratch = &reduce_scratch<Reduction::sum>,
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  reduce_forward<Reduction::sum>(c);
+                  const int64_t n = reduced_size(c.words(), c.input(0).shape);
+                  by_float_type(c.output().dtype, [&]<class T>() { divide<T>(c.output(), n); });
+                },
+            .scratch = &reduce_scratch<Reduction::sum>,
+            .strided_inputs = true}};
 
 /// Divides the gradient equally between the elements that are equal to y.
 void share_gradient(GradientContext& c) {
@@ -240,18 +240,18 @@ void share_gradient(GradientContext& c) {
 // y = max of x_i: dx_i = dy / k for the k elements equal to y
 constinit const Op max_op{.name = "max",
                           .shape = [](ShapeContext& c) { return checked_extremum_shape(c); },
-                          .forward = &reduce_forward<Reduction::max>,
                           .gradient = &share_gradient,
-                          .scratch = &reduce_scratch<Reduction::max>,
-                          .strided = true};
+                          .cpu = {.forward = &reduce_forward<Reduction::max>,
+                                  .scratch = &reduce_scratch<Reduction::max>,
+                                  .strided_inputs = true}};
 
 // y = min of x_i
 constinit const Op min_op{.name = "min",
                           .shape = [](ShapeContext& c) { return checked_extremum_shape(c); },
-                          .forward = &reduce_forward<Reduction::min>,
                           .gradient = &share_gradient,
-                          .scratch = &reduce_scratch<Reduction::min>,
-                          .strided = true};
+                          .cpu = {.forward = &reduce_forward<Reduction::min>,
+                                  .scratch = &reduce_scratch<Reduction::min>,
+                                  .strided_inputs = true}};
 
 // y = the first i with x_i = max of x
 constinit const Op argmax_op{.name = "argmax",
@@ -262,10 +262,10 @@ constinit const Op argmax_op{.name = "argmax",
                                      check_places(c, axis, c.input(0));
                                    c.output(shape, DType::int32);
                                  },
-                             .forward = &reduce_forward<Reduction::argmax>,
                              .gradient = [](GradientContext&) {},
-                             .scratch = &reduce_scratch<Reduction::argmax>,
-                             .strided = true};
+                             .cpu = {.forward = &reduce_forward<Reduction::argmax>,
+                                     .scratch = &reduce_scratch<Reduction::argmax>,
+                                     .strided_inputs = true}};
 
 // y = log(sum of exp(x_i)): dx_i = exp(x_i - y) dy. Outputs: y and its rounding error. For a large
 // y the error can exceed the logarithm itself, and exp(x_i - y) would not add up to 1. The two
@@ -278,7 +278,6 @@ constinit const Op logsumexp_op{
           const Shape shape = checked_shape(c);
           for (int i = 0; i < 2; ++i) c.output(shape, c.dtype());
         },
-    .forward = &reduce_forward<Reduction::logsumexp>,
     .gradient =
         [](GradientContext& c) {
           if (!c.has_output_grad(0)) return;
@@ -288,8 +287,9 @@ constinit const Op logsumexp_op{
           const Var below = c.input(0) - spread(c, finite) - spread(c, c.output(1));
           c.input_grad(0) = exp(below) * spread(c, c.output_grad());
         },
-    .scratch = &reduce_scratch<Reduction::logsumexp>,
-    .strided = true};
+    .cpu = {.forward = &reduce_forward<Reduction::logsumexp>,
+            .scratch = &reduce_scratch<Reduction::logsumexp>,
+            .strided_inputs = true}};
 
 void boolean_shape(ShapeContext& c) {
   if (c.dtype() != DType::boolean) {
@@ -301,16 +301,16 @@ void boolean_shape(ShapeContext& c) {
 // y = x_1 or x_2 or ...
 constinit const Op any_op{.name = "any",
                           .shape = &boolean_shape,
-                          .forward = &reduce_forward<Reduction::max>,
-                          .scratch = &reduce_scratch<Reduction::max>,
-                          .strided = true};
+                          .cpu = {.forward = &reduce_forward<Reduction::max>,
+                                  .scratch = &reduce_scratch<Reduction::max>,
+                                  .strided_inputs = true}};
 
 // y = x_1 and x_2 and ...
 constinit const Op all_op{.name = "all",
                           .shape = &boolean_shape,
-                          .forward = &reduce_forward<Reduction::min>,
-                          .scratch = &reduce_scratch<Reduction::min>,
-                          .strided = true};
+                          .cpu = {.forward = &reduce_forward<Reduction::min>,
+                                  .scratch = &reduce_scratch<Reduction::min>,
+                                  .strided_inputs = true}};
 
 // ---- cumsum -------------------------------------------------------------------------------------
 
@@ -339,35 +339,34 @@ constinit const Op cumsum_op{
           checked_axis(c, c.attributes<CumsumAttributes>().axis, c.input(0));
           return c.input(0);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const auto& kernel = kernels::kernels<kernels::ReduceKernels>();
-          const auto a = c.attributes<CumsumAttributes>();
-          const TensorView& x = c.input(0);
-          const TensorView& y = c.output();
-          const int axis = from_front(a.axis, x.shape.rank());
-          int64_t outer = 1, inner = 1;
-          for (int i = 0; i < axis; ++i) outer *= x.shape[i];
-          for (int i = axis + 1; i < x.shape.rank(); ++i) inner *= x.shape[i];
-          const int64_t n = x.shape[axis];
-          const ReduceShape s{outer, n, inner, n * inner, inner};
-          const bool reversed = a.reversed != 0;
-          if (x.dtype == DType::int32) {
-            return add_up(s, x.as<const int32_t>(), y.as<int32_t>(), reversed);
-          }
-          by_float_type(x.dtype, [&]<class T>() {
-            const auto& of_type = kernels::kernels_for<kernels::ReduceKernels, T>();
-            c.parallel(kernel.cumsum_tasks(s), [&](int64_t task) {
-              of_type.cumsum(s, x.as<const T>(), y.as<T>(), reversed, task);
-            });
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           const auto a = c.attributes<CumsumAttributes>();
           c.input_grad(0) = cumsum(c.output_grad(), static_cast<int>(a.axis), a.reversed == 0);
         },
-    .in_place = 1};
+    .traits = {.in_place = 1},
+    .cpu = {.forward = [](const ForwardContext& c) {
+      const auto& kernel = kernels::kernels<kernels::ReduceKernels>();
+      const auto a = c.attributes<CumsumAttributes>();
+      const TensorView& x = c.input(0);
+      const TensorView& y = c.output();
+      const int axis = from_front(a.axis, x.shape.rank());
+      int64_t outer = 1, inner = 1;
+      for (int i = 0; i < axis; ++i) outer *= x.shape[i];
+      for (int i = axis + 1; i < x.shape.rank(); ++i) inner *= x.shape[i];
+      const int64_t n = x.shape[axis];
+      const ReduceShape s{outer, n, inner, n * inner, inner};
+      const bool reversed = a.reversed != 0;
+      if (x.dtype == DType::int32) {
+        return add_up(s, x.as<const int32_t>(), y.as<int32_t>(), reversed);
+      }
+      by_float_type(x.dtype, [&]<class T>() {
+        const auto& of_type = kernels::kernels_for<kernels::ReduceKernels, T>();
+        c.parallel(kernel.cumsum_tasks(s), [&](int64_t task) {
+          of_type.cumsum(s, x.as<const T>(), y.as<T>(), reversed, task);
+        });
+      });
+    }}};
 
 /// Returns an order of the axes of x with the reduced ones last. Returns an empty list if these are
 /// already adjacent, or if they are invalid, which the operator reports.

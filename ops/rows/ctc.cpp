@@ -190,10 +190,6 @@ void ctc_reference(ReferenceContext& c) {
 constinit const Op ctc_grad_op{
     .name = "ctc_loss_grad",
     .shape = [](ShapeContext& c) { return c.input(0); },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { ctc_backward<T>(c); });
-        },
     .reference =
         [](ReferenceContext& c) {
           std::vector<Var> inputs, outputs(4);
@@ -202,26 +198,29 @@ constinit const Op ctc_grad_op{
           ctc_reference(loss);
           const Var g = c.input(forward_inputs);
           c.output() = vjp(std::span(outputs.data(), 1), std::span(&g, 1), {{c.input(0)}})[0];
-        }};
+        },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() { ctc_backward<T>(c); });
+    }}};
 
-constinit const Op ctc_op{
-    .name = "ctc_loss",
-    .shape = ctc_shape,
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() { ctc_forward<T>(c); });
-        },
-    .gradient =
-        [](GradientContext& c) {
-          if (!c.has_output_grad(0)) return;
-          Recycled<Arg> inputs;
-          for (int i = 0; i < forward_inputs; ++i) inputs.emplace_back(c.input(i));
-          inputs.emplace_back(c.output_grad());
-          for (int i = 0; i < 4; ++i) inputs.emplace_back(c.output(i));
-          c.input_grad(0) = record(ctc_grad_op, inputs, c.attributes<CtcAttributes>());
-        },
-    .reference = ctc_reference,
-    .makes_infinity = true};
+constinit const Op ctc_op{.name = "ctc_loss",
+                          .shape = ctc_shape,
+                          .gradient =
+                              [](GradientContext& c) {
+                                if (!c.has_output_grad(0)) return;
+                                Recycled<Arg> inputs;
+                                for (int i = 0; i < forward_inputs; ++i)
+                                  inputs.emplace_back(c.input(i));
+                                inputs.emplace_back(c.output_grad());
+                                for (int i = 0; i < 4; ++i) inputs.emplace_back(c.output(i));
+                                c.input_grad(0) =
+                                    record(ctc_grad_op, inputs, c.attributes<CtcAttributes>());
+                              },
+                          .reference = ctc_reference,
+                          .traits = {.makes_infinity = true},
+                          .cpu = {.forward = [](const ForwardContext& c) {
+                            by_float_type(c.output().dtype, [&]<class T>() { ctc_forward<T>(c); });
+                          }}};
 
 }  // namespace
 

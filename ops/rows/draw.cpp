@@ -70,36 +70,35 @@ constinit const Op draw_op{
           }
           c.output(u, DType::int32);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const TensorView& x = c.input(0);
-          const auto* u = c.input(1).as<const double>();
-          auto* out = c.output().as<int32_t>();
-          const int64_t V = x.shape[-1];
-          const double top_p = c.attributes<DrawAttributes>().top_p;
-          by_float_type(x.dtype, [&]<class T>() {
-            over_ranges(c, rows_of(x.shape), V, [&](int64_t begin, int64_t end) {
-              for (int64_t r = begin; r < end; ++r) {
-                const T* row = x.as<const T>() + r * V;
-                double total = 0;
-                for (int64_t i = 0; i < V; ++i) total += static_cast<double>(row[i]);
-                if (!(total > 0) || !std::isfinite(total)) {
-                  throw Error(fmt::format("the weights of row {} add up to {}", r, total));
-                }
-                int64_t place = 0;
-                if (top_p < 1) {
-                  auto* places = static_cast<int32_t*>(worker_scratch(V * size_of(DType::int32)));
-                  place = draw_from_largest(row, V, total, u[r], top_p, places);
-                } else {
-                  place = place_of(u[r] * total, V,
-                                   [&](int64_t i) { return static_cast<double>(row[i]); });
-                }
-                out[r] = static_cast<int32_t>(place);
-              }
-            });
-          });
-        },
-    .gradient = [](GradientContext&) {}};
+    .gradient = [](GradientContext&) {},
+    .cpu = {.forward = [](const ForwardContext& c) {
+      const TensorView& x = c.input(0);
+      const auto* u = c.input(1).as<const double>();
+      auto* out = c.output().as<int32_t>();
+      const int64_t V = x.shape[-1];
+      const double top_p = c.attributes<DrawAttributes>().top_p;
+      by_float_type(x.dtype, [&]<class T>() {
+        over_ranges(c, rows_of(x.shape), V, [&](int64_t begin, int64_t end) {
+          for (int64_t r = begin; r < end; ++r) {
+            const T* row = x.as<const T>() + r * V;
+            double total = 0;
+            for (int64_t i = 0; i < V; ++i) total += static_cast<double>(row[i]);
+            if (!(total > 0) || !std::isfinite(total)) {
+              throw Error(fmt::format("the weights of row {} add up to {}", r, total));
+            }
+            int64_t place = 0;
+            if (top_p < 1) {
+              auto* places = static_cast<int32_t*>(worker_scratch(V * size_of(DType::int32)));
+              place = draw_from_largest(row, V, total, u[r], top_p, places);
+            } else {
+              place =
+                  place_of(u[r] * total, V, [&](int64_t i) { return static_cast<double>(row[i]); });
+            }
+            out[r] = static_cast<int32_t>(place);
+          }
+        });
+      });
+    }}};
 
 }  // namespace
 

@@ -135,7 +135,6 @@ void cross_entropy_grad_forward(const ForwardContext& c) {
 constinit const Op cross_entropy_grad_op{
     .name = "cross_entropy_grad",
     .shape = [](ShapeContext& c) { return c.input(0); },
-    .forward = cross_entropy_grad_forward,
     .reference =
         [](ReferenceContext& c) {
           const Var g = c.input(2);
@@ -145,12 +144,12 @@ constinit const Op cross_entropy_grad_op{
           cross_entropy_reference(loss);
           c.output() = vjp(std::span(outputs.data(), 1), std::span(&g, 1), {{c.input(0)}})[0];
         },
-    .in_place = 1u << 0};
+    .traits = {.in_place = 1u << 0},
+    .cpu = {.forward = cross_entropy_grad_forward}};
 
 constinit const Op cross_entropy_op{
     .name = "cross_entropy",
     .shape = &cross_entropy_shape,
-    .forward = cross_entropy_forward,
     .gradient =
         [](GradientContext& c) {
           if (!c.has_output_grad(0)) return;  // the sum of weights does not depend on the logits
@@ -159,7 +158,8 @@ constinit const Op cross_entropy_op{
           c.input_grad(0) =
               record(cross_entropy_grad_op, inputs, c.attributes<CrossEntropyAttributes>());
         },
-    .reference = cross_entropy_reference};
+    .reference = cross_entropy_reference,
+    .cpu = {.forward = cross_entropy_forward}};
 
 // ---- binary cross-entropy -----------------------------------------------------------------------
 
@@ -168,9 +168,7 @@ constexpr Op logistic(std::string_view name, kernels::Code code,
   return {.name = name,
           .shape = &float_shape,
           .gradient = gradient,
-          .pointwise = &pointwise_family,
-          .code = code_of(code),
-          .strided = true};
+          .cpu = {.pointwise = &pointwise_family, .code = code_of(code), .strided_inputs = true}};
 }
 
 // The gradient of x is g ((1 - t) sigmoid(x) - t sigmoid(-x)). Its own derivative is g sigmoid(x)

@@ -148,25 +148,24 @@ void norm_grad_reference(ReferenceContext& c) {
   if (centred) c.output(2) = sum_to(g, weight.shape());
 }
 
-constinit const Op layer_norm_grad_op{.name = "layer_norm_grad",
-                                      .shape = &norm_grad_shape,
-                                      .rowwise = &norm_grad_rowwise<true>,
-                                      .reference = norm_grad_reference<true>,
-                                      .scratch = norm_grad_scratch,
-                                      .in_place = 1u << 2};
+constinit const Op layer_norm_grad_op{
+    .name = "layer_norm_grad",
+    .shape = &norm_grad_shape,
+    .reference = norm_grad_reference<true>,
+    .traits = {.in_place = 1u << 2},
+    .cpu = {.rowwise = &norm_grad_rowwise<true>, .scratch = norm_grad_scratch}};
 
-constinit const Op rms_norm_grad_op{.name = "rms_norm_grad",
-                                    .shape = &norm_grad_shape,
-                                    .rowwise = &norm_grad_rowwise<false>,
-                                    .reference = norm_grad_reference<false>,
-                                    .scratch = norm_grad_scratch,
-                                    .in_place = 1u << 2};
+constinit const Op rms_norm_grad_op{
+    .name = "rms_norm_grad",
+    .shape = &norm_grad_shape,
+    .reference = norm_grad_reference<false>,
+    .traits = {.in_place = 1u << 2},
+    .cpu = {.rowwise = &norm_grad_rowwise<false>, .scratch = norm_grad_scratch}};
 
 // y = (x - mean) rstd weight + bias
 constinit const Op layer_norm_op{
     .name = "layer_norm",
     .shape = &norm_shape,
-    .rowwise = &norm_rowwise<true>,
     .gradient =
         [](GradientContext& c) {
           const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
@@ -176,13 +175,13 @@ constinit const Op layer_norm_op{
           c.input_grad(1) = dx.output(1);
           c.input_grad(2) = dx.output(2);
         },
-    .reference = norm_reference<true>};
+    .reference = norm_reference<true>,
+    .cpu = {.rowwise = &norm_rowwise<true>}};
 
 // y = x rstd weight
 constinit const Op rms_norm_op{
     .name = "rms_norm",
     .shape = &norm_shape,
-    .rowwise = &norm_rowwise<false>,
     .gradient =
         [](GradientContext& c) {
           const Var x = c.input(0), weight = c.input(1), g = c.output_grad();
@@ -191,7 +190,8 @@ constinit const Op rms_norm_op{
           c.input_grad(0) = dx;
           c.input_grad(1) = dx.output(1);
         },
-    .reference = norm_reference<false>};
+    .reference = norm_reference<false>,
+    .cpu = {.rowwise = &norm_rowwise<false>}};
 
 }  // namespace
 

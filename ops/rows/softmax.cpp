@@ -132,32 +132,31 @@ void log_softmax_reference(ReferenceContext& c) {
 // dx = y (g - sum(y g))
 constinit const Op softmax_grad_op{.name = "softmax_grad",
                                    .shape = [](ShapeContext& c) { return c.input(0); },
-                                   .rowwise = &backward_rowwise<false>,
                                    .reference =
                                        [](ReferenceContext& c) {
                                          const Var y = c.input(0), g = c.input(1);
                                          c.output() = y * (g - row_sum(y * g));
                                        },
-                                   .in_place = 1u << 1};
+                                   .traits = {.in_place = 1u << 1},
+                                   .cpu = {.rowwise = &backward_rowwise<false>}};
 
 // y = exp(x) / sum(exp(x)) over the elements that the mask keeps
 constinit const Op softmax_op{
     .name = "softmax",
     .shape = [](ShapeContext& c) { return softmax_shape(c); },
-    .rowwise = &forward_rowwise<false>,
     .gradient =
         [](GradientContext& c) {
           c.input_grad(0) = record(softmax_grad_op, {c.output(), c.output_grad()});
         },
     .reference = softmax_reference,
-    .in_place = 1u << 0};
+    .traits = {.in_place = 1u << 0},
+    .cpu = {.rowwise = &forward_rowwise<false>}};
 
 // dx = g - exp(y) sum(g) over the elements that the mask keeps; 0 if all of y is -inf. A row that
 // keeps no element has sum(g) = 0.
 constinit const Op log_softmax_grad_op{
     .name = "log_softmax_grad",
     .shape = [](ShapeContext& c) { return c.input(0); },
-    .rowwise = &backward_rowwise<true>,
     .reference =
         [](ReferenceContext& c) {
           const Var y = c.input(0);
@@ -166,13 +165,13 @@ constinit const Op log_softmax_grad_op{
           const Var some = any(y > -infinity, -1, true);
           c.output() = where(some, g - exp(y) * row_sum(g), 0);
         },
-    .in_place = 1u << 1};
+    .traits = {.in_place = 1u << 1},
+    .cpu = {.rowwise = &backward_rowwise<true>}};
 
 // y = x - m - log(sum(exp(x - m))) with m = max(x), over the elements that the mask keeps
 constinit const Op log_softmax_op{
     .name = "log_softmax",
     .shape = [](ShapeContext& c) { return softmax_shape(c); },
-    .rowwise = &forward_rowwise<true>,
     .gradient =
         [](GradientContext& c) {
           const Var y = c.output(), g = c.output_grad();
@@ -180,8 +179,8 @@ constinit const Op log_softmax_op{
                                             : record(log_softmax_grad_op, {y, g});
         },
     .reference = log_softmax_reference,
-    .makes_infinity = true,
-    .in_place = 1u << 0};
+    .traits = {.in_place = 1u << 0, .makes_infinity = true},
+    .cpu = {.rowwise = &forward_rowwise<true>}};
 
 /// Returns the mask in the form that the operators expect. It has as many axes as x, with `axis`
 /// moved to the end and broadcast to full length, because kernels read the rows of a mask without a
@@ -247,10 +246,10 @@ constinit const Op masked_op = [] {
             },
         .gradient =
             [](GradientContext& c) { c.input_grad(1) = where(c.input(0), c.output_grad(), 0); },
-        .pointwise = &pointwise_family,
-        .code = code_of(kernels::Code::where),
-        .strided = true,
-        .makes_infinity = true};
+        .traits = {.makes_infinity = true},
+        .cpu = {.pointwise = &pointwise_family,
+                .code = code_of(kernels::Code::where),
+                .strided_inputs = true}};
   return op;
 }();
 

@@ -33,28 +33,27 @@ constinit const Op top_k_op{
           c.output(shape, c.dtype());
           c.output(shape, DType::int32);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const TensorView& x = c.input(0);
-          by_float_type(x.dtype, [&]<class T>() {
-            const auto& top_k = kernels::kernels_for<kernels::TopKTable, T>();
-            const kernels::TopK<T> a{.x = x.as<const T>(),
-                                     .row = x.shape[-1],
-                                     .width = x.shape[-1],
-                                     .k = c.attributes<TopKAttributes>().k,
-                                     .values = c.output(0).as<T>(),
-                                     .indices = c.output(1).as<int32_t>()};
-            over_ranges(c, rows_of(x.shape), x.shape[-1],
-                        [&](int64_t begin, int64_t end) { top_k(a, begin, end); });
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           const Var x = c.input(0);
           const Var zero = x.graph().constant(0, x.dtype(), SourceLocation::current());
           c.input_grad(0) =
               scatter_add(broadcast_to(zero, x.shape()), -1, c.output(1), c.output_grad(0));
-        }};
+        },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      const TensorView& x = c.input(0);
+      by_float_type(x.dtype, [&]<class T>() {
+        const auto& top_k = kernels::kernels_for<kernels::TopKTable, T>();
+        const kernels::TopK<T> a{.x = x.as<const T>(),
+                                 .row = x.shape[-1],
+                                 .width = x.shape[-1],
+                                 .k = c.attributes<TopKAttributes>().k,
+                                 .values = c.output(0).as<T>(),
+                                 .indices = c.output(1).as<int32_t>()};
+        over_ranges(c, rows_of(x.shape), x.shape[-1],
+                    [&](int64_t begin, int64_t end) { top_k(a, begin, end); });
+      });
+    }}};
 
 }  // namespace
 

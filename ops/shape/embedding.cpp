@@ -86,37 +86,36 @@ constinit const Op embedding_grad_op{
           const int64_t rows = c.attributes<EmbeddingGradAttributes>().rows;
           c.output({rows, c.input(1)[-1]}, c.dtype(1));
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const auto* ids = c.input(0).as<const int32_t>();
-            const auto* g = c.input(1).as<const T>();
-            auto* out = c.output().as<T>();
-            const int64_t count = c.input(0).size();
-            const int64_t rows = c.output().shape[0], width = c.output().shape[1];
-            // At most 64 ranges, because each range scans all ids.
-            const int64_t step = std::max(
-                {int64_t{1}, (int64_t{1} << 17) / std::max<int64_t>(width, 1), (rows + 63) / 64});
-            c.parallel((rows + step - 1) / step, [&](int64_t part) {
-              const int64_t begin = part * step, end = std::min(rows, begin + step);
-              std::fill(out + begin * width, out + end * width, T(0));
-              OftenNamed sums(ids, count, begin, end, width);
-              for (int64_t i = 0; i < count; ++i) {
-                if (ids[i] < begin || ids[i] >= end) continue;
-                T* to = out + ids[i] * width;
-                const T* from = g + i * width;
-                if (double* sum = sums.sum_of(ids[i])) {
-                  for (int64_t j = 0; j < width; ++j) sum[j] += static_cast<double>(from[j]);
-                } else {
-                  for (int64_t j = 0; j < width; ++j) to[j] += from[j];
-                }
-              }
-              sums.write(out);
-            });
-          });
-        },
     .gradient =
-        [](GradientContext& c) { c.input_grad(1) = embedding(c.input(0), c.output_grad()); }};
+        [](GradientContext& c) { c.input_grad(1) = embedding(c.input(0), c.output_grad()); },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      by_float_type(c.output().dtype, [&]<class T>() {
+        const auto* ids = c.input(0).as<const int32_t>();
+        const auto* g = c.input(1).as<const T>();
+        auto* out = c.output().as<T>();
+        const int64_t count = c.input(0).size();
+        const int64_t rows = c.output().shape[0], width = c.output().shape[1];
+        // At most 64 ranges, because each range scans all ids.
+        const int64_t step = std::max(
+            {int64_t{1}, (int64_t{1} << 17) / std::max<int64_t>(width, 1), (rows + 63) / 64});
+        c.parallel((rows + step - 1) / step, [&](int64_t part) {
+          const int64_t begin = part * step, end = std::min(rows, begin + step);
+          std::fill(out + begin * width, out + end * width, T(0));
+          OftenNamed sums(ids, count, begin, end, width);
+          for (int64_t i = 0; i < count; ++i) {
+            if (ids[i] < begin || ids[i] >= end) continue;
+            T* to = out + ids[i] * width;
+            const T* from = g + i * width;
+            if (double* sum = sums.sum_of(ids[i])) {
+              for (int64_t j = 0; j < width; ++j) sum[j] += static_cast<double>(from[j]);
+            } else {
+              for (int64_t j = 0; j < width; ++j) to[j] += from[j];
+            }
+          }
+          sums.write(out);
+        });
+      });
+    }}};
 
 // y[i] = weight[ids[i]]
 constinit const Op embedding_op{
@@ -133,31 +132,31 @@ constinit const Op embedding_op{
           }
           c.output(with_width(c.input(0), c.input(1)[1]), c.dtype(1));
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const TensorView &ids = c.input(0), &weight = c.input(1);
-          check_ids(ids, weight.shape[0]);
-          const auto* id = ids.as<const int32_t>();
-          const auto bytes = static_cast<size_t>(weight.shape[1] * size_of(weight.dtype));
-          const auto* from = weight.as<const std::byte>();
-          auto* to = c.output().as<std::byte>();
-          over_ranges(c, ids.size(), weight.shape[1], [&](int64_t begin, int64_t end) {
-            if (bytes == 0) return;
-            for (int64_t i = begin; i < end; ++i) {
-              std::memcpy(to + static_cast<size_t>(i) * bytes,
-                          from + static_cast<size_t>(id[i]) * bytes, bytes);
-            }
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           c.input_grad(1) = record(embedding_grad_op, {c.input(0), c.output_grad()},
                                    EmbeddingGradAttributes{c.input(1).size(0)});
         },
-    .bytes = [](const ForwardContext& c) {  // reads a few rows of the table, not all of it
-      const TensorView& y = c.output();
-      return 2.0 * static_cast<double>(y.size() * size_of(y.dtype));
-    }};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  const TensorView &ids = c.input(0), &weight = c.input(1);
+                  check_ids(ids, weight.shape[0]);
+                  const auto* id = ids.as<const int32_t>();
+                  const auto bytes = static_cast<size_t>(weight.shape[1] * size_of(weight.dtype));
+                  const auto* from = weight.as<const std::byte>();
+                  auto* to = c.output().as<std::byte>();
+                  over_ranges(c, ids.size(), weight.shape[1], [&](int64_t begin, int64_t end) {
+                    if (bytes == 0) return;
+                    for (int64_t i = begin; i < end; ++i) {
+                      std::memcpy(to + static_cast<size_t>(i) * bytes,
+                                  from + static_cast<size_t>(id[i]) * bytes, bytes);
+                    }
+                  });
+                },
+            .bytes = [](const ForwardContext& c) {  // reads a few rows of the table, not all of it
+              const TensorView& y = c.output();
+              return 2.0 * static_cast<double>(y.size() * size_of(y.dtype));
+            }}};
 
 }  // namespace
 

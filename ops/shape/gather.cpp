@@ -148,16 +148,6 @@ constinit const Op gather_op{
           check_index(c);
           return c.input(1);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const int axis = from_front(c.words()[0], c.output().shape.rank());
-          // Elements are moved, whatever they are: one code for each size.
-          by_element_type(c.output().dtype, [&]<class T>() {
-            static_assert(sizeof(T) == 1 || sizeof(T) == 4 || sizeof(T) == 8);
-            using Wide = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-            gather_elements<std::conditional_t<sizeof(T) == 1, uint8_t, Wide>>(c, axis);
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           const Var x = c.input(0), index = c.input(1);
@@ -165,7 +155,17 @@ constinit const Op gather_op{
           c.input_grad(0) = scatter_add(broadcast_to(zero, x.shape()),
                                         static_cast<int>(c.words()[0]), index, c.output_grad());
         },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  const int axis = from_front(c.words()[0], c.output().shape.rank());
+                  // Elements are moved, whatever they are: one code for each size.
+                  by_element_type(c.output().dtype, [&]<class T>() {
+                    static_assert(sizeof(T) == 1 || sizeof(T) == 4 || sizeof(T) == 8);
+                    using Wide = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+                    gather_elements<std::conditional_t<sizeof(T) == 1, uint8_t, Wide>>(c, axis);
+                  });
+                },
+            .strided_inputs = true}};
 
 // y = x, then y[.., index[.., i, ..], ..] += source[.., i, ..]
 constinit const Op scatter_add_op{
@@ -184,12 +184,6 @@ constinit const Op scatter_add_op{
           if (c.dtype(0) == DType::boolean) c.fail("expected numbers, got boolean");
           return c.input(0);
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const int axis = from_front(c.words()[0], c.output().shape.rank());
-          if (c.input(0).data != c.output().data) copy(c, c.input(0), c.output());
-          by_number_type(c.output().dtype, [&]<class T>() { scatter_elements<T>(c, axis); });
-        },
     .gradient =
         [](GradientContext& c) {
           c.input_grad(0) = c.output_grad();
@@ -197,8 +191,15 @@ constinit const Op scatter_add_op{
             c.input_grad(2) = gather(c.output_grad(), static_cast<int>(c.words()[0]), c.input(1));
           }
         },
-    .strided = true,
-    .in_place = 1};
+    .traits = {.in_place = 1},
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  const int axis = from_front(c.words()[0], c.output().shape.rank());
+                  if (c.input(0).data != c.output().data) copy(c, c.input(0), c.output());
+                  by_number_type(c.output().dtype,
+                                 [&]<class T>() { scatter_elements<T>(c, axis); });
+                },
+            .strided_inputs = true}};
 
 }  // namespace
 

@@ -122,18 +122,17 @@ constinit const Op element_grad_op{.name = "element_grad",
                                          indices_shape(c, 2, x.rank());
                                          return x;
                                        },
-                                   .forward =
-                                       [](const ForwardContext& c) {
-                                         by_float_type(c.output().dtype,
-                                                       [&]<class T>() { add_elements<T>(c); });
-                                       },
                                    .gradient =
                                        [](GradientContext& c) {
                                          Recycled<Arg> index;
                                          for (int i = 2; i < c.inputs(); ++i)
                                            index.emplace_back(c.input(i));
                                          c.input_grad(1) = element(c.output_grad(), index);
-                                       }};
+                                       },
+                                   .cpu = {.forward = [](const ForwardContext& c) {
+                                     by_float_type(c.output().dtype,
+                                                   [&]<class T>() { add_elements<T>(c); });
+                                   }}};
 
 }  // namespace
 
@@ -150,17 +149,6 @@ constinit const Op element_op{
           if (x.size() == 0) c.fail(fmt::format("there is no element in {}", to_string(x)));
           return indices_shape(c, 1, x.rank());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          by_float_type(c.output().dtype, [&]<class T>() {
-            const TensorView &x = c.input(0), &y = c.output();
-            over_ranges(c, y.size(), 8, [&](int64_t begin, int64_t end) {
-              for_each_element(
-                  c, 1, y.shape, x.shape, x.strides, begin, end,
-                  [&](int64_t n, int64_t offset) { y.as<T>()[n] = x.as<const T>()[offset]; });
-            });
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           if (!c.needs(0)) return;
@@ -170,7 +158,19 @@ constinit const Op element_op{
           for (int i = 1; i < c.inputs(); ++i) inputs.emplace_back(c.input(i));
           c.input_grad(0) = record(element_grad_op, inputs);
         },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  by_float_type(c.output().dtype, [&]<class T>() {
+                    const TensorView &x = c.input(0), &y = c.output();
+                    over_ranges(c, y.size(), 8, [&](int64_t begin, int64_t end) {
+                      for_each_element(c, 1, y.shape, x.shape, x.strides, begin, end,
+                                       [&](int64_t n, int64_t offset) {
+                                         y.as<T>()[n] = x.as<const T>()[offset];
+                                       });
+                    });
+                  });
+                },
+            .strided_inputs = true}};
 
 Var element(const Arg& x, std::span<const Arg> index) {
   const Var array = as_var(x);

@@ -16,9 +16,9 @@ namespace rapt::internal {
 constinit const Op contiguous_op{
     .name = "contiguous",
     .shape = [](ShapeContext& c) { return c.input(0); },
-    .forward = [](const ForwardContext& c) { copy(c, c.input(0), c.output()); },
     .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad(); },
-    .strided = true};
+    .cpu = {.forward = [](const ForwardContext& c) { copy(c, c.input(0), c.output()); },
+            .strided_inputs = true}};
 
 }  // namespace rapt::internal
 

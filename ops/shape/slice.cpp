@@ -88,7 +88,6 @@ constinit const Op unslice_op{
         [](ShapeContext& c) {
           return Shape(c.words().first(static_cast<size_t>(c.input(0).rank())));
         },
-    .forward = &unslice_forward,
     .gradient =
         [](GradientContext& c) {
           for (int i = 0; i < c.inputs(); ++i) {
@@ -100,11 +99,12 @@ constinit const Op unslice_op{
           }
         },
     .sum_rule = &sum_of_pieces,
-    .strided = true,
-    .place = [](const ForwardContext& c, int i) -> std::optional<Layout> {
-      if (cover_of(c) != Cover::tiles) return {};
-      return layout_at(c.output(), place_of(c.words(), c.output().shape.rank(), i));
-    }};
+    .cpu = {.forward = &unslice_forward,
+            .strided_inputs = true,
+            .piece_of_output = [](const ForwardContext& c, int i) -> std::optional<Layout> {
+              if (cover_of(c) != Cover::tiles) return {};
+              return layout_at(c.output(), place_of(c.words(), c.output().shape.rank(), i));
+            }}};
 
 // One node writes the pieces of several.
 Var sum_of_unslices(std::span<const Var> results) {
@@ -205,18 +205,6 @@ void concat_shape(ShapeContext& c) {
 constinit const Op concat_op{
     .name = "concat",
     .shape = &concat_shape,
-    .forward =
-        [](const ForwardContext& c) {
-          const int axis = from_front(c.words()[0], c.output().shape.rank());
-          Recycled<int64_t> starts(static_cast<size_t>(c.inputs()), 0);
-          for (int i = 1; i < c.inputs(); ++i) {
-            starts[static_cast<size_t>(i)] =
-                starts[static_cast<size_t>(i) - 1] + c.input(i - 1).shape[axis];
-          }
-          copy_inputs(c, [&](int i) {
-            return view_at(c.output(), c.input(i).shape, {axis, starts[static_cast<size_t>(i)], 1});
-          });
-        },
     .gradient =
         [](GradientContext& c) {
           const auto axis = static_cast<int>(c.words()[0]);
@@ -227,7 +215,20 @@ constinit const Op concat_op{
             start = end;
           }
         },
-    .strided = true};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  const int axis = from_front(c.words()[0], c.output().shape.rank());
+                  Recycled<int64_t> starts(static_cast<size_t>(c.inputs()), 0);
+                  for (int i = 1; i < c.inputs(); ++i) {
+                    starts[static_cast<size_t>(i)] =
+                        starts[static_cast<size_t>(i) - 1] + c.input(i - 1).shape[axis];
+                  }
+                  copy_inputs(c, [&](int i) {
+                    return view_at(c.output(), c.input(i).shape,
+                                   {axis, starts[static_cast<size_t>(i)], 1});
+                  });
+                },
+            .strided_inputs = true}};
 
 // y[i] = x[n - 1 - i] along the axes of the words
 constinit const Op flip_op{.name = "flip",
@@ -236,29 +237,30 @@ constinit const Op flip_op{.name = "flip",
                                  check_axes(c, c.words(), c.input(0));
                                  return c.input(0);
                                },
-                           .forward =
-                               [](const ForwardContext& c) {
-                                 // Reversed axes are read with negative strides. Other operators
-                                 // never see these, because of this copy.
-                                 TensorView x = c.input(0);
-                                 if (x.size() == 0) return;
-                                 const auto flipped = marked_axes(c.words(), x.shape.rank());
-                                 int64_t offset = 0;
-                                 for (int i = 0; i < x.shape.rank(); ++i) {
-                                   int64_t& stride = x.strides[static_cast<size_t>(i)];
-                                   if (!flipped[static_cast<size_t>(i)]) continue;
-                                   offset += (x.shape[i] - 1) * stride;
-                                   stride = -stride;
-                                 }
-                                 x.data = x.as<char>() + offset * size_of(x.dtype);
-                                 copy(c, x, c.output());
-                               },
                            .gradient =
                                [](GradientContext& c) {
                                  const Arg g = c.output_grad();
                                  c.input_grad(0) = record(flip_op, std::span(&g, 1), c.words());
                                },
-                           .strided = true};
+                           .cpu = {.forward =
+                                       [](const ForwardContext& c) {
+                                         // Reversed axes are read with negative strides. Other
+                                         // operators never see these, because of this copy.
+                                         TensorView x = c.input(0);
+                                         if (x.size() == 0) return;
+                                         const auto flipped =
+                                             marked_axes(c.words(), x.shape.rank());
+                                         int64_t offset = 0;
+                                         for (int i = 0; i < x.shape.rank(); ++i) {
+                                           int64_t& stride = x.strides[static_cast<size_t>(i)];
+                                           if (!flipped[static_cast<size_t>(i)]) continue;
+                                           offset += (x.shape[i] - 1) * stride;
+                                           stride = -stride;
+                                         }
+                                         x.data = x.as<char>() + offset * size_of(x.dtype);
+                                         copy(c, x, c.output());
+                                       },
+                                   .strided_inputs = true}};
 
 Recycled<Arg> args_of(std::span<const Var> vars, SourceLocation where) {
   Recycled<Arg> args;

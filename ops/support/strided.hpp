@@ -13,7 +13,7 @@ extern const Op contiguous_op;
 
 /// Returns an operator whose output is a view of its input.
 constexpr Op view_op(std::string_view name, ShapeRule shape, void (*gradient)(GradientContext&)) {
-  return {.name = name, .shape = shape, .gradient = gradient, .copy = &contiguous_op};
+  return {.name = name, .shape = shape, .gradient = gradient, .traits = {.copy = &contiguous_op}};
 }
 
 /// Returns x itself if the elements of its last axis are adjacent, else a contiguous copy. For

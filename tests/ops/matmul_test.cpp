@@ -283,13 +283,12 @@ TEST_CASE("a weight that comes again is packed once") {
 TEST_CASE("a weight that is packed before an update is packed again after it") {
   static const Op doubling{.name = "doubling",
                            .shape = [](ShapeContext& c) { c.output({0}, c.dtype()); },
-                           .forward =
-                               [](const ForwardContext& c) {
-                                 for (int64_t i = 0; i < c.input(0).size(); ++i) {
-                                   c.input(0).as<float>()[i] *= 2;
-                                 }
-                               },
-                           .mutates = 1};
+                           .traits = {.mutates = 1},
+                           .cpu = {.forward = [](const ForwardContext& c) {
+                             for (int64_t i = 0; i < c.input(0).size(); ++i) {
+                               c.input(0).as<float>()[i] *= 2;
+                             }
+                           }}};
   const Tensor rows = draw({40, 32}, 1);
   Parameter weight(draw({32, 32}, 2));
   const Tape tape;

@@ -315,16 +315,15 @@ TEST_CASE("a gradient that lies in another parameter's memory is read before its
   // The gradient of p is q itself, and that of q is p.
   static const Op product{.name = "product",
                           .shape = [](ShapeContext&) { return Shape{}; },
-                          .forward =
-                              [](const ForwardContext& c) {
-                                *c.output().as<double>() =
-                                    *c.input(0).as<double>() * *c.input(1).as<double>();
-                              },
                           .gradient =
                               [](GradientContext& c) {
                                 c.input_grad(0) = c.input(1);
                                 c.input_grad(1) = c.input(0);
-                              }};
+                              },
+                          .cpu = {.forward = [](const ForwardContext& c) {
+                            *c.output().as<double>() =
+                                *c.input(0).as<double>() * *c.input(1).as<double>();
+                          }}};
   const Parameter p(full({}, 3, f64)), q(full({}, 5, f64));
   Sgd sgd({p, q}, {.lr = 0.1});
   Tape tape;

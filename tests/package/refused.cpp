@@ -12,14 +12,14 @@ void forward(const ForwardContext&);
 constexpr auto shape_of_input = [](ShapeContext& c) { return c.input(0); };
 
 #if CASE == 0  // nothing
-static const Op own{.name = "own", .shape = shape_of_input, .forward = forward};
+static const Op own{.name = "own", .shape = shape_of_input, .cpu = {.forward = forward}};
 
 Var uses(StaticOp op, const Arg& x) { return record(op, {x}); }
 void compiles(const Var& x, const Tensor& t) {
-  static const Op local{.name = "local", .shape = shape_of_input, .forward = forward};
+  static const Op local{.name = "local", .shape = shape_of_input, .cpu = {.forward = forward}};
   static const Op dynamic = [] {
     Op op = own;
-    op.strided = true;
+    op.cpu.strided_inputs = true;
     return op;
   }();
   if (x.is_empty() || x.item() < 1) record(local, {uses(own, t), uses(dynamic, x)});
@@ -50,12 +50,12 @@ bool refused(const Var& a, const Var& b) { return a && b; }
 double refused(const Var& loss) { return loss > 1 ? 1 : 0; }
 #elif CASE == 8   // is not a constant expression
 Var refused(const Var& x) {
-  const Op op{.name = "local", .shape = shape_of_input, .forward = forward};
+  const Op op{.name = "local", .shape = shape_of_input, .cpu = {.forward = forward}};
   return record(op, {x});
 }
 #elif CASE == 9   // is not a constant expression
 Var refused(const Var& x) {
-  return record(Op{.name = "temporary", .shape = shape_of_input, .forward = forward}, {x});
+  return record(Op{.name = "temporary", .shape = shape_of_input, .cpu = {.forward = forward}}, {x});
 }
 #elif CASE == 10  // is not a constant expression
 Var refused(const Op* op, const Var& x) { return record(*op, {x}); }

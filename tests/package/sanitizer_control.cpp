@@ -29,7 +29,9 @@ void race(const ForwardContext& c) {
 }
 
 constexpr rapt::Op with(void (*forward)(const ForwardContext&)) {
-  return {.name = "fault", .shape = [](ShapeContext& c) { return c.input(0); }, .forward = forward};
+  return {.name = "fault",
+          .shape = [](ShapeContext& c) { return c.input(0); },
+          .cpu = {.forward = forward}};
 }
 
 constinit const rapt::Op overrun_op = with(overrun), shift_op = with(shift), race_op = with(race);

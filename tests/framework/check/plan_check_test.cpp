@@ -47,13 +47,12 @@ struct Recorded {
 
 const Op Recorded::write_op{.name = "write",
                             .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
-                            .forward =
-                                [](const ForwardContext& c) {
-                                  for (int64_t i = 0; i < c.input(0).size(); ++i) {
-                                    c.input(0).as<float>()[i] -= c.input(1).as<const float>()[i];
-                                  }
-                                },
-                            .mutates = 0b1};
+                            .traits = {.mutates = 0b1},
+                            .cpu = {.forward = [](const ForwardContext& c) {
+                              for (int64_t i = 0; i < c.input(0).size(); ++i) {
+                                c.input(0).as<float>()[i] -= c.input(1).as<const float>()[i];
+                              }
+                            }}};
 
 TEST_CASE("what the planner makes passes") {
   for (const bool update : {false, true}) {
@@ -176,10 +175,10 @@ TEST_CASE("an operand that is overwritten by an operator that may not is found")
   const Plan::Step& product = plan.steps[r.step_named("matmul")];
   // Its output moves to where it reads another value of the arena.
   for (const Plan::Step& step : plan.steps) {
-    if (step.op->pointwise != nullptr || step.op == last.op || &step == &product) continue;
+    if (step.op->cpu.pointwise != nullptr || step.op == last.op || &step == &product) continue;
     for (uint32_t i = 0; i < step.inputs; ++i) {
       const Plan::Source from = plan.sources[step.first_input + i];
-      if (from.place != Plan::Place::arena || (step.op->in_place >> i & 1) != 0) continue;
+      if (from.place != Plan::Place::arena || (step.op->traits.in_place >> i & 1) != 0) continue;
       const std::vector<Plan::Source> sources = plan.sources;
       const uint32_t value = plan.view_values[step.first_output];
       for (size_t v = 0; v < plan.views.size(); ++v) {

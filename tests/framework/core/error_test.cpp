@@ -80,13 +80,15 @@ TEST_CASE("results that are not finite and files that cannot be read have types 
 constexpr auto shape_of_input = [](ShapeContext& c) { return c.input(0); };
 
 TEST_CASE("what an operator throws keeps its type, and gets one operator and one place") {
-  static const Op reads{.name = "reads",
-                        .shape = shape_of_input,
-                        .forward = [](const ForwardContext&) { throw FileError("no such file"); }};
-  static const Op placed{
-      .name = "placed", .shape = shape_of_input, .forward = [](const ForwardContext&) {
-        throw Error({.op = "inner", .detail = "no", .place = "a.cpp:1"});
-      }};
+  static const Op reads{
+      .name = "reads", .shape = shape_of_input, .cpu = {.forward = [](const ForwardContext&) {
+                                                  throw FileError("no such file");
+                                                }}};
+  static const Op placed{.name = "placed",
+                         .shape = shape_of_input,
+                         .cpu = {.forward = [](const ForwardContext&) {
+                           throw Error({.op = "inner", .detail = "no", .place = "a.cpp:1"});
+                         }}};
   for (const bool reference : {false, true}) {
     Executor executor({.reference = reference});
     const Executor::Use use(executor);

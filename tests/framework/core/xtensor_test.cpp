@@ -33,21 +33,20 @@ using Values = std::vector<float>;
 
 const Op swish{.name = "swish",
                .shape = [](ShapeContext& c) { return c.input(0); },
-               .forward = xt_forward([](auto x, auto y) { y = x / (1 + xt::exp(-x)); }),
                .gradient =
                    [](GradientContext& c) {
                      const Var s = sigmoid(c.input(0));
                      c.input_grad(0) = c.output_grad() * (s + c.output() * (1 - s));
-                   }};
+                   },
+               .cpu = {.forward = xt_forward([](auto x, auto y) { y = x / (1 + xt::exp(-x)); })}};
 
 /// As an operator for float alone may be written.
 const Op float_swish{.name = "float_swish",
                      .shape = [](ShapeContext& c) { return c.input(0); },
-                     .forward =
-                         [](const ForwardContext& c) {
-                           auto x = xt_view(c.input(0));
-                           xt_view(c.output()) = x / (1.f + xt::exp(-x));
-                         }};
+                     .cpu = {.forward = [](const ForwardContext& c) {
+                       auto x = xt_view(c.input(0));
+                       xt_view(c.output()) = x / (1.f + xt::exp(-x));
+                     }}};
 
 std::string temporary(const std::string& name) {
   return (std::filesystem::temp_directory_path() / (name + "." + std::to_string(getpid()) + ".npy"))
@@ -122,7 +121,7 @@ TEST_CASE("operators with an xtensor body") {
 
   static const Op wrong{.name = "wrong",
                         .shape = [](ShapeContext& c) { return c.input(0); },
-                        .forward = xt_forward([](auto a, auto b, auto y) { y = a + b; })};
+                        .cpu = {.forward = xt_forward([](auto a, auto b, auto y) { y = a + b; })}};
   CHECK_THROWS_WITH(record(wrong, {x}).value(), Contains("wrong") && Contains("number of arrays"));
   CHECK(record(wrong, {x, x}).value().to_vector<float>()[3] == 20);
   CHECK_THROWS_WITH(record(swish, {tensor<int32_t>({1})}).value(), Contains("not int32"));

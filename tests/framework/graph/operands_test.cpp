@@ -107,13 +107,12 @@ const Op pair_op{.name = "pair",
                        for (int i = 0; i < 7; ++i) c.output({x[0], x[1], i}, c.dtype());
                        c.output(x, c.dtype());
                      },
-                 .forward =
-                     [](const ForwardContext& c) {
-                       const float* from = c.input(0).as<const float>();
-                       float* to = c.output(7).as<float>();
-                       for (int64_t i = 0; i < c.input(0).size(); ++i) to[i] = from[i] + 1;
-                     },
-                 .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad(7); }};
+                 .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad(7); },
+                 .cpu = {.forward = [](const ForwardContext& c) {
+                   const float* from = c.input(0).as<const float>();
+                   float* to = c.output(7).as<float>();
+                   for (int64_t i = 0; i < c.input(0).size(); ++i) to[i] = from[i] + 1;
+                 }}};
 
 TEST_CASE("shapes that a rule holds on to stay right while the recording grows") {
   for (const int steps : {1, 20, 300, 1500}) {

@@ -107,7 +107,7 @@ TEST_CASE("an error in a layer of rapt's has the line where the user's layer cal
 
 const Op ruleless{.name = "ruleless",
                   .shape = [](ShapeContext& c) { return c.input(0); },
-                  .forward = [](const ForwardContext&) {}};
+                  .cpu = {.forward = [](const ForwardContext&) {}}};
 
 struct Ruleless {
   Parameter w{full({2}, 1)};

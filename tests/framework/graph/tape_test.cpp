@@ -166,13 +166,14 @@ TEST_CASE("shapes that cannot be counted are refused") {
 TEST_CASE("an incomplete operator is refused when it is recorded") {
   static const Op nothing{};
   static const Op shapeless{
-      .name = "shapeless", .shape = ShapeRule(), .forward = [](const ForwardContext&) {}};
+      .name = "shapeless", .shape = ShapeRule(), .cpu = {.forward = [](const ForwardContext&) {}}};
   static const Op idle{.name = "idle", .shape = [](ShapeContext& c) { return c.input(0); }};
-  static const Op silent{
-      .name = "silent", .shape = [](ShapeContext&) {}, .forward = [](const ForwardContext&) {}};
+  static const Op silent{.name = "silent",
+                         .shape = [](ShapeContext&) {},
+                         .cpu = {.forward = [](const ForwardContext&) {}}};
   static const Op greedy_op{.name = "greedy",
                             .shape = [](ShapeContext& c) { return c.input(5); },
-                            .forward = [](const ForwardContext&) {}};
+                            .cpu = {.forward = [](const ForwardContext&) {}}};
   Tape tape;
   const Var x = as_var(1.0);
   CHECK_THROWS_WITH(record(nothing, {x}), Contains("no shape rule"));

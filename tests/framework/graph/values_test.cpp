@@ -214,10 +214,11 @@ TEST_CASE("parameters have memory of their own") {
 }
 
 TEST_CASE("an operator that updates a tensor updates the tensor, not a copy") {
-  static const Op count_op{.name = "count_up",
-                           .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
-                           .forward = [](const ForwardContext& c) { *c.input(0).as<float>() += 1; },
-                           .mutates = 0b1};
+  static const Op count_op{
+      .name = "count_up",
+      .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
+      .traits = {.mutates = 0b1},
+      .cpu = {.forward = [](const ForwardContext& c) { *c.input(0).as<float>() += 1; }}};
   const Tensor counter = full({}, 0);
   for (int i = 1; i < 4; ++i) {
     Tape tape;
@@ -244,10 +245,11 @@ TEST_CASE("the reference executor runs updates in the order of recording") {
 }
 
 /// Asks for more scratch than there is.
-constinit const Op greedy_op{.name = "greedy",
-                             .shape = [](ShapeContext& c) { c.output(c.input(0), c.dtype(0)); },
-                             .forward = [](const ForwardContext&) {},
-                             .scratch = [](const ForwardContext&) { return int64_t{1} << 42; }};
+constinit const Op greedy_op{
+    .name = "greedy",
+    .shape = [](ShapeContext& c) { c.output(c.input(0), c.dtype(0)); },
+    .cpu = {.forward = [](const ForwardContext&) {},
+            .scratch = [](const ForwardContext&) { return int64_t{1} << 42; }}};
 
 TEST_CASE("memory that cannot be had is an Error with operator, size and place, and no end",
           "[terabytes]") {

@@ -20,36 +20,35 @@ const Op twin_grads_op{
         [](ShapeContext& c) {
           for (int i = 0; i < 2; ++i) c.output(Shape(c.input(0)), c.dtype());
         },
-    .forward =
-        [](const ForwardContext& c) {
-          const auto* from = c.input(0).as<const float>();
-          const int64_t columns = c.input(0).shape[1];
-          for (int64_t i = 0; i < c.input(0).size(); ++i) {
-            for (int k = 0; k < 2; ++k) {
-              const TensorView& y = c.output(k);
-              y.as<float>()[i / columns * y.strides[0] + i % columns * y.strides[1]] =
-                  from[i] * static_cast<float>(k + 1);
-            }
-          }
-        },
-    .strided_outputs = 0b11};
+    .cpu = {.forward =
+                [](const ForwardContext& c) {
+                  const auto* from = c.input(0).as<const float>();
+                  const int64_t columns = c.input(0).shape[1];
+                  for (int64_t i = 0; i < c.input(0).size(); ++i) {
+                    for (int k = 0; k < 2; ++k) {
+                      const TensorView& y = c.output(k);
+                      y.as<float>()[i / columns * y.strides[0] + i % columns * y.strides[1]] =
+                          from[i] * static_cast<float>(k + 1);
+                    }
+                  }
+                },
+            .strided_outputs = 0b11}};
 
 // y = a + 2 b
 const Op twins_op{.name = "twins",
                   .shape = [](ShapeContext& c) { return c.input(0); },
-                  .forward =
-                      [](const ForwardContext& c) {
-                        for (int64_t i = 0; i < c.output().size(); ++i) {
-                          c.output().as<float>()[i] =
-                              c.input(0).as<float>()[i] + 2 * c.input(1).as<float>()[i];
-                        }
-                      },
                   .gradient =
                       [](GradientContext& c) {
                         const Var both = record(twin_grads_op, {c.output_grad()});
                         c.input_grad(0) = both.output(0);
                         c.input_grad(1) = both.output(1);
-                      }};
+                      },
+                  .cpu = {.forward = [](const ForwardContext& c) {
+                    for (int64_t i = 0; i < c.output().size(); ++i) {
+                      c.output().as<float>()[i] =
+                          c.input(0).as<float>()[i] + 2 * c.input(1).as<float>()[i];
+                    }
+                  }}};
 
 /// How many inputs of the plan's steps of this name lie in their output already.
 int in_place(const Plan& plan, std::string_view name) {

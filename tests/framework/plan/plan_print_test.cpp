@@ -133,7 +133,7 @@ std::set<Arrow> flow_of_bytes(const Plan& plan) {
                     [&](int64_t byte) { writer[id(plan.sources[i], byte)] = s; });
     };
     for (uint32_t i = 0; i < step.inputs; ++i) {
-      if (i < 32 && (step.op->mutates >> i & 1) != 0) write(step.first_input + i);
+      if (i < 32 && (step.op->traits.mutates >> i & 1) != 0) write(step.first_input + i);
     }
     for (uint32_t i = 0; i < step.outputs; ++i) write(step.first_output + i);
   }
@@ -255,7 +255,7 @@ TensorView random_view(const Key& key, int64_t& offset) {
 }
 
 TEST_CASE("any views of any memory: what flows is what each byte says") {
-  static const Op op{.name = "op", .shape = nullptr, .forward = nullptr};
+  static const Op op{.name = "op", .shape = nullptr, .cpu = {.forward = nullptr}};
   const Key key{11};
   for (uint64_t round = 0; round < 60; ++round) {
     Plan plan;
@@ -302,8 +302,8 @@ TEST_CASE("any views of any memory: what flows is what each byte says") {
 TEST_CASE("an update reads the gradient and is read by what comes after it") {
   static const Op doubling{.name = "doubling",
                            .shape = [](ShapeContext& c) { c.output({0}, c.dtype()); },
-                           .forward = [](const ForwardContext&) {},
-                           .mutates = 1};
+                           .traits = {.mutates = 1},
+                           .cpu = {.forward = [](const ForwardContext&) {}}};
   Executor executor({.threads = 1});
   Parameter weight(zeros({4, 4}));
   weight.state()->name = "a \"quoted\" \\ name";

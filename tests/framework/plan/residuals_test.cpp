@@ -55,8 +55,8 @@ TEST_CASE("a product that is recorded before an update sees the array before it"
   static const Op writing{
       .name = "writing",
       .shape = [](ShapeContext& c) { c.output({0}, c.dtype()); },
-      .forward = [](const ForwardContext& c) { c.input(0).as<float>()[0] = 10; },
-      .mutates = 1};
+      .traits = {.mutates = 1},
+      .cpu = {.forward = [](const ForwardContext& c) { c.input(0).as<float>()[0] = 10; }}};
   Parameter p(tensor<float>({1, 2, 3, 4}, {2, 2}));
   Tape tape;
   const Var product = matmul(full({2, 2}, 1), p);
@@ -82,7 +82,7 @@ std::vector<std::vector<T>> results(const ExecutorOptions& options, DType dtype,
   };
   const auto run = [&](const std::vector<Var>& wanted) {
     for (const Plan::Step& step : executor.plan(wanted)->steps) {
-      merged += step.op->adds != nullptr && step.nodes == 2 ? 1 : 0;
+      merged += step.op->cpu.fuses_residual != nullptr && step.nodes == 2 ? 1 : 0;
     }
     executor.run(wanted);
     for (const Var& one : wanted) values.push_back(one.value().template to_vector<T>());

@@ -58,9 +58,10 @@ TEST_CASE("the key of a step decides about its dropout") {
   CHECK(train(1, true, 2, 5) != train(1, true, 2, 6));
 }
 
-const Op failing{.name = "failing",
-                 .shape = [](ShapeContext& c) { return c.input(0); },
-                 .forward = [](const ForwardContext&) { throw std::runtime_error("out of luck"); }};
+const Op failing{
+    .name = "failing",
+    .shape = [](ShapeContext& c) { return c.input(0); },
+    .cpu = {.forward = [](const ForwardContext&) { throw std::runtime_error("out of luck"); }}};
 
 TEST_CASE("an exception in a step names the node, and the next step works") {
   for (const int threads : {1, 2}) {
@@ -115,11 +116,10 @@ TEST_CASE("values asked for with an update are those from before it") {
 TEST_CASE("what is recorded around an update is not made one step") {
   static const Op writing{.name = "writing",
                           .shape = [](ShapeContext& c) { c.output({0}, c.dtype()); },
-                          .forward =
-                              [](const ForwardContext& c) {
-                                for (int i = 0; i < 3; ++i) c.input(0).as<float>()[i] = 10;
-                              },
-                          .mutates = 1};
+                          .traits = {.mutates = 1},
+                          .cpu = {.forward = [](const ForwardContext& c) {
+                            for (int i = 0; i < 3; ++i) c.input(0).as<float>()[i] = 10;
+                          }}};
   Parameter p(tensor<float>({1, 2, 3}));
   Tape tape;
   const Var before = p * 2.0;
@@ -251,11 +251,10 @@ TEST_CASE("an executor is safe inside the tasks of a host") {
 TEST_CASE("an operator's forward must not ask for values of its own executor") {
   static const Op asking{.name = "asking",
                          .shape = [](ShapeContext& c) { return c.input(0); },
-                         .forward =
-                             [](const ForwardContext&) {
-                               const Tape tape;
-                               (void)sum(as_var(zeros({2}))).item();
-                             }};
+                         .cpu = {.forward = [](const ForwardContext&) {
+                           const Tape tape;
+                           (void)sum(as_var(zeros({2}))).item();
+                         }}};
   Tape tape;
   CHECK_THROWS_WITH(record(asking, {as_var(zeros({2}))}).value(),
                     Contains("already running a plan"));
@@ -277,7 +276,7 @@ TEST_CASE("each thread gets as many ranges of rows") {
           }};
   static const Op op{.name = "counting",
                      .shape = [](ShapeContext& c) { return c.input(0); },
-                     .rowwise = &counting};
+                     .cpu = {.rowwise = &counting}};
   for (const auto& [threads, height, wanted] :
        {std::tuple{1, 748, 3}, {2, 748, 4}, {2, 200, 1}, {3, 748, 3}, {4, 760, 4}, {2, 0, 0}}) {
     Executor executor({.threads = threads});
@@ -300,13 +299,13 @@ TEST_CASE("threads share the steps that others wait for") {
     *c.output().as<double>() = loop_threads();
   };
   static const Op lengthy{
-      .name = "lengthy", .shape = shape, .forward = forward, .flops = [](const ForwardContext&) {
-        return 1e8;
-      }};
+      .name = "lengthy",
+      .shape = shape,
+      .cpu = {.forward = forward, .flops = [](const ForwardContext&) { return 1e8; }}};
   static const Op brief{
-      .name = "brief", .shape = shape, .forward = forward, .flops = [](const ForwardContext&) {
-        return 1e7;
-      }};
+      .name = "brief",
+      .shape = shape,
+      .cpu = {.forward = forward, .flops = [](const ForwardContext&) { return 1e7; }}};
   for (const int threads : {1, 2}) {
     Executor executor({.threads = threads});
     const Executor::Use use(executor);

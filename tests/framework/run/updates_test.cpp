@@ -17,15 +17,14 @@ const Op count_op{.name = "count_up",
                         c.output(c.input(0), c.dtype());
                         c.output(c.input(0), c.dtype());
                       },
-                  .forward =
-                      [](const ForwardContext& c) {
-                        for (int64_t i = 0; i < c.input(0).size(); ++i) {
-                          float& x = c.input(0).as<float>()[i];
-                          c.output(0).as<float>()[i] = x;
-                          c.output(1).as<float>()[i] = x += 1;
-                        }
-                      },
-                  .mutates = 0b1};
+                  .traits = {.mutates = 0b1},
+                  .cpu = {.forward = [](const ForwardContext& c) {
+                    for (int64_t i = 0; i < c.input(0).size(); ++i) {
+                      float& x = c.input(0).as<float>()[i];
+                      c.output(0).as<float>()[i] = x;
+                      c.output(1).as<float>()[i] = x += 1;
+                    }
+                  }}};
 
 /// Subtracts input 1 from its leaf, input 0, row by row.
 const Rowwise subtract_rows{
@@ -43,12 +42,12 @@ const Rowwise subtract_rows{
         }};
 const Op subtract_op{.name = "subtract_in_rows",
                      .shape = [](ShapeContext& c) { c.output({0}, DType::float64); },
-                     .rowwise = &subtract_rows,
-                     .mutates = 0b1};
+                     .traits = {.mutates = 0b1},
+                     .cpu = {.rowwise = &subtract_rows}};
 
 const Op refuse_op{.name = "refuse",
                    .shape = [](ShapeContext& c) { return c.input(0); },
-                   .forward = [](const ForwardContext&) { throw Error("it fails"); }};
+                   .cpu = {.forward = [](const ForwardContext&) { throw Error("it fails"); }}};
 
 float first(const Var& v) { return v.value().to_vector<float>()[0]; }
 
@@ -201,14 +200,14 @@ TEST_CASE("the reference refuses a large tensor that was filled again") {
 TEST_CASE("records that cannot be are refused, with their line") {
   static const Op beyond_op{.name = "beyond",
                             .shape = [](ShapeContext& c) { c.output({0}, c.dtype()); },
-                            .forward = [](const ForwardContext&) {},
-                            .mutates = 0x80000001u};
+                            .traits = {.mutates = 0x80000001u},
+                            .cpu = {.forward = [](const ForwardContext&) {}}};
   static const Op many_op{.name = "many",
                           .shape =
                               [](ShapeContext& c) {
                                 for (int i = 0; i < 65536; ++i) c.output({}, c.dtype());
                               },
-                          .forward = [](const ForwardContext&) {}};
+                          .cpu = {.forward = [](const ForwardContext&) {}}};
   const Tensor strided = full({3, 2}, 0);
   Tape tape;
   const Var x = as_var(full({2}, 0));

@@ -55,8 +55,8 @@ TEST_CASE("no nodes are recorded for what nobody asks for") {
 Var from_elsewhere;
 const Op strange{.name = "strange",
                  .shape = [](ShapeContext& c) { return c.input(0); },
-                 .forward = [](const ForwardContext&) {},
-                 .gradient = [](GradientContext& c) { c.input_grad(0) = from_elsewhere; }};
+                 .gradient = [](GradientContext& c) { c.input_grad(0) = from_elsewhere; },
+                 .cpu = {.forward = [](const ForwardContext&) {}}};
 
 TEST_CASE("gradients from another tape are refused") {
   Tape outer;
@@ -78,11 +78,11 @@ TEST_CASE("a loss has to be one float value") {
 
 const Op opaque{.name = "opaque",
                 .shape = [](ShapeContext& c) { return c.input(0); },
-                .forward = [](const ForwardContext&) {}};
+                .cpu = {.forward = [](const ForwardContext&) {}}};
 const Op crooked{.name = "crooked",
                  .shape = [](ShapeContext& c) { return c.input(0); },
-                 .forward = [](const ForwardContext&) {},
-                 .gradient = [](GradientContext& c) { c.input_grad(0) = as_var(zeros({7})); }};
+                 .gradient = [](GradientContext& c) { c.input_grad(0) = as_var(zeros({7})); },
+                 .cpu = {.forward = [](const ForwardContext&) {}}};
 
 TEST_CASE("operators without a rule, and rules with a wrong shape, are named") {
   Tape tape;
@@ -97,19 +97,18 @@ TEST_CASE("operators without a rule, and rules with a wrong shape, are named") {
 const Op cube{
     .name = "cube",
     .shape = [](ShapeContext& c) { return c.input(0); },
-    .forward =
-        [](const ForwardContext& c) {
-          const auto* x = c.input(0).as<double>();
-          auto* y = c.output().as<double>();
-          for (int64_t i = 0; i < c.input(0).size(); ++i) y[i] = x[i] * x[i] * x[i];
-        },
-    .reference = [](ReferenceContext& c) { c.output() = c.input(0) * c.input(0) * c.input(0); }};
+    .reference = [](ReferenceContext& c) { c.output() = c.input(0) * c.input(0) * c.input(0); },
+    .cpu = {.forward = [](const ForwardContext& c) {
+      const auto* x = c.input(0).as<double>();
+      auto* y = c.output().as<double>();
+      for (int64_t i = 0; i < c.input(0).size(); ++i) y[i] = x[i] * x[i] * x[i];
+    }}};
 // A wrong rule: the derivative of x^2.
 const Op wrong{
     .name = "wrong",
     .shape = [](ShapeContext& c) { return c.input(0); },
-    .forward = cube.forward,
-    .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad() * c.input(0) * 2; }};
+    .gradient = [](GradientContext& c) { c.input_grad(0) = c.output_grad() * c.input(0) * 2; },
+    .cpu = {.forward = cube.cpu.forward}};
 
 TEST_CASE("an operator without a rule is differentiated through its reference") {
   CHECK_NOTHROW(check_gradient(cube, shapes({{3, 5}})));
@@ -123,21 +122,20 @@ TEST_CASE("check_gradient finds a wrong rule, and says where") {
 // x itself, but no gradient passes.
 const Op frozen{.name = "frozen",
                 .shape = [](ShapeContext& c) { return c.input(0); },
-                .forward =
-                    [](const ForwardContext& c) {
-                      const auto* x = c.input(0).as<double>();
-                      std::copy(x, x + c.input(0).size(), c.output().as<double>());
-                    },
-                .gradient = [](GradientContext&) {}};
+                .gradient = [](GradientContext&) {},
+                .cpu = {.forward = [](const ForwardContext& c) {
+                  const auto* x = c.input(0).as<double>();
+                  std::copy(x, x + c.input(0).size(), c.output().as<double>());
+                }}};
 // x^3 with a rule that is right, but does not say how it depends on x.
 const Op first_only{.name = "first_only",
                     .shape = [](ShapeContext& c) { return c.input(0); },
-                    .forward = cube.forward,
                     .gradient =
                         [](GradientContext& c) {
                           c.input_grad(0) =
                               c.output_grad() * 3 * square(record(frozen, {c.input(0)}));
-                        }};
+                        },
+                    .cpu = {.forward = cube.cpu.forward}};
 
 TEST_CASE("check_gradient goes to the second order") {
   CHECK_THROWS_WITH(check_gradient(first_only, shapes({{4}})), Contains("order 2"));
