@@ -19,12 +19,12 @@ set(source "// Made by cmake/embed.cmake.
 #include <stdexcept>
 #include <string>
 
-namespace rapt::examples {
+namespace rapt::tasks {
 
 std::string_view report_file(std::string_view name) {
 ${cases}  throw std::out_of_range(\"no such file: \" + std::string(name));
 }
 
-}  // namespace rapt::examples
+}  // namespace rapt::tasks
 ")
 file(WRITE ${OUTPUT} "${source}")

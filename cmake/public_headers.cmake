@@ -1,12 +1,16 @@
 # The public headers: those of include/rapt/, and whatever they include.
 #   cmake -P cmake/public_headers.cmake                        prints their list
 #   cmake -DDESTINATION=FOLDER -P cmake/public_headers.cmake   writes them to FOLDER as they are installed
+# -DWITHOUT=tasks leaves out include/rapt/tasks.hpp, and what only that includes.
 # In the tree an include names its file from the top: "framework/graph/var.hpp". Installed, it is
 # <rapt/framework/graph/var.hpp>, so that no other folder of a user's include path can be meant.
 cmake_minimum_required(VERSION 3.22)
 get_filename_component(tree ${CMAKE_CURRENT_LIST_DIR}/.. ABSOLUTE)
 
 file(GLOB queue RELATIVE ${tree} ${tree}/include/rapt/*.hpp)
+if(WITHOUT)
+  list(REMOVE_ITEM queue include/rapt/${WITHOUT}.hpp)
+endif()
 set(found "")
 while(queue)
   list(POP_FRONT queue name)

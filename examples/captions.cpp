@@ -23,11 +23,12 @@
 #include <CLI/CLI.hpp>
 
 #include "examples/captions/options.hpp"
-#include "examples/common/training/training_options.hpp"
+#include "examples/command_line/training_options.hpp"
 
 namespace {
 
 using namespace rapt::examples;
+using namespace rapt::tasks;
 
 void add_augmentation(CLI::App* command, Augmentation& a) {
   const auto add = adder(command);

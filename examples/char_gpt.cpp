@@ -26,13 +26,13 @@
 #include <map>
 #include <rapt/rapt.hpp>
 
-#include "examples/common/draw/progress.hpp"
-#include "examples/common/text/utf8.hpp"
+#include "tasks/draw/progress.hpp"
+#include "tasks/text/utf8.hpp"
 
 namespace {
 
 using namespace rapt;
-using namespace rapt::examples;
+using namespace rapt::tasks;
 
 struct Options {
   std::string text, load, model = "char_gpt.safetensors";

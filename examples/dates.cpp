@@ -10,7 +10,7 @@
 //   9.11.76                  1976-11-09
 //   ... and a plot of the characters that each output character attended to, also written to
 //   attention.svg
-#include "examples/common/dates/dates.hpp"
+#include "examples/dates/dates.hpp"
 
 #include <fmt/format.h>
 
@@ -18,16 +18,17 @@
 #include <chrono>
 #include <rapt/rapt.hpp>
 
-#include "examples/common/data/files.hpp"
-#include "examples/common/draw/progress.hpp"
-#include "examples/common/draw/svg.hpp"
-#include "examples/common/text/utf8.hpp"
-#include "examples/common/translation/translation.hpp"
+#include "tasks/data/files.hpp"
+#include "tasks/draw/progress.hpp"
+#include "tasks/draw/svg.hpp"
+#include "tasks/text/utf8.hpp"
+#include "tasks/translation/translation.hpp"
 
 namespace {
 
 using namespace rapt;
 using namespace rapt::examples;
+using namespace rapt::tasks;
 
 struct Options {
   int64_t steps = 1100;

@@ -19,15 +19,15 @@
 #include <algorithm>
 #include <rapt/rapt.hpp>
 
-#include "examples/common/data/files.hpp"
-#include "examples/common/draw/progress.hpp"
-#include "examples/common/draw/svg.hpp"
-#include "examples/common/translation/translation.hpp"
+#include "tasks/data/files.hpp"
+#include "tasks/draw/progress.hpp"
+#include "tasks/draw/svg.hpp"
+#include "tasks/translation/translation.hpp"
 
 namespace {
 
 using namespace rapt;
-using namespace rapt::examples;
+using namespace rapt::tasks;
 
 constexpr int32_t letters = 20, first_letter = 4;  // after the special tokens
 constexpr int64_t vocabulary = first_letter + letters;

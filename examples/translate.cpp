@@ -17,12 +17,13 @@
 
 #include <CLI/CLI.hpp>
 
-#include "examples/common/training/training_options.hpp"
+#include "examples/command_line/training_options.hpp"
 #include "examples/translate/options.hpp"
 
 namespace {
 
 using namespace rapt::examples;
+using namespace rapt::tasks;
 
 CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   CLI::App* command = app.add_subcommand("train", "learn from sentence pairs");

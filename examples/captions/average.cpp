@@ -1,8 +1,9 @@
 // captions average: averages several checkpoints of a run into one model.
 #include "examples/captions/options.hpp"
-#include "examples/common/captions/caption_model.hpp"
+#include "tasks/captions/caption_model.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 int average(const AverageOptions& o) {
   return average(o, [&](const std::string& first, const NamedTensors& mean) {

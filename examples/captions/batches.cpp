@@ -7,11 +7,12 @@
 #include <numeric>
 
 #include "examples/captions/samples.hpp"
-#include "examples/common/data/batches.hpp"
-#include "examples/common/data/hash.hpp"
 #include "framework/core/error.hpp"
+#include "tasks/data/batches.hpp"
+#include "tasks/data/hash.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 void read(CaptionSet& set, const std::string& path, const std::string& images,
           const CaptionOptions& o, SkipReport& skipped) {

@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "examples/captions/options.hpp"
-#include "examples/common/captions/caption_data.hpp"
-#include "examples/common/captions/caption_model.hpp"
+#include "tasks/captions/caption_data.hpp"
+#include "tasks/captions/caption_model.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 /// A list, its pictures, and its captions as word ids.
 struct CaptionSet {

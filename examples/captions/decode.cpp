@@ -7,12 +7,13 @@
 
 #include "examples/captions/options.hpp"
 #include "examples/captions/samples.hpp"
-#include "examples/common/data/files.hpp"
-#include "examples/common/data/hash.hpp"
 #include "framework/core/error.hpp"
 #include "framework/run/executor.hpp"
+#include "tasks/data/files.hpp"
+#include "tasks/data/hash.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 /// Loads the models. Throws Error if their words differ.

@@ -5,12 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "examples/common/images/image_changes.hpp"
-#include "examples/common/training/kept.hpp"
-#include "examples/common/training/nonfinite.hpp"
-#include "examples/common/training/training.hpp"
+#include "tasks/images/image_changes.hpp"
+#include "tasks/training/kept.hpp"
+#include "tasks/training/nonfinite.hpp"
+#include "tasks/training/training.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 struct CaptionOptions {
   std::string train, dev, images, dev_images;  // dev_images empty: same as images

@@ -8,6 +8,7 @@
 #include "framework/core/error.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 PictureSize picture_size(const std::string& text) {
   const auto number = [&](std::string_view part) {

@@ -4,11 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "examples/common/captions/caption_attention.hpp"
-#include "examples/common/captions/caption_model.hpp"
-#include "examples/common/report/pictures_view.hpp"
+#include "tasks/captions/caption_attention.hpp"
+#include "tasks/captions/caption_model.hpp"
+#include "tasks/captions/pictures_view.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 /// Parses "HEIGHTxWIDTH", or one number for both. Throws Error for anything else.
 PictureSize picture_size(const std::string& text);

@@ -5,11 +5,12 @@
 #include <map>
 
 #include "examples/captions/options.hpp"
-#include "examples/common/captions/caption_attention.hpp"
-#include "examples/common/scores/caption_scores.hpp"
-#include "examples/common/text/utf8.hpp"
+#include "tasks/captions/caption_attention.hpp"
+#include "tasks/scores/caption_scores.hpp"
+#include "tasks/text/utf8.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 constexpr const char* input = "standard input";

@@ -4,15 +4,16 @@
 
 #include "examples/captions/batches.hpp"
 #include "examples/captions/samples.hpp"
-#include "examples/common/training/nonfinite.hpp"
 #include "framework/core/error.hpp"
 #include "framework/graph/tape.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 #include "ops/rows/loss.hpp"
 #include "ops/shape/shape.hpp"
+#include "tasks/training/nonfinite.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 CaptionNetOptions net_options(const CaptionOptions& o, std::int64_t vocab) {

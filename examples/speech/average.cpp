@@ -2,6 +2,7 @@
 #include "examples/speech/options.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 int average(const AverageOptions& o) {
   return average(o, [&](const std::string& first, const NamedTensors& mean) {

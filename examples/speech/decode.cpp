@@ -7,6 +7,7 @@
 #include "framework/run/executor.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 int decode(const SpeechDecodeOptions& o) {
   Executor executor({.threads = o.threads});

@@ -4,13 +4,14 @@
 #include <cstdint>
 #include <string>
 
-#include "examples/common/speech/sound_changes.hpp"
-#include "examples/common/training/kept.hpp"
-#include "examples/common/training/nonfinite.hpp"
-#include "examples/common/training/training.hpp"
-#include "examples/speech/model.hpp"
+#include "tasks/speech/sound_changes.hpp"
+#include "tasks/speech/speech_model.hpp"
+#include "tasks/training/kept.hpp"
+#include "tasks/training/nonfinite.hpp"
+#include "tasks/training/training.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 struct SpeechOptions {
   std::string train, dev, audio;  // two lists, and the folder of their recordings

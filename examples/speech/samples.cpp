@@ -2,15 +2,16 @@
 
 #include <fmt/format.h>
 
-#include "examples/common/text/text.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
 #include "models/decoding/ctc_decoding.hpp"
 #include "models/layers/probe.hpp"
 #include "models/transformer_steps.hpp"
 #include "ops/rows/softmax.hpp"
+#include "tasks/text/text.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 SpectrogramSample sample_of(const SpeechModel& model, const std::string& reference,
                             const Features& features) {

@@ -1,10 +1,11 @@
 // Samples of a recogniser's output and attention, for the report.
 #pragma once
 
-#include "examples/common/report/spectrogram_view.hpp"
-#include "examples/speech/model.hpp"
+#include "tasks/report/spectrogram_view.hpp"
+#include "tasks/speech/speech_model.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 /// Recognises an utterance from its features. Returns the attention of the last decoder layer for
 /// each token (the mean over its heads), and CTC's best path.

@@ -4,12 +4,13 @@
 #include <iostream>
 #include <unordered_map>
 
-#include "examples/common/scores/error_rate.hpp"
-#include "examples/common/text/utf8.hpp"
 #include "examples/speech/options.hpp"
 #include "framework/core/error.hpp"
+#include "tasks/scores/error_rate.hpp"
+#include "tasks/text/utf8.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 constexpr const char* input = "standard input";

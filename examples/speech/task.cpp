@@ -5,17 +5,18 @@
 #include <cmath>
 #include <numeric>
 
-#include "examples/common/data/batches.hpp"
-#include "examples/common/data/hash.hpp"
-#include "examples/common/scores/error_rate.hpp"
-#include "examples/common/training/nonfinite.hpp"
 #include "examples/speech/options.hpp"
 #include "examples/speech/samples.hpp"
 #include "framework/core/error.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
+#include "tasks/data/batches.hpp"
+#include "tasks/data/hash.hpp"
+#include "tasks/scores/error_rate.hpp"
+#include "tasks/training/nonfinite.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 /// Returns the usable utterances of a list.

@@ -1,8 +1,9 @@
 // translate average: averages several checkpoints of a run into one model.
-#include "examples/common/translation/translation.hpp"
 #include "examples/translate/options.hpp"
+#include "tasks/translation/translation.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 int average(const AverageOptions& o) {
   return average(o, [&](const std::string& first, const NamedTensors& mean) {

@@ -4,13 +4,14 @@
 #include <chrono>
 #include <iostream>
 
-#include "examples/common/text/utf8.hpp"
-#include "examples/common/translation/translation.hpp"
 #include "examples/translate/options.hpp"
 #include "framework/core/error.hpp"
 #include "framework/run/executor.hpp"
+#include "tasks/text/utf8.hpp"
+#include "tasks/translation/translation.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 using Ids = std::vector<std::int32_t>;

@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "examples/common/data/batches.hpp"
-#include "examples/common/training/kept.hpp"
-#include "examples/common/training/nonfinite.hpp"
-#include "examples/common/training/training.hpp"
-#include "examples/common/translation/translation.hpp"
+#include "tasks/data/batches.hpp"
+#include "tasks/training/kept.hpp"
+#include "tasks/training/nonfinite.hpp"
+#include "tasks/training/training.hpp"
+#include "tasks/translation/translation.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 struct TranslateOptions {
   std::string source, target, dev_source, dev_target;

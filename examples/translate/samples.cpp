@@ -8,6 +8,7 @@
 #include "models/layers/probe.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 constexpr std::size_t most_samples = 6;

@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "examples/common/report/report.hpp"
-#include "examples/common/translation/translation.hpp"
+#include "tasks/report/report.hpp"
+#include "tasks/translation/translation.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 
 /// Returns a text such as "Transformer, 3 + 3 layers, width 256 ..."
 std::string summary_of(const TranslationModel& model);

@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "examples/common/scores/scores.hpp"
-#include "examples/common/translation/translation.hpp"
 #include "examples/translate/options.hpp"
 #include "framework/core/error.hpp"
 #include "framework/run/executor.hpp"
+#include "tasks/scores/scores.hpp"
+#include "tasks/translation/translation.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 Lines read_reference(const std::string& path) {

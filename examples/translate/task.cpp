@@ -2,14 +2,15 @@
 
 #include <algorithm>
 
-#include "examples/common/data/hash.hpp"
-#include "examples/common/scores/scores.hpp"
-#include "examples/common/training/nonfinite.hpp"
 #include "examples/translate/options.hpp"
 #include "examples/translate/samples.hpp"
 #include "framework/core/error.hpp"
+#include "tasks/data/hash.hpp"
+#include "tasks/scores/scores.hpp"
+#include "tasks/training/nonfinite.hpp"
 
 namespace rapt::examples {
+using namespace tasks;
 namespace {
 
 Corpus read(const std::string& source, const std::string& target, SkipReport& skipped) {

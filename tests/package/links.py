@@ -9,7 +9,7 @@ import re
 import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = "framework|ops|optim|models|include|examples|tests|bench|docs|cmake"
+FOLDERS = "framework|ops|optim|models|tasks|include|examples|tests|bench|docs|cmake"
 
 
 def exists(path):

@@ -8,7 +8,7 @@ words. --long N lists those over N words as well, each with file and line. Fails
 18 or a sentence has over 35 words. A PATH is a file or a folder, from the top of the tree or from
 where the script is called.
 
-Without a PATH it reads the comments of framework, ops, optim, models, examples, bench and include,
+Without a PATH it reads the comments of framework, ops, optim, models, tasks, examples, bench and include,
 and the prose of README.md, CONTRIBUTING.md and docs/*.md. docs/performance.md and docs/results.md are
 left out then: they are records of measurements, commands and figures for the most part.
 
@@ -23,7 +23,7 @@ import re
 import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ["framework", "ops", "optim", "models", "examples", "bench", "include"]
+FOLDERS = ["framework", "ops", "optim", "models", "tasks", "examples", "bench", "include"]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/*.md"]
 LEFT_OUT = ["docs/performance.md", "docs/results.md"]
 MOST_MEAN, MOST_WORDS = 18, 35

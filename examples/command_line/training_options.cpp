@@ -1,0 +1,79 @@
+#include "examples/command_line/training_options.hpp"
+
+#include <fmt/format.h>
+
+namespace rapt::examples {
+using namespace tasks;
+namespace {
+
+/// Returns the names of the options that a command has so far, except --help.
+RunOptions names_of(const CLI::App* command) {
+  RunOptions names;
+  for (const CLI::Option* option : command->get_options()) {
+    if (option != command->get_help_ptr()) names.emplace_back(option->get_name(), "");
+  }
+  return names;
+}
+
+}  // namespace
+
+void add_training_options(CLI::App* command, TrainingOptions& o, std::vector<std::string> best_by) {
+  const auto add = adder(command);
+  add("--epochs", o.epochs, "passes over the data")->check(positive);
+  add("--lr", o.lr, "peak learning rate, reached after warm-up")->check(positive);
+  add("--schedule", o.schedule, "after it: cosine (to 0 at the last step), inverse-sqrt, constant")
+      ->check(CLI::IsMember({"cosine", "inverse-sqrt", "constant"}));
+  add("--warmup", o.warmup, "steps of warm-up")->check(not_negative);
+  add("--beta2", o.beta2, "Adam's second decay rate")->check(share);
+  add("--weight-decay", o.weight_decay, "decoupled, of matrices")->check(not_negative);
+  add("--clip-norm", o.clip_norm, "the most that the gradient's norm may be")->check(positive);
+  best_by.insert(best_by.begin(), "loss");
+  add("--best-by", o.best_by, "what chooses the epoch that is saved, of dev")
+      ->check(CLI::IsMember(best_by));
+  add("--patience", o.patience, "stop after as many epochs without a better one; 0: never")
+      ->check(not_negative);
+  add("--seed", o.seed, "of weights, order and dropout");
+  o.chosen = names_of(command);
+  command->add_option("--model", o.model, "folder for the model")->required();
+  add("--keep", o.keep, "keep a checkpoint of each of so many last epochs")->check(not_negative);
+  add("--threads", o.threads, "0: all cores")->check(not_negative);
+  add("--checkpoint-minutes", o.checkpoint_minutes, "how often to save all that a stop would lose")
+      ->check(not_negative);
+  add("--log-every", o.log_every, "steps between lines of the log")->check(positive);
+  add("--skip-nonfinite", o.skip_nonfinite,
+      "batches in a row whose loss or gradient may be NaN or infinite: they are skipped")
+      ->check(not_negative);
+  add("--report", o.report, "folder for a page with curves and samples");
+  CLI::Option* resume =
+      command->add_flag("--resume")
+          ->description("go on with an unfinished run (so it is anyway), or fail");
+  command->add_flag("--restart")->description("begin anew where there is a run")->excludes(resume);
+}
+
+void add_average(CLI::App& app, AverageOptions& o) {
+  CLI::App* command = app.add_subcommand("average", "make one model of several checkpoints");
+  command->add_option("--model", o.model, "folder of a model trained with --keep")->required();
+  command->add_option("--output", o.output, "folder for the mean")->required();
+  command->add_option("--checkpoint", o.checkpoints, "files of the folder; else the last ones");
+  adder(command)("--last", o.last, "how many")->check(positive);
+}
+
+void add_replay(CLI::App& app, ReplayOptions& o) {
+  CLI::App* command =
+      app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");
+  command->add_option("batch", o.batch, "the file that training has kept")->required();
+  command->add_option("--model", o.model, "folder of the model")->required();
+  adder(command)("--threads", o.threads, "0: all cores")->check(not_negative);
+}
+
+void finish_training_options(const CLI::App* command, TrainingOptions& o) {
+  if (command->get_option("--resume")->count() > 0) o.resume = Resume::required;
+  if (command->get_option("--restart")->count() > 0) o.resume = Resume::restart;
+  for (auto& [name, value] : o.chosen) {
+    const CLI::Option* option = command->get_option(name);
+    value = option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), " "))
+                                : option->get_default_str();
+  }
+}
+
+}  // namespace rapt::examples

@@ -1,0 +1,40 @@
+// The command-line options of training that all programs share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "tasks/training/kept.hpp"
+#include "tasks/training/nonfinite.hpp"
+#include "tasks/training/training.hpp"
+
+namespace rapt::examples {
+using namespace tasks;
+
+inline const auto positive = CLI::PositiveNumber;
+inline const auto not_negative = CLI::NonNegativeNumber;
+inline const auto share = CLI::Range(0.0, 1.0);
+
+/// Returns a function that adds options which show their defaults.
+inline auto adder(CLI::App* command) {
+  return [command](const char* name, auto& value, const char* help) {
+    return command->add_option(name, value, help)->capture_default_str();
+  };
+}
+
+/// Adds the options of the schedule and the optimizer. Call it after adding the program's own. All
+/// options up to then determine a run's result and must agree when it is resumed. The options that
+/// this function adds last affect only the display. --best-by takes "loss" and the given names.
+void add_training_options(CLI::App* command, TrainingOptions& options,
+                          std::vector<std::string> best_by);
+
+/// Derives settings that depend on which arguments the command line has.
+void finish_training_options(const CLI::App* command, TrainingOptions& options);
+
+/// Adds the command `average`, which averages checkpoints kept by training.
+void add_average(CLI::App& app, AverageOptions& options);
+/// Adds the command `replay`, which reruns a batch saved by training.
+void add_replay(CLI::App& app, ReplayOptions& options);
+
+}  // namespace rapt::examples

@@ -1,0 +1,91 @@
+#include "tasks/text/tokenizer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tasks/text/unicode.hpp"
+#include "tasks/text/utf8.hpp"
+
+namespace rapt::tasks {
+namespace {
+
+Sentence split(std::string_view line, TokenKind kind) {
+  return kind == TokenKind::words ? split_blanks(line) : split_characters(line);
+}
+
+}  // namespace
+
+Tokenizer Tokenizer::train(std::span<const std::string> lines, const TokenizerOptions& options) {
+  std::vector<std::string> lowered;
+  if (options.lower) {
+    for (const std::string& line : lines) lowered.push_back(to_lower(line));
+    lines = lowered;
+  }
+  if (options.kind == TokenKind::sentencepiece) {
+    return {options.kind, options.lower,
+            Subwords::train(
+                lines,
+                {.size = options.size, .kind = options.subwords, .normalise = options.normalise})};
+  }
+  std::vector<Sentence> sentences;
+  for (const std::string& line : lines) sentences.push_back(split(line, options.kind));
+  return {options.kind, options.lower,
+          Vocabulary::build(sentences, {.max_size = options.size, .min_count = options.min_count})};
+}
+
+std::int32_t Tokenizer::size() const {
+  return std::visit([](const auto& tokens) { return tokens.size(); }, tokens_);
+}
+
+std::string Tokenizer::token(std::int32_t id) const {
+  if (const auto* vocabulary = std::get_if<Vocabulary>(&tokens_)) return vocabulary->token(id);
+  return std::get<Subwords>(tokens_).piece(id);
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view line) const {
+  const std::string text = lower_ ? to_lower(line) : std::string(line);
+  if (const auto* subwords = std::get_if<Subwords>(&tokens_)) return subwords->encode(text);
+  return std::get<Vocabulary>(tokens_).encode(split(text, kind_));
+}
+
+std::vector<Segmentation> Tokenizer::segmentations(std::string_view line, std::int32_t most,
+                                                   double alpha) const {
+  const auto* subwords = std::get_if<Subwords>(&tokens_);
+  if (subwords == nullptr) return {{encode(line), 1}};
+  return subwords->segmentations(lower_ ? to_lower(line) : std::string(line), most, alpha);
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
+  if (const auto* subwords = std::get_if<Subwords>(&tokens_)) return subwords->decode(ids);
+  const Sentence tokens = std::get<Vocabulary>(tokens_).decode(ids);
+  if (kind_ == TokenKind::characters) return join_characters(tokens);
+  return fmt::format("{}", fmt::join(tokens, " "));
+}
+
+double Tokenizer::unknown_share(std::span<const std::string> lines) const {
+  std::int64_t all = 0, missing = 0;
+  for (const std::string& line : lines) {
+    const std::vector<std::int32_t> ids = encode(line);
+    all += static_cast<std::int64_t>(ids.size());
+    missing += std::count(ids.begin(), ids.end(), Vocabulary::unknown);
+  }
+  return all == 0 ? 0 : static_cast<double>(missing) / static_cast<double>(all);
+}
+
+std::string Tokenizer::file_name(const std::string& stem, TokenKind kind) {
+  return stem + (kind == TokenKind::sentencepiece ? ".spm" : ".vocab");
+}
+
+void Tokenizer::save(const std::string& stem) const {
+  const std::string path = file_name(stem, kind_);
+  std::visit([&](const auto& tokens) { tokens.save(path); }, tokens_);
+}
+
+Tokenizer Tokenizer::load(const std::string& stem, TokenKind kind, bool lower) {
+  const std::string path = file_name(stem, kind);
+  if (kind == TokenKind::sentencepiece) return {kind, lower, Subwords::load(path)};
+  return {kind, lower, Vocabulary::load(path)};
+}
+
+}  // namespace rapt::tasks
