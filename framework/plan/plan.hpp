@@ -35,8 +35,10 @@ struct RowChain {
   int64_t unit = 1;      ///< ranges are multiples of this number of elements
 };
 
-/// A plan is plain data and serves every recording of the same structure. Its nodes and values have
-/// the numbers of the excerpt that it was made for. `nodes` and `values` map these to the tape.
+/// A plan is plain data that never changes once it is made. It serves every recording of the same
+/// structure, in any number of executors at once. What depends on a run, such as the addresses of
+/// the data, is bound beside it. Its nodes and values have the numbers of the excerpt that it was
+/// made for. `nodes` and `values` map these to the tape.
 struct Plan {
   struct Step {
     const Op* op;
@@ -91,7 +93,7 @@ struct Plan {
   std::vector<uint32_t> nodes, values;  ///< their numbers on the tape that the plan was made for
   std::vector<Step> steps;
   std::vector<uint32_t> step_nodes;
-  std::vector<TensorView> views;
+  std::vector<TensorView> views;      ///< the arrays of all steps, without addresses
   std::vector<Source> sources;        ///< one per view
   std::vector<uint32_t> view_values;  ///< the value that each view shows
   std::vector<int64_t> words;
@@ -105,10 +107,10 @@ struct Plan {
   /// others have run. A step that fails thus leaves every parameter unchanged.
   int first_update_task = -1;
   int64_t arena_bytes = 0;
-  int64_t kept_bytes = 0;        ///< size of the memory of all kept values
-  double cost = 0;               ///< sum of the steps' costs
-  std::vector<uint32_t> traced;  ///< per traced step: 1 + index of its text in the trace
-  NumberLists lists;             ///< storage of the steps' `after`
+  int64_t kept_bytes = 0;  ///< size of the memory of all kept values
+  double cost = 0;         ///< sum of the steps' costs
+  uint64_t serial = 0;     ///< no two plans of a program have the same
+  NumberLists lists;       ///< storage of the steps' `after`
 
   /// Returns one line per step: operator, shapes, place of its output, line that recorded it.
   std::string to_string(const internal::Graph& graph) const;

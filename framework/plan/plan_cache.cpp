@@ -23,7 +23,7 @@ uint64_t hash_words(std::span<const uint64_t> words) {
   return hash;
 }
 
-std::shared_ptr<Plan> PlanCache::find(std::span<const uint64_t> key) {
+std::shared_ptr<CachedPlan> PlanCache::find(std::span<const uint64_t> key) {
   const auto [begin, end] = by_hash_.equal_range(hash_words(key));
   for (auto it = begin; it != end; ++it) {
     const Entries::iterator entry = it->second;
@@ -34,7 +34,7 @@ std::shared_ptr<Plan> PlanCache::find(std::span<const uint64_t> key) {
   return nullptr;
 }
 
-void PlanCache::add(std::span<const uint64_t> key, std::shared_ptr<Plan> plan) {
+void PlanCache::add(std::span<const uint64_t> key, std::shared_ptr<CachedPlan> plan) {
   if (capacity_ <= 0) return;
   // Both insertions may throw. In that case the plan is in neither list.
   Entries added;

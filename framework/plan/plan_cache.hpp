@@ -10,6 +10,13 @@
 
 namespace rapt::internal {
 
+/// A plan in an executor's cache, and what its runs bind to it.
+struct CachedPlan {
+  std::shared_ptr<const Plan> plan;
+  /// The plan's views with the addresses of the latest run; empty before the first run.
+  std::vector<TensorView> views = {};
+};
+
 /// A bounded map from the structure of a recording to its plan. A hash finds the candidates. Only a
 /// structure with equal words is a hit. The least recently used plan is dropped first.
 class PlanCache {
@@ -18,15 +25,15 @@ class PlanCache {
 
   /// Returns the plan of this structure, or null. `key` consists of the structure, the targets and
   /// the known values.
-  std::shared_ptr<Plan> find(std::span<const uint64_t> key);
-  void add(std::span<const uint64_t> key, std::shared_ptr<Plan> plan);
+  std::shared_ptr<CachedPlan> find(std::span<const uint64_t> key);
+  void add(std::span<const uint64_t> key, std::shared_ptr<CachedPlan> plan);
   int64_t dropped() const { return dropped_; }
 
  private:
   struct Entry {
     uint64_t hash;
     std::vector<uint64_t> key;
-    std::shared_ptr<Plan> plan;
+    std::shared_ptr<CachedPlan> plan;
   };
   using Entries = std::list<Entry>;
 

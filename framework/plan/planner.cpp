@@ -1,15 +1,18 @@
 #include "framework/plan/planner.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <unordered_map>
 
 #include "framework/plan/arena.hpp"
 #include "framework/plan/fused_group.hpp"
 #include "framework/plan/fusion.hpp"
+#include "framework/plan/pass_log.hpp"
 #include "framework/plan/pieces.hpp"
 #include "framework/plan/plan_tasks.hpp"
 #include "framework/plan/residuals.hpp"
 #include "framework/plan/row_chains.hpp"
+#include "framework/plan/unit_operands.hpp"
 #include "framework/plan/unit_order.hpp"
 #include "framework/plan/waits.hpp"
 
@@ -27,18 +30,26 @@ class Planner {
       : excerpt_(excerpt),
         options_(options),
         fuse_(options.fuse && !options.keep),
+        log_(options.log, excerpt),
         arena_(options.spare_bytes) {}
 
   std::shared_ptr<Plan> make() {
     note_numbers();
+    log_.excerpt();
     find_units();
+    log_.units(units_);
     order_ = order_units(excerpt_, units_);
-    find_reads();
+    log_.order(order_);
+    find_reads(excerpt_, units_, reads_, uses_);
     place_.assign(excerpt_.values.size(), Placement{});
     place_results();
-    find_writes();
+    find_writes(
+        excerpt_, units_, uses_, [&](uint32_t value) { return place_[value].result >= 0; },
+        writes_);
     if (fuse_) pieces_ = find_pieces(excerpt_, uses_, units_);
+    log_.pieces(pieces_);
     find_chains();
+    log_.chains(chains_);
     reserve();
     for (size_t i = 0; i < order_.units.size(); ++i) {
       add_step(order_.units[i]);
@@ -49,12 +60,19 @@ class Planner {
       plan_->wanted.emplace_back(target, add_view(target));
     }
     plan_->arena_bytes = arena_.size();
+    log_.memory(*plan_);
+    plan_->serial = next_serial();
     find_slack(*plan_);
     make_tasks(*plan_);
     return std::move(plan_);
   }
 
  private:
+  static uint64_t next_serial() {
+    static std::atomic<uint64_t> plans{0};
+    return ++plans;
+  }
+
   using Unit = std::span<const uint32_t>;
 
   void note_numbers() {
@@ -78,63 +96,6 @@ class Planner {
     std::vector<uint32_t> each(count);
     for (uint32_t n = 0; n < count; ++n) each[n] = n;
     units_.assign(each, count);
-  }
-
-  bool is_pointwise(Unit unit) const {
-    return excerpt_.nodes[unit.front()].op->cpu.pointwise != nullptr;
-  }
-
-  // ---- what units read and write ----------------------------------------------------------------
-
-  /// A list of values per unit.
-  struct Lists {
-    std::vector<uint32_t> values;
-    std::vector<uint32_t> first = {0};
-
-    std::span<const uint32_t> operator[](uint32_t unit) const {
-      return {values.data() + first[unit], first[unit + 1] - first[unit]};
-    }
-    void close() { first.push_back(static_cast<uint32_t>(values.size())); }
-  };
-
-  /// Finds the values that each unit reads from memory, and counts the units that read each base.
-  /// After the last of them, its memory is free.
-  void find_reads() {
-    uses_.assign(excerpt_.values.size(), 0);
-    reads_.values.reserve(excerpt_.inputs.size());
-    std::vector<uint32_t> seen_by(excerpt_.values.size(), Excerpt::none);
-    for (uint32_t u = 0; u < units_.size(); ++u) {
-      const Unit unit = units_[u];
-      // A single node keeps its operands as they are, including duplicates.
-      const bool distinct = is_pointwise(unit);
-      for (const uint32_t n : unit) {
-        for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
-          const uint32_t maker = excerpt_.values[input].node;
-          if (maker != Excerpt::none && units_.unit_of[maker] == u) continue;  // in a register
-          if (distinct && seen_by[input] == u) continue;
-          seen_by[input] = u;
-          reads_.values.push_back(input);
-          if (maker != Excerpt::none) ++uses_[excerpt_.values[input].base];
-        }
-      }
-      reads_.close();
-    }
-  }
-
-  /// Finds the values that each unit writes to memory. If it has several nodes, these are the
-  /// values that others read and the wanted ones.
-  void find_writes() {
-    for (uint32_t u = 0; u < units_.size(); ++u) {
-      const Unit unit = units_[u];
-      for (const uint32_t n : unit) {
-        const Excerpt::Node& node = excerpt_.nodes[n];
-        for (uint32_t value = node.first_value; value < node.first_value + node.outputs; ++value) {
-          if (unit.size() > 1 && uses_[value] == 0 && place_[value].result < 0) continue;
-          writes_.values.push_back(value);
-        }
-      }
-      writes_.close();
-    }
   }
 
   // ---- memory -----------------------------------------------------------------------------------
@@ -497,12 +458,13 @@ class Planner {
   const Excerpt& excerpt_;
   PlanOptions options_;
   bool fuse_;
+  PassLog log_;
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   ArenaLayout arena_;
   Waits waits_;
   Units units_;
   UnitOrder order_;
-  Lists reads_, writes_;          // by unit
+  ValuesOfUnits reads_, writes_;
   std::vector<uint32_t> uses_;    // by base: number of units that have yet to read it
   std::vector<Placement> place_;  // by value
   std::vector<Piece> pieces_;     // by value, or empty

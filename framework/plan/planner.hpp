@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "framework/core/internal.hpp"
 #include "framework/plan/excerpt.hpp"
@@ -17,6 +18,8 @@ struct PlanOptions {
   /// Keeps the results of all nodes, so that later plans of the tape can start from them. Nothing
   /// is fused then.
   bool keep = false;
+  /// Where each pass writes what it made (framework/plan/pass_log.hpp), or null.
+  std::string* log = nullptr;
 };
 
 /// Plans the computation of an excerpt's targets. Leaves and values that were computed before are

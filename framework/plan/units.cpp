@@ -2,6 +2,17 @@
 
 namespace rapt::internal {
 
+std::string_view name(UnitKind kind) {
+  switch (kind) {
+    case UnitKind::single:
+      return "single";
+    case UnitKind::elementwise:
+      return "elementwise";
+    default:
+      return "residual";
+  }
+}
+
 void Units::assign(const std::vector<uint32_t>& number_of, uint32_t numbers) {
   constexpr uint32_t none = ~0u;
   // Units are numbered in the order of their first nodes.

@@ -6,6 +6,13 @@
 
 namespace rapt::internal {
 
+/// What a unit is: one node; a group of elementwise nodes; an operator and the sum that it adds to
+/// its output.
+enum class UnitKind : uint8_t { single, elementwise, residual };
+
+/// Returns the name of a kind in the planner's log.
+std::string_view name(UnitKind kind);
+
 /// The division of an excerpt's nodes into units. The nodes of a unit are in ascending order.
 struct Units {
   std::vector<uint32_t> nodes;    // all nodes, unit after unit
@@ -19,10 +26,16 @@ struct Units {
   std::span<const uint32_t> operator[](uint32_t unit) const {
     return {nodes.data() + first[unit], first[unit + 1] - first[unit]};
   }
-  /// Returns the node whose operator computes the unit.
+  UnitKind kind(const Excerpt& excerpt, uint32_t unit) const {
+    const std::span<const uint32_t> all = (*this)[unit];
+    if (excerpt.nodes[all.front()].op->cpu.pointwise != nullptr) return UnitKind::elementwise;
+    return all.size() == 1 ? UnitKind::single : UnitKind::residual;
+  }
+  /// Returns the node whose operator computes the unit: the first one of a residual unit, where the
+  /// sum follows, and else the last one.
   uint32_t leader(const Excerpt& excerpt, uint32_t unit) const {
     const std::span<const uint32_t> all = (*this)[unit];
-    return excerpt.nodes[all.front()].op->cpu.fuses_residual != nullptr ? all.front() : all.back();
+    return kind(excerpt, unit) == UnitKind::residual ? all.front() : all.back();
   }
 };
 

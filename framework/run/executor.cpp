@@ -91,23 +91,23 @@ struct Executor::State {
                   static_cast<uint64_t>(plan_options.keep) << 2 |
                   static_cast<uint64_t>(plan_options.fuse) << 1 |
                   static_cast<uint64_t>(plan_options.spare_bytes > 0));
-    std::shared_ptr<Plan> plan = plans.find(key);
-    if (plan != nullptr) {
+    std::shared_ptr<CachedPlan> cached = plans.find(key);
+    if (cached != nullptr) {
       ++counters.plans_reused;
-      if (options.check_plans && excerpt != nullptr) check_plan(*excerpt, *plan);
+      if (options.check_plans && excerpt != nullptr) check_plan(*excerpt, *cached->plan);
     } else {
       if (excerpt == nullptr) excerpt = &extractor.extract(graph, targets);
-      plan = make_plan(*excerpt, plan_options);
-      if (options.check_plans) check_plan(*excerpt, *plan);
+      cached = std::make_shared<CachedPlan>(CachedPlan{make_plan(*excerpt, plan_options)});
+      if (options.check_plans) check_plan(*excerpt, *cached->plan);
       ++counters.plans_made;
-      plans.add(key, plan);
+      plans.add(key, cached);
     }
-    if (fresh) return {plan, plan->nodes, plan->values};
+    if (fresh) return {cached, cached->plan->nodes, cached->plan->values};
     nodes.clear();
     values.clear();
     for (const Excerpt::Node& node : excerpt->nodes) nodes.push_back(node.id);
     for (const Excerpt::Value& value : excerpt->values) values.push_back(value.id);
-    return {plan, nodes, values};
+    return {cached, nodes, values};
   }
 
   /// True if the computed values are likely to be needed again. This is so if the excerpt begins
@@ -130,7 +130,7 @@ struct Executor::State {
   };
 
   Bound bind(const Planned& planned, const Graph& graph) {
-    Plan& plan = *planned.plan;
+    const Plan& plan = planned.plan();
     for (const uint32_t value : plan.given) graph.check_unchanged(planned.values[value]);
     if (plan.arena_bytes > memory_bytes) {
       memory_bytes = 0;
@@ -149,9 +149,11 @@ struct Executor::State {
       bound.results.emplace_back(std::move(block), data, result.dtype, result.shape,
                                  contiguous_strides(result.shape));
     }
-    for (size_t i = 0; i < plan.views.size(); ++i) {
+    std::vector<TensorView>& views = planned.cached->views;
+    if (views.size() != plan.views.size()) views = plan.views;
+    for (size_t i = 0; i < views.size(); ++i) {
       const Plan::Source& source = plan.sources[i];
-      plan.views[i].data = base_of(source, planned, graph, bound) + source.offset;
+      views[i].data = base_of(source, planned, graph, bound) + source.offset;
     }
     return bound;
   }
@@ -173,7 +175,7 @@ struct Executor::State {
   }
 
   void execute(const Planned& planned, const Graph& graph, bool guard) {
-    const Plan& plan = *planned.plan;
+    const Plan& plan = planned.plan();
     const int threads = plan.cost > options.parallel_from ? workers() : 1;
     Run run(planned, graph, guard, threads);
     run.arena = memory.get();
@@ -197,7 +199,7 @@ struct Executor::State {
   }
 
   static void note_updates(const Planned& planned, const Graph& graph) {
-    for (const uint32_t leaf : planned.plan->updated) note_update(graph, planned.values[leaf]);
+    for (const uint32_t leaf : planned.plan().updated) note_update(graph, planned.values[leaf]);
   }
 
   /// Returns the first step that is an update, or the number of steps if there is none.
@@ -238,7 +240,7 @@ struct Executor::State {
     const Bound bound = bind(planned, graph);
     Run run(planned, graph, true, 1);
     run.arena = memory.get();
-    run.serial(0, first_update_step(*planned.plan));
+    run.serial(0, first_update_step(planned.plan()));
   }
 };
 
@@ -302,18 +304,33 @@ std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
   return or_out_of_memory(
       [&] {
         collect(targets, graph, state_->targets);
-        return state_->plan_for(graph, state_->plan_options()).plan;
+        return state_->plan_for(graph, state_->plan_options()).cached->plan;
       },
       [&] { return memory_short(targets.front(), "planned"); });
 }
 
+std::string Executor::explain(std::span<const Var> targets) {
+  std::string text;
+  if (targets.empty()) throw Error("explain: there is nothing to compute");
+  if (state_->running) throw Error("explain: this executor is running");
+  const Graph& graph = targets.front().graph();
+  collect(targets, graph, state_->targets);
+  const Excerpt& excerpt = state_->extractor.extract(graph, state_->targets);
+  PlanOptions options = state_->plan_options();
+  options.keep = !graph.results.empty() && State::is_worth_keeping(excerpt);
+  options.log = &text;
+  make_plan(excerpt, options);
+  return text;
+}
+
 /// Copies wanted values that already exist: leaves, and views of known values. Their memory cannot
 /// be handed out, and an update may be about to write to it.
-static Recycled<Tensor> copies_of_known(const Plan& plan) {
+static Recycled<Tensor> copies_of_known(const CachedPlan& cached) {
+  const Plan& plan = *cached.plan;
   Recycled<Tensor> copies;
   for (const auto& [value, view] : plan.wanted) {
     if (plan.sources[view].place == Plan::Place::result) continue;
-    const TensorView& v = plan.views[view];
+    const TensorView& v = cached.views[view];
     Tensor copy(v.shape, v.dtype);
     copy.copy_from(Tensor(nullptr, v.data, v.dtype, v.shape, v.strides));
     copies.push_back(std::move(copy));
@@ -324,7 +341,7 @@ static Recycled<Tensor> copies_of_known(const Plan& plan) {
 /// Returns the message for a failure to allocate the memory of a run: how much it needs, and the
 /// largest consumers.
 static ErrorParts memory_needed(const Planned& planned, const Graph& graph) {
-  const Plan& plan = *planned.plan;
+  const Plan& plan = planned.plan();
   int64_t results = 0;
   for (const Plan::Result& result : plan.results) {
     results += result.shape.size() * size_of(result.dtype);
@@ -377,12 +394,12 @@ void Executor::run(std::span<const Var> targets) {
   }
   const Planned planned =
       or_out_of_memory([&] { return state.plan_for(graph, state.plan_options()); }, planning);
-  const Plan& plan = *planned.plan;
+  const Plan& plan = planned.plan();
   State::Bound bound;
   Recycled<Tensor> copies;
   try {
     bound = state.bind(planned, graph);
-    copies = copies_of_known(plan);
+    copies = copies_of_known(*planned.cached);
     // Reserves now, because nothing may fail after the updates have run.
     graph.reserve_results(plan.wanted.size() + plan.kept.size() + plan.results.size());
     try {
@@ -417,7 +434,7 @@ void Executor::run(std::span<const Var> targets) {
       graph.add_result(id, std::move(copies[copy++]));
       continue;
     }
-    const TensorView& v = plan.views[view];
+    const TensorView& v = planned.cached->views[view];
     graph.add_result(
         id, Tensor(bound.results[source.index].memory(), v.data, v.dtype, v.shape, v.strides));
   }

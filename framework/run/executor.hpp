@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "framework/core/api.hpp"
 #include "framework/plan/plan.hpp"
@@ -70,6 +71,9 @@ class Executor {
 
   /// Returns the plan that run() would use.
   std::shared_ptr<const Plan> plan(std::span<const Var> targets);
+  /// Plans the targets anew and returns what each pass of the planner made: the excerpt of the
+  /// recording, units, order, pieces, chains and memory, as text.
+  std::string explain(std::span<const Var> targets);
 
   const ExecutorOptions& options() const;
   ExecutorCounters counters() const;

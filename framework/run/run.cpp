@@ -13,7 +13,8 @@ namespace rapt::internal {
 static constexpr double loop_from = 8000;
 
 Run::Run(const Planned& planned, const Graph& graph, bool guard, int threads)
-    : plan_(*planned.plan),
+    : plan_(planned.plan()),
+      views_(planned.cached->views),
       nodes_(planned.nodes),
       graph_(graph),
       guard_(guard),
@@ -153,8 +154,8 @@ void Run::run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelF
 const Node& Run::node_of(const Plan::Step& step) const { return graph_.nodes[nodes_[step.node]]; }
 
 ForwardContext Run::context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const {
-  return {{plan_.views.data() + step.first_input, step.inputs},
-          {plan_.views.data() + step.first_output, step.outputs},
+  return {{views_.data() + step.first_input, step.inputs},
+          {views_.data() + step.first_output, step.outputs},
           {plan_.words.data() + step.first_word, step.words},
           scratch_of(step),
           loop,

@@ -14,6 +14,7 @@
 #include "framework/core/recycled.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/plan/plan.hpp"
+#include "framework/plan/plan_cache.hpp"
 #include "framework/run/guard.hpp"
 #include "framework/run/trace.hpp"
 
@@ -21,11 +22,13 @@ namespace rapt::internal {
 
 /// A plan, and the numbers of its nodes and values on the tape that it runs for.
 struct Planned {
-  std::shared_ptr<Plan> plan;
+  std::shared_ptr<CachedPlan> cached;
   std::span<const uint32_t> nodes, values;
+
+  const Plan& plan() const { return *cached->plan; }
 };
 
-/// One run of a plan over one graph.
+/// One run of a plan over one graph. The plan's views must have been bound to their addresses.
 class Run {
  public:
   Run(const Planned& planned, const Graph& graph, bool guard, int threads);
@@ -59,7 +62,8 @@ class Run {
   void check(const Plan::Step& step, const ForwardContext& context);
   void* scratch_of(const Plan::Step& step) const;
 
-  Plan& plan_;
+  const Plan& plan_;
+  std::span<const TensorView> views_;
   std::span<const uint32_t> nodes_;
   const Graph& graph_;
   bool guard_;

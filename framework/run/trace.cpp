@@ -9,6 +9,7 @@
 #include <iterator>
 #include <mutex>
 #include <new>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "framework/core/error.hpp"
@@ -32,7 +33,8 @@ struct Trace::State {
   int64_t start = now();
   mutable std::mutex mutex;
   std::vector<Text> texts;
-  std::unordered_set<std::string> places;  // layer paths and lines
+  std::unordered_map<uint64_t, std::vector<uint32_t>> text_of;  // by plan and step: 1 + its text
+  std::unordered_set<std::string> places;                       // layer paths and lines
   std::vector<Event> events;
   int rows = 0;
 };
@@ -86,12 +88,13 @@ int64_t Trace::now() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-void Trace::step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node,
+void Trace::step(const Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node,
                  int64_t begin, int64_t end) try {
   std::string place = graph.written_at(node);
   const std::lock_guard lock(state_->mutex);
-  plan.traced.resize(plan.steps.size(), 0);
-  uint32_t& text = plan.traced[static_cast<size_t>(&step - plan.steps.data())];
+  std::vector<uint32_t>& of_plan = state_->text_of[plan.serial];
+  of_plan.resize(plan.steps.size(), 0);
+  uint32_t& text = of_plan[static_cast<size_t>(&step - plan.steps.data())];
   if (text == 0) {
     state_->texts.push_back({step.label(), shapes_of(plan, step)});
     text = static_cast<uint32_t>(state_->texts.size());

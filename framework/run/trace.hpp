@@ -30,8 +30,8 @@ class Trace {
   /// Records that a step of a plan, for this node, ran on this thread from `begin` to `end`. Texts
   /// are made once per plan and assembled at the end, to disturb the measured program little. If
   /// memory is exhausted, the step is missing in the trace.
-  void step(Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node, int64_t begin,
-            int64_t end);
+  void step(const Plan& plan, const Plan::Step& step, const Graph& graph, const Node& node,
+            int64_t begin, int64_t end);
   /// Returns the steps recorded so far, as JSON.
   std::string json() const;
 

@@ -137,10 +137,46 @@ TEST_CASE("the cache is bounded, and drops what was unused for longest") {
   CHECK(counters.plans_dropped == 2);
 }
 
+TEST_CASE("running a plan does not change it") {
+  Executor executor;
+  const Executor::Use use(executor);
+  Tape tape;
+  const Var y = sum(as_var(full({3}, 2)) * 2);
+  const std::shared_ptr<const Plan> plan = executor.plan({&y, 1});
+  const auto addresses = [&] {
+    return std::count_if(plan->views.begin(), plan->views.end(),
+                         [](const TensorView& view) { return view.data != nullptr; });
+  };
+  CHECK(addresses() == 0);
+  CHECK(y.item() == 12);
+  CHECK(executor.counters().plans_reused == 1);  // run() used this plan
+  CHECK(addresses() == 0);
+}
+
+TEST_CASE("each pass of the planner says what it made") {
+  Executor executor;
+  const Executor::Use use(executor);
+  Tape tape;
+  const Var x = as_var(full({2, 3}, 2)), w = as_var(full({3, 3}, 1));
+  const Var h = softmax(x), y = matmul(h, w) + h;
+  const Var z = exp(w) * 2;
+  const Var wanted[] = {y, z};
+  const std::string text = executor.explain(wanted);
+  INFO(text);
+  CHECK_THAT(text, Contains("excerpt: 5 nodes"));
+  CHECK_THAT(text, Contains("units: 3 of 5 nodes"));
+  CHECK_THAT(text, Contains("u1 residual: #1 matmul #2 add"));
+  CHECK_THAT(text, Contains("u2 elementwise: #3 exp #4 mul"));
+  CHECK_THAT(text, Contains("order: u0 u1 u2"));
+  CHECK_THAT(text, Contains("s1 matmul + add:"));
+  CHECK_THAT(text, Contains("memory: "));
+  CHECK(executor.counters().plans_made == 0);
+}
+
 TEST_CASE("an equal hash is no hit unless every word agrees") {
   PlanCache cache(4);
   const std::vector<uint64_t> a{1, 2, 3};
-  cache.add(a, std::make_shared<Plan>());
+  cache.add(a, std::make_shared<CachedPlan>());
   CHECK(cache.find(a) != nullptr);
   const std::vector<uint64_t> b{1, 2, 4}, c{1, 2};
   CHECK(cache.find(b) == nullptr);
@@ -148,7 +184,7 @@ TEST_CASE("an equal hash is no hit unless every word agrees") {
   constexpr uint64_t odd = 0x9e3779b97f4a7c15;
   const std::vector<uint64_t> x{10, 77}, y{11, 77 ^ ((0x2 ^ 0xa) * odd) ^ ((0x2 ^ 0xb) * odd)};
   REQUIRE(hash_words(x) == hash_words(y));
-  cache.add(x, std::make_shared<Plan>());
+  cache.add(x, std::make_shared<CachedPlan>());
   CHECK(cache.find(x) != nullptr);
   CHECK(cache.find(y) == nullptr);
   CHECK(cache.find(c) == nullptr);
