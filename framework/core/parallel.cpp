@@ -5,14 +5,6 @@
 #include "framework/core/tensor.hpp"
 
 namespace rapt::internal {
-namespace {
-thread_local int threads_of_loops = 1;
-}
-
-int loop_threads() { return threads_of_loops; }
-LoopThreads::LoopThreads(int threads) : before_(threads_of_loops) { threads_of_loops = threads; }
-LoopThreads::~LoopThreads() { threads_of_loops = before_; }
-
 void serial_for(int64_t n, FunctionRef<void(int64_t)> body) {
   for (int64_t i = 0; i < n; ++i) body(i);
 }

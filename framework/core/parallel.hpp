@@ -14,22 +14,6 @@ void serial_for(int64_t n, FunctionRef<void(int64_t)> body);
 /// Calls body(0) ... body(n - 1), in parallel if the thread's TBB arena has idle workers.
 void parallel_for(int64_t n, FunctionRef<void(int64_t)> body);
 
-/// Returns the number of threads that share the loops of the step that this thread runs. 1: this
-/// thread does all the work. For grouping work only: results must not depend on it.
-int loop_threads();
-
-/// Sets loop_threads() of this thread to `threads` during its own lifetime.
-class LoopThreads {
- public:
-  explicit LoopThreads(int threads);
-  ~LoopThreads();
-  LoopThreads(const LoopThreads&) = delete;
-  LoopThreads& operator=(const LoopThreads&) = delete;
-
- private:
-  int before_;
-};
-
 /// Returns working memory of this thread, aligned to 64 bytes and valid until its next call. For
 /// bodies of parallel loops that do not wait themselves: a waiting thread may run another body in
 /// the meantime.

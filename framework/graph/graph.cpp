@@ -156,7 +156,7 @@ void Graph::clear() {
   ran_to = 0;
   kept_from = kept_to = 0;
   copies_.clear();
-  notes_.clear();
+  memos_.clear();
   parameter_leaves_.clear();
   training.reset();
   streams = 0;
@@ -367,11 +367,11 @@ void Graph::check_write(uint32_t value) {
     leaf.tensor = leaf.tensor.clone();
     leaf.version = 0;
   }
-  (void)note(value);
+  make_memo(value);
   written_.push_back(value);
 }
 
-void Graph::note_write(uint32_t value) { note(value) = 0; }
+void Graph::note_write(uint32_t value) { memos_[value] = {}; }
 
 std::byte* Graph::leaf_data(uint32_t value) const {
   const Node& node = nodes[values[value].node];
@@ -414,9 +414,15 @@ Var Graph::contiguous(const Var& var) {
   return copy;
 }
 
-uint32_t& Graph::note(uint32_t value) {
-  if (value >= notes_.size()) notes_.resize(value + 1, 0);
-  return notes_[value];
+uint32_t& Graph::memo(const Op& owner, uint32_t value) {
+  make_memo(value);
+  Memo& memo = memos_[value];
+  if (memo.owner != &owner) memo = {&owner, 0};
+  return memo.number;
+}
+
+void Graph::make_memo(uint32_t value) {
+  if (value >= memos_.size()) memos_.resize(value + 1);
 }
 
 void Graph::rethrow_at(const Node& node) const {

@@ -147,10 +147,10 @@ struct Graph {
   void check_unchanged(uint32_t value) const;
   /// Returns the value in contiguous memory: the Var itself, or a copy that is recorded once.
   Var contiguous(const Var& var);
-  /// Returns a note that operators may attach to a value while they record. It is 0 at first, and
-  /// again after an update of the value is recorded. There is one note per value; linear() uses the
-  /// notes of its weights.
-  uint32_t& note(uint32_t value);
+  /// Returns a number that an operator may keep with a value from one recording to the next, such
+  /// as the id of a copy. It is 0 at first, and again after an update of the value is recorded, or
+  /// another operator has kept a number with this value.
+  uint32_t& memo(const Op& owner, uint32_t value);
   /// Prepares a write to a value, which has to be a leaf. The leaf then uses the memory of the
   /// recorded tensor itself, if it has one. Throws Error for other values, for a tensor with
   /// strides, and if another leaf of the same tensor is written to.
@@ -179,10 +179,17 @@ struct Graph {
   static const Tensor& memory_of(const Leaf& leaf);
   /// True if an operator writes to a leaf in this tensor's memory.
   bool is_written(const Tensor& tensor);
+  /// Makes room for the memo of a value.
+  void make_memo(uint32_t value);
+
+  struct Memo {
+    const Op* owner = nullptr;
+    uint32_t number = 0;
+  };
 
   std::vector<std::pair<const ParameterState*, uint32_t>> parameter_leaves_;
   std::vector<std::pair<uint32_t, uint32_t>> copies_;
-  std::vector<uint32_t> notes_;                         // by value; may be shorter than `values`
+  std::vector<Memo> memos_;                             // by value; may be shorter than `values`
   std::vector<std::pair<uint32_t, Tensor>> originals_;  // the tensors of leaves that are copies
   std::vector<uint32_t> borrowed_;   // leaves of large tensors, which are not copied
   std::vector<uint32_t> written_;    // leaves that operators write to

@@ -106,13 +106,14 @@ class ForwardContext {
 
   ForwardContext(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                  std::span<const int64_t> words, void* scratch, ParallelFor parallel_for,
-                 const void* program)
+                 const void* program, int threads = 1)
       : inputs_(inputs),
         outputs_(outputs),
         words_(words),
         scratch_(scratch),
         parallel_(parallel_for),
-        program_(program) {}
+        program_(program),
+        threads_(threads) {}
 
   int inputs() const { return static_cast<int>(inputs_.size()); }
   const TensorView& input(int i) const { return inputs_[static_cast<size_t>(i)]; }
@@ -125,6 +126,9 @@ class ForwardContext {
   }
   /// Returns the working memory that the operator's scratch rule asked for, aligned to 64 bytes.
   void* scratch() const { return scratch_; }
+  /// Returns the number of threads that share the loops of this call. For grouping work only:
+  /// results must not depend on it.
+  int threads() const { return threads_; }
   /// Returns the compiled program of a fused group of elementwise nodes.
   const void* program() const { return program_; }
   /// Calls body(0) ... body(n - 1), possibly concurrently. The calls must not write to overlapping
@@ -138,6 +142,7 @@ class ForwardContext {
   void* scratch_;
   ParallelFor parallel_;
   const void* program_;
+  int threads_;
 };
 
 /// The argument of a gradient rule. It works on Vars, with which the rule records more nodes.
@@ -261,6 +266,8 @@ struct Op;
 
 /// What a planner may do with an operator, whatever computes it. The defaults are always safe.
 struct OpTraits {
+  /// True if each element of the output is the element of input 0 that broadcasting puts there.
+  bool broadcasts = false;
   /// Only for view operators: the operator that copies a strided view to contiguous memory.
   const Op* copy = nullptr;
   /// True if the operator is elementwise and output 0 is input 0 + input 1.

@@ -63,7 +63,8 @@ class Var {
   /// Returns the graph in which the value is recorded. Throws Error if the tape has ended.
   internal::Graph& graph(SourceLocation here = SourceLocation::current()) const;
 
-  /// x[i][j]: selects elements by computed indices; see <rapt/ops/shape/index.hpp>.
+  /// x[i][j]: selects elements by computed indices. See ops/shape/index.hpp, which has to be
+  /// included: there lies index_array().
   template <class Index = Arg>
   auto operator[](const std::type_identity_t<Index>& index) const {
     return index_array(*this, index);

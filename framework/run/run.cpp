@@ -84,13 +84,12 @@ void Run::execute(const Plan::Step* steps) {
   // takes less time in total, and reads data from fewer caches.
   const bool urgent = slack < cost * threads_;
   const bool shared = threads_ > 1 && cost > loop_from && urgent;
-  const LoopThreads threads(shared ? threads_ : 1);
-  const ForwardContext::ParallelFor loop = shared ? &parallel_for : &serial_for;
+  const Loops loops = shared ? Loops{&parallel_for, threads_} : Loops{&serial_for, 1};
   const int64_t begin = trace_ != nullptr ? Trace::now() : 0;
   if (count > 1) {
-    run_chain({steps, count}, loop);
+    run_chain({steps, count}, loops);
   } else {
-    run_alone(*steps, loop);
+    run_alone(*steps, loops);
   }
   if (trace_ == nullptr) return;
   // Divides a chain's time among its steps in proportion to the bytes that they touch.
@@ -106,14 +105,15 @@ void Run::execute(const Plan::Step* steps) {
   }
 }
 
-void Run::run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop) {
-  const ForwardContext context = context_of(step, loop);
+void Run::run_alone(const Plan::Step& step, const Loops& loops) {
+  const ForwardContext context = context_of(step, loops);
   try {
     if (const Rowwise* rowwise = step.rowwise()) {
       const int64_t all = step.rows.count;
-      const int64_t range = even_range(all, step.rows.range, step.rows.block);
-      loop((all + range - 1) / range,
-           [&](int64_t i) { rowwise->rows(context, i * range, std::min(all, (i + 1) * range)); });
+      const int64_t range = even_range(all, step.rows.range, step.rows.block, loops.threads);
+      loops.run((all + range - 1) / range, [&](int64_t i) {
+        rowwise->rows(context, i * range, std::min(all, (i + 1) * range));
+      });
       if (rowwise->finish != nullptr) rowwise->finish(context);
     } else {
       step.op->cpu.forward(context);
@@ -124,22 +124,21 @@ void Run::run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop) {
   if (guard_) check(step, context);
 }
 
-int64_t Run::even_range(int64_t all, int64_t range, int64_t block) {
-  const int64_t threads = loop_threads();
+int64_t Run::even_range(int64_t all, int64_t range, int64_t block, int64_t threads) {
   int64_t ranges = (all + range - 1) / range;
   if (ranges > 1) ranges = (ranges + threads - 1) / threads * threads;
   const int64_t blocks = (all + block - 1) / block;
   return std::max<int64_t>(1, (blocks + ranges - 1) / std::max<int64_t>(1, ranges)) * block;
 }
 
-void Run::run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop) {
+void Run::run_chain(std::span<const Plan::Step> steps, const Loops& loops) {
   Recycled<ForwardContext> contexts;
   contexts.reserve(steps.size());
-  for (const Plan::Step& step : steps) contexts.push_back(context_of(step, loop));
+  for (const Plan::Step& step : steps) contexts.push_back(context_of(step, loops));
   const RowChain& chain = steps[0].chain;
   const int64_t all = steps[0].rows.count * steps[0].rows.width;
-  const int64_t range = even_range(all, chain.elements, chain.unit);
-  loop((all + range - 1) / range, [&](int64_t i) {
+  const int64_t range = even_range(all, chain.elements, chain.unit, loops.threads);
+  loops.run((all + range - 1) / range, [&](int64_t i) {
     const int64_t begin = i * range, end = std::min(all, begin + range);
     for (size_t s = 0; s < steps.size(); ++s) {
       const int64_t width = steps[s].rows.width;
@@ -153,13 +152,14 @@ void Run::run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelF
 
 const Node& Run::node_of(const Plan::Step& step) const { return graph_.nodes[nodes_[step.node]]; }
 
-ForwardContext Run::context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const {
+ForwardContext Run::context_of(const Plan::Step& step, const Loops& loops) const {
   return {{views_.data() + step.first_input, step.inputs},
           {views_.data() + step.first_output, step.outputs},
           {plan_.words.data() + step.first_word, step.words},
           scratch_of(step),
-          loop,
-          step.program.get()};
+          loops.run,
+          step.program.get(),
+          loops.threads};
 }
 
 void Run::check(const Plan::Step& step, const ForwardContext& context) {

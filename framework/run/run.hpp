@@ -46,19 +46,25 @@ class Run {
   std::byte* arena = nullptr;  ///< The memory for values between the steps.
 
  private:
+  /// How a step's loops run, and how many threads share them.
+  struct Loops {
+    ForwardContext::ParallelFor run;
+    int threads;
+  };
+
   /// Runs a task, then the first of the tasks that have become ready. The others go to the pool.
   void follow(uint32_t t);
   void run_steps(uint32_t begin, uint32_t end);
   /// Runs the step and those that are chained to it.
   void execute(const Plan::Step* steps);
-  void run_alone(const Plan::Step& step, ForwardContext::ParallelFor loop);
+  void run_alone(const Plan::Step& step, const Loops& loops);
   /// Returns a length near `range`, a multiple of `block`, so that all threads get the same number
   /// of ranges.
-  static int64_t even_range(int64_t all, int64_t range, int64_t block);
+  static int64_t even_range(int64_t all, int64_t range, int64_t block, int64_t threads);
   /// Runs all steps on some rows, then on the next rows. Rowwise operators do not throw.
-  void run_chain(std::span<const Plan::Step> steps, ForwardContext::ParallelFor loop);
+  void run_chain(std::span<const Plan::Step> steps, const Loops& loops);
   const Node& node_of(const Plan::Step& step) const;
-  ForwardContext context_of(const Plan::Step& step, ForwardContext::ParallelFor loop) const;
+  ForwardContext context_of(const Plan::Step& step, const Loops& loops) const;
   void check(const Plan::Step& step, const ForwardContext& context);
   void* scratch_of(const Plan::Step& step) const;
 

@@ -96,7 +96,7 @@ class ScoreCompiler {
     const auto code = static_cast<Code>(step.op->cpu.code);
     const auto operand = [&](size_t i) { return register_of(step.inputs[i]); };
     // Registers hold booleans as 0 and 1. Copying a float would not give these.
-    if (step.op->name == "cast" && static_cast<DType>(step.words[0]) == DType::boolean) {
+    if (code == Code::copy && static_cast<DType>(step.words[0]) == DType::boolean) {
       const uint16_t zero = add_instruction(Code::logical_not, {operand(0)});
       return registers_.push_back(add_instruction(Code::logical_not, {zero}));
     }

@@ -57,12 +57,16 @@ Var place_var(ScorePlace place, const Shape& shape, DType dtype, std::span<const
 }
 
 /// Writer of a program's text, step by step.
+constexpr int64_t access = -1;
+
 struct Writer {
   ScoreText body;
   int64_t steps = 0;
 
+  /// Adds a step: an elementwise operator, or null for an access. Programs name operators by their
+  /// codes, so that equal programs are equal numbers in every process.
   int64_t add(const Op* op, std::span<const int64_t> inputs, std::span<const int64_t> words) {
-    body.push_back(reinterpret_cast<int64_t>(op));
+    body.push_back(op == nullptr ? access : op->cpu.code);
     body.push_back(static_cast<int64_t>(inputs.size()));
     body.push_back(static_cast<int64_t>(words.size()));
     body.insert(body.end(), inputs.begin(), inputs.end());
@@ -139,7 +143,7 @@ class Transcript {
     const Node& node = graph_.nodes[graph_.values[value].node];
     const auto inputs = graph_.inputs_of(node);
     if (node.op == &element_op) return element(node);
-    if (node.op->name == "broadcast_to" || node.op->name == "alias") return reference(inputs[0]);
+    if (node.op->traits.broadcasts) return reference(inputs[0]);
     if (node.op->cpu.pointwise != &pointwise_family ||
         node.op->cpu.code == code_of(kernels::Code::dropout)) {
       fail(fmt::format("{} is not elementwise", node.op->name));
@@ -240,7 +244,7 @@ class DerivativeTranscript final : public Transcript {
     const Node& node = graph_.nodes[graph_.values[value].node];
     if (node.op != nullptr) {  // a number computed from numbers, or broadcast
       const auto inputs = graph_.inputs_of(node);
-      if (node.op->cpu.pointwise != &pointwise_family) return reference(inputs[0]);
+      if (node.op->traits.broadcasts) return reference(inputs[0]);
       Recycled<int64_t> references;
       for (const uint32_t input : inputs) references.push_back(reference(input));
       return writer.add(node.op, references, graph_.words_of(node));
@@ -281,7 +285,7 @@ ScoreReader::ScoreReader(std::span<const int64_t> text) : text_(text) {
 ScoreReader::Step ScoreReader::step(int64_t i) const {
   const auto from = text_.subspan(begins_[static_cast<size_t>(i)]);
   const auto inputs = static_cast<size_t>(from[1]), words = static_cast<size_t>(from[2]);
-  return {reinterpret_cast<const Op*>(from[0]), from.subspan(3, inputs),
+  return {from[0] == access ? nullptr : &elementwise_op(from[0]), from.subspan(3, inputs),
           from.subspan(3 + inputs, words)};
 }
 

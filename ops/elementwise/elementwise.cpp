@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -336,7 +338,59 @@ constinit const Op cast_op = [] {
   return op;
 }();
 
+// ---- losses -------------------------------------------------------------------------------------
+
+// The gradient of x is g ((1 - t) sigmoid(x) - t sigmoid(-x)). Its own derivative is g sigmoid(x)
+// sigmoid(-x).
+constinit const Op logistic_loss_grad_op =
+    real("logistic_loss_grad", Code::logistic_loss_grad, [](GradientContext& c) {
+      const Var x = c.input(0), t = c.input(1), g = c.input(2);
+      if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * sigmoid(x) * sigmoid(-x);
+      if (c.needs(1)) c.input_grad(1) = -(c.output_grad() * g);
+      if (c.needs(2)) c.input_grad(2) = record(logistic_loss_grad_op, {x, t, c.output_grad()});
+    });
+
+// y = t softplus(-x) + (1 - t) softplus(x): dt = -x dy
+constinit const Op logistic_loss_op =
+    real("logistic_loss", Code::logistic_loss, [](GradientContext& c) {
+      const Var x = c.input(0), t = c.input(1), g = c.output_grad();
+      if (c.needs(0)) c.input_grad(0) = record(logistic_loss_grad_op, {x, t, g});
+      if (c.needs(1)) c.input_grad(1) = -(g * x);
+    });
+
+/// The operators by code. Dropout, and what only the compiler of programs uses, has none.
+constexpr auto by_code = [] {
+  std::array<const Op*, kernels::code_count> table{};
+  for (const Op* op : {&relu_grad_op,    &gelu_grad_op,   &silu_grad_op,  &softplus_grad_op,
+                       &sigmoid_grad_op, &tanh_grad_op,   &add_op,        &sub_op,
+                       &mul_op,          &div_op,         &pow_op,        &minimum_op,
+                       &maximum_op,      &neg_op,         &abs_op,        &exp_op,
+                       &expm1_op,        &log_op,         &log1p_op,      &sqrt_op,
+                       &rsqrt_op,        &reciprocal_op,  &square_op,     &sin_op,
+                       &cos_op,          &tanh_op,        &erf_op,        &sigmoid_op,
+                       &relu_op,         &gelu_op,        &silu_op,       &softplus_op,
+                       &sign_op,         &floor_op,       &ceil_op,       &eq_op,
+                       &ne_op,           &lt_op,          &le_op,         &gt_op,
+                       &ge_op,           &logical_and_op, &logical_or_op, &logical_not_op,
+                       &where_op,        &clamp_op,       &cast_op,       &logistic_loss_grad_op,
+                       &logistic_loss_op}) {
+    table[static_cast<size_t>(op->cpu.code)] = op;
+  }
+  return table;
+}();
+
 }  // namespace
+}  // namespace rapt::v0
+
+namespace rapt::internal {
+
+Var logistic_loss(const Arg& x, const Arg& t) { return record(logistic_loss_op, x, t); }
+
+const Op& elementwise_op(int64_t code) { return *by_code.at(static_cast<size_t>(code)); }
+
+}  // namespace rapt::internal
+
+namespace rapt::inline v0 {
 
 Var add(const Arg& a, const Arg& b) { return record(add_op, a, b); }
 Var sub(const Arg& a, const Arg& b) { return record(sub_op, a, b); }

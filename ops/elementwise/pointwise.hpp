@@ -10,6 +10,12 @@ namespace rapt::internal {
 /// Family of all elementwise operators. Its programs run in ops/kernels/pointwise.
 extern const PointwiseFamily pointwise_family;
 
+/// Returns the elementwise operator with this instruction (CpuOp::code), other than dropout.
+const Op& elementwise_op(int64_t code);
+
+/// Computes t softplus(-x) + (1 - t) softplus(x), the loss of a logit x for a target t.
+Var logistic_loss(const Arg& x, const Arg& t);
+
 /// Attributes of dropout: the probability.
 struct DropoutAttributes {
   double p;

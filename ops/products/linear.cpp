@@ -167,7 +167,7 @@ Var packed_weight(const Shape& x, const Var& weight) {
   if (value.shape.rank() != 2) return {};
   const int64_t out = value.shape[0], in = value.shape[1];
   constexpr uint32_t often = 2;  // up to this the note counts uses; above it, it names the copy
-  uint32_t& note = graph.note(weight.id());
+  uint32_t& note = graph.memo(pack_op, weight.id());
   if (note < often) {
     ++note;
     return {};
@@ -178,7 +178,7 @@ Var packed_weight(const Shape& x, const Var& weight) {
   if (size == 0) return {};
   if (note > often) return {graph, note - often - 1};
   const Var copy = record(pack_op, {weight}, PackAttributes{size});
-  graph.note(weight.id()) = copy.id() + often + 1;
+  graph.memo(pack_op, weight.id()) = copy.id() + often + 1;
   return copy;
 }
 

@@ -157,7 +157,7 @@ void multiply(const ForwardContext& c, const Product<T>& product) {
   const GemmPlan plan = kernel.plan(g);
   const int64_t tasks = plan.tasks * product.repeats;
   if (tasks == 0) return;
-  const int64_t calls = kernels::calls_for(g, plan, product.repeats, loop_threads());
+  const int64_t calls = kernels::calls_for(g, plan, product.repeats, c.threads());
   c.parallel(calls, [&](int64_t call) {
     void* scratch = worker_scratch(static_cast<int64_t>(plan.scratch_bytes));
     const int64_t end = tasks * (call + 1) / calls;

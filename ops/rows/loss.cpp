@@ -163,32 +163,6 @@ constinit const Op cross_entropy_op{
 
 // ---- binary cross-entropy -----------------------------------------------------------------------
 
-constexpr Op logistic(std::string_view name, kernels::Code code,
-                      void (*gradient)(GradientContext&)) {
-  return {.name = name,
-          .shape = &float_shape,
-          .gradient = gradient,
-          .cpu = {.pointwise = &pointwise_family, .code = code_of(code), .strided_inputs = true}};
-}
-
-// The gradient of x is g ((1 - t) sigmoid(x) - t sigmoid(-x)). Its own derivative is g sigmoid(x)
-// sigmoid(-x).
-constinit const Op logistic_loss_grad_op =
-    logistic("logistic_loss_grad", kernels::Code::logistic_loss_grad, [](GradientContext& c) {
-      const Var x = c.input(0), t = c.input(1), g = c.input(2);
-      if (c.needs(0)) c.input_grad(0) = c.output_grad() * g * sigmoid(x) * sigmoid(-x);
-      if (c.needs(1)) c.input_grad(1) = -(c.output_grad() * g);
-      if (c.needs(2)) c.input_grad(2) = record(logistic_loss_grad_op, {x, t, c.output_grad()});
-    });
-
-// y = t softplus(-x) + (1 - t) softplus(x): dt = -x dy
-constinit const Op logistic_loss_op =
-    logistic("logistic_loss", kernels::Code::logistic_loss, [](GradientContext& c) {
-      const Var x = c.input(0), t = c.input(1), g = c.output_grad();
-      if (c.needs(0)) c.input_grad(0) = record(logistic_loss_grad_op, {x, t, g});
-      if (c.needs(1)) c.input_grad(1) = -(g * x);
-    });
-
 Var reduced(const Var& losses, Reduction reduction) {
   switch (reduction) {
     case Reduction::mean:
@@ -237,7 +211,7 @@ Var mse_loss(const Arg& prediction, const Arg& target, Reduction reduction) {
 
 Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target, Reduction reduction) {
   const auto [x, t] = same_shape("binary_cross_entropy_with_logits", logits, target);
-  return reduced(record(logistic_loss_op, {Arg(x, logits.where), Arg(t, target.where)}), reduction);
+  return reduced(internal::logistic_loss(Arg(x, logits.where), Arg(t, target.where)), reduction);
 }
 
 }  // namespace rapt::v0

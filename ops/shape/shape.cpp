@@ -25,9 +25,15 @@ constinit const Op contiguous_op{
 namespace rapt::inline v0 {
 namespace {
 
-constinit const Op alias_op = view_op(
+/// Marks a view whose elements are those of its input, broadcast.
+constexpr Op broadcasting(Op op) {
+  op.traits.broadcasts = true;
+  return op;
+}
+
+constinit const Op alias_op = broadcasting(view_op(
     "alias", [](ShapeContext& c) { c.view(Shape(c.input(0)), c.strides(0), 0); },
-    [](GradientContext& c) { c.input_grad(0) = c.output_grad(); });
+    [](GradientContext& c) { c.input_grad(0) = c.output_grad(); }));
 
 // ---- reshape ------------------------------------------------------------------------------------
 
@@ -155,7 +161,7 @@ constinit const Op squeeze_op = view_op(
 // ---- broadcast_to, permute ----------------------------------------------------------------------
 
 // y[i, j, ...] = x[..., 0 in an axis of size 1, ...]
-constinit const Op broadcast_to_op = view_op(
+constinit const Op broadcast_to_op = broadcasting(view_op(
     "broadcast_to",
     [](ShapeContext& c) {
       const Shape from = c.input(0);
@@ -174,7 +180,7 @@ constinit const Op broadcast_to_op = view_op(
       c.view(to, steps, 0);
     },
     // The engine sums the gradient over the broadcast axes.
-    [](GradientContext& c) { c.input_grad(0) = c.output_grad(); });
+    [](GradientContext& c) { c.input_grad(0) = c.output_grad(); }));
 
 /// Sets the shape and strides with the axes in the order of the words.
 void permute_shape(ShapeContext& c) {

@@ -296,7 +296,7 @@ TEST_CASE("threads share the steps that others wait for") {
   // Each says how many threads share it.
   static constexpr auto shape = [](ShapeContext& c) { c.output({}, DType::float64); };
   static constexpr auto forward = [](const ForwardContext& c) {
-    *c.output().as<double>() = loop_threads();
+    *c.output().as<double>() = c.threads();
   };
   static const Op lengthy{
       .name = "lengthy",
