@@ -24,9 +24,6 @@ Error::Error(ErrorParts parts)
     : std::runtime_error(message_of(parts)),
       parts_(std::make_shared<const ErrorParts>(std::move(parts))) {}
 
-Error::Error(const std::string& message, ErrorKind kind)
-    : Error(ErrorParts{.kind = kind, .detail = message}) {}
-
 ErrorKind Error::kind_of(const std::exception& error) noexcept {
   const auto* const own = dynamic_cast<const Error*>(&error);
   return own != nullptr ? own->kind() : ErrorKind::usage;

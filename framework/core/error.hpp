@@ -1,6 +1,7 @@
 // The exceptions of the library.
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -40,7 +41,12 @@ struct ErrorParts {
 class Error : public std::runtime_error {
  public:
   explicit Error(ErrorParts parts);
-  explicit Error(const std::string& message, ErrorKind kind = ErrorKind::usage);
+  /// For a failure inside an operator, which adds its name and its place (see Op::cpu). Others name
+  /// the function that was called, in ErrorParts.
+  template <class Text>
+  requires std::convertible_to<const Text&, std::string>  // a template, so that {..} is ErrorParts
+  explicit Error(const Text& message, ErrorKind kind = ErrorKind::usage)
+      : Error(ErrorParts{.kind = kind, .detail = message}) {}
 
   /// The kind of an exception that is an Error; else `usage`.
   static ErrorKind kind_of(const std::exception& error) noexcept;

@@ -104,6 +104,7 @@ TEST_CASE("what an operator throws keeps its type, and gets one operator and one
 TEST_CASE("an error can be copied where it is caught") {
   const Error copy = error_of([] { throw Error({.op = "f", .detail = "no", .place = "a.cpp:1"}); });
   CHECK(std::string(copy.what()) == "f: no; at a.cpp:1");
+  CHECK(std::string(Error({.op = "f", .detail = "no"}).what()) == "f: no");
   CHECK(std::string(Error("plain").what()) == "plain");
   CHECK(Error("plain").kind() == ErrorKind::usage);
 }
