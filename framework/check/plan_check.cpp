@@ -339,18 +339,23 @@ class Checker : public StepChecker {
     for (const auto& [value, view] : plan_.wanted) {
       found[value] = true;
       const uint32_t last = static_cast<uint32_t>(plan_.steps.size()) - 1;
-      if (plan_.view_values[view] != value) throw Error("plan: a wanted value has another's view");
+      if (plan_.view_values[view] != value) {
+        throw Error({.op = "plan", .detail = "a wanted value has another's view"});
+      }
       if (excerpt_.computed(value) || !plan_.steps.empty()) check_place(last, view);
       if (!is_memory(plan_.sources[view])) continue;
       const Range range = range_of(view);
       if (range.begin == range.end) continue;
       if (plan_.sources[view].place != Plan::Place::result ||
           cell_of(owner_of(excerpt_.values[value].base)) == nullptr) {
-        throw Error(fmt::format("plan: the wanted value {} is not there at the end", value));
+        throw Error({.op = "plan",
+                     .detail = fmt::format("the wanted value {} is not there at the end", value)});
       }
     }
     for (const uint32_t target : excerpt_.targets) {
-      if (!found[target]) throw Error(fmt::format("plan: target {} is not made", target));
+      if (!found[target]) {
+        throw Error({.op = "plan", .detail = fmt::format("target {} is not made", target)});
+      }
     }
     for (uint32_t r = 0; r < plan_.results.size(); ++r) {
       const Plan::Result& result = plan_.results[r];
@@ -358,7 +363,8 @@ class Checker : public StepChecker {
       const Plan::Source home = home_of(result.value);
       if (home.place != Plan::Place::result || home.index != r || home.offset != 0 ||
           result.dtype != value.dtype || result.shape != value.shape) {
-        throw Error(fmt::format("plan: result {} is not value {}", r, result.value));
+        throw Error(
+            {.op = "plan", .detail = fmt::format("result {} is not value {}", r, result.value)});
       }
     }
     for (const Plan::Kept& kept : plan_.kept) {
@@ -366,7 +372,9 @@ class Checker : public StepChecker {
       const Plan::Source home = home_of(kept.value);
       const bool right = home.place == Plan::Place::kept && home.offset == kept.offset;
       if (!right || (!empty && cell_of(kept.value) == nullptr)) {
-        throw Error(fmt::format("plan: the kept value {} is not there at the end", kept.value));
+        throw Error(
+            {.op = "plan",
+             .detail = fmt::format("the kept value {} is not there at the end", kept.value)});
       }
     }
   }

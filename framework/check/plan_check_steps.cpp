@@ -53,11 +53,14 @@ void StepChecker::check_updates() {
 void StepChecker::check_tasks() const {
   std::vector<uint32_t> task_of;
   for (uint32_t t = 0; t < plan_.tasks.size(); ++t) {
-    if (plan_.tasks[t].first_step != task_of.size())
-      throw Error("plan: a task begins out of order");
+    if (plan_.tasks[t].first_step != task_of.size()) {
+      throw Error({.op = "plan", .detail = "a task begins out of order"});
+    }
     task_of.insert(task_of.end(), plan_.tasks[t].steps, t);
   }
-  if (task_of.size() != plan_.steps.size()) throw Error("plan: the tasks do not hold every step");
+  if (task_of.size() != plan_.steps.size()) {
+    throw Error({.op = "plan", .detail = "the tasks do not hold every step"});
+  }
   for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
     const Plan::Step& step = plan_.steps[s];
     if (step.chain.steps == 0 && task_of[s] != task_of[s - 1]) {
@@ -74,7 +77,8 @@ void StepChecker::check_tasks() const {
 }
 
 void StepChecker::fail(uint32_t s, std::string_view what) const {
-  throw Error(fmt::format("plan: step {} ({}) {}", s, plan_.steps[s].label(), what));
+  throw Error(
+      {.op = "plan", .detail = fmt::format("step {} ({}) {}", s, plan_.steps[s].label(), what)});
 }
 
 void StepChecker::fail(uint32_t s, std::string_view what, uint32_t other) const {
@@ -122,9 +126,10 @@ void StepChecker::find_steps() {
   }
   const auto missing = std::find(step_of_.begin(), step_of_.end(), none);
   if (missing == step_of_.end()) return;
-  throw Error(
-      fmt::format("plan: no step computes node {} ({})", missing - step_of_.begin(),
-                  excerpt_.nodes[static_cast<size_t>(missing - step_of_.begin())].op->name));
+  throw Error({.op = "plan",
+               .detail = fmt::format(
+                   "no step computes node {} ({})", missing - step_of_.begin(),
+                   excerpt_.nodes[static_cast<size_t>(missing - step_of_.begin())].op->name)});
 }
 
 void StepChecker::check_leader(uint32_t s) const {
@@ -189,7 +194,9 @@ void StepChecker::check_given() const {
   for (size_t v = 0; v < plan_.views.size(); ++v) {
     const uint32_t base = excerpt_.values[plan_.view_values[v]].base;
     if (excerpt_.computed(base) || given[base]) continue;
-    throw Error(fmt::format("plan: value {} is read, and not among those that are given", base));
+    throw Error(
+        {.op = "plan",
+         .detail = fmt::format("value {} is read, and not among those that are given", base)});
   }
   std::vector<uint32_t> updated;
   for (const Excerpt::Node& node : excerpt_.nodes) {
@@ -200,7 +207,7 @@ void StepChecker::check_given() const {
   }
   if (!std::is_permutation(updated.begin(), updated.end(), plan_.updated.begin(),
                            plan_.updated.end())) {
-    throw Error("plan: what it updates is not what it says");
+    throw Error({.op = "plan", .detail = "what it updates is not what it says"});
   }
 }
 

@@ -41,11 +41,13 @@ static Isa choose_isa() {
     if (name(isa) != forced) continue;
     if (isa > best) {
       throw Error(
-          fmt::format("RAPT_ISA: this processor has no {}; its best is {}", forced, name(best)));
+          {.op = "RAPT_ISA",
+           .detail = fmt::format("this processor has no {}; its best is {}", forced, name(best))});
     }
     return isa;
   }
-  throw Error(fmt::format("RAPT_ISA: expected baseline, avx2 or avx512, got '{}'", forced));
+  throw Error({.op = "RAPT_ISA",
+               .detail = fmt::format("expected baseline, avx2 or avx512, got '{}'", forced)});
 }
 
 Isa active_isa() {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/core/random_bits.hpp"
 
 namespace rapt::inline v0 {
@@ -20,10 +21,11 @@ uint32_t Key::bits(uint64_t index) const { return random_bits(seed, path, index)
 namespace {
 
 template <class Draw>
-Tensor draw(const Shape& shape, DType dtype, Draw&& value) {
+Tensor draw(const char* op, const Shape& shape, DType dtype, Draw&& value) {
   if (!is_float(dtype)) {
-    throw Error(fmt::format("random: expected float32 or float64, got {}", name(dtype)),
-                ErrorKind::type);
+    throw Error({.kind = ErrorKind::type,
+                 .op = op,
+                 .detail = fmt::format("expected float32 or float64, got {}", name(dtype))});
   }
   Tensor result(shape, dtype);
   const auto n = static_cast<uint64_t>(result.size());
@@ -37,12 +39,13 @@ Tensor draw(const Shape& shape, DType dtype, Draw&& value) {
 }  // namespace
 
 Tensor uniform(Key key, const Shape& shape, double low, double high, DType dtype) {
-  return draw(shape, dtype, [&](uint64_t i) { return low + (high - low) * key.uniform(i); });
+  return draw("uniform", shape, dtype,
+              [&](uint64_t i) { return low + (high - low) * key.uniform(i); });
 }
 
 Tensor normal(Key key, const Shape& shape, double mean, double stddev, DType dtype) {
   // Box and Muller (1958): two uniform numbers give two normal ones.
-  return draw(shape, dtype, [&](uint64_t i) {
+  return draw("normal", shape, dtype, [&](uint64_t i) {
     const uint64_t pair = i / 2 * 2;
     const double radius = std::sqrt(-2 * std::log(1 - key.uniform(pair)));
     const double angle = 2 * std::numbers::pi * key.uniform(pair + 1);
@@ -51,6 +54,7 @@ Tensor normal(Key key, const Shape& shape, double mean, double stddev, DType dty
 }
 
 std::vector<int64_t> permutation(Key key, int64_t n) {
+  check_at_least("permutation", "n", n, 0);
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), int64_t{0});
   for (int64_t i = n - 1; i > 0; --i) {  // Fisher and Yates

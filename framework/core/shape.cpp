@@ -14,14 +14,24 @@ Shape::Shape(std::span<const int64_t> dims) {
 }
 
 void Shape::push_back(int64_t dim) {
-  if (rank_ == max_rank) throw Error(fmt::format("shape: more than {} dimensions", max_rank));
-  if (dim < 0) throw Error(fmt::format("shape: dimension {} is negative: {}", rank_, dim));
+  if (rank_ == max_rank) {
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "shape",
+                 .detail = fmt::format("more than {} dimensions", max_rank)});
+  }
+  if (dim < 0) {
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "shape",
+                 .detail = fmt::format("dimension {} is negative: {}", rank_, dim)});
+  }
   dims_[static_cast<size_t>(rank_++)] = dim;
 }
 
 void Shape::throw_size() const {
-  throw Error(
-      fmt::format("shape: {} has too many elements, or a negative dimension", to_string(*this)));
+  throw Error({.kind = ErrorKind::shape,
+               .op = "shape",
+               .detail = fmt::format("{} has too many elements, or a negative dimension",
+                                     to_string(*this))});
 }
 
 std::string to_string(const Shape& shape) {

@@ -144,21 +144,26 @@ Tensor::Tensor(std::shared_ptr<std::byte> memory, void* data, DType dtype, const
     : memory_(std::move(memory)), data_(data), shape_(shape), strides_(strides), dtype_(dtype) {}
 
 void* Tensor::checked_data(DType dtype) const {
-  if (!memory_) throw Error("tensor: the handle is empty");
+  if (!memory_) throw Error({.op = "tensor", .detail = "the handle is empty"});
   if (dtype != dtype_) {
-    throw Error(fmt::format("tensor: holds {}, asked for as {}", name(dtype_), name(dtype)));
+    throw Error({.kind = ErrorKind::type,
+                 .op = "tensor",
+                 .detail = fmt::format("holds {}, asked for as {}", name(dtype_), name(dtype))});
   }
   if (!is_contiguous()) {
-    throw Error(fmt::format("tensor: {} is a strided view; clone() makes it contiguous",
-                            to_string(shape_)));
+    throw Error({.op = "tensor",
+                 .detail = fmt::format("{} is a strided view; clone() makes it contiguous",
+                                       to_string(shape_))});
   }
   return data_;
 }
 
 double Tensor::item() const {
-  if (data_ == nullptr) throw Error("item: the tensor is an empty handle");
+  if (data_ == nullptr) throw Error({.op = "item", .detail = "the tensor is an empty handle"});
   if (size() != 1) {
-    throw Error(fmt::format("item: needs one element, the shape is {}", to_string(shape_)));
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "item",
+                 .detail = fmt::format("needs one element, the shape is {}", to_string(shape_))});
   }
   double value = 0;
   by_element_type(dtype_,
@@ -168,12 +173,14 @@ double Tensor::item() const {
 
 void Tensor::copy_from(const Tensor& other) const {
   if (other.shape() != shape_) {
-    throw Error(fmt::format("copy_from: shapes differ: {} from {}", to_string(shape_),
-                            to_string(other.shape())));
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "copy_from",
+                 .detail = fmt::format("shapes differ: {} from {}", to_string(shape_),
+                                       to_string(other.shape()))});
   }
   if (size() == 0) return;
   if (data_ == nullptr || other.data_ == nullptr) {
-    throw Error("copy_from: one of the tensors is an empty handle");
+    throw Error({.op = "copy_from", .detail = "one of the tensors is an empty handle"});
   }
   if (dtype_ == other.dtype_ && is_contiguous() && other.is_contiguous()) {
     std::memcpy(data_, other.data_, static_cast<size_t>(size() * size_of(dtype_)));
@@ -188,7 +195,7 @@ void Tensor::copy_from(const Tensor& other) const {
 }
 
 Tensor Tensor::to(DType dtype) const {
-  if (data_ == nullptr) throw Error("to: the tensor is an empty handle");
+  if (data_ == nullptr) throw Error({.op = "to", .detail = "the tensor is an empty handle"});
   Tensor copy(shape_, dtype);
   copy.copy_from(*this);
   return copy;
@@ -196,8 +203,10 @@ Tensor Tensor::to(DType dtype) const {
 
 Tensor Tensor::reshape(const Shape& shape) const {
   if (shape.size() != size()) {
-    throw Error(fmt::format("reshape: {} has {} elements, {} has {}", to_string(shape_), size(),
-                            to_string(shape), shape.size()));
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "reshape",
+                 .detail = fmt::format("{} has {} elements, {} has {}", to_string(shape_), size(),
+                                       to_string(shape), shape.size())});
   }
   if (!is_contiguous()) return clone().reshape(shape);
   return {memory_, data_, dtype_, shape, contiguous_strides(shape)};
@@ -217,20 +226,25 @@ template std::vector<bool> Tensor::elements() const;
 void Tensor::check_range(double value, double lowest, int digits) {
   const double whole = std::trunc(value);
   if (whole >= lowest && whole < std::ldexp(1.0, digits)) return;
-  throw Error(
-      fmt::format("to_vector: the value {} is beyond the range [{}, 2^{})", value, lowest, digits));
+  throw Error({.op = "to_vector",
+               .detail = fmt::format("the value {} is beyond the range [{}, 2^{})", value, lowest,
+                                     digits)});
 }
 
 namespace detail {
 
 void fail_int32(const std::string& value, size_t place) {
-  throw Error(fmt::format("tensor: the value {}, number {}, is no int32", value, place));
+  throw Error({.op = "tensor",
+               .detail = fmt::format("the value {}, number {}, is no int32", value, place)});
 }
 
 template <Element T>
 Tensor tensor_of(std::span<const T> values, const Shape& shape) {
   if (static_cast<int64_t>(values.size()) != shape.size()) {
-    throw Error(fmt::format("tensor: {} values for the shape {}", values.size(), to_string(shape)));
+    throw Error(
+        {.kind = ErrorKind::shape,
+         .op = "tensor",
+         .detail = fmt::format("{} values for the shape {}", values.size(), to_string(shape))});
   }
   Tensor result(shape, dtype_of<T>);
   if (!values.empty()) std::memcpy(result.bytes(), values.data(), values.size_bytes());
@@ -251,7 +265,7 @@ Tensor zeros(const Shape& shape, DType dtype) {
 
 Tensor full(const Shape& shape, double value, DType dtype) {
   if (dtype == DType::int32 && !(value > -0x1p31 - 1 && value < 0x1p31)) {
-    throw Error(fmt::format("full: int32 cannot hold {}", value));
+    throw Error({.op = "full", .detail = fmt::format("int32 cannot hold {}", value)});
   }
   Tensor result(shape, dtype);
   by_element_type(dtype, [&]<class T>() {

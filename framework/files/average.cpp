@@ -27,19 +27,20 @@ class RunningMean {
     for (size_t i = 0; i < names_.size(); ++i) {
       const auto found = by_name.find(names_[i]);
       if (found == by_name.end()) {
-        throw Error(fmt::format("average: {} has no '{}'", who, names_[i]));
+        throw Error({.op = "average", .detail = fmt::format("{} has no '{}'", who, names_[i])});
       }
       add(i, *found->second, who);
       by_name.erase(found);
     }
     if (!by_name.empty()) {
-      throw Error(fmt::format("average: {} has '{}', which the first has not", who,
-                              by_name.begin()->first));
+      throw Error({.op = "average",
+                   .detail = fmt::format("{} has '{}', which the first has not", who,
+                                         by_name.begin()->first)});
     }
   }
 
   NamedTensors mean() const {
-    if (count_ == 0) throw Error("average: there is nothing to average");
+    if (count_ == 0) throw Error({.op = "average", .detail = "there is nothing to average"});
     NamedTensors result;
     for (size_t i = 0; i < names_.size(); ++i) {
       Tensor value = last_[i];
@@ -55,9 +56,11 @@ class RunningMean {
  private:
   void add(size_t i, const Tensor& tensor, const std::string& who) {
     if (tensor.shape() != last_[i].shape() || tensor.dtype() != last_[i].dtype()) {
-      throw Error(fmt::format("average: '{}' is {} {} in {}, and {} {} in the first", names_[i],
-                              name(tensor.dtype()), to_string(tensor.shape()), who,
-                              name(last_[i].dtype()), to_string(last_[i].shape())));
+      throw Error({.kind = ErrorKind::shape,
+                   .op = "average",
+                   .detail = fmt::format("'{}' is {} {} in {}, and {} {} in the first", names_[i],
+                                         name(tensor.dtype()), to_string(tensor.shape()), who,
+                                         name(last_[i].dtype()), to_string(last_[i].shape()))});
     }
     last_[i] = tensor;
     if (!sums_[i]) return;

@@ -122,7 +122,9 @@ class Differences {
   void check() const {
     if (count_ == 0) return;
     const std::string more = count_ > 20 ? fmt::format("\n  and {} more", count_ - 20) : "";
-    throw Error(fmt::format("the saved arrays do not fit:{}{}", text_, more));
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "restore",
+                 .detail = fmt::format("the saved arrays do not fit:{}{}", text_, more)});
   }
 
  private:
@@ -169,11 +171,16 @@ const Tensor& Checkpoint::operator[](const std::string& name) const {
   for (const auto& [known, tensor] : tensors) {
     if (known == name) return tensor;
   }
-  throw Error("the checkpoint has no " + name);
+  throw Error({.op = "Checkpoint", .detail = "there is no array named " + name});
 }
 
 void save_safetensors(const std::string& path, const NamedTensors& tensors,
                       const std::map<std::string, std::string>& metadata) {
+  for (const auto& [name, tensor] : tensors) {
+    if (tensor) continue;
+    throw Error({.op = "save_safetensors",
+                 .detail = fmt::format("{} is an empty tensor, to be written to {}", name, path)});
+  }
   about(path, [&] {
     // Writes larger elements first, so that every array is aligned to its elements.
     NamedTensors ordered = tensors;
@@ -183,7 +190,6 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors,
     SafetensorsHeader header{.entries = {}, .metadata = metadata};
     int64_t at = 0;
     for (auto& [name, tensor] : ordered) {
-      if (!tensor) throw Error(name + " is an empty tensor");
       if (!tensor.is_contiguous()) tensor = tensor.clone();
       const int64_t bytes = tensor.size() * size_of(tensor.dtype());
       header.entries.push_back({name, written_as(tensor.dtype()), tensor.shape(), at, at + bytes});
@@ -215,15 +221,16 @@ NamedTensors named(const std::vector<Parameter>& parameters) {
   for (const Parameter& parameter : parameters) {
     const std::string& name = parameter.name();
     if (name.empty()) {
-      throw Error(fmt::format(
-          "parameter {} of {} has no name: parameters(model) lists and names those of a model",
-          result.size(), parameters.size()));
+      throw Error({.op = "named",
+                   .detail = fmt::format("parameter {} of {} has no name: parameters(model) lists "
+                                         "and names those of a model",
+                                         result.size(), parameters.size())});
     }
     if (!names.insert(name).second) {
-      throw Error(fmt::format(
-          "two parameters are named '{}': list them by parameters() of a struct that holds both"
-          " parts",
-          name));
+      throw Error({.op = "named",
+                   .detail = fmt::format("two parameters are named '{}': list them by "
+                                         "parameters() of a struct that holds both parts",
+                                         name)});
     }
     result.emplace_back(name, parameter.value());
   }

@@ -44,7 +44,10 @@ void remove(const std::string& path) {
 
 CheckpointFolder::CheckpointFolder(std::string path, int64_t keep)
     : path_(std::move(path)), keep_(keep) {
-  if (keep_ < 1) throw Error(fmt::format("checkpoints: {} are to be kept, less than 1", keep_));
+  if (keep_ < 1) {
+    throw Error(
+        {.op = "CheckpointFolder", .detail = fmt::format("{} are to be kept, less than 1", keep_)});
+  }
 }
 
 CheckpointFolder::~CheckpointFolder() {
@@ -97,7 +100,10 @@ void CheckpointFolder::claim() {
 
 void CheckpointFolder::save(int64_t step, const NamedTensors& tensors,
                             const std::map<std::string, std::string>& metadata, bool best) {
-  if (step < 0) throw Error(fmt::format("checkpoints: step {} is below 0", step));
+  if (step < 0) {
+    throw Error(
+        {.op = "CheckpointFolder::save", .detail = fmt::format("step {} is below 0", step)});
+  }
   claim();
   const std::string path = file(step);
   save_safetensors(path, tensors, metadata);

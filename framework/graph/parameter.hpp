@@ -40,7 +40,7 @@ class Parameter {
   /// Takes over a tensor's values. Uses the tensor's memory if it is contiguous and no other handle
   /// shares it; otherwise copies. Throws Error for an empty tensor.
   explicit Parameter(Tensor value) : state_(std::make_shared<ParameterState>()) {
-    if (!value) throw Error("a parameter needs a tensor with memory");
+    if (!value) throw Error({.op = "Parameter", .detail = "expected a tensor with memory"});
     const bool alone = value.is_contiguous() && value.memory().use_count() == 1;
     state_->value = alone ? std::move(value) : value.clone();
   }
@@ -73,7 +73,7 @@ class Parameter {
 
  private:
   ParameterState& checked() const {
-    if (!state_) throw Error("a parameter without a value was used");
+    if (!state_) throw Error({.op = "Parameter", .detail = "a parameter without a value was used"});
     return *state_;
   }
 
@@ -126,7 +126,9 @@ std::vector<Parameter> parameters(M& model) {
   for_each_parameter(model, "", [&](const std::string& path, Parameter& parameter) {
     for (const Parameter& other : found) {
       if (other.state() == parameter.state()) return;  // shared: the first name stays
-      if (other.name() == path) throw Error("parameters: two are named '" + path + "'");
+      if (other.name() == path) {
+        throw Error({.op = "parameters", .detail = "two are named '" + path + "'"});
+      }
     }
     found.push_back(parameter.listed_as(path));
   });

@@ -111,7 +111,9 @@ class Orderer {
 
   void ask(uint32_t unit) {
     // Open units wait for the unit that is requested now.
-    if (state_[unit] == State::open) throw Error("plan: two steps need each other");
+    if (state_[unit] == State::open) {
+      throw Error({.op = "plan", .detail = "two steps need each other"});
+    }
     if (state_[unit] == State::unseen) stack_.push_back(unit);
   }
 

@@ -6,13 +6,14 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
-#include <limits>
 #include <optional>
 
 #include "framework/check/plan_check.hpp"
 #include "framework/core/block_pool.hpp"
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/core/out_of_memory.hpp"
 #include "framework/core/parallel.hpp"
 #include "framework/core/recycled.hpp"
@@ -27,6 +28,15 @@ thread_local Executor* current_executor = nullptr;
 
 /// Extra arena memory, in bytes, that a plan may use if its steps run in parallel.
 constexpr int64_t spare_bytes = int64_t{1} << 24;
+
+const ExecutorOptions& checked(const ExecutorOptions& options) {
+  check_at_least("Executor", "threads", options.threads, 0);
+  check_at_least("Executor", "plan_capacity", options.plan_capacity, 0);
+  if (std::isnan(options.parallel_from)) {
+    throw Error({.op = "Executor", .detail = "parallel_from is nan, expected a number"});
+  }
+  return options;
+}
 
 /// Marks a parameter as changed after an update. Earlier recordings of it are then out of date.
 void note_update(const Graph& graph, uint32_t value) {
@@ -256,7 +266,8 @@ bool ExecutorOptions::checks_plans_by_default() {
 #endif
 }
 
-Executor::Executor(const ExecutorOptions& options) : state_(std::make_unique<State>(options)) {}
+Executor::Executor(const ExecutorOptions& options)
+    : state_(std::make_unique<State>(checked(options))) {}
 Executor::~Executor() = default;
 
 Executor& Executor::current() {
@@ -282,7 +293,9 @@ static void collect(std::span<const Var> wanted, const Graph& graph,
                     std::vector<uint32_t>& targets) {
   targets.clear();
   for (const Var& var : wanted) {
-    if (&var.graph() != &graph) throw Error("run: the values are on different tapes");
+    if (&var.graph() != &graph) {
+      throw Error({.op = "run", .detail = "the values are on different tapes"});
+    }
     if (graph.result(var.id()) == nullptr) targets.push_back(var.id());
   }
 }
@@ -298,8 +311,11 @@ static ErrorParts memory_short(const Var& target, const char* during) {
 }
 
 std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
-  if (targets.empty()) throw Error("plan: there is nothing to compute");
-  if (state_->running) throw Error("plan: this executor is running; a step must not ask for plans");
+  if (targets.empty()) throw Error({.op = "plan", .detail = "there is nothing to compute"});
+  if (state_->running) {
+    throw Error(
+        {.op = "plan", .detail = "this executor is running; a step must not ask for plans"});
+  }
   const Graph& graph = targets.front().graph();
   return or_out_of_memory(
       [&] {
@@ -311,8 +327,8 @@ std::shared_ptr<const Plan> Executor::plan(std::span<const Var> targets) {
 
 std::string Executor::explain(std::span<const Var> targets) {
   std::string text;
-  if (targets.empty()) throw Error("explain: there is nothing to compute");
-  if (state_->running) throw Error("explain: this executor is running");
+  if (targets.empty()) throw Error({.op = "explain", .detail = "there is nothing to compute"});
+  if (state_->running) throw Error({.op = "explain", .detail = "this executor is running"});
   const Graph& graph = targets.front().graph();
   collect(targets, graph, state_->targets);
   const Excerpt& excerpt = state_->extractor.extract(graph, state_->targets);
@@ -377,7 +393,9 @@ void Executor::run(std::span<const Var> targets) {
   if (targets.empty()) return;
   State& state = *state_;
   if (state.running) {
-    throw Error("run: this executor is already running a plan; a step must not ask for values");
+    throw Error(
+        {.op = "run",
+         .detail = "this executor is already running a plan; a step must not ask for values"});
   }
   Graph& graph = targets.front().graph();
   const auto planning = [&] { return memory_short(targets.front(), "planned"); };

@@ -22,9 +22,9 @@ struct ExecutorOptions {
   double parallel_from = 40000;
   /// Maximum number of cached plans. The least recently used one is dropped first.
   int plan_capacity = 512;
-  /// Checks the result of every step. The first NaN or infinity throws an Error that names the
-  /// node, its layer and its line; no parameter is then updated. Minus infinity passes if a mask
-  /// made it, or if an input of the step already holds it.
+  /// Checks the result of every step. The first NaN or infinity throws a NonFiniteError that names
+  /// the node, its layer and its line; no parameter is then updated. Minus infinity passes if a
+  /// mask made it, or if an input of the step already holds it.
   bool guard = false;
   /// Gathers chains of elementwise nodes into one step.
   bool fuse = true;
@@ -54,6 +54,7 @@ struct ExecutorCounters {
 /// that several threads can train models side by side. Use replaces a thread's executor.
 class Executor {
  public:
+  /// Throws Error for a number of threads or plans below 0, and for a cost that is no number.
   explicit Executor(const ExecutorOptions& options = {});
   ~Executor();
   Executor(const Executor&) = delete;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "framework/core/out_of_memory.hpp"
 #include "framework/core/parallel.hpp"
 
 namespace rapt::internal {
