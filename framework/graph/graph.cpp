@@ -8,7 +8,6 @@
 #include <mutex>
 
 #include "framework/core/error.hpp"
-#include "framework/core/recycled.hpp"
 #include "framework/graph/place.hpp"
 
 namespace rapt::internal {
@@ -338,12 +337,15 @@ bool Graph::is_written(const Tensor& tensor) {
   });
 }
 
-void Graph::check_write(uint32_t value) {
+void Graph::check_write(uint32_t value, const Node& writer) {
+  const auto fail = [&](const std::string& message) {
+    throw Error(
+        {.op = std::string(writer.op->name), .detail = message, .place = written_at(writer)});
+  };
   const Node& node = nodes[values[value].node];
   if (node.op != nullptr) {
-    throw Error({.op = std::string(node.op->name),
-                 .detail = "only a leaf can be written to",
-                 .place = written_at(node)});
+    fail(fmt::format("only a leaf can be written to, this is the result of {} at {}", node.op->name,
+                     written_at(node)));
   }
   Leaf& written = leaf_of(value);
   if (!written.parameter) written.version = 0;
@@ -351,10 +353,9 @@ void Graph::check_write(uint32_t value) {
     if (copy != value || written.tensor.bytes() == original.bytes()) continue;
     const bool twice = original.is_contiguous() && is_written(original);
     if (!original.is_contiguous() || twice) {
-      throw Error({.detail = fmt::format("the tensor {} {}", to_string(original.shape()),
-                                         twice ? "is written to through another Var of it"
-                                               : "has strides, and an operator writes to it"),
-                   .place = written_at(node)});
+      fail(fmt::format("the tensor {} {}", to_string(original.shape()),
+                       twice ? "is written to through another Var of it"
+                             : "has strides and cannot be written to"));
     }
     written.tensor = original;
   }

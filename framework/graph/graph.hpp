@@ -152,9 +152,9 @@ struct Graph {
   /// another operator has kept a number with this value.
   uint32_t& memo(const Op& owner, uint32_t value);
   /// Prepares a write to a value, which has to be a leaf. The leaf then uses the memory of the
-  /// recorded tensor itself, if it has one. Throws Error for other values, for a tensor with
-  /// strides, and if another leaf of the same tensor is written to.
-  void check_write(uint32_t value);
+  /// recorded tensor itself, if it has one. Throws Error of `writer`, the node that writes, for
+  /// other values, for a tensor with strides, and if another leaf of the same tensor is written to.
+  void check_write(uint32_t value, const Node& writer);
   /// Marks a value as written to, after the operator is recorded. Does not throw after
   /// check_write().
   void note_write(uint32_t value);

@@ -125,8 +125,9 @@ static void check(const Op& op) {
   const bool computes =
       op.cpu.forward != nullptr || op.cpu.rowwise != nullptr || op.cpu.pointwise != nullptr;
   if (op.shape && (computes || op.traits.copy != nullptr)) return;
-  throw Error(fmt::format("record: the operator '{}' has no {}", op.name,
-                          op.shape ? "forward function" : "shape rule"));
+  throw Error({.op = "record",
+               .detail = fmt::format("the operator '{}' has no {}", op.name,
+                                     op.shape ? "forward function" : "shape rule")});
 }
 
 /// A list for one call. It allocates memory only if it is long.
@@ -234,7 +235,11 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
     for (size_t i = 0; i < args.size(); ++i) graph.inputs.push_back(ids[i]);
     for (const int64_t word : words) graph.words.push_back(word);
     ShapeContext context(graph, node);
-    op->shape(context);
+    try {
+      op->shape(context);
+    } catch (...) {  // a Shape that cannot be does not know the operator
+      graph.rethrow_at(graph.nodes[node]);
+    }
     if (graph.nodes[node].outputs == 0) context.fail("its shape rule declares no output");
 
     // Operators are compared by address. Counts and inputs are packed, two per word.
@@ -246,7 +251,9 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
     }
     for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
     for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->traits.mutates)); ++i) {
-      if ((op->traits.mutates >> i & 1) != 0) graph.check_write(graph.values[ids[i]].base);
+      if ((op->traits.mutates >> i & 1) != 0) {
+        graph.check_write(graph.values[ids[i]].base, graph.nodes[node]);
+      }
     }
   } catch (...) {  // records all or nothing
     graph.nodes.resize(node);

@@ -1,6 +1,5 @@
 #include "framework/graph/scope.hpp"
 
-#include "framework/core/error.hpp"
 #include "framework/graph/place.hpp"
 
 namespace rapt::inline v0 {

@@ -26,7 +26,8 @@ DType Var::dtype(SourceLocation here) const { return graph(here).values[id_].dty
 int64_t Var::size(int axis, SourceLocation here) const {
   const Shape all = shape(here);
   if (axis < -all.rank() || axis >= all.rank()) {
-    throw Error({.op = "size",
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "size",
                  .detail = fmt::format("there is no axis {} in {}", axis, to_string(all)),
                  .place = place_of(here)});
   }
@@ -37,8 +38,9 @@ Var Var::output(int i) const {
   Graph& owner = graph();
   const Node& node = owner.nodes[owner.values[id_].node];
   if (i < 0 || i >= node.outputs) {
-    throw Error(fmt::format("{}: has {} outputs, asked for output {}",
-                            node.op == nullptr ? "leaf" : node.op->name, node.outputs, i));
+    throw Error({.op = std::string(node.op == nullptr ? "leaf" : node.op->name),
+                 .detail = fmt::format("has {} outputs, asked for output {}", node.outputs, i),
+                 .place = owner.written_at(node)});
   }
   return {owner, node.first_value + static_cast<uint32_t>(i)};
 }

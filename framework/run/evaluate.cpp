@@ -29,6 +29,12 @@ Tensor Var::value(SourceLocation here) const {
 
 double Var::item(SourceLocation here) const {
   Graph& owner = graph(here);
+  if (const Shape all = shape(here); all.size() != 1) {
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "item",
+                 .detail = fmt::format("needs one element, the shape is {}", to_string(all)),
+                 .place = place_of(here)});
+  }
   return or_out_of_memory(
       [&] {
         if (owner.result(id_) == nullptr) Executor::current().run(std::span(this, 1));

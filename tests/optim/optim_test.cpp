@@ -582,5 +582,5 @@ TEST_CASE("averages of parameters") {
   Tape tape;
   const Var y = p * 2;
   average.swap();
-  CHECK_THROWS_WITH(y.item(), Contains("changed"));
+  CHECK_THROWS_WITH(y.value(), Contains("changed"));
 }
