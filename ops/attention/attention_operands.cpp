@@ -12,6 +12,7 @@
 #include "ops/products/matmul.hpp"
 #include "ops/rows/softmax.hpp"
 #include "ops/shape/shape.hpp"
+#include "ops/support/axes.hpp"
 #include "ops/support/strided.hpp"
 
 namespace rapt::internal {
@@ -223,6 +224,10 @@ Var record_attention(StaticOp op, std::initializer_list<const Arg*> operands,
   Recycled<Arg> inputs;
   for (const Arg* operand : operands) {
     inputs.emplace_back(dense_rows(as_var(*operand)), operand->where);
+  }
+  if (!std::isfinite(options.scale)) {
+    fail(op->name, fmt::format("the scale is {}, expected a finite number", options.scale), where,
+         ErrorKind::usage);
   }
   const Var q = as_var(inputs[0]), k = as_var(inputs[1]);
   const Mask& mask = options.mask;

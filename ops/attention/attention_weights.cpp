@@ -87,12 +87,13 @@ constinit const Op attention_weights_op{
           const Shape q = c.input(0), k = c.input(1);
           const Look look = look_of(c.words());
           if (look.head < -1 || look.head >= q[1]) {
-            c.fail(fmt::format("there is no head {} of {}", look.head, q[1]));
+            c.fail(fmt::format("there is no head {} of {}", look.head, q[1]), ErrorKind::usage);
           }
           if (look.average == 0 && look.head < 0) return Shape{q[0], q[1], q[2], k[2]};
           if (look.average != 0 && (look.head >= 0 || q[1] == 0)) {
             c.fail(look.head >= 0 ? "one head and the average of all are both asked for"
-                                  : "there is no head to average");
+                                  : "there is no head to average",
+                   ErrorKind::usage);
           }
           return Shape{q[0], q[2], k[2]};
         },

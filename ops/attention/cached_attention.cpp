@@ -30,7 +30,8 @@ const kernels::CachedAttentionKernels<T>& cached_kernels() {
 void expect_index(const ShapeContext& c, int input, std::string_view what, const Shape& shape) {
   if (c.dtype(input) == DType::int32 && c.input(input) == shape) return;
   c.fail(fmt::format("expected {} int32 {}, got {} {}", what, to_string(shape),
-                     name(c.dtype(input)), to_string(c.input(input))));
+                     name(c.dtype(input)), to_string(c.input(input))),
+         c.dtype(input) == DType::int32 ? ErrorKind::shape : ErrorKind::type);
 }
 
 /// Checks q [R, Hq, D], keys [.., .., Hk, D] and values [.., .., Hk, Dv]. Returns [R, Hq, Dv].
@@ -136,7 +137,8 @@ constinit const Op cached_attention_op{
           const Shape of_scores{q[1], keys[0]};
           if (c.inputs() > 7 && (c.input(7) != of_scores || c.dtype(7) != c.dtype())) {
             c.fail(fmt::format("expected a bias {} {}, got {} {}", name(c.dtype()),
-                               to_string(of_scores), name(c.dtype(7)), to_string(c.input(7))));
+                               to_string(of_scores), name(c.dtype(7)), to_string(c.input(7))),
+                   c.dtype(7) == c.dtype() ? ErrorKind::shape : ErrorKind::type);
           }
           c.output(out, c.dtype());
         },
@@ -222,7 +224,7 @@ Var cached_attention(const Arg& q, const Arg& k, const Arg& v, const KeyValueCac
                      const Arg& ancestors, const Arg& place, double scale, const Var& bias) {
   for (const Tensor* part : {&cache.keys, &cache.values}) {
     if (*part && part->is_contiguous()) continue;
-    fail("cached_attention", "the cache has to be contiguous memory", q.where);
+    fail("cached_attention", "the cache has to be contiguous memory", q.where, ErrorKind::usage);
   }
   const Arg query(dense_rows(as_var(q)), q.where), key(dense_rows(as_var(k)), k.where),
       value(dense_rows(as_var(v)), v.where), table(dense_rows(as_var(ancestors)), ancestors.where);

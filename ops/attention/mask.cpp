@@ -11,14 +11,21 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/rows/softmax.hpp"
 #include "ops/shape/shape.hpp"
+#include "ops/support/axes.hpp"
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
 namespace rapt::inline v0 {
 namespace {
 
-[[noreturn]] void fail(const std::string& message, SourceLocation where) {
-  throw Error({.op = "mask", .detail = std::string(message), .place = place_of(where)});
+[[noreturn]] void fail(const std::string& message, SourceLocation where,
+                       ErrorKind kind = ErrorKind::shape) {
+  rapt::fail("mask", message, where, kind);
+}
+
+/// Returns the kind of a failure of an operand whose type and shape are checked together.
+ErrorKind kind_of(const Var& var, DType expected) {
+  return var.dtype() == expected ? ErrorKind::shape : ErrorKind::type;
 }
 
 Var join(const Var& a, const Var& b, Var (*both)(const Arg&, const Arg&)) {
@@ -51,7 +58,7 @@ Var checked_ids(const Arg& ids) {
   if (var.dtype() != DType::int32 || var.rank() != 2) {
     fail(fmt::format("expected documents int32 [B, T], got {} {}", name(var.dtype()),
                      to_string(var.shape())),
-         ids.where);
+         ids.where, kind_of(var, DType::int32));
   }
   return var;
 }
@@ -90,14 +97,15 @@ Mask lengths(const Arg& key_lengths) {
   if (var.dtype() != DType::int32 || var.rank() != 1) {
     fail(fmt::format("expected lengths int32 [B], got {} {}", name(var.dtype()),
                      to_string(var.shape())),
-         key_lengths.where);
+         key_lengths.where, kind_of(var, DType::int32));
   }
   return {.key_lengths = var};
 }
 
 Mask sliding_window(int64_t width) {
   if (width < 0) {
-    throw Error(fmt::format("mask: expected a sliding window of 0 or more keys, got {}", width));
+    throw Error(
+        {.op = "sliding_window", .detail = fmt::format("expected 0 or more keys, got {}", width)});
   }
   return {.window = width};
 }
@@ -105,14 +113,16 @@ Mask sliding_window(int64_t width) {
 Mask prefix(const Arg& keys) {
   if (keys.is_number()) {
     Graph* graph = Graph::current();
-    if (graph == nullptr) fail("there is no tape to record on: Tape tape; comes first", keys.where);
+    if (graph == nullptr) {
+      fail("there is no tape to record on: Tape tape; comes first", keys.where, ErrorKind::usage);
+    }
     return {.prefix = reshape(Arg(keys.on(*graph, DType::int32), keys.where), {1})};
   }
   const Var var = as_var(keys);
   if (var.dtype() != DType::int32 || var.rank() != 1) {
     fail(fmt::format("expected a prefix int32 [B], got {} {}", name(var.dtype()),
                      to_string(var.shape())),
-         keys.where);
+         keys.where, kind_of(var, DType::int32));
   }
   return {.prefix = var};
 }
@@ -129,7 +139,7 @@ Mask keep(const Arg& keep) {
   if (var.dtype() != DType::boolean || s.rank() < 2 || s.rank() > 4) {
     fail(fmt::format("expected a boolean [B, Tk], [B, Tq, Tk] or [B, H, Tq, Tk] to keep, got {} {}",
                      name(var.dtype()), to_string(s)),
-         keep.where);
+         keep.where, kind_of(var, DType::boolean));
   }
   if (s.rank() == 4) return {.keep = var};
   return {.keep = reshape(Arg(var, keep.where), {s[0], 1, s.rank() == 3 ? s[1] : 1, s[-1]})};
@@ -140,7 +150,7 @@ Mask additive(const Arg& bias) {
   if (!is_float(var.dtype()) || var.rank() > 4) {
     fail(fmt::format("expected a float bias that broadcasts to [B, H, Tq, Tk], got {} {}",
                      name(var.dtype()), to_string(var.shape())),
-         bias.where);
+         bias.where, is_float(var.dtype()) ? ErrorKind::shape : ErrorKind::type);
   }
   while (var.rank() < 4) var = unsqueeze(Arg(var, bias.where), 0);
   return {.bias = var};

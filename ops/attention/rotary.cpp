@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "ops/attention/rotary.hpp"
 #include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
@@ -41,7 +42,8 @@ void rotary_shape(ShapeContext& c) {
     const Shape& first = c.input(2);
     if (c.dtype(2) != DType::int32 || first.rank() != 1 || (first[0] != x[0] && first[0] != 1)) {
       c.fail(fmt::format("expected the first places int32 [B] or [1] for {}, got {} {}",
-                         to_string(x), name(c.dtype(2)), to_string(first)));
+                         to_string(x), name(c.dtype(2)), to_string(first)),
+             c.dtype(2) == DType::int32 ? ErrorKind::shape : ErrorKind::type);
     }
   }
   c.output(Shape(x), c.dtype(0));
@@ -155,8 +157,10 @@ constinit const Op rotary_op{
 
 Tensor rotary_table(int64_t length, int64_t depth, double base, DType dtype) {
   if (depth % 2 != 0) {
-    throw Error(fmt::format("rotary_table: pairs need an even depth, got {}", depth));
+    throw Error(
+        {.op = "rotary_table", .detail = fmt::format("pairs need an even depth, got {}", depth)});
   }
+  check_positive("rotary_table", "base", base);
   const Tensor table({length, depth}, DType::float64);
   double* row = table.data<double>().data();
   for (int64_t t = 0; t < length; ++t, row += depth) {

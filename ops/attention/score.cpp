@@ -59,7 +59,9 @@ int64_t t5_bucket(int64_t place, int64_t buckets, const T5Options& options) {
 }  // namespace
 
 Tensor alibi_slopes(int64_t heads) {
-  if (heads < 0) throw Error(fmt::format("alibi: there are no {} heads", heads));
+  if (heads < 0) {
+    throw Error({.op = "alibi_slopes", .detail = fmt::format("there are no {} heads", heads)});
+  }
   Tensor slopes({heads}, DType::float32);
   int64_t whole = 1;
   while (2 * whole <= heads) whole *= 2;
@@ -80,8 +82,10 @@ ScoreFunction alibi() {
 }
 
 ScoreFunction softcap(double limit) {
-  if (!(limit > 0))
-    throw Error(fmt::format("softcap: the limit has to be above 0, it is {}", limit));
+  if (!(limit > 0)) {
+    throw Error(
+        {.op = "softcap", .detail = fmt::format("the limit has to be above 0, it is {}", limit)});
+  }
   return [limit](const Score& s) { return tanh(s.value * (1 / limit)) * limit; };
 }
 
@@ -94,8 +98,9 @@ ScoreFunction temperature(const Arg& temperature) {
 
 Tensor t5_buckets(const Tensor& places, int64_t buckets, const T5Options& options) {
   if (buckets < 4 || options.max_distance <= single_distances(buckets, options)) {
-    throw Error(fmt::format("t5_bias: {} buckets do not reach to a distance of {}", buckets,
-                            options.max_distance));
+    throw Error({.op = "t5_buckets",
+                 .detail = fmt::format("{} buckets do not reach to a distance of {}", buckets,
+                                       options.max_distance)});
   }
   Tensor result = places.clone();
   for (int32_t& place : result.data<int32_t>()) {
@@ -110,7 +115,8 @@ ScoreFunction t5_bias(const Arg& table, const T5Options& options) {
     const int64_t queries = s.value.size(2), keys = s.value.size(3);
     if (array.rank() != 2 || array.size(1) != s.value.size(1)) {
       throw Error(
-          {.op = "t5_bias",
+          {.kind = ErrorKind::shape,
+           .op = "t5_bias",
            .detail = fmt::format("expected a table [buckets, {}] for {} heads, got {}",
                                  s.value.size(1), s.value.size(1), to_string(array.shape())),
            .place = place_of(table.where)});
@@ -132,7 +138,8 @@ ScoreFunction relative_bias(const Arg& table) {
     const Var array = as_var(table);  // [Hq, 2 w + 1]
     if (array.rank() != 2 || array.size(0) != s.value.size(1) || array.size(1) % 2 == 0) {
       throw Error(
-          {.op = "relative_bias",
+          {.kind = ErrorKind::shape,
+           .op = "relative_bias",
            .detail = fmt::format("expected a table [{}, 2 w + 1] for {} heads, got {}",
                                  s.value.size(1), s.value.size(1), to_string(array.shape())),
            .place = place_of(table.where)});

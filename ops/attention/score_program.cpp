@@ -124,8 +124,9 @@ class Transcript {
   /// Returns the reference of a value that depends on no place.
   virtual int64_t outside(uint32_t value) = 0;
 
-  [[noreturn]] void fail(const std::string& message) const {
-    throw Error({.op = "score function", .detail = message, .place = place_of(where_)});
+  [[noreturn]] void fail(const std::string& message, ErrorKind kind = ErrorKind::usage) const {
+    throw Error(
+        {.kind = kind, .op = "score function", .detail = message, .place = place_of(where_)});
   }
 
   const Graph& graph_;
@@ -193,7 +194,8 @@ class FunctionTranscript final : public Transcript {
     const Value& v = graph_.values[value];
     if (v.dtype != dtype_) {
       fail(fmt::format("it takes {} {} from outside, scores are {}", name(v.dtype),
-                       to_string(v.shape), name(dtype_)));
+                       to_string(v.shape), name(dtype_)),
+           ErrorKind::type);
     }
     if (v.shape.size() >= int64_t{1} << 31) {
       fail(fmt::format("{} is too large to be indexed", to_string(v.shape)));
@@ -213,7 +215,8 @@ class FunctionTranscript final : public Transcript {
     Shape both;
     if (shape.rank() > 4 || !broadcast(shape, all_, both) || both != all_) {
       fail(fmt::format("{} from outside does not broadcast to scores {}", to_string(shape),
-                       to_string(all_)));
+                       to_string(all_)),
+           ErrorKind::shape);
     }
     Recycled<int64_t> references{capture(value)};
     for (int axis = 0; axis < shape.rank(); ++axis) {
@@ -314,7 +317,8 @@ RecordedScore record_score(const ScoreFunction& function, const Var& q, const Sh
   Shape both;
   if (result.dtype() != dtype || !broadcast(result.shape(), all, both) || both != all) {
     throw Error(
-        {.op = "score function",
+        {.kind = result.dtype() == dtype ? ErrorKind::shape : ErrorKind::type,
+         .op = "score function",
          .detail = fmt::format("expected {} scores {}, it returns {} {}", name(dtype),
                                to_string(all), name(result.dtype()), to_string(result.shape())),
          .place = place_of(where)});

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/tape.hpp"
 #include "ops/autodiff/grad.hpp"
@@ -38,7 +39,8 @@ std::vector<InputSpec> shapes(std::string_view text, Key key) {
       specs.back().shape.push_back(1 + key.below(6, byte));
     } else {
       throw Error(
-          fmt::format("shapes: expected letters, numbers, blanks and commas in '{}'", text));
+          {.op = "shapes",
+           .detail = fmt::format("expected letters, numbers, blanks and commas in '{}'", text)});
     }
   }
   return specs;
@@ -72,10 +74,13 @@ class Check {
   Check(FunctionRef<Var(std::span<const Var>)> f, std::span<const InputSpec> specs,
         const GradientCheckOptions& options)
       : f_(f), options_(options) {
+    check_not_negative("check_gradient", "atol", options.atol);
+    check_not_negative("check_gradient", "rtol", options.rtol);
     for (size_t i = 0; i < specs.size(); ++i) {
       if (specs[i].dtype == DType::float32) {
-        throw Error(
-            "check_gradient: works in double precision; inputs are float64, int32, boolean");
+        throw Error({.kind = ErrorKind::type,
+                     .op = "check_gradient",
+                     .detail = "works in double precision; inputs are float64, int32, boolean"});
       }
       inputs_.push_back(draw(specs[i], options.key.fold(i)));
       directions_.push_back(
@@ -95,7 +100,11 @@ class Check {
     vars.clear();
     for (const Tensor& input : inputs_) vars.push_back(as_var(input));
     const Var y = f_(vars);
-    if (!is_float(y.dtype())) throw Error("check_gradient: the result is no float array");
+    if (!is_float(y.dtype())) {
+      throw Error({.kind = ErrorKind::type,
+                   .op = "check_gradient",
+                   .detail = "the result is no float array"});
+    }
     const Tensor weights = uniform(options_.key.fold(999), y.shape(), -1, 1, DType::float64);
     Var result = sum(y * weights);
     if (order == 1) return result;
@@ -155,10 +164,11 @@ class Check {
       const double given = analytic.data<double>()[e];
       if (std::abs(given - expected) <= options_.atol + options_.rtol * std::abs(expected))
         continue;
-      throw Error(fmt::format(
-          "check_gradient: derivative of order {} with respect to input {} {}, element {}: the rule"
-          " gives {:.10g}, finite differences {:.10g}",
-          order, i, to_string(inputs_[i].shape()), e, given, expected));
+      throw Error({.op = "check_gradient",
+                   .detail = fmt::format(
+                       "derivative of order {} with respect to input {} {}, element {}: the rule"
+                       " gives {:.10g}, finite differences {:.10g}",
+                       order, i, to_string(inputs_[i].shape()), e, given, expected)});
     }
   }
 

@@ -156,13 +156,24 @@ class Backward final : public GradientContext {
     }
   }
 
+  std::string written_at(const Var& var) const {
+    return graph_->written_at(graph_->nodes[graph_->values[var.id()].node]);
+  }
+
   void add_seed(const Var& output, const Var& seed) {
     if (seed.shape() != output.shape() || seed.dtype() != output.dtype()) {
-      throw Error(fmt::format("vjp: the output is {} {}, its seed {} {}", name(output.dtype()),
-                              to_string(output.shape()), name(seed.dtype()),
-                              to_string(seed.shape())));
+      throw Error({.kind = seed.dtype() == output.dtype() ? ErrorKind::shape : ErrorKind::type,
+                   .op = "vjp",
+                   .detail = fmt::format("the output is {} {}, its seed {} {}",
+                                         name(output.dtype()), to_string(output.shape()),
+                                         name(seed.dtype()), to_string(seed.shape())),
+                   .place = written_at(output)});
     }
-    if (&seed.graph() != graph_) throw Error("vjp: the output and its seed are on different tapes");
+    if (&seed.graph() != graph_) {
+      throw Error({.op = "vjp",
+                   .detail = "the output and its seed are on different tapes",
+                   .place = written_at(output)});
+    }
     if (depends_on_wrt(output.id())) arrive(output.id(), seed.id());
   }
 
@@ -232,7 +243,8 @@ class Backward final : public GradientContext {
       const Var summed = both == given ? gradient : broadcast_to(gradient, both);
       return sum_to(summed, target).id();
     }
-    throw Error({.op = std::string(node.op->name),
+    throw Error({.kind = has.dtype == value.dtype ? ErrorKind::shape : ErrorKind::type,
+                 .op = std::string(node.op->name),
                  .detail = fmt::format("its gradient rule gives {} {} for input {}, which is {} {}",
                                        name(gradient.dtype()), to_string(given), i,
                                        name(value.dtype), to_string(target)),
@@ -362,7 +374,8 @@ ErrorParts memory_for_gradients(const Node& node, const Graph& graph) {
 size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<const Var> wrt,
            std::span<Var> grads) {
   if (outputs.size() != seeds.size()) {
-    throw Error(fmt::format("vjp: {} outputs and {} seeds", outputs.size(), seeds.size()));
+    throw Error({.op = "vjp",
+                 .detail = fmt::format("{} outputs and {} seeds", outputs.size(), seeds.size())});
   }
   if (outputs.empty() || wrt.empty()) {
     std::fill(grads.begin(), grads.end(), Var());
@@ -370,10 +383,15 @@ size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<c
   }
   Graph& graph = outputs.front().graph();
   for (const Var& var : wrt) {
-    if (&var.graph() != &graph) throw Error("grad: the values are on different tapes");
+    if (&var.graph() != &graph) {
+      throw Error({.op = "grad", .detail = "the values are on different tapes"});
+    }
     if (!is_float(var.dtype())) {
-      throw Error(
-          fmt::format("grad: there is no gradient with respect to {} values", name(var.dtype())));
+      throw Error({.kind = ErrorKind::type,
+                   .op = "grad",
+                   .detail = fmt::format("there is no gradient with respect to {} values",
+                                         name(var.dtype())),
+                   .place = graph.written_at(graph.nodes[graph.values[var.id()].node])});
     }
   }
   return or_out_of_memory(
@@ -398,7 +416,8 @@ size_t grad(const Var& loss, std::span<const Var> wrt, std::span<Var> grads) {
   Graph& graph = loss.graph();
   const Node node = graph.nodes[graph.values[loss.id()].node];
   if (loss.shape().size() != 1 || !is_float(loss.dtype())) {
-    throw Error({.op = "grad",
+    throw Error({.kind = is_float(loss.dtype()) ? ErrorKind::shape : ErrorKind::type,
+                 .op = "grad",
                  .detail = fmt::format("the loss has to be one float value, it is {} {}",
                                        name(loss.dtype()), to_string(loss.shape())),
                  .place = graph.written_at(node)});

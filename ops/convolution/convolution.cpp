@@ -117,13 +117,15 @@ const char* axis_name(int rank, int i) {
 void check_options(const ShapeContext& c, const ConvolutionAttributes& a) {
   for (int i = 0; i < 2; ++i) {
     if (a.stride[i] < 1 || a.dilation[i] < 1 || a.padding[i] < 0) {
-      c.fail(fmt::format(
-          "expected a stride and a dilation of at least 1 and no negative padding, got stride {}, "
-          "dilation {}, padding {}",
-          a.stride[i], a.dilation[i], a.padding[i]));
+      c.fail(fmt::format("expected a stride and a dilation of at least 1 and no negative padding, "
+                         "got stride {}, "
+                         "dilation {}, padding {}",
+                         a.stride[i], a.dilation[i], a.padding[i]),
+             ErrorKind::usage);
     }
   }
-  if (a.groups < 1) c.fail(fmt::format("expected at least 1 group, got {}", a.groups));
+  if (a.groups < 1)
+    c.fail(fmt::format("expected at least 1 group, got {}", a.groups), ErrorKind::usage);
 }
 
 Shape convolution_shape(ShapeContext& c) {

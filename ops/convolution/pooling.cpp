@@ -76,11 +76,13 @@ Shape pooled_shape(ShapeContext& c) {
     const int64_t kernel = a.kernel[i], padding = a.padding[i], size = x[i - 2];
     if (kernel < 1 || a.stride[i] < 1) {
       c.fail(fmt::format("expected a kernel and a stride of at least 1, got {} and {}", kernel,
-                         a.stride[i]));
+                         a.stride[i]),
+             ErrorKind::usage);
     }
     if (padding < 0 || 2 * padding > kernel) {
       c.fail(fmt::format("expected a padding of at most half the kernel, got {} for a kernel of {}",
-                         padding, kernel));
+                         padding, kernel),
+             ErrorKind::usage);
     }
     y[i - 2] = size == 0 ? 0 : window_places(size, kernel, a.stride[i], padding);
     if (y[i - 2] == 0) {

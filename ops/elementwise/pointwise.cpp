@@ -41,7 +41,9 @@ kernels::ElementType element_type(DType dtype) {
     case DType::boolean:
       return kernels::ElementType::b8;
   }
-  throw Error(fmt::format("elementwise: there is no code for {}", name(dtype)));
+  throw Error({.kind = ErrorKind::type,
+               .op = "elementwise",
+               .detail = fmt::format("there is no code for {}", name(dtype))});
 }
 
 /// Returns the operand as seen over the index space: aligned at the last axis, stride 0 where it is

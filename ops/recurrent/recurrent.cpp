@@ -11,13 +11,15 @@
 #include "ops/recurrent/recurrent.hpp"
 #include "ops/recurrent/recurrent_formulas.hpp"
 #include "ops/recurrent/recurrent_split.hpp"
+#include "ops/support/axes.hpp"
 
 namespace rapt::recurrent {
 
 void check_lengths(const ShapeContext& c, int input, int64_t batch) {
   if (c.dtype(input) != DType::int32 || c.input(input) != Shape{batch}) {
     c.fail(fmt::format("expected lengths int32 [{}], got {} {}", batch, name(c.dtype(input)),
-                       to_string(c.input(input))));
+                       to_string(c.input(input))),
+           c.dtype(input) == DType::int32 ? ErrorKind::shape : ErrorKind::type);
   }
 }
 
@@ -263,8 +265,19 @@ Var gru_gates(const Arg& gates_x, const Arg& h, const Arg& weight_hh, const Arg&
                 StepAttributes{options.step});
 }
 
+/// Throws Error unless x and the state h have the same rows, [B, C] and [B, H].
+static void check_rows(std::string_view op, const Arg& x, const Arg& h) {
+  const Shape of_x = as_var(x).shape(), of_h = as_var(h).shape();
+  if (of_x.rank() == 2 && of_h.rank() == 2 && of_x[0] == of_h[0]) return;
+  fail(op,
+       fmt::format("expected x [B, C] and a state [B, H], got {} and {}", to_string(of_x),
+                   to_string(of_h)),
+       x.where);
+}
+
 Var gru_cell(const Arg& x, const Arg& h, const Arg& weight_ih, const Arg& weight_hh,
              const Arg& bias_ih, const Arg& bias_hh, const RecurrentStep& options) {
+  check_rows("gru_cell", x, h);
   const Var gates_x =
       linear(Arg(without_padding(x, options), x.where), weight_ih, bias_ih);  // [B, 3H]
   return gru_gates(Arg(gates_x, x.where), h, weight_hh, bias_hh, options);
@@ -285,6 +298,7 @@ LstmState lstm_gates(const Arg& gates_x, const LstmState& state, const Arg& weig
 LstmState lstm_cell(const Arg& x, const LstmState& state, const Arg& weight_ih,
                     const Arg& weight_hh, const Arg& bias_ih, const Arg& bias_hh,
                     const RecurrentStep& options) {
+  check_rows("lstm_cell", x, Arg(state.h, x.where));
   const Var gates_x =
       linear(Arg(without_padding(x, options), x.where), weight_ih, bias_ih);  // [B, 4H]
   return lstm_gates(Arg(gates_x, x.where), state, weight_hh, bias_hh, options);

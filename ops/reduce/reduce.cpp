@@ -49,7 +49,7 @@ void expect_float(const ShapeContext& c) {
 
 /// Returns the shape of a reduction that is undefined for axes without elements.
 Shape checked_extremum_shape(const ShapeContext& c) {
-  if (c.dtype() == DType::boolean) c.fail("expected numbers, got boolean");
+  if (c.dtype() == DType::boolean) c.fail("expected numbers, got boolean", ErrorKind::type);
   const Shape shape = checked_shape(c);
   if (shape.size() != 0 && c.input(0).size() == 0) {
     c.fail(fmt::format("there are no elements to choose from in {}", to_string(c.input(0))));

@@ -65,7 +65,8 @@ void ctc_shape(ShapeContext& c) {
   }
   const int64_t blank = c.attributes<CtcAttributes>().blank;
   if (blank < 0 || blank >= logits[2]) {
-    c.fail(fmt::format("the blank {} is none of the {} classes", blank, logits[2]));
+    c.fail(fmt::format("the blank {} is none of the {} classes", blank, logits[2]),
+           ErrorKind::usage);
   }
   c.output(Shape{logits[0]}, c.dtype());
   c.output(Shape{logits[0], logits[1]}, c.dtype());

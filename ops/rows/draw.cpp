@@ -60,13 +60,16 @@ constinit const Op draw_op{
           const Shape &x = c.input(0), &u = c.input(1);
           if (x.rank() == 0 || x[-1] == 0 || !is_float(c.dtype()) || c.dtype(1) != DType::float64 ||
               u != leading_shape(x)) {
-            c.fail(fmt::format(
-                "expected float weights [.., V] and float64 numbers [..], got {} {} and {} {}",
-                name(c.dtype()), to_string(x), name(c.dtype(1)), to_string(u)));
+            c.fail(
+                fmt::format(
+                    "expected float weights [.., V] and float64 numbers [..], got {} {} and {} {}",
+                    name(c.dtype()), to_string(x), name(c.dtype(1)), to_string(u)),
+                is_float(c.dtype()) && c.dtype(1) == DType::float64 ? ErrorKind::shape
+                                                                    : ErrorKind::type);
           }
           const double top_p = c.attributes<DrawAttributes>().top_p;
           if (!(top_p > 0 && top_p <= 1)) {
-            c.fail(fmt::format("top_p has to be in (0, 1], it is {}", top_p));
+            c.fail(fmt::format("top_p has to be in (0, 1], it is {}", top_p), ErrorKind::usage);
           }
           c.output(u, DType::int32);
         },

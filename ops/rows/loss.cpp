@@ -43,11 +43,13 @@ void cross_entropy_shape(ShapeContext& c) {
   }
   if (c.inputs() == 3 && (c.input(2) != Shape{logits[-1]} || c.dtype(2) != dtype)) {
     c.fail(fmt::format("expected class weights [{}] of {}, got {} of {}", logits[-1], name(dtype),
-                       to_string(c.input(2)), name(c.dtype(2))));
+                       to_string(c.input(2)), name(c.dtype(2))),
+           c.dtype(2) == dtype ? ErrorKind::shape : ErrorKind::type);
   }
   const double smoothing = c.attributes<CrossEntropyAttributes>().smoothing;
   if (!(smoothing >= 0 && smoothing <= 1)) {
-    c.fail(fmt::format("label_smoothing has to be in [0, 1], it is {}", smoothing));
+    c.fail(fmt::format("label_smoothing has to be in [0, 1], it is {}", smoothing),
+           ErrorKind::usage);
   }
   const Shape rows = labels;
   for (int i = 0; i < 4; ++i) c.output(rows, dtype);

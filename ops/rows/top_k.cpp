@@ -25,7 +25,8 @@ constinit const Op top_k_op{
           const Shape& x = c.input(0);
           if (!is_float(c.dtype()) || x.rank() == 0 || k < 0 || k > x[-1]) {
             c.fail(fmt::format("expected a float array of at least {} elements in a row, got {} {}",
-                               std::max<int64_t>(k, 0), name(c.dtype()), to_string(x)));
+                               std::max<int64_t>(k, 0), name(c.dtype()), to_string(x)),
+                   is_float(c.dtype()) ? ErrorKind::shape : ErrorKind::type);
           }
           check_places(c, -1, x);
           Shape shape = x;

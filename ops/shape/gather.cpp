@@ -181,7 +181,8 @@ constinit const Op scatter_add_op{
             c.fail(fmt::format("types differ: {} and {}", name(c.dtype(0)), name(c.dtype(2))),
                    ErrorKind::type);
           }
-          if (c.dtype(0) == DType::boolean) c.fail("expected numbers, got boolean");
+          if (c.dtype(0) == DType::boolean)
+            c.fail("expected numbers, got boolean", ErrorKind::type);
           return c.input(0);
         },
     .gradient =
@@ -241,10 +242,11 @@ Var one_hot(const Arg& index, int64_t depth, DType dtype) {
     fail("one_hot",
          fmt::format("expected an int32 index and a depth of at least 0, got {} and {}",
                      name(as_var(places).dtype()), depth),
-         index.where);
+         index.where, depth < 0 ? ErrorKind::usage : ErrorKind::type);
   }
   if (depth - 1 > std::numeric_limits<int32_t>::max()) {
-    fail("one_hot", fmt::format("the depth {} is more than int32 can count", depth), index.where);
+    fail("one_hot", fmt::format("the depth {} is more than int32 can count", depth), index.where,
+         ErrorKind::usage);
   }
   Tensor range({depth}, DType::int32);
   std::iota(range.data<int32_t>().begin(), range.data<int32_t>().end(), 0);

@@ -23,7 +23,8 @@ Shape indices_shape(const ShapeContext& c, int first, int axes) {
   }
   Shape shape;
   for (int i = first; i < c.inputs(); ++i) {
-    if (c.dtype(i) == DType::boolean) c.fail("an index has to be int32 or float, it is boolean");
+    if (c.dtype(i) == DType::boolean)
+      c.fail("an index has to be int32 or float, it is boolean", ErrorKind::type);
     const Shape before = shape;
     if (!broadcast(before, c.input(i), shape)) {
       c.fail(fmt::format("indices do not broadcast: {} and {}", to_string(before),

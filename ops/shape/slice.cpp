@@ -159,7 +159,8 @@ constinit const Op slice_op = view_op(
         c.fail(fmt::format("from {} to {} is not inside axis {} of {}", a.begin,
                            a.end == to_end ? shape[axis] : a.end, axis, to_string(shape)));
       }
-      if (a.step < 1) c.fail(fmt::format("the step has to be at least 1, it is {}", a.step));
+      if (a.step < 1)
+        c.fail(fmt::format("the step has to be at least 1, it is {}", a.step), ErrorKind::usage);
       const int64_t stride = strides[static_cast<size_t>(axis)];
       shape[axis] = end == begin ? 0 : (end - begin - 1) / a.step + 1;
       strides[static_cast<size_t>(axis)] = shape[axis] < 2 ? stride : stride * a.step;
@@ -270,10 +271,10 @@ Recycled<Arg> args_of(std::span<const Var> vars, SourceLocation where) {
 }
 
 const Arg& first_of(std::string_view op, std::span<const Arg> arrays, SourceLocation here) {
-  if (arrays.empty()) fail(op, "there has to be at least one array", here);
+  if (arrays.empty()) fail(op, "there has to be at least one array", here, ErrorKind::usage);
   if (arrays.size() > max_pieces) {
     fail(op, fmt::format("{} arrays are more than {}", arrays.size(), max_pieces),
-         arrays.front().where);
+         arrays.front().where, ErrorKind::usage);
   }
   return arrays.front();
 }

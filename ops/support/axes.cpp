@@ -24,7 +24,9 @@ std::string not_there(int64_t axis, const Shape& shape) {
 
 Axes::Axes(std::span<const int> axes) : count_(static_cast<int>(axes.size())) {
   if (axes.size() > axes_.size()) {
-    throw Error(fmt::format("axes: {} axes, but arrays have at most {}", axes.size(), max_rank));
+    throw Error(
+        {.op = "axes",
+         .detail = fmt::format("{} axes, but arrays have at most {}", axes.size(), max_rank)});
   }
   std::copy(axes.begin(), axes.end(), axes_.begin());
 }
@@ -69,8 +71,11 @@ void check_places(const ShapeContext& c, int64_t axis, const Shape& shape) {
   c.fail(fmt::format("axis {} of {} has more places than int32 can count", at, to_string(shape)));
 }
 
-void fail(std::string_view op, std::string_view message, SourceLocation where) {
-  throw Error({.op = std::string(op), .detail = std::string(message), .place = place_of(where)});
+void fail(std::string_view op, std::string_view message, SourceLocation where, ErrorKind kind) {
+  throw Error({.kind = kind,
+               .op = std::string(op),
+               .detail = std::string(message),
+               .place = place_of(where)});
 }
 
 int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLocation where) {

@@ -58,7 +58,8 @@ void check_places(const ShapeContext& c, int64_t axis, const Shape& shape);
 // ---- the same checks in functions composed of several operators --------------------------------
 
 /// Throws Error as ShapeContext::fail does.
-[[noreturn]] void fail(std::string_view op, std::string_view message, SourceLocation where);
+[[noreturn]] void fail(std::string_view op, std::string_view message, SourceLocation where,
+                       ErrorKind kind = ErrorKind::shape);
 int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLocation where);
 
 }  // namespace v0
