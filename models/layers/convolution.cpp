@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/graph/scope.hpp"
 
 namespace rapt::inline v0 {
@@ -12,11 +13,23 @@ namespace {
 
 /// Returns the number of input channels that each of the `out` output channels reads.
 int64_t channels_in_group(const char* layer, int64_t in, int64_t out, int64_t groups) {
-  if (in < 1 || out < 1 || groups < 1 || in % groups != 0 || out % groups != 0) {
-    throw Error(fmt::format("{}: {} groups do not divide {} channels in and {} out", layer, groups,
-                            in, out));
+  check_at_least(layer, "in", in, 1);
+  check_at_least(layer, "out", out, 1);
+  check_at_least(layer, "groups", groups, 1);
+  if (in % groups != 0 || out % groups != 0) {
+    throw Error({.op = layer,
+                 .detail = fmt::format("{} groups do not divide {} channels in and {} out", groups,
+                                       in, out)});
   }
   return in / groups;
+}
+
+void check_window(const char* layer, int64_t kernel, int64_t stride, int64_t padding,
+                  int64_t dilation) {
+  check_at_least(layer, "kernel", kernel, 1);
+  check_at_least(layer, "stride", stride, 1);
+  check_at_least(layer, "padding", padding, 0);
+  check_at_least(layer, "dilation", dilation, 1);
 }
 
 void start(Parameter& weight, Parameter& bias, const Shape& shape, Key key) {
@@ -30,6 +43,7 @@ void start(Parameter& weight, Parameter& bias, const Shape& shape, Key key) {
 
 Conv1d::Conv1d(int64_t in, int64_t out, int64_t kernel, Key key, const Conv1dOptions& o)
     : options(o) {
+  check_window("Conv1d", kernel, o.stride, o.padding, o.dilation);
   start(weight, bias, {out, channels_in_group("Conv1d", in, out, o.groups), kernel}, key);
 }
 
@@ -40,6 +54,8 @@ Var Conv1d::operator()(const Arg& x) const {
 
 Conv2d::Conv2d(int64_t in, int64_t out, Size2 kernel, Key key, const Conv2dOptions& o)
     : options(o) {
+  check_window("Conv2d", kernel.height, o.stride.height, o.padding.height, o.dilation.height);
+  check_window("Conv2d", kernel.width, o.stride.width, o.padding.width, o.dilation.width);
   start(weight, bias,
         {out, channels_in_group("Conv2d", in, out, o.groups), kernel.height, kernel.width}, key);
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "framework/core/options.hpp"
 #include "framework/graph/scope.hpp"
 #include "ops/elementwise/dropout.hpp"
 #include "ops/rows/norm.hpp"
@@ -11,6 +12,8 @@ namespace rapt::inline v0 {
 
 Linear::Linear(int64_t in, int64_t out, Key key, const LinearOptions& options)
     : activation(options.activation) {
+  check_at_least("Linear", "in", in, 1);
+  check_at_least("Linear", "out", out, 1);
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   weight = Parameter(uniform(key.fold(0), {out, in}, -bound, bound));
   if (options.bias) bias = Parameter(uniform(key.fold(1), {out}, -bound, bound));
@@ -27,22 +30,33 @@ Var Linear::operator()(const Arg& x) const {
   return linear(x, weight, activation);
 }
 
-Embedding::Embedding(int64_t count, int64_t width, Key key, const EmbeddingOptions& options)
-    : weight(normal(key, {count, width}, 0, options.stddev)) {}
+Embedding::Embedding(int64_t count, int64_t width, Key key, const EmbeddingOptions& options) {
+  check_at_least("Embedding", "count", count, 1);
+  check_at_least("Embedding", "width", width, 1);
+  check_not_negative("Embedding", "stddev", options.stddev);
+  weight = Parameter(normal(key, {count, width}, 0, options.stddev));
+}
 
 Var Embedding::operator()(const Arg& ids) const {
   const Scope scope(*this, ids.where);
   return embedding(ids, weight);
 }
 
-LayerNorm::LayerNorm(int64_t width) : weight(full({width}, 1)), bias(zeros({width})) {}
+LayerNorm::LayerNorm(int64_t width) {
+  check_at_least("LayerNorm", "width", width, 1);
+  weight = Parameter(full({width}, 1));
+  bias = Parameter(zeros({width}));
+}
 
 Var LayerNorm::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);
   return layer_norm(x, weight, bias, eps);
 }
 
-RMSNorm::RMSNorm(int64_t width) : weight(full({width}, 1)) {}
+RMSNorm::RMSNorm(int64_t width) {
+  check_at_least("RMSNorm", "width", width, 1);
+  weight = Parameter(full({width}, 1));
+}
 
 Var RMSNorm::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);

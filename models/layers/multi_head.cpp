@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/graph/scope.hpp"
 #include "models/layers/probe.hpp"
 #include "ops/attention/attention.hpp"
@@ -31,13 +32,18 @@ MultiHeadAttention::MultiHeadAttention(int64_t width, int64_t head_count, Key ke
       heads(head_count),
       key_heads(options.key_heads > 0 ? options.key_heads : head_count),
       dropout(options.dropout) {
-  if (heads < 1 || width % heads != 0) {
-    throw Error(
-        fmt::format("MultiHeadAttention: {} heads do not divide a width of {}", heads, width));
+  check_at_least("MultiHeadAttention", "width", width, 1);
+  check_at_least("MultiHeadAttention", "heads", heads, 1);
+  check_at_least("MultiHeadAttention", "key_heads", options.key_heads, 0);
+  check_share("MultiHeadAttention", "dropout", dropout);
+  if (width % heads != 0) {
+    throw Error({.op = "MultiHeadAttention",
+                 .detail = fmt::format("{} heads do not divide a width of {}", heads, width)});
   }
   if (heads % key_heads != 0) {
-    throw Error(fmt::format("MultiHeadAttention: {} heads cannot share {} of keys and values",
-                            heads, key_heads));
+    throw Error(
+        {.op = "MultiHeadAttention",
+         .detail = fmt::format("{} heads cannot share {} of keys and values", heads, key_heads)});
   }
   const int64_t rows = (heads + 2 * key_heads) * (width / heads);
   in_proj = Linear(width, rows, key.fold(0));

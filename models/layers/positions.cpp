@@ -4,13 +4,14 @@
 
 #include <cmath>
 
-#include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/scope.hpp"
 #include "ops/attention/rotary.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/shape/embedding.hpp"
 #include "ops/shape/shape.hpp"
+#include "ops/support/axes.hpp"
 
 namespace rapt::inline v0 {
 namespace {
@@ -26,6 +27,8 @@ Tensor counted(int64_t count, const Shape& shape, DType dtype) {
 }  // namespace
 
 Tensor sinusoidal_positions(int64_t length, int64_t width) {
+  check_at_least("sinusoidal_positions", "length", length, 0);
+  check_at_least("sinusoidal_positions", "width", width, 0);
   Tensor table({length, width});
   float* to = table.data<float>().data();
   for (int64_t t = 0; t < length; ++t) {
@@ -39,6 +42,10 @@ Tensor sinusoidal_positions(int64_t length, int64_t width) {
 }
 
 Positions::Positions(PositionKind kind, int64_t length, int64_t width, Key key) : length_(length) {
+  if (kind == PositionKind::sinusoidal || kind == PositionKind::learned) {
+    check_at_least("Positions", "length", length, 1);
+    check_at_least("Positions", "width", width, 1);
+  }
   if (kind == PositionKind::sinusoidal) table = sinusoidal_positions(length, width);
   if (kind == PositionKind::learned) weight = Parameter(normal(key, {length, width}, 0, 0.02));
 }
@@ -50,11 +57,16 @@ Var Positions::operator()(const Arg& x) const {
   const Var var = as_var(x);
   if (!weight && !table) return var;
   const Var all = table_of(var.dtype());
+  if (var.rank() != 3 || var.size(2) != all.size(1)) {
+    fail("Positions",
+         fmt::format("expected x [B, T, {}], got {}", all.size(1), to_string(var.shape())),
+         x.where);
+  }
   if (var.size(1) > length_) {
-    throw Error({.op = "positions",
-                 .detail = fmt::format("{} places in {}, there is room for {}", var.size(1),
-                                       to_string(var.shape()), length_),
-                 .place = place_of(x.where)});
+    fail("Positions",
+         fmt::format("{} places in {}, there is room for {}", var.size(1), to_string(var.shape()),
+                     length_),
+         x.where);
   }
   return var + slice(all, 0, 0, var.size(1));
 }
@@ -68,6 +80,11 @@ Var Positions::at(const Arg& x, const Arg& place) const {
 
 RelativePositions::RelativePositions(const RelativePositionOptions& o)
     : kind(o.kind), bidirectional(o.bidirectional) {
+  check_at_least("RelativePositions", "heads", o.heads, 1);
+  if (kind == PositionKind::rotary) {
+    check_at_least("RelativePositions", "depth", o.depth, 1);
+    check_at_least("RelativePositions", "length", o.length, 1);
+  }
   if (kind == PositionKind::rotary) rotations = rotary_table(o.length, o.depth);
   if (kind == PositionKind::learned_alibi) slopes = Parameter(score::alibi_slopes(o.heads));
   if (kind == PositionKind::t5) table = Parameter(zeros({buckets, o.heads}));

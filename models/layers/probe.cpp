@@ -46,10 +46,10 @@ const AttentionProbe::Look& AttentionProbe::find(const std::string& layer, size_
   for (const Look& look : looks_) {
     if (look.layer == layer && seen++ == call) return look;
   }
-  throw Error(
-      fmt::format("AttentionProbe: call {} of '{}' was asked for, it has seen {}; layers "
-                  "seen: {}",
-                  call, layer, seen, fmt::join(layers(), ", ")));
+  throw Error({.op = "AttentionProbe",
+               .detail = fmt::format("call {} of '{}' was asked for, it has seen {}; layers "
+                                     "seen: {}",
+                                     call, layer, seen, fmt::join(layers(), ", "))});
 }
 
 /// Computes all recorded weights of one tape in one run, so that shared work is done once.

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "framework/core/options.hpp"
 #include "framework/core/recycled.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/scope.hpp"
@@ -15,6 +16,8 @@
 namespace rapt::inline v0 {
 
 RecurrentWeights::RecurrentWeights(int64_t gates, int64_t in, int64_t hidden, Key key) {
+  check_at_least("RecurrentWeights", "in", in, 1);
+  check_at_least("RecurrentWeights", "hidden", hidden, 1);
   const double bound = 1 / std::sqrt(static_cast<double>(hidden));
   weight_ih = Parameter(uniform(key.fold(0), {gates * hidden, in}, -bound, bound));
   weight_hh = Parameter(uniform(key.fold(1), {gates * hidden, hidden}, -bound, bound));
@@ -34,9 +37,13 @@ LstmState LSTMCell::operator()(const Arg& x, const LstmState& state) const {
 
 namespace {
 
-void make_layers(std::vector<RecurrentWeights>& forward, std::vector<RecurrentWeights>& backward,
-                 int64_t gates, int64_t in, int64_t hidden, Key key,
-                 const RecurrentOptions& options) {
+void make_layers(std::string_view layer_name, std::vector<RecurrentWeights>& forward,
+                 std::vector<RecurrentWeights>& backward, int64_t gates, int64_t in, int64_t hidden,
+                 Key key, const RecurrentOptions& options) {
+  check_at_least(layer_name, "in", in, 1);
+  check_at_least(layer_name, "hidden", hidden, 1);
+  check_at_least(layer_name, "layers", options.layers, 1);
+  check_share(layer_name, "dropout", options.dropout);
   for (int64_t layer = 0; layer < options.layers; ++layer) {
     const auto l = static_cast<uint64_t>(layer);
     const int64_t width = layer == 0 ? in : hidden * (options.bidirectional ? 2 : 1);
@@ -107,7 +114,7 @@ Var initial_state(const Var& gates, const RecurrentWeights& weights) {
 
 GRU::GRU(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options)
     : dropout(options.dropout) {
-  make_layers(forward, backward, 3, in, hidden, key, options);
+  make_layers("GRU", forward, backward, 3, in, hidden, key, options);
 }
 
 RecurrentOutput GRU::operator()(const Arg& x, const Var& lengths) const {
@@ -122,7 +129,7 @@ RecurrentOutput GRU::operator()(const Arg& x, const Var& lengths) const {
 
 LSTM::LSTM(int64_t in, int64_t hidden, Key key, const RecurrentOptions& options)
     : dropout(options.dropout) {
-  make_layers(forward, backward, 4, in, hidden, key, options);
+  make_layers("LSTM", forward, backward, 4, in, hidden, key, options);
 }
 
 RecurrentOutput LSTM::operator()(const Arg& x, const Var& lengths) const {
