@@ -42,6 +42,11 @@ Var Embedding::operator()(const Arg& ids) const {
   return embedding(ids, weight);
 }
 
+Var Embedding::by_steps(const Arg& ids) const {
+  const Scope scope(*this, ids.where);
+  return embedding_by_steps(ids, weight);
+}
+
 LayerNorm::LayerNorm(int64_t width) {
   check_at_least("LayerNorm", "width", width, 1);
   weight = Parameter(full({width}, 1));

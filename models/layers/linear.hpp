@@ -54,6 +54,8 @@ struct Embedding {
   int64_t width() const { return weight.shape()[1]; }
   /// ids int32 [...] -> [..., width]. Throws Error if an id is outside 0 .. count - 1.
   Var operator()(const Arg& ids) const;
+  /// Looks up sequences with time first: ids int32 [B, T] -> [T, B, width].
+  Var by_steps(const Arg& ids) const;
   void visit(auto&& f) { f("weight", weight); }
 };
 

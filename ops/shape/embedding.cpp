@@ -7,22 +7,30 @@
 #include <vector>
 
 #include "framework/core/error.hpp"
+#include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
 
 namespace rapt::inline v0 {
 namespace {
 
+struct EmbeddingAttributes {
+  int64_t turned;  // 1 if the two axes of the ids have been swapped
+};
+
 struct EmbeddingGradAttributes {
   int64_t rows;  // number of rows of the table
 };
 
-void check_ids(const TensorView& ids, int64_t rows) {
+void check_ids(const TensorView& ids, int64_t rows, bool turned) {
   const auto* id = ids.as<const int32_t>();
   const int64_t count = ids.size();
   for (int64_t i = 0; i < count; ++i) {
     if (id[i] >= 0 && id[i] < rows) continue;
-    throw Error(fmt::format("id {} at {} is outside a table of {} rows", id[i],
-                            position_in(ids.shape, i), rows));
+    const int64_t width = ids.shape.rank() > 0 ? ids.shape[-1] : 1;
+    throw Error(fmt::format(
+        "id {} at {} is outside a table of {} rows", id[i],
+        turned ? fmt::format("position [{}, {}]", i % width, i / width) : position_in(ids.shape, i),
+        rows));
   }
 }
 
@@ -140,7 +148,7 @@ constinit const Op embedding_op{
     .cpu = {.forward =
                 [](const ForwardContext& c) {
                   const TensorView &ids = c.input(0), &weight = c.input(1);
-                  check_ids(ids, weight.shape[0]);
+                  check_ids(ids, weight.shape[0], c.attributes<EmbeddingAttributes>().turned != 0);
                   const auto* id = ids.as<const int32_t>();
                   const auto bytes = static_cast<size_t>(weight.shape[1] * size_of(weight.dtype));
                   const auto* from = weight.as<const std::byte>();
@@ -160,6 +168,13 @@ constinit const Op embedding_op{
 
 }  // namespace
 
-Var embedding(const Arg& ids, const Arg& weight) { return record(embedding_op, {ids, weight}); }
+Var embedding(const Arg& ids, const Arg& weight) {
+  return record(embedding_op, {ids, weight}, EmbeddingAttributes{0});
+}
+
+Var embedding_by_steps(const Arg& ids, const Arg& weight) {
+  const Arg turned(transpose(ids, 0, 1), ids.where);
+  return record(embedding_op, {turned, weight}, EmbeddingAttributes{1});
+}
 
 }  // namespace rapt::v0
