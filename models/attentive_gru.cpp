@@ -2,22 +2,34 @@
 
 #include <fmt/format.h>
 
-#include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/core/recycled.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/scope.hpp"
+#include "models/layers/ids.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/shape/shape.hpp"
+#include "ops/support/axes.hpp"
 
 namespace rapt::inline v0 {
 
 namespace {
 
-void check_rows(int64_t rows, int64_t sentences) {
+void check_rows(const char* op, int64_t rows, int64_t sentences) {
   if (sentences > 0 && rows % sentences == 0) return;
-  throw Error({.op = "step",
-               .detail = fmt::format("{} rows are no multiple of {} sentences", rows, sentences),
-               .place = place_of(Scope::current()->where())});
+  fail(op, fmt::format("{} rows are no multiple of {} sentences", rows, sentences),
+       Scope::current()->where());
+}
+
+const AttentiveGruOptions& checked(const AttentiveGruOptions& o) {
+  const char* const op = "AttentiveGru";
+  check_at_least(op, "vocab", o.vocab, 1);
+  check_at_least(op, "memory", o.memory, 1);
+  check_at_least(op, "embed", o.embed, 1);
+  check_at_least(op, "hidden", o.hidden, 1);
+  check_at_least(op, "readout", o.readout, 0);
+  check_share(op, "dropout", o.dropout);
+  return o;
 }
 
 /// Repeats the row of each sentence for all of its rows: [B, C] -> [rows, C].
@@ -30,7 +42,7 @@ Var for_rows(const Var& x, int64_t rows) {
 }  // namespace
 
 AttentiveGru::AttentiveGru(const AttentiveGruOptions& o, Key key)
-    : target_embedding(o.vocab, o.embed, key.fold(1), {.stddev = 0.1}),
+    : target_embedding(checked(o).vocab, o.embed, key.fold(1), {.stddev = 0.1}),
       decoder(3, o.embed + o.memory, o.hidden, key.fold(4)),
       dropout{o.dropout} {
   if (o.attention == AttentionKind::additive) {
@@ -55,7 +67,7 @@ Var AttentiveGru::keys(const Var& memory) const {
 Attended AttentiveGru::look_at_memory(const Encoded& encoded, const Var& state) const {
   const Mask mask = encoded.lengths.is_empty() ? Mask() : lengths(encoded.lengths);
   const int64_t sentences = encoded.state.size(0), rows = state.size(0);
-  check_rows(rows, sentences);
+  check_rows("AttentiveGru::step", rows, sentences);
   if (!additive && !dot) return {for_rows(encoded.context, rows), Var()};
   if (rows == sentences) {
     if (additive) return (*additive)(state, encoded.keys, encoded.memory, mask);
@@ -85,7 +97,14 @@ Var AttentiveGru::logits_of(std::initializer_list<Var> parts) const {
 AttentiveGru::Step AttentiveGru::step(const Encoded& encoded, const Arg& tokens,
                                       const Arg& state) const {
   const Scope scope(*this, tokens.where);
-  const Var before = as_var(state);                        // [B, H]
+  const Var before = as_var(state);  // [B, H]
+  const Shape words = as_var(tokens).shape();
+  if (words.rank() != 1 || before.shape() != Shape{words[0], decoder.hidden()}) {
+    fail("AttentiveGru::step",
+         fmt::format("expected tokens [B] and states [B, {}], got {} and {}", decoder.hidden(),
+                     to_string(words), to_string(before.shape())),
+         tokens.where);
+  }
   const Var embedded = dropout(target_embedding(tokens));  // [B, E]
   const Attended seen = look(encoded, before);
   const Var next = gru_cell(concat({embedded, seen.context}, -1), before, decoder.weight_ih,
@@ -95,9 +114,10 @@ AttentiveGru::Step AttentiveGru::step(const Encoded& encoded, const Arg& tokens,
 
 Var AttentiveGru::decode(const Encoded& encoded, const Arg& target_in) const {
   const Scope scope(*this, target_in.where);
-  const Var embedded = dropout(target_embedding(transpose(as_var(target_in))));  // [T, B, E]
+  const Var ids = checked_ids("AttentiveGru::decode", "target_in", target_in);
+  const Var embedded = dropout(target_embedding.by_steps(Arg(ids, target_in.where)));  // [T, B, E]
   const int64_t steps = embedded.size(0), rows = embedded.size(1), width = embedded.size(2);
-  check_rows(rows, encoded.state.size(0));
+  check_rows("AttentiveGru::decode", rows, encoded.state.size(0));
   const Var first = for_rows(encoded.state, rows);  // [B, H]
   // Computes the embeddings' part of the gates for all steps in one product.
   const Var weight_ih = as_var(decoder.weight_ih);

@@ -1,5 +1,6 @@
 #include "models/captioner.hpp"
 
+#include "framework/core/options.hpp"
 #include "framework/graph/scope.hpp"
 #include "ops/reduce/reduce.hpp"
 
@@ -11,19 +12,29 @@ ImageEncoderOptions as_wide(ImageEncoderOptions options, int64_t width) {
   return options;
 }
 
+AttentiveGruOptions decoder_options(const GruCaptionerOptions& o) {
+  const char* const op = "GruCaptioner";
+  check_at_least(op, "vocab", o.vocab, 1);
+  check_at_least(op, "embed", o.embed, 1);
+  check_at_least(op, "hidden", o.hidden, 1);
+  check_at_least(op, "readout", o.readout, 0);
+  check_share(op, "dropout", o.dropout);
+  check_at_least(op, "image.memory", o.image.memory, 1);
+  return {.vocab = o.vocab,
+          .memory = o.image.memory,
+          .embed = o.embed,
+          .hidden = o.hidden,
+          .gate = true,
+          .readout = o.readout,
+          .dropout = o.dropout};
+}
+
 int64_t pictures(const Tensor& images) { return images.shape().rank() > 0 ? images.shape()[0] : 0; }
 
 }  // namespace
 
 GruCaptioner::GruCaptioner(const GruCaptionerOptions& o, Key key)
-    : AttentiveGru({.vocab = o.vocab,
-                    .memory = o.image.memory,
-                    .embed = o.embed,
-                    .hidden = o.hidden,
-                    .gate = true,
-                    .readout = o.readout,
-                    .dropout = o.dropout},
-                   key),
+    : AttentiveGru(decoder_options(o), key),
       encoder(o.image, key.fold(2)),
       bridge(o.image.memory, o.hidden, key.fold(3), {.activation = Activation::tanh}) {}
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "framework/core/options.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
+#include "models/decoding/step_model.hpp"
 #include "ops/reduce/reduce.hpp"
 
 namespace rapt::inline v0 {
@@ -39,7 +41,8 @@ struct EncodedValues {
 
 std::vector<Decoded> greedy(const GruSeq2Seq& model, const Tensor& source,
                             const GreedyOptions& options) {
-  const int64_t rows = source.shape()[0], width = source.shape()[1];
+  check_at_least("greedy", "max_length", options.max_length, 0);
+  const int64_t rows = checked_sentences(source), width = source.shape()[1];
   std::vector<Decoded> decoded(static_cast<size_t>(rows));
   if (rows == 0) return decoded;
   const EncodedValues encoded(model, source);

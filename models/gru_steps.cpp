@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "framework/graph/graph.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
 #include "ops/shape/gather.hpp"
@@ -38,6 +37,7 @@ class GruSteps : public StepModel {
     if (sentences_ == 0) return;
     const Tape tape;
     const AttentiveGru::Encoded encoded = encode();
+    check_encoded(encoded.state, sentences_);
     std::vector<Var> wanted;
     const std::vector<Var> parts{encoded.memory, encoded.keys, encoded.context, encoded.state,
                                  encoded.lengths};

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "framework/core/api.hpp"
+#include "framework/core/function_ref.hpp"
 #include "models/attentive_gru.hpp"
 #include "models/decoding/step_model.hpp"
 #include "models/seq2seq.hpp"

@@ -3,36 +3,75 @@
 #include <fmt/format.h>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/scope.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 #include "ops/rows/norm.hpp"
 #include "ops/shape/shape.hpp"
+#include "ops/support/axes.hpp"
 
 namespace rapt::inline v0 {
+namespace {
 
-GroupNorm::GroupNorm(int64_t group_count, int64_t channels)
-    : weight(full({channels}, 1)), bias(zeros({channels})), groups(group_count) {
-  if (groups < 1 || channels % groups != 0) {
-    throw Error(fmt::format("GroupNorm: {} groups do not divide {} channels", groups, channels));
+/// Throws Error unless x is [B, channels, H, W].
+void check_planes(const char* layer, const Shape& x, int64_t channels, SourceLocation where) {
+  if (x.rank() == 4 && x[1] == channels) return;
+  fail(layer, fmt::format("expected x [B, {}, H, W], got {}", channels, to_string(x)), where);
+}
+
+const ImageEncoderOptions& checked(const ImageEncoderOptions& o) {
+  const char* const op = "ImageEncoder";
+  check_at_least(op, "height", o.height, 1);
+  check_at_least(op, "width", o.width, 1);
+  if (o.stages.empty()) {
+    throw Error({.op = op, .detail = "stages has 0 stages, expected 1 or more"});
   }
+  for (const auto& [channels, blocks] : o.stages) {
+    check_at_least(op, "stages: channels", channels, 1);
+    check_at_least(op, "stages: blocks", blocks, 0);
+  }
+  check_at_least(op, "groups", o.groups, 0);
+  check_at_least(op, "memory", o.memory, 1);
+  check_at_least(op, "words", o.words, 0);
+  check_share(op, "dropout", o.dropout);
+  return o;
+}
+
+}  // namespace
+
+GroupNorm::GroupNorm(int64_t group_count, int64_t channels) : groups(group_count) {
+  check_at_least("GroupNorm", "groups", groups, 1);
+  check_at_least("GroupNorm", "channels", channels, 1);
+  if (channels % groups != 0) {
+    throw Error({.op = "GroupNorm",
+                 .detail = fmt::format("{} groups do not divide {} channels", groups, channels)});
+  }
+  weight = Parameter(full({channels}, 1));
+  bias = Parameter(zeros({channels}));
 }
 
 Var GroupNorm::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);
   const Var input = as_var(x);
   const Shape shape = input.shape();  // [B, C, H, W]
-  const int64_t B = shape[0], C = weight.shape()[0], size = C / groups * shape[2] * shape[3];
+  check_planes("GroupNorm", shape, weight.shape()[0], x.where);
+  const int64_t B = shape[0], C = shape[1], size = C / groups * shape[2] * shape[3];
   const Tensor one = full({size}, 1, input.dtype()), zero = zeros({size}, input.dtype());
   const Var normed = layer_norm(reshape(input, {B, groups, size}), one, zero, eps);
   return reshape(normed, shape) * reshape(weight, {C, 1, 1}) + reshape(bias, {C, 1, 1});
 }
 
-LayerNorm2d::LayerNorm2d(int64_t channels) : weight(full({channels}, 1)), bias(zeros({channels})) {}
+LayerNorm2d::LayerNorm2d(int64_t channels) {
+  check_at_least("LayerNorm2d", "channels", channels, 1);
+  weight = Parameter(full({channels}, 1));
+  bias = Parameter(zeros({channels}));
+}
 
 Var LayerNorm2d::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);
+  check_planes("LayerNorm2d", as_var(x).shape(), weight.shape()[0], x.where);
   const Var places = permute(x, {0, 2, 3, 1});  // [B, H, W, C]
   return permute(layer_norm(places, weight, bias, eps), {0, 3, 1, 2});
 }
@@ -62,11 +101,7 @@ Var ResidualBlock::operator()(const Arg& x) const {
 }
 
 ImageEncoder::ImageEncoder(const ImageEncoderOptions& o, Key key)
-    : norm(o.memory), dropout{o.dropout}, height(o.height), width(o.width) {
-  if (o.stages.empty() || height < 1 || width < 1) {
-    throw Error(fmt::format("ImageEncoder: {} stages for pictures of {} x {}", o.stages.size(),
-                            width, height));
-  }
+    : norm(checked(o).memory), dropout{o.dropout}, height(o.height), width(o.width) {
   int64_t channels = 3, grid_y = height, grid_x = width;
   for (size_t i = 0; i < o.stages.size(); ++i) {
     const auto [out, blocks] = o.stages[i];
@@ -89,10 +124,10 @@ Var ImageEncoder::operator()(const Arg& images) const {
   const Scope scope(*this, images.where);
   Var x = as_var(images);
   if (x.rank() != 4 || x.size(1) != 3 || x.size(2) != height || x.size(3) != width) {
-    throw Error({.op = "ImageEncoder",
-                 .detail = fmt::format("expected pictures [B, 3, {}, {}], got {}", height, width,
-                                       to_string(x.shape())),
-                 .place = place_of(images.where)});
+    fail("ImageEncoder",
+         fmt::format("expected pictures [B, 3, {}, {}], got {}", height, width,
+                     to_string(x.shape())),
+         images.where);
   }
   for (const Stage& stage : stages) {
     x = relu(stage.down(x));  // [B, C, H, W]
@@ -105,7 +140,16 @@ Var ImageEncoder::operator()(const Arg& images) const {
 
 Var ImageEncoder::words_of(const Arg& memory) const {
   const Scope scope(*this, memory.where);
-  if (!words) throw Error("ImageEncoder: has no head for words, see ImageEncoderOptions::words");
+  if (!words) {
+    fail("ImageEncoder::words_of", "there is no head for words, see ImageEncoderOptions::words",
+         memory.where, ErrorKind::usage);
+  }
+  const Shape shape = as_var(memory).shape();
+  if (shape.rank() != 3 || shape[2] != words->in()) {
+    fail("ImageEncoder::words_of",
+         fmt::format("expected a memory [B, S, {}], got {}", words->in(), to_string(shape)),
+         memory.where);
+  }
   return (*words)(mean(memory, {1}));
 }
 

@@ -121,7 +121,7 @@ struct ImageEncoder {
   int64_t height = 0, width = 0;
 
   ImageEncoder() = default;
-  /// Throws Error if there are no stages, or if a size is below 1.
+  /// Throws Error if there are no stages, or for an option out of range.
   ImageEncoder(const ImageEncoderOptions& options, Key key);
 
   int64_t grid_height() const { return rows.shape()[0]; }

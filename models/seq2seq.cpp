@@ -1,21 +1,36 @@
 #include "models/seq2seq.hpp"
 
+#include "framework/core/options.hpp"
 #include "framework/graph/scope.hpp"
+#include "models/layers/ids.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 
 namespace rapt::inline v0 {
+namespace {
+
+AttentiveGruOptions decoder_options(const Seq2SeqOptions& o) {
+  const char* const op = "GruSeq2Seq";
+  check_at_least(op, "source_vocab", o.source_vocab, 1);
+  check_at_least(op, "target_vocab", o.target_vocab, 1);
+  check_at_least(op, "embed", o.embed, 1);
+  check_at_least(op, "hidden", o.hidden, 1);
+  check_at_least(op, "readout", o.readout, 0);
+  check_share(op, "dropout", o.dropout);
+  return {.vocab = o.target_vocab,
+          .memory = 2 * o.hidden,
+          .embed = o.embed,
+          .hidden = o.hidden,
+          .attention = o.attention,
+          .readout = o.readout,
+          .dropout = o.dropout};
+}
+
+}  // namespace
 
 GruSeq2Seq::GruSeq2Seq(const Seq2SeqOptions& o, Key key)
-    : AttentiveGru({.vocab = o.target_vocab,
-                    .memory = 2 * o.hidden,
-                    .embed = o.embed,
-                    .hidden = o.hidden,
-                    .attention = o.attention,
-                    .readout = o.readout,
-                    .dropout = o.dropout},
-                   key),
+    : AttentiveGru(decoder_options(o), key),
       source_embedding(o.source_vocab, o.embed, key.fold(0), {.stddev = 0.1}),
       encoder(o.embed, o.hidden, key.fold(2), {.bidirectional = true}),
       bridge(o.hidden, o.hidden, key.fold(3), {.activation = Activation::tanh}),
@@ -23,10 +38,10 @@ GruSeq2Seq::GruSeq2Seq(const Seq2SeqOptions& o, Key key)
 
 GruSeq2Seq::Encoded GruSeq2Seq::encode(const Arg& source) const {
   const Scope scope(*this, source.where);
-  const Var ids = as_var(source);  // [B, S]
+  const Var ids = checked_ids("GruSeq2Seq", "source", source);  // [B, S]
   Encoded encoded;
-  encoded.lengths = sum(ne(ids, pad), {1});                        // [B]
-  const Var embedded = dropout(source_embedding(transpose(ids)));  // [S, B, E]
+  encoded.lengths = sum(ne(ids, pad), {1});                                         // [B]
+  const Var embedded = dropout(source_embedding.by_steps(Arg(ids, source.where)));  // [S, B, E]
   const RecurrentOutput read = encoder(transpose(embedded, 0, 1), encoded.lengths);
   encoded.memory = read.states;                       // [B, S, 2H]
   const Var forward = select(read.last, 0, 0);        // [B, H]
@@ -39,6 +54,7 @@ GruSeq2Seq::Encoded GruSeq2Seq::encode(const Arg& source) const {
 
 Var GruSeq2Seq::operator()(const Arg& source, const Arg& target_in) const {
   const Scope scope(*this, source.where);
+  check_same_rows("GruSeq2Seq", source, target_in);
   return decode(encode(source), target_in);
 }
 

@@ -28,12 +28,13 @@ struct GruSeq2Seq : AttentiveGru {
   int32_t pad = 0;
 
   GruSeq2Seq() = default;
+  /// Throws Error for an option out of range.
   GruSeq2Seq(const Seq2SeqOptions& options, Key key);
 
   /// Encodes source int32 [B, S], padded at the end. The context is [B, 2H], the last states.
   Encoded encode(const Arg& source) const;
   /// Encodes and decodes with teacher forcing: source int32 [B, S], target_in int32 [B, T] ->
-  /// logits [B, T, V].
+  /// logits [B, T, V]. Throws Error for any other shape or type.
   Var operator()(const Arg& source, const Arg& target_in) const;
 
   void visit(auto&& f) {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
@@ -13,6 +13,7 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/rows/softmax.hpp"
 #include "ops/shape/shape.hpp"
+#include "ops/support/axes.hpp"
 
 namespace rapt::inline v0 {
 namespace {
@@ -23,6 +24,18 @@ constexpr Conv2dOptions halving{.stride = 2, .padding = 1};
 int64_t halved(int64_t length) { return (length + 1) / 2; }
 
 TransformerDecoderOptions decoder_options(const SpeechTransformerOptions& o) {
+  const char* const op = "SpeechTransformer";
+  check_at_least(op, "features", o.features, 1);
+  check_at_least(op, "vocab", o.vocab, 1);
+  check_at_least(op, "channels", o.channels, 1);
+  check_at_least(op, "width", o.width, 1);
+  check_at_least(op, "heads", o.heads, 1);
+  check_at_least(op, "encoder_layers", o.encoder_layers, 0);
+  check_at_least(op, "decoder_layers", o.decoder_layers, 0);
+  check_at_least(op, "feed_forward", o.feed_forward, 1);
+  check_at_least(op, "max_frames", o.max_frames, 1);
+  check_at_least(op, "max_length", o.max_length, 1);
+  check_share(op, "dropout", o.dropout);
   return {.vocab = o.vocab,
           .width = o.width,
           .heads = o.heads,
@@ -71,10 +84,16 @@ SpeechTransformer::Encoded SpeechTransformer::encode(const Arg& features,
   Var ends = as_var(lengths_in);        // [B]
   const int64_t wanted = project.in() / conv2.weight.shape()[0];
   if (frames.rank() != 3 || halved(halved(frames.size(2))) != wanted) {
-    throw Error({.op = "SpeechTransformer",
-                 .detail = fmt::format("expected features [B, T, F] with F / 4 = {}, got {}",
-                                       wanted, to_string(frames.shape())),
-                 .place = place_of(features.where)});
+    fail("SpeechTransformer",
+         fmt::format("expected features [B, T, F] with F / 4 = {}, got {}", wanted,
+                     to_string(frames.shape())),
+         features.where);
+  }
+  if (ends.dtype() != DType::int32 || ends.shape() != Shape{frames.size(0)}) {
+    fail("SpeechTransformer",
+         fmt::format("expected lengths int32 [{}] for features {}, got {} {}", frames.size(0),
+                     to_string(frames.shape()), name(ends.dtype()), to_string(ends.shape())),
+         lengths_in.where, ends.dtype() == DType::int32 ? ErrorKind::shape : ErrorKind::type);
   }
   Var x = cut(unsqueeze(frames, 1), ends);  // [B, 1, T, F]
   for (const Conv2d* conv : {&conv1, &conv2}) {
@@ -96,10 +115,7 @@ Var SpeechTransformer::ctc_logits(const Encoded& encoded) const {
 
 std::unique_ptr<StepModel> start(const SpeechTransformer& model, const Tensor& features,
                                  const Tensor& lengths, double ctc_weight, int32_t end) {
-  if (!(ctc_weight >= 0 && ctc_weight <= 1)) {
-    throw Error(
-        fmt::format("SpeechTransformer: expected a weight of CTC in [0, 1], got {}", ctc_weight));
-  }
+  check_share("SpeechTransformer", "ctc_weight", ctc_weight);
   Tensor memory, ends, log_p;
   {
     const Tape tape;

@@ -5,10 +5,13 @@
 #include <cmath>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/graph/scope.hpp"
+#include "models/layers/ids.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
+#include "ops/support/axes.hpp"
 
 namespace rapt::inline v0 {
 namespace {
@@ -40,6 +43,9 @@ Var residual(const Var& x, const Norm& norm, const Dropout& dropout, bool norm_f
 
 FeedForward::FeedForward(int64_t width, int64_t inner, Key key, const FeedForwardOptions& o)
     : dropout{o.dropout} {
+  check_at_least("FeedForward", "width", width, 1);
+  check_at_least("FeedForward", "inner", inner, 1);
+  check_share("FeedForward", "dropout", o.dropout);
   const LinearOptions active{.activation = o.activation};
   up = Linear(width, inner, key.fold(0), o.gated ? LinearOptions{} : active);
   down = Linear(inner, width, key.fold(1));
@@ -121,11 +127,76 @@ Var DecoderLayer::with(const Arg& x, FunctionRef<Var(const Var&)> self,
 
 namespace {
 
+/// Checks the options that all models of this file have.
+template <class Options>
+void check_common(const char* op, const Options& o) {
+  check_at_least(op, "width", o.width, 1);
+  check_at_least(op, "heads", o.heads, 1);
+  check_at_least(op, "key_heads", o.key_heads, 0);
+  check_share(op, "dropout", o.dropout);
+  if (o.width % o.heads != 0) {
+    throw Error({.op = op,
+                 .detail = fmt::format("{} heads do not divide a width of {}", o.heads, o.width)});
+  }
+  if (o.key_heads > 0 && o.heads % o.key_heads != 0) {
+    throw Error({.op = op,
+                 .detail = fmt::format("{} heads cannot share {} of keys and values", o.heads,
+                                       o.key_heads)});
+  }
+  const bool limited = o.positions == PositionKind::sinusoidal ||
+                       o.positions == PositionKind::learned || o.positions == PositionKind::rotary;
+  if (limited) check_at_least(op, "max_length", o.max_length, 1);
+  if (o.positions == PositionKind::rotary && o.width / o.heads % 2 != 0) {
+    throw Error({.op = op,
+                 .detail = fmt::format("rotary positions need an even width of a head, got {} / {}",
+                                       o.width, o.heads)});
+  }
+}
+
+const TransformerDecoderOptions& checked(const TransformerDecoderOptions& o) {
+  const char* const op = "TransformerDecoder";
+  check_at_least(op, "vocab", o.vocab, 1);
+  check_at_least(op, "layers", o.layers, 0);
+  check_at_least(op, "feed_forward", o.feed_forward, 1);
+  check_common(op, o);
+  return o;
+}
+
+TransformerDecoderOptions decoder_options(const TransformerOptions& o) {
+  const char* const op = "Transformer";
+  check_at_least(op, "source_vocab", o.source_vocab, 1);
+  check_at_least(op, "target_vocab", o.target_vocab, 1);
+  check_at_least(op, "encoder_layers", o.encoder_layers, 0);
+  check_at_least(op, "decoder_layers", o.decoder_layers, 0);
+  check_at_least(op, "feed_forward", o.feed_forward, 1);
+  check_common(op, o);
+  return {.vocab = o.target_vocab,
+          .width = o.width,
+          .heads = o.heads,
+          .key_heads = o.key_heads,
+          .layers = o.decoder_layers,
+          .feed_forward = o.feed_forward,
+          .dropout = o.dropout,
+          .activation = o.activation,
+          .gated = o.gated,
+          .norm = o.norm,
+          .norm_first = o.norm_first,
+          .positions = o.positions,
+          .tied = o.tying != Tying::none,
+          .max_length = o.max_length};
+}
+
+const GptOptions& checked(const GptOptions& o) {
+  const char* const op = "Gpt";
+  check_at_least(op, "vocab", o.vocab, 1);
+  check_at_least(op, "layers", o.layers, 0);
+  check_at_least(op, "feed_forward", o.feed_forward, 0);
+  check_common(op, o);
+  return o;
+}
+
 template <class Options>
 RelativePositionOptions relative_options(const Options& o) {
-  if (o.heads < 1 || o.width % o.heads != 0) {
-    throw Error(fmt::format("{} heads do not divide a width of {}", o.heads, o.width));
-  }
   return {
       .kind = o.positions, .heads = o.heads, .depth = o.width / o.heads, .length = o.max_length};
 }
@@ -133,7 +204,7 @@ RelativePositionOptions relative_options(const Options& o) {
 }  // namespace
 
 TransformerDecoder::TransformerDecoder(const TransformerDecoderOptions& o, Key key)
-    : target_embedding(o.vocab, o.width, key.fold(1),
+    : target_embedding(checked(o).vocab, o.width, key.fold(1),
                        {.stddev = 1 / std::sqrt(static_cast<double>(o.width))}),
       target_positions(o.positions, o.max_length, o.width, key.fold(3)),
       decoder_norm(o.width, o.norm),
@@ -165,12 +236,13 @@ Var TransformerDecoder::embed(const Embedding& embedding, const Positions& posit
 
 Var TransformerDecoder::decode(const Encoded& encoded, const Arg& target_in) const {
   const Scope scope(*this, target_in.where);
+  checked_ids("TransformerDecoder::decode", "target_in", target_in);
   Var x = embed(target_embedding, target_positions, target_in);  // [B K, T, C]
   const int64_t B = encoded.memory.size(0);
   if (B == 0 || x.size(0) % B != 0) {
-    throw Error({.op = "decode",
-                 .detail = fmt::format("{} rows are no multiple of {} memories", x.size(0), B),
-                 .place = place_of(Scope::current()->where())});
+    fail("TransformerDecoder::decode",
+         fmt::format("{} rows are no multiple of {} memories", x.size(0), B),
+         Scope::current()->where());
   }
   const Shape rows = x.shape();
   const Shape queries{B, rows[0] / B * rows[1], rows[2]};
@@ -188,21 +260,7 @@ Var TransformerDecoder::decode(const Encoded& encoded, const Arg& target_in) con
 }
 
 Transformer::Transformer(const TransformerOptions& o, Key key)
-    : TransformerDecoder({.vocab = o.target_vocab,
-                          .width = o.width,
-                          .heads = o.heads,
-                          .key_heads = o.key_heads,
-                          .layers = o.decoder_layers,
-                          .feed_forward = o.feed_forward,
-                          .dropout = o.dropout,
-                          .activation = o.activation,
-                          .gated = o.gated,
-                          .norm = o.norm,
-                          .norm_first = o.norm_first,
-                          .positions = o.positions,
-                          .tied = o.tying != Tying::none,
-                          .max_length = o.max_length},
-                         key),
+    : TransformerDecoder(decoder_options(o), key),
       source_embedding(o.source_vocab, o.width, key.fold(0),
                        {.stddev = 1 / std::sqrt(static_cast<double>(o.width))}),
       source_positions(o.positions, o.max_length, o.width, key.fold(2)),
@@ -210,8 +268,9 @@ Transformer::Transformer(const TransformerOptions& o, Key key)
       pad(o.pad) {
   if (o.tying == Tying::all) {
     if (o.source_vocab != o.target_vocab) {
-      throw Error(fmt::format("Transformer: Tying::all needs one vocabulary, got {} and {} words",
-                              o.source_vocab, o.target_vocab));
+      throw Error({.op = "Transformer",
+                   .detail = fmt::format("Tying::all needs one vocabulary, got {} and {} words",
+                                         o.source_vocab, o.target_vocab)});
     }
     target_embedding = source_embedding;
     output.weight = source_embedding.weight;
@@ -233,7 +292,7 @@ Transformer::Transformer(const TransformerOptions& o, Key key)
 
 Transformer::Encoded Transformer::encode(const Arg& source) const {
   const Scope scope(*this, source.where);
-  const Var ids = as_var(source);  // [B, S]
+  const Var ids = checked_ids("Transformer", "source", source);  // [B, S]
   Encoded encoded;
   encoded.lengths = sum(ne(ids, pad), {1});                // [B]
   Var x = embed(source_embedding, source_positions, ids);  // [B, S, C]
@@ -245,11 +304,12 @@ Transformer::Encoded Transformer::encode(const Arg& source) const {
 
 Var Transformer::operator()(const Arg& source, const Arg& target_in) const {
   const Scope scope(*this, source.where);
+  check_same_rows("Transformer", source, target_in);
   return decode(encode(source), target_in);
 }
 
 Gpt::Gpt(const GptOptions& o, Key key)
-    : embedding(o.vocab, o.width, key.fold(0), {.stddev = 0.02}),
+    : embedding(checked(o).vocab, o.width, key.fold(0), {.stddev = 0.02}),
       positions(o.positions, o.max_length, o.width, key.fold(1)),
       norm(o.width, o.norm),
       dropout{o.dropout} {
@@ -287,6 +347,7 @@ Gpt::Gpt(const GptOptions& o, Key key)
 
 Var Gpt::operator()(const Arg& ids) const {
   const Scope scope(*this, ids.where);
+  checked_ids("Gpt", "ids", ids);
   Var x = dropout(positions(embedding(ids)));  // [B, T, C]
   for (const EncoderLayer& layer : layers) x = layer(x, causal());
   return output(norm(x));

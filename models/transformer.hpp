@@ -199,14 +199,14 @@ struct Transformer : TransformerDecoder {
   int32_t pad = 0;
 
   Transformer() = default;
-  /// Throws Error if tables of different sizes are to be tied.
+  /// Throws Error for an option out of range, and if tables of different sizes are to be tied.
   Transformer(const TransformerOptions& options, Key key);
 
   /// Encodes source int32 [B, S], padded at the end.
   Encoded encode(const Arg& source) const;
 
   /// Encodes and decodes with teacher forcing: source int32 [B, S], target_in int32 [B, T] ->
-  /// logits [B, T, V].
+  /// logits [B, T, V]. Throws Error for any other shape or type.
   Var operator()(const Arg& source, const Arg& target_in) const;
 
   void visit(auto&& f) {

@@ -1,21 +1,12 @@
 #include "models/transformer_steps.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cmath>
-#include <cstring>
 
-#include "framework/core/error.hpp"
-#include "framework/graph/graph.hpp"
+#include "framework/core/options.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
 #include "models/decoding/growing_cache.hpp"
 #include "ops/elementwise/elementwise.hpp"
-#include "ops/reduce/reduce.hpp"
-#include "ops/rows/softmax.hpp"
-#include "ops/shape/gather.hpp"
-#include "ops/shape/shape.hpp"
 
 namespace rapt::inline v0 {
 namespace {
@@ -36,6 +27,7 @@ class TransformerSteps : public StepModel {
     if (sentences_ == 0) return;
     const Tape tape;
     const TransformerDecoder::Encoded encoded = encode();
+    check_encoded(encoded.memory, sentences_);
     std::vector<Var> wanted;
     for (const DecoderLayer& layer : model.decoder) {
       for (const Var& part : layer.cross_attention.keys_values(encoded.memory)) {
@@ -90,7 +82,7 @@ class GptSteps : public StepModel {
  public:
   GptSteps(const Gpt& model, int64_t texts)
       : model_(model), texts_(texts), cache_(cache_of(model.layers)) {
-    if (texts < 0) throw Error(fmt::format("decoding: {} texts were asked for", texts));
+    check_at_least("start", "texts", texts, 0);
   }
 
   int64_t sentences() const override { return texts_; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "framework/core/options.hpp"
 #include "models/decoding/writing_rules.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
@@ -39,12 +40,12 @@ class Search {
  public:
   Search(StepModel& model, const BeamOptions& options)
       : options_(options), rules_("beam_search", options, model), stepper_(model) {
-    if (options.beam < 1 || options.best < 1 || options.best > options.beam) {
+    check_at_least("beam_search", "beam", options.beam, 1);
+    check_at_least("beam_search", "best", options.best, 1);
+    check_not_negative("beam_search", "alpha", options.alpha);
+    if (options.best > options.beam) {
       rules_.fail(fmt::format("expected 1 <= best <= beam, got best {} and beam {}", options.best,
                               options.beam));
-    }
-    if (!(options.alpha >= 0)) {
-      rules_.fail(fmt::format("alpha has to be at least 0, it is {}", options.alpha));
     }
     for (int64_t i = 0; i < model.sentences(); ++i) {
       Live first;

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <string>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/core/parallel.hpp"
 
 namespace rapt::inline v0 {
@@ -19,6 +22,10 @@ double log_add(double a, double b) {
   return top == nothing ? nothing : top + std::log1p(std::exp(std::min(a, b) - top));
 }
 
+std::string text_of(const Tensor& x) {
+  return x ? fmt::format("{} {}", name(x.dtype()), to_string(x.shape())) : "an empty tensor";
+}
+
 /// Checked log-probabilities [B, T, V] with their lengths.
 struct Emissions {
   const float* data;
@@ -29,10 +36,13 @@ struct Emissions {
     const Shape shape = log_probabilities ? log_probabilities.shape() : Shape{};
     if (shape.rank() != 3 || log_probabilities.dtype() != DType::float32 || !ends ||
         ends.shape() != Shape{shape[0]} || ends.dtype() != DType::int32) {
-      throw Error(
-          fmt::format("{}: expected log-probabilities float32 [B, T, V] and lengths int32 "
-                      "[B], got {} and {}",
-                      who, to_string(shape), ends ? to_string(ends.shape()) : "none"));
+      const bool types = log_probabilities && log_probabilities.dtype() == DType::float32 && ends &&
+                         ends.dtype() == DType::int32;
+      throw Error({.kind = types ? ErrorKind::shape : ErrorKind::type,
+                   .op = who,
+                   .detail = fmt::format("expected log-probabilities float32 [B, T, V] and lengths "
+                                         "int32 [B], got {} and {}",
+                                         text_of(log_probabilities), text_of(ends))});
     }
     data = log_probabilities.data<float>().data();
     lengths = ends.data<int32_t>().data();
@@ -40,16 +50,20 @@ struct Emissions {
     times = shape[1];
     classes = shape[2];
     if (blank < 0 || blank >= classes) {
-      throw Error(fmt::format("{}: the blank {} is none of the {} classes", who, blank, classes));
+      throw Error(
+          {.op = who,
+           .detail = fmt::format("the blank {} is none of the {} classes", blank, classes)});
     }
     for (int64_t b = 0; b < batch; ++b) {
       if (lengths[b] < 0 || lengths[b] > times) {
-        throw Error(fmt::format("{}: length {} of utterance {} is none of 0 .. {}", who, lengths[b],
-                                b, times));
+        throw Error({.op = who,
+                     .detail = fmt::format("length {} of utterance {} is none of 0 .. {}",
+                                           lengths[b], b, times)});
       }
       const float* p = at(b, 0);
       if (std::any_of(p, p + lengths[b] * classes, [](float x) { return std::isnan(x); })) {
-        throw Error(fmt::format("{}: the log-probabilities of utterance {} hold a NaN", who, b));
+        throw Error({.op = who,
+                     .detail = fmt::format("the log-probabilities of utterance {} hold a NaN", b)});
       }
     }
   }
@@ -137,10 +151,10 @@ class CtcPrefixSteps : public StepModel {
         emissions_("ctc_prefix_model", log_probabilities, lengths, options.blank),
         options_(options) {
     if (options.end < 0 || options.end >= emissions_.classes || options.end == options.blank) {
-      throw Error(
-          fmt::format("ctc_prefix_model: expected an end mark among the {} classes that is "
-                      "not the blank {}, got {}",
-                      emissions_.classes, options.blank, options.end));
+      throw Error({.op = "ctc_prefix_model",
+                   .detail = fmt::format("expected an end mark among the {} classes that is "
+                                         "not the blank {}, got {}",
+                                         emissions_.classes, options.blank, options.end)});
     }
   }
 
@@ -242,9 +256,12 @@ std::vector<std::vector<Hypothesis>> ctc_beam_search(const Tensor& log_probabili
                                                      const Tensor& lengths,
                                                      const CtcBeamOptions& options) {
   const Emissions e("ctc_beam_search", log_probabilities, lengths, options.blank);
-  if (options.beam < 1 || options.best < 1 || options.best > options.beam) {
-    throw Error(fmt::format("ctc_beam_search: expected 1 <= best <= beam, got best {} and beam {}",
-                            options.best, options.beam));
+  check_at_least("ctc_beam_search", "beam", options.beam, 1);
+  check_at_least("ctc_beam_search", "best", options.best, 1);
+  if (options.best > options.beam) {
+    throw Error({.op = "ctc_beam_search",
+                 .detail = fmt::format("expected 1 <= best <= beam, got best {} and beam {}",
+                                       options.best, options.beam)});
   }
   std::vector<std::vector<Hypothesis>> found(static_cast<size_t>(e.batch));
   parallel_for(e.batch, [&](int64_t b) { found[static_cast<size_t>(b)] = search(e, b, options); });

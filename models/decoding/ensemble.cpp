@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "framework/core/error.hpp"
 #include "ops/elementwise/elementwise.hpp"
@@ -24,12 +25,15 @@ class EnsembleSteps : public StepModel {
         average_(average),
         weights_(std::move(weights)),
         states_(members_.size(), 0) {
-    if (members_.empty()) throw Error("ensemble: there are no members");
+    if (members_.empty()) throw Error({.op = "ensemble", .detail = "there are no members"});
     for (size_t i = 0; i < members_.size(); ++i) {
-      if (!members_[i]) throw Error(fmt::format("ensemble: member {} is empty", i));
+      if (!members_[i]) {
+        throw Error({.op = "ensemble", .detail = fmt::format("member {} is empty", i)});
+      }
       if (members_[i]->sentences() == sentences()) continue;
-      throw Error(fmt::format("ensemble: member {} has {} sentences, member 0 has {}", i,
-                              members_[i]->sentences(), sentences()));
+      throw Error({.op = "ensemble",
+                   .detail = fmt::format("member {} has {} sentences, member 0 has {}", i,
+                                         members_[i]->sentences(), sentences())});
     }
     if (weights_.empty()) {
       weights_.assign(members_.size(), 1 / static_cast<double>(members_.size()));
@@ -37,8 +41,9 @@ class EnsembleSteps : public StepModel {
     double sum = 0;
     for (const double weight : weights_) sum += weight > 0 ? weight : infinity;
     if (weights_.size() != members_.size() || !(std::abs(sum - 1) < 1e-6)) {
-      throw Error(fmt::format("ensemble: expected {} positive weights that add up to 1, got [{}]",
-                              members_.size(), fmt::join(weights_, ", ")));
+      throw Error({.op = "ensemble",
+                   .detail = fmt::format("expected {} positive weights that add up to 1, got [{}]",
+                                         members_.size(), fmt::join(weights_, ", "))});
     }
   }
 
@@ -65,9 +70,11 @@ class EnsembleSteps : public StepModel {
       next = end;
       StepOutput given = members_[i]->step(own);
       if (i > 0 && given.scores.shape() != log_probabilities[0].shape()) {
-        throw Error(fmt::format("ensemble: member {} gives scores {}, member 0 gives {}", i,
-                                to_string(given.scores.shape()),
-                                to_string(log_probabilities[0].shape())));
+        throw Error({.kind = ErrorKind::shape,
+                     .op = "ensemble",
+                     .detail = fmt::format("member {} gives scores {}, member 0 gives {}", i,
+                                           to_string(given.scores.shape()),
+                                           to_string(log_probabilities[0].shape()))});
       }
       log_probabilities.push_back(log_softmax(given.scores));
       states_[i] = static_cast<int64_t>(given.states.size());

@@ -3,19 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "framework/core/error.hpp"
-#include "framework/graph/graph.hpp"
-#include "framework/graph/tape.hpp"
-#include "framework/run/executor.hpp"
 #include "models/decoding/step_model.hpp"
-#include "ops/elementwise/elementwise.hpp"
-#include "ops/reduce/reduce.hpp"
-#include "ops/rows/softmax.hpp"
-#include "ops/shape/gather.hpp"
-#include "ops/shape/shape.hpp"
 
 namespace rapt::inline v0 {
 namespace {
@@ -65,8 +56,9 @@ void GrowingCache::advance(int64_t rows, const std::vector<int32_t>& parents) {
       const auto at = static_cast<size_t>(r);
       const int32_t parent = at < parents.size() ? parents[at] : -1;
       if (parent < 0 || parent >= ancestors_.shape()[0]) {
-        throw Error(fmt::format("decoding: row {} continues row {} of {}", r, parent,
-                                ancestors_.shape()[0]));
+        throw Error({.op = "step",
+                     .detail = fmt::format("row {} continues row {} of {}", r, parent,
+                                           ancestors_.shape()[0])});
       }
       const int32_t* from = ancestors_.data<int32_t>().data() + parent * width;
       std::copy(from, from + steps_, to);

@@ -22,7 +22,6 @@ class GrowingCache {
   /// Returns ancestors, int32 [R, T], and the current step, int32 [1], as Vars of the current tape.
   CachePlace place() const;
   const KeyValueCache& operator[](size_t layer) const { return layers_[layer]; }
-  int64_t steps() const { return steps_; }
 
  private:
   void grow(int64_t steps, int64_t rows);

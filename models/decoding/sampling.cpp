@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "framework/core/options.hpp"
 #include "models/decoding/writing_rules.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
@@ -34,14 +35,12 @@ class Sampler {
  public:
   Sampler(StepModel& model, const SamplingOptions& options)
       : options_(options), rules_("sample", options, model), stepper_(model) {
-    if (!(options.temperature > 0) || !std::isfinite(options.temperature)) {
-      rules_.fail(fmt::format("the temperature has to be above 0, it is {}", options.temperature));
-    }
-    if (!(options.top_p > 0 && options.top_p <= 1) || options.top_k < 0 || options.samples < 1) {
-      rules_.fail(
-          fmt::format("expected top_p in (0, 1], top_k of at least 0 and samples of at "
-                      "least 1, got {}, {} and {}",
-                      options.top_p, options.top_k, options.samples));
+    check_positive("sample", "temperature", options.temperature);
+    check_at_least("sample", "samples", options.samples, 1);
+    check_at_least("sample", "top_k", options.top_k, 0);
+    check_at_least("sample", "first_sentence", options.first_sentence, 0);
+    if (!(options.top_p > 0 && options.top_p <= 1)) {
+      rules_.fail(fmt::format("top_p is {}, expected a number in (0, 1]", options.top_p));
     }
     for (int64_t i = 0; i < model.sentences(); ++i) {
       Sentence s{static_cast<int32_t>(i), {}};

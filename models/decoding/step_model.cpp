@@ -2,19 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-
 #include "framework/core/error.hpp"
-#include "framework/graph/graph.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
-#include "ops/elementwise/elementwise.hpp"
-#include "ops/reduce/reduce.hpp"
-#include "ops/rows/softmax.hpp"
 #include "ops/shape/gather.hpp"
-#include "ops/shape/shape.hpp"
 
 namespace rapt::inline v0 {
 
@@ -24,11 +15,25 @@ Var int_leaf(const std::vector<int32_t>& values) {
 
 int64_t checked_sentences(const Tensor& source) {
   if (!source || source.shape().rank() != 2 || source.dtype() != DType::int32) {
-    throw Error(fmt::format("decoding: expected a source int32 [B, S], got {} {}",
-                            source ? name(source.dtype()) : "an empty tensor",
-                            source ? to_string(source.shape()) : ""));
+    throw Error({.kind = !source                          ? ErrorKind::usage
+                         : source.dtype() != DType::int32 ? ErrorKind::type
+                                                          : ErrorKind::shape,
+                 .op = "start",
+                 .detail = fmt::format("expected a source int32 [B, S], got {} {}",
+                                       source ? name(source.dtype()) : "an empty tensor",
+                                       source ? to_string(source.shape()) : "")});
   }
   return source.shape()[0];
+}
+
+void check_encoded(const Var& output, int64_t sentences) {
+  const Shape shape = output.shape();
+  if (shape.rank() > 0 && shape[0] == sentences) return;
+  throw Error(
+      {.kind = ErrorKind::shape,
+       .op = "start",
+       .detail = fmt::format("expected a row for each of {} sentences, the encoder gives {}",
+                             sentences, to_string(shape))});
 }
 
 std::vector<Tensor> Stepper::step(
@@ -41,8 +46,10 @@ std::vector<Tensor> Stepper::step(
   const StepOutput output = model_.step(input);
   const Shape shape = output.scores.shape();
   if (shape.rank() != 2 || shape[0] != input.rows()) {
-    throw Error(fmt::format("decoding: the model gave scores {} for {} rows", to_string(shape),
-                            input.rows()));
+    throw Error({.kind = ErrorKind::shape,
+                 .op = "step",
+                 .detail = fmt::format("the model gave scores {} for {} rows", to_string(shape),
+                                       input.rows())});
   }
   const std::vector<Var> chosen = choose(output.scores);
   std::vector<Var> wanted = chosen;

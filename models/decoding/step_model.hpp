@@ -61,6 +61,9 @@ Var int_leaf(const std::vector<int32_t>& values);
 /// Returns the number of sentences of a source. Throws Error if it is not int32 [B, S].
 int64_t checked_sentences(const Tensor& source);
 
+/// Throws Error unless an encoder's `output` [B, ..] has one row for each of `sentences`.
+void check_encoded(const Var& output, int64_t sentences);
+
 /// Runs a StepModel and keeps its states from step to step.
 class Stepper {
  public:

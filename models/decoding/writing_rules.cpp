@@ -5,18 +5,20 @@
 #include <algorithm>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 
 namespace rapt::internal {
 
 void WritingRules::fail(const std::string& message) const {
-  throw Error(fmt::format("{}: {}", who_, message));
+  throw Error({.op = who_, .detail = message});
 }
 
 void WritingRules::limit(const StepModel& model, double factor, int64_t extra, int64_t max_length) {
   const int64_t sentences = model.sentences();
-  if (!(factor >= 0) || extra < 0 || max_length < 0 || min_length_ < 0) {
-    fail("a limit of the length is below 0");
-  }
+  check_not_negative(who_, "length_factor", factor);
+  check_at_least(who_, "length_extra", extra, 0);
+  check_at_least(who_, "max_length", max_length, 0);
+  check_at_least(who_, "min_length", min_length_, 0);
   if (min_length_ > max_length) {
     fail(fmt::format("min_length {} is above max_length {}", min_length_, max_length));
   }

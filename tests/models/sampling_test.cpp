@@ -168,7 +168,8 @@ TEST_CASE("what cannot be sampled") {
   Constant model(1, likely), none(0, likely);
   CHECK(sample(none, {.key = Key{1}}).empty());
   CHECK_THROWS_WITH(sample(model, {.key = Key{1}, .temperature = 0}), Contains("temperature"));
-  CHECK_THROWS_WITH(sample(model, {.key = Key{1}, .top_p = 0}), Contains("top_p in (0, 1]"));
+  CHECK_THROWS_WITH(sample(model, {.key = Key{1}, .top_p = 0}),
+                    Contains("top_p is 0, expected a number in (0, 1]"));
   CHECK_THROWS_WITH(sample(model, {.key = Key{1}, .samples = 0}), Contains("samples"));
   // All that has a probability is forbidden.
   CHECK_THROWS_WITH(sample(model, {.key = Key{1}, .never = {1, 4, 5, 6, 7}, .min_length = 1}),

@@ -82,7 +82,7 @@ TEST_CASE("vectors of another size are refused, and more than there are places f
                     Catch::Contains("expected features [B, T, F]"));
   CHECK_THROWS(model.encode(normal(Key{1}, {1, 90, 10}), ints({90})));
   CHECK_THROWS_WITH(start(model, normal(Key{1}, {1, 9, 10}), ints({9}), 1.5, end),
-                    Catch::Contains("in [0, 1], got 1.5"));
+                    Catch::Contains("ctc_weight is 1.5, expected a number in [0, 1]"));
 }
 
 TEST_CASE("both heads write together, with the weights that they are given") {

@@ -1,0 +1,28 @@
+#include "models/layers/ids.hpp"
+
+#include <fmt/format.h>
+
+#include "ops/support/axes.hpp"
+
+namespace rapt::internal {
+
+Var checked_ids(std::string_view op, std::string_view what, const Arg& ids) {
+  const Var var = as_var(ids);
+  if (var.dtype() == DType::int32 && var.rank() == 2) return var;
+  fail(op,
+       fmt::format("expected {} int32 [rows, T], got {} {}", what, name(var.dtype()),
+                   to_string(var.shape())),
+       ids.where, var.dtype() == DType::int32 ? ErrorKind::shape : ErrorKind::type);
+}
+
+void check_same_rows(std::string_view op, const Arg& source, const Arg& target) {
+  const Shape from = checked_ids(op, "source", source).shape();
+  const Shape to = checked_ids(op, "target_in", target).shape();
+  if (from[0] == to[0]) return;
+  fail(op,
+       fmt::format("expected as many rows of target_in as of source, got {} and {}", to_string(to),
+                   to_string(from)),
+       target.where);
+}
+
+}  // namespace rapt::internal
