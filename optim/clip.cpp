@@ -105,7 +105,9 @@ constinit const Op global_norm_op{
     .shape =
         [](ShapeContext& c) {
           for (int i = 0; i < c.inputs(); ++i) {
-            if (!is_float(c.dtype(i))) c.fail("the arrays have to hold floats");
+            if (!is_float(c.dtype(i))) {
+              c.fail("the arrays have to hold floats", ErrorKind::type);
+            }
           }
           c.output({}, DType::float64);
         },

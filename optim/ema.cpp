@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/core/out_of_memory.hpp"
 #include "framework/core/recycled.hpp"
 #include "framework/graph/graph.hpp"
@@ -16,19 +17,22 @@ namespace rapt::inline v0 {
 
 ExponentialMovingAverage::ExponentialMovingAverage(std::vector<Parameter> parameters, double decay)
     : parameters_(std::move(parameters)), decay_(decay) {
-  if (!(decay >= 0 && decay <= 1)) {
-    throw Error(fmt::format("moving average: the decay is {}, not in [0, 1]", decay));
-  }
+  check_share("ExponentialMovingAverage", "decay", decay);
   for (const Parameter& parameter : parameters_) {
-    if (!parameter) throw Error("moving average: a parameter has no value");
+    if (!parameter) {
+      throw Error({.op = "ExponentialMovingAverage", .detail = "a parameter has no value"});
+    }
     if (!is_float(parameter.value().dtype())) {
-      throw Error(fmt::format("moving average: the parameter {} holds {}, not floats",
-                              parameter.name(), rapt::name(parameter.value().dtype())));
+      throw Error({.kind = ErrorKind::type,
+                   .op = "ExponentialMovingAverage",
+                   .detail = fmt::format("the parameter {} holds {}, not floats", parameter.name(),
+                                         rapt::name(parameter.value().dtype()))});
     }
     const std::string name =
         parameter.name().empty() ? std::to_string(names_.size()) : parameter.name();
     if (std::find(names_.begin(), names_.end(), name) != names_.end()) {
-      throw Error(fmt::format("moving average: two parameters are named '{}'", name));
+      throw Error({.op = "ExponentialMovingAverage",
+                   .detail = fmt::format("two parameters are named '{}'", name)});
     }
     names_.push_back(name);
     averages_.push_back(parameter.value().clone());
@@ -51,7 +55,7 @@ void ExponentialMovingAverage::update() {
   };
   or_out_of_memory(record_and_run, [&] {
     return ErrorParts{
-        .op = "moving average",
+        .op = "ExponentialMovingAverage::update",
         .detail = fmt::format("out of memory for the update of {} arrays", parameters_.size()),
         .place = place_of(where)};
   });

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "framework/core/error.hpp"
+#include "framework/core/options.hpp"
 #include "framework/core/out_of_memory.hpp"
 #include "framework/graph/graph.hpp"
 #include "framework/run/executor.hpp"
@@ -56,30 +57,29 @@ std::vector<ParameterGroup> decay_matrices_only(const std::vector<Parameter>& pa
 Optimizer::Optimizer(std::vector<ParameterGroup> groups, double lr, double clip_norm,
                      std::vector<std::string> slots)
     : groups_(std::move(groups)), slots_(std::move(slots)), lr_(lr), clip_norm_(clip_norm) {
-  if (!is_finite_rate(lr_)) {
-    throw Error(fmt::format("optimizer: the learning rate is {}, expected 0 or more", lr_));
-  }
+  check_not_negative("Optimizer", "lr (the learning rate)", lr_);
   if (!(clip_norm_ >= 0)) {
-    throw Error(fmt::format("optimizer: clip_norm is {}, below 0", clip_norm_));
+    throw Error({.op = "Optimizer",
+                 .detail = fmt::format("clip_norm is {}, expected 0 or more", clip_norm_)});
   }
   for (size_t g = 0; g < groups_.size(); ++g) {
-    const auto [lr_factor, decay_factor] = std::pair(groups_[g].lr_factor, groups_[g].decay_factor);
-    if (!is_finite_rate(lr_factor) || !is_finite_rate(decay_factor)) {
-      throw Error(
-          fmt::format("optimizer: the factors of group {} are {} and {}, expected 0 or more", g,
-                      lr_factor, decay_factor));
-    }
+    check_not_negative("Optimizer", fmt::format("lr_factor of group {}", g), groups_[g].lr_factor);
+    check_not_negative("Optimizer", fmt::format("decay_factor of group {}", g),
+                       groups_[g].decay_factor);
     for (const Parameter& parameter : groups_[g].parameters) {
-      if (!parameter) throw Error("optimizer: a parameter has no value");
+      if (!parameter) throw Error({.op = "Optimizer", .detail = "a parameter has no value"});
       const std::string name =
           parameter.name().empty() ? std::to_string(entries_.size()) : parameter.name();
       if (!is_float(parameter.value().dtype())) {
-        throw Error(fmt::format("optimizer: the parameter {} holds {}, not floats", name,
-                                rapt::name(parameter.value().dtype())));
+        throw Error({.kind = ErrorKind::type,
+                     .op = "Optimizer",
+                     .detail = fmt::format("the parameter {} holds {}, not floats", name,
+                                           rapt::name(parameter.value().dtype()))});
       }
       for (const Entry& other : entries_) {
         if (other.parameter.state() == parameter.state()) {
-          throw Error(fmt::format("optimizer: the parameter {} is given twice", name));
+          throw Error(
+              {.op = "Optimizer", .detail = fmt::format("the parameter {} is given twice", name)});
         }
       }
       Entry entry{.parameter = parameter, .group = g, .name = name, .slots = {}, .gathered = {}};
@@ -104,15 +104,16 @@ void Optimizer::name_apart() {
   for (const Entry& entry : entries_) {
     if (names.insert(entry.name).second) continue;
     throw Error(
-        fmt::format("optimizer: two parameters are named '{}': give each part of the model a"
-                    " group, or list them by parameters() of a struct that holds both",
-                    entry.parameter.name()));
+        {.op = "Optimizer",
+         .detail = fmt::format("two parameters are named '{}': give each part of the model a"
+                               " group, or list them by parameters() of a struct that holds both",
+                               entry.parameter.name())});
   }
 }
 
 void Optimizer::lr(double lr, SourceLocation where) {
   if (!is_finite_rate(lr)) {
-    throw Error({.op = "optimizer",
+    throw Error({.op = "Optimizer::lr",
                  .detail = fmt::format("the learning rate is {}, expected 0 or more", lr),
                  .place = place_of(where)});
   }
@@ -125,7 +126,6 @@ void Optimizer::look_for_forgotten(const Var& loss, SourceLocation where) const 
   for (const Entry& entry : entries_) {
     // Not from a parameters() list, so there is no visit() to check.
     if (entry.parameter.name().empty()) return;
-    // visit() to check
   }
   const Graph& graph = loss.graph();
   const uint32_t last = graph.values[loss.id()].node;
@@ -304,12 +304,10 @@ Sgd::Sgd(std::vector<ParameterGroup> groups, const SgdOptions& options)
                 options.momentum != 0 ? std::vector<std::string>{"velocity"}
                                       : std::vector<std::string>{}),
       options_(options) {
-  if (!is_finite_rate(options.momentum) || !is_finite_rate(options.weight_decay)) {
-    throw Error(fmt::format("sgd: momentum and weight_decay are {} and {}, expected 0 or more",
-                            options.momentum, options.weight_decay));
-  }
+  check_not_negative("Sgd", "momentum", options.momentum);
+  check_not_negative("Sgd", "weight_decay", options.weight_decay);
   if (options.nesterov && options.momentum <= 0) {
-    throw Error("sgd: Nesterov's momentum needs a momentum above 0");
+    throw Error({.op = "Sgd", .detail = "Nesterov's momentum needs a momentum above 0"});
   }
 }
 
@@ -328,13 +326,11 @@ Adam::Adam(std::vector<ParameterGroup> groups, const AdamOptions& options, bool 
     : Optimizer(std::move(groups), options.lr, options.clip_norm, {"mean", "variance"}),
       options_(options),
       decoupled_(decoupled) {
-  if (!(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1 &&
-        options.eps >= 0 && options.weight_decay >= 0)) {
-    throw Error(
-        fmt::format("Adam: expected betas in [0, 1), eps and weight_decay not below 0; got"
-                    " {}, {}, {}, {}",
-                    options.beta1, options.beta2, options.eps, options.weight_decay));
-  }
+  const char* const op = decoupled ? "AdamW" : "Adam";
+  check_below_one(op, "beta1", options.beta1);
+  check_below_one(op, "beta2", options.beta2);
+  check_not_negative(op, "eps", options.eps);
+  check_not_negative(op, "weight_decay", options.weight_decay);
 }
 
 StaticOp Adam::update() const { return adam_op; }

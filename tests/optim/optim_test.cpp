@@ -443,8 +443,8 @@ TEST_CASE("learning rates that are negative or not finite are refused where they
     const auto at_line = [&] { adam.lr(rate); };
     CHECK_THROWS_WITH(
         at_line(), Contains("learning rate") && Contains("optim_test.cpp:" + std::to_string(line)));
-    CHECK_THROWS_WITH(Sgd({{.parameters = {p}, .lr_factor = rate}}), Contains("factors"));
-    CHECK_THROWS_WITH(Sgd({{.parameters = {p}, .decay_factor = rate}}), Contains("factors"));
+    CHECK_THROWS_WITH(Sgd({{.parameters = {p}, .lr_factor = rate}}), Contains("lr_factor"));
+    CHECK_THROWS_WITH(Sgd({{.parameters = {p}, .decay_factor = rate}}), Contains("decay_factor"));
     CHECK_THROWS_WITH(Sgd({p}, {.momentum = rate}), Contains("momentum"));
     CHECK_THROWS_WITH(schedules::constant(rate), Contains("rate"));
     CHECK_THROWS_WITH(schedules::warmup_inverse_sqrt(rate, 10), Contains("peak"));
