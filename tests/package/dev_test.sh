@@ -53,6 +53,11 @@ for command in $(sed -n 's/^#   \.\/dev \([a-z]*\) .*/\1/p' dev); do
     exit 1
   }
 done
+./dev --help >/dev/null
+[ "$(./dev --help)" = "$(./dev nonsense 2>&1)" ] || {
+  echo "./dev --help does not print the usage text"
+  exit 1
+}
 [ "$(./dev nonsense 2>&1 | grep -c '^\./dev ')" = "$(grep -c '^  [a-z]*) *\(build ;;\)\?$' dev)" ] || {
   echo "a command of ./dev is missing in its usage text"
   exit 1

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Holds the order of the house: who may include whom.
 
-    includes.py TREE    fails where an include breaks a rule, and says which
+    includes.py [TREE]    fails where an include breaks a rule, and says which
+
+Without TREE it checks the tree in which it lies.
 
 A module is a header with the source of its name. Every include of ours names a file from the top of
 the tree ("framework/graph/op.hpp") or of include/ (<rapt/rapt.hpp>). No circle of includes ties
@@ -153,7 +155,8 @@ def names_in_rapt(tree):
 
 
 def main():
-    tree = pathlib.Path(sys.argv[1])
+    own = pathlib.Path(__file__).resolve().parents[2]
+    tree = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else own
     failures, modules, folders = check(tree)
     if failures:
         sys.exit("\n".join(failures))

@@ -1,10 +1,10 @@
 // Two short trainings, compared with what was recorded: every loss, and a hash of the parameters at
 // the end. A change that rounds otherwise anywhere on their way is seen here.
 //
-// The numbers lie in tests/golden, a file for each instruction set. `./dev golden` records them
-// anew, with every set that the processor has. That is right where a commit changes how something
-// is rounded, dropped, drawn or ordered, and says so. It is wrong where nobody knows what changed
-// them.
+// The numbers lie in tests/framework/run/golden, a file for each instruction set. `./dev golden`
+// records them anew, with every set that the processor has. That is right where a commit changes
+// how something is rounded, dropped, drawn or ordered, and says so. It is wrong where nobody knows
+// what changed them.
 //
 // Bits are promised for one instruction set, whatever the number of threads; compilers may contract
 // a product and a sum into one instruction in other places, and exp() of the C library may change.
