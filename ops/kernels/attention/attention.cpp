@@ -11,6 +11,7 @@
 #include "ops/kernels/attention/attention.hpp"
 
 #include "ops/kernels/attention/attention_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
@@ -26,10 +27,10 @@ struct Scratch {
   Scratch(const Attention<T>& in, int64_t rows, void* memory)
       : carver{static_cast<char*>(memory)},
         queries_row(padded<T>(in.depth)),
-        keys_row(skewed<T>(min_of(in.keys, tile_keys))),
+        keys_row(skewed<T>(smaller(in.keys, tile_keys))),
         values_row(padded<T>(in.value_depth)) {
-    const int64_t most_keys = min_of(in.keys, tile_keys);
-    const int64_t most_rows = min_of(rows, tile_queries);
+    const int64_t most_keys = smaller(in.keys, tile_keys);
+    const int64_t most_rows = smaller(rows, tile_queries);
     largest = carver.take<T>(rows);
     sum = carver.take<T>(rows);
     bits = carver.take<uint32_t>(in.dropout > 0 ? 2 * keys_row : 0);
@@ -55,17 +56,17 @@ struct Scratch {
   ScoreMemory<T> score;
 };
 
-int64_t rows_of_block(int64_t queries, int64_t blocks) { return blocks_of(queries, blocks); }
+int64_t rows_of_block(int64_t queries, int64_t blocks) { return ceil_div(queries, blocks); }
 
 template <class T>
 AttentionPlan plan_forward(const Attention<T>& in) {
   AttentionPlan plan;
-  plan.blocks = max_of(blocks_of(in.queries, block_queries), 1);
+  plan.blocks = larger(ceil_div(in.queries, block_queries), 1);
   const int64_t rows = rows_of_block(in.queries, plan.blocks);
   const int64_t items = in.queries == 0 ? 0 : in.batch * in.query_heads * plan.blocks;
   const int64_t work = rows * in.keys * (in.depth + in.value_depth);
-  plan.task_items = max_of(1, min_of(items, task_work / max_of(work, 1)));
-  plan.tasks = blocks_of(items, plan.task_items);
+  plan.task_items = larger(1, smaller(items, task_work / larger(work, 1)));
+  plan.tasks = ceil_div(items, plan.task_items);
   plan.scratch_bytes = Scratch<T>(in, rows, nullptr).carver.used;
   return plan;
 }
@@ -81,12 +82,12 @@ void for_each_block(const Attention<T>& in, const AttentionPlan& plan, int64_t t
                     const Body& body) {
   const int64_t items = in.batch * in.query_heads * plan.blocks;
   const int64_t rows = rows_of_block(in.queries, plan.blocks);
-  const int64_t end = min_of(items, (task + 1) * plan.task_items);
+  const int64_t end = smaller(items, (task + 1) * plan.task_items);
   for (int64_t item = task * plan.task_items; item < end; ++item) {
     const int64_t head = item / plan.blocks;
     const int64_t begin = item % plan.blocks * rows;
-    body(Block{head / in.query_heads, head % in.query_heads, min_of(begin, in.queries),
-               min_of(begin + rows, in.queries)});
+    body(Block{head / in.query_heads, head % in.query_heads, smaller(begin, in.queries),
+               smaller(begin + rows, in.queries)});
   }
 }
 
@@ -216,18 +217,18 @@ void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries
 template <class T, class Take>
 void for_each_weight_row(const Attention<T>& in, const Normalisers<const T>& rows,
                          const Block& block, bool few, const Scratch<T>& s, const Take& take) {
-  const int64_t end = min_of(block.end, queries_of(in, block.b));
+  const int64_t end = smaller(block.end, queries_of(in, block.b));
   const Range all = keys_of_block(in, block.b, block.begin, end);
   const int64_t key_head = block.h / (in.query_heads / in.key_heads);
   for (int64_t key = all.begin; key < all.end; key += tile_keys) {
-    const int64_t keys = min_of(all.end - key, tile_keys);
+    const int64_t keys = smaller(all.end - key, tile_keys);
     if (!few) {
       copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
                       s.keys_row);
     }
     for (int64_t query = block.begin; query < end; query += tile_queries) {
       const TilePlace place{block.b, block.h, query, key};
-      const int64_t queries = min_of(end - query, tile_queries);
+      const int64_t queries = smaller(end - query, tile_queries);
       Range seen[tile_queries];
       const Range within = seen_in_tile(in, place, queries, keys, seen);
       if (within.begin >= within.end) continue;
@@ -327,22 +328,22 @@ template <class T>
 void forward_block(const AttentionForward<T>& a, const Block& block, const Scratch<T>& s,
                    bool few) {
   const Attention<T>& in = a.in;
-  const int64_t end = min_of(block.end, queries_of(in, block.b));
-  const int64_t rows = max_of(end - block.begin, 0);
+  const int64_t end = smaller(block.end, queries_of(in, block.b));
+  const int64_t rows = larger(end - block.begin, 0);
   set_all(s.largest, rows, -std::numeric_limits<T>::infinity());
   set_all(s.sum, rows, T(0));
   set_all(s.out, rows * s.values_row, T(0));
   const Range all = keys_of_block(in, block.b, block.begin, end);
   const int64_t key_head = block.h / (in.query_heads / in.key_heads);
   for (int64_t key = all.begin; key < all.end; key += tile_keys) {
-    const int64_t keys = min_of(all.end - key, tile_keys);
+    const int64_t keys = smaller(all.end - key, tile_keys);
     if (!documents_meet(in, TilePlace{block.b, block.h, block.begin, key}, rows, keys)) continue;
     if (!few) {
       copy_transposed(at(in.k, block.b, key_head, key), in.k.time, keys, in.depth, s.keys,
                       s.keys_row);
       copy_rows(at(in.v, block.b, key_head, key), in.v.time, keys, in.value_depth, s.values);
     }
-    const int64_t parts = blocks_of(rows, tile_queries);
+    const int64_t parts = ceil_div(rows, tile_queries);
     for (int64_t part = 0; part < parts; ++part) {
       const int64_t first = rows * part / parts;
       attend_tile(in, TilePlace{block.b, block.h, block.begin + first, key},
@@ -366,7 +367,7 @@ template <class T>
 AttentionPlan plan_weights(const AttentionWeights<T>& a) {
   AttentionPlan plan = plan_forward(a.in);
   const int64_t items = a.in.batch * (a.weights.head == 0 ? 1 : a.heads) * plan.blocks;
-  plan.tasks = a.in.queries == 0 ? 0 : blocks_of(items, plan.task_items);
+  plan.tasks = a.in.queries == 0 ? 0 : ceil_div(items, plan.task_items);
   return plan;
 }
 
@@ -402,13 +403,13 @@ void weights(const AttentionWeights<T>& a, const AttentionPlan& plan, void* memo
   const int64_t rows = rows_of_block(in.queries, plan.blocks);
   const Scratch<T> s(in, rows, memory);
   const int64_t places = a.weights.head == 0 ? 1 : a.heads;
-  const int64_t end = min_of(in.batch * places * plan.blocks, (task + 1) * plan.task_items);
+  const int64_t end = smaller(in.batch * places * plan.blocks, (task + 1) * plan.task_items);
   for (int64_t item = task * plan.task_items; item < end; ++item) {
     const int64_t head = item / plan.blocks;
     const int64_t begin = item % plan.blocks * rows;
     weights_of_block(a,
-                     Block{head / places, head % places, min_of(begin, in.queries),
-                           min_of(begin + rows, in.queries)},
+                     Block{head / places, head % places, smaller(begin, in.queries),
+                           smaller(begin + rows, in.queries)},
                      rows <= few_queries, s);
   }
 }
@@ -441,7 +442,7 @@ void statistics(const AttentionStatistics<T>& a, const AttentionPlan& plan, void
     set_all(a.largest + head + block.begin, block.end - block.begin, T(0));
     set_all(a.values + (head + block.begin) * a.top, (block.end - block.begin) * a.top, T(0));
     set_all(a.keys + (head + block.begin) * a.top, (block.end - block.begin) * a.top, int32_t(-1));
-    const auto rows = rows_from(a.rows, in.queries, head / max_of(in.queries, 1), block.begin);
+    const auto rows = rows_from(a.rows, in.queries, head / larger(in.queries, 1), block.begin);
     for_each_weight_row(in, rows, block, few, s,
                         [&](int64_t query, int64_t key, T* logs, Range seen) {
                           const Range whole = vectors_around<T>(seen);

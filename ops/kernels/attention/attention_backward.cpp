@@ -11,6 +11,7 @@
 // separate tasks that recompute the scores.
 #include "ops/kernels/attention/attention.hpp"
 #include "ops/kernels/attention/attention_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
@@ -40,9 +41,9 @@ struct Scratch {
       : carver{static_cast<char*>(memory)},
         depth_row(padded<T>(in.depth)),
         value_row(padded<T>(in.value_depth)),
-        keys_row(skewed<T>(min_of(in.keys, tile_keys))) {
-    const int64_t q = min_of(in.queries, tile_queries);
-    const int64_t k = min_of(in.keys, tile_keys);
+        keys_row(skewed<T>(smaller(in.keys, tile_keys))) {
+    const int64_t q = smaller(in.queries, tile_queries);
+    const int64_t k = smaller(in.keys, tile_keys);
     bits = carver.take<uint32_t>(in.dropout > 0 ? 2 * keys_row : 0);
     weights = carver.take<T>(q * keys_row);
     grads = carver.take<T>(q * keys_row);
@@ -54,7 +55,7 @@ struct Scratch {
     values_t = carver.take<T>(in.value_depth * keys_row);
     grad_k = carver.take<T>(k * depth_row);
     grad_v = carver.take<T>(k * value_row);
-    grad_bias = carver.take<T>(bias ? max_of(q, 1) * keys_row : 0);
+    grad_bias = carver.take<T>(bias ? larger(q, 1) * keys_row : 0);
     means = carver.take<T>(in.queries * (bias ? 1 : heads_together(in)));
     score = take_score_memory(in, keys_row, carver);
   }
@@ -80,7 +81,7 @@ struct Scratch {
 /// Returns the number of parts along one axis. A broadcast axis has one part even if n is 0,
 /// because its zeros must be written.
 int64_t bias_parts(int64_t stride, int64_t n, int64_t size) {
-  return stride == 0 ? 1 : blocks_of(n, size);
+  return stride == 0 ? 1 : ceil_div(n, size);
 }
 
 template <class T>
@@ -88,28 +89,28 @@ AttentionPlan plan_backward(const AttentionBackward<T>& a) {
   const Attention<T>& in = a.in;
   AttentionPlan plan;
   const int64_t heads = in.batch * in.key_heads;
-  const int64_t tiles_of_head = blocks_of(in.keys, tile_keys);
-  const int64_t wanted = blocks_of(enough_heads, max_of(heads, 1));
-  const int64_t tiles_of_split = max_of(blocks_of(tiles_of_head, wanted), 1);
-  plan.blocks = max_of(blocks_of(tiles_of_head, tiles_of_split), 1);
+  const int64_t tiles_of_head = ceil_div(in.keys, tile_keys);
+  const int64_t wanted = ceil_div(enough_heads, larger(heads, 1));
+  const int64_t tiles_of_split = larger(ceil_div(tiles_of_head, wanted), 1);
+  plan.blocks = larger(ceil_div(tiles_of_head, tiles_of_split), 1);
   const int64_t work =
       heads_together(in) * in.queries * in.keys * (3 * in.depth + 2 * in.value_depth);
-  plan.task_items = plan.blocks > 1 ? 1 : max_of(1, min_of(heads, task_work / max_of(work, 1)));
+  plan.task_items = plan.blocks > 1 ? 1 : larger(1, smaller(heads, task_work / larger(work, 1)));
   const int64_t sums = in.score == nullptr ? 0 : in.score->sums;
   if (sums > 0) {
-    const int64_t most_tasks = max_of(most_sums_bytes / (sums * int64_t(sizeof(T))), 1);
-    plan.task_items = max_of(plan.task_items, blocks_of(heads * plan.blocks, most_tasks));
+    const int64_t most_tasks = larger(most_sums_bytes / (sums * int64_t(sizeof(T))), 1);
+    plan.task_items = larger(plan.task_items, ceil_div(heads * plan.blocks, most_tasks));
   }
-  plan.tasks = blocks_of(heads * plan.blocks, plan.task_items);
+  plan.tasks = ceil_div(heads * plan.blocks, plan.task_items);
   plan.scratch_bytes = Scratch<T>(in, a.grad_bias.data != nullptr, nullptr).carver.used;
   Carver workspace{nullptr};
   if (plan.blocks > 1) {
     workspace.take<T>(plan.blocks * in.batch * in.query_heads * in.queries * in.depth);
-    plan.combine_tasks = in.batch * in.query_heads * blocks_of(in.queries, tile_keys);
+    plan.combine_tasks = in.batch * in.query_heads * ceil_div(in.queries, tile_keys);
   }
   plan.sums_at = workspace.used;
   workspace.take<T>(plan.tasks * sums);
-  plan.combine_tasks += blocks_of(sums, sums_piece);
+  plan.combine_tasks += ceil_div(sums, sums_piece);
   plan.workspace_bytes = workspace.used;
   if (a.grad_bias.data != nullptr) {
     plan.bias_tasks = bias_parts(a.grad_bias.batch, in.batch, 1) *
@@ -238,7 +239,7 @@ inline void seen_by(const Range* seen, int64_t queries, int64_t keys, Range* by)
   for (int64_t j = 0; j < keys; ++j) {
     while (begin < queries && seen[begin].end <= j) ++begin;
     while (end < queries && seen[end].begin <= j) ++end;
-    by[j] = {begin, max_of(begin, end)};
+    by[j] = {begin, larger(begin, end)};
   }
 }
 
@@ -295,12 +296,12 @@ void backward_keys(const AttentionBackward<T>& a, int64_t b, int64_t key_head, i
   set_all(s.grad_v, keys * s.value_row, T(0));
   const int64_t queries = queries_of(in, b);
   const int64_t length = keys_of(in, b);
-  const int64_t valid = min_of(keys, length - key);
+  const int64_t valid = smaller(keys, length - key);
   if (valid > 0 && queries > 0) {
     take_keys(in, b, key_head, key, valid, s);
     copy_rows(at(in.k, b, key_head, key), in.k.time, valid, in.depth, s.keys);
     drop_nonfinite(s.keys, valid * s.depth_row);
-    const int64_t blocks = blocks_of(queries, tile_queries);
+    const int64_t blocks = ceil_div(queries, tile_queries);
     for (int64_t i = 0; i < heads_together(in); ++i) {
       for (int64_t block = 0; block < blocks; ++block) {
         const int64_t query = queries * block / blocks;
@@ -346,24 +347,24 @@ void run(const AttentionBackward<T>& a, const AttentionPlan& plan, void* workspa
     set_all(s.score.sums, in.score->sums, T(0));
   }
   const int64_t items = in.batch * in.key_heads * plan.blocks;
-  const int64_t last = min_of(items, (task + 1) * plan.task_items);
+  const int64_t last = smaller(items, (task + 1) * plan.task_items);
   const int64_t group = heads_together(in);
-  const int64_t split_keys = blocks_of(blocks_of(in.keys, tile_keys), plan.blocks) * tile_keys;
+  const int64_t split_keys = ceil_div(ceil_div(in.keys, tile_keys), plan.blocks) * tile_keys;
   for (int64_t item = task * plan.task_items; item < last; ++item) {
     const int64_t split = item % plan.blocks;
     const int64_t b = item / plan.blocks / in.key_heads;
     const int64_t key_head = item / plan.blocks % in.key_heads;
     const Heads<T> grad_q = split_target(a, plan, workspace, split);
-    const int64_t begin = split * split_keys, end = min_of(in.keys, begin + split_keys);
+    const int64_t begin = split * split_keys, end = smaller(in.keys, begin + split_keys);
     // Queries that no tile covers have zero gradients, which must be written.
-    const int64_t queries = begin < min_of(end, keys_of(in, b)) ? queries_of(in, b) : 0;
+    const int64_t queries = begin < smaller(end, keys_of(in, b)) ? queries_of(in, b) : 0;
     for (int64_t i = 0; i < group; ++i) {
       const int64_t h = key_head * group + i;
       clear_heads(grad_q, in.depth, b, h, queries, in.queries - queries);
       take_means(a, b, h, 0, queries, s.means + i * in.queries);
     }
     for (int64_t key = begin; key < end; key += tile_keys) {
-      backward_keys(a, b, key_head, key, min_of(end - key, tile_keys), key == begin, grad_q, s);
+      backward_keys(a, b, key_head, key, smaller(end - key, tile_keys), key == begin, grad_q, s);
     }
   }
 }
@@ -376,8 +377,8 @@ void combine_sums(const AttentionBackward<T>& a, const AttentionPlan& plan, cons
   const int64_t all = a.in.score->sums;
   for (int i = 0; i < a.grad_score_count; ++i) {
     const ScoreGradient<T>& to = a.grad_score[i];
-    const int64_t begin = max_of(piece * sums_piece, to.sums);
-    const int64_t end = min_of((piece + 1) * sums_piece, to.sums + to.size);
+    const int64_t begin = larger(piece * sums_piece, to.sums);
+    const int64_t end = smaller((piece + 1) * sums_piece, to.sums + to.size);
     for (int64_t j = begin; j < end; ++j) {
       T sum = T(0);
       for (int64_t task = 0; task < plan.tasks; ++task) sum += sums[task * all + j];
@@ -390,13 +391,13 @@ template <class T>
 void combine(const AttentionBackward<T>& a, const AttentionPlan& plan, const void* workspace,
              int64_t task) {
   const Attention<T>& in = a.in;
-  const int64_t blocks = blocks_of(in.queries, tile_keys);
+  const int64_t blocks = ceil_div(in.queries, tile_keys);
   const int64_t query_tasks = plan.blocks > 1 ? in.batch * in.query_heads * blocks : 0;
   if (task >= query_tasks) return combine_sums(a, plan, workspace, task - query_tasks);
   const int64_t head = task / blocks;
   const int64_t begin = task % blocks * tile_keys;
   const int64_t step = in.batch * in.query_heads * in.queries * in.depth;
-  for (int64_t i = begin; i < min_of(in.queries, begin + tile_keys); ++i) {
+  for (int64_t i = begin; i < smaller(in.queries, begin + tile_keys); ++i) {
     const T* parts = static_cast<const T*>(workspace) + (head * in.queries + i) * in.depth;
     T* out = at(a.grad_q, head / in.query_heads, head % in.query_heads, i);
     for_each_vector<T>(in.depth, [&](int64_t j, auto access) {
@@ -411,7 +412,7 @@ void combine(const AttentionBackward<T>& a, const AttentionPlan& plan, const voi
 
 /// Returns the i-th part of n elements, or all of them if the bias is broadcast along this axis.
 Range bias_part(int64_t stride, int64_t n, int64_t size, int64_t i) {
-  return stride == 0 ? Range{0, n} : Range{i * size, min_of(n, (i + 1) * size)};
+  return stride == 0 ? Range{0, n} : Range{i * size, smaller(n, (i + 1) * size)};
 }
 
 /// Adds a tile's score gradients to the gradient of the bias. `sums` begins at the element of
@@ -456,15 +457,15 @@ void bias(const AttentionBackward<T>& a, const AttentionPlan&, void* memory, int
   Range seen[tile_queries];
   for (int64_t b = sentences.begin; b < sentences.end; ++b) {
     const int64_t length = keys_of(in, b);
-    const int64_t last_query = min_of(queries.end, queries_of(in, b));
+    const int64_t last_query = smaller(queries.end, queries_of(in, b));
     for (int64_t h = heads.begin; h < heads.end; ++h) {
       take_means(a, b, h, queries.begin, last_query - queries.begin, s.means);
-      for (int64_t key = keys.begin; key < min_of(keys.end, length); key += tile_keys) {
-        const int64_t count = min_of(min_of(keys.end, length) - key, tile_keys);
+      for (int64_t key = keys.begin; key < smaller(keys.end, length); key += tile_keys) {
+        const int64_t count = smaller(smaller(keys.end, length) - key, tile_keys);
         take_keys(in, b, h / (in.query_heads / in.key_heads), key, count, s);
         for (int64_t query = queries.begin; query < last_query; query += tile_queries) {
           const TilePlace place{b, h, query, key};
-          const int64_t block = min_of(last_query - query, tile_queries);
+          const int64_t block = smaller(last_query - query, tile_queries);
           const T* means = s.means + (query - queries.begin);
           const Range within = gradient_tile(a, place, block, count, true, means, s, seen);
           if (within.begin < within.end) add_to_bias(out, place, origin, block, seen, s, total);

@@ -9,6 +9,7 @@
 #include "ops/kernels/gemm/gemm_dots.hpp"
 #include "ops/kernels/gemm/gemm_pack.hpp"
 #include "ops/kernels/gemm/gemm_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/math.hpp"
 #include "ops/kernels/simd/random.hpp"
 #include "ops/kernels/simd/row_loop.hpp"
@@ -26,14 +27,10 @@ inline constexpr int64_t few_queries = 4;
 inline constexpr double log2_e = 1.4426950408889634;
 inline constexpr double ln_2 = 0.6931471805599453;
 
-inline constexpr int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
-inline constexpr int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
-inline constexpr int64_t blocks_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
 /// Returns n rounded up to whole vectors.
 template <class T>
 inline constexpr int64_t padded(int64_t n) {
-  return blocks_of(n, lanes<T>) * lanes<T>;
+  return round_up(n, lanes<T>);
 }
 
 /// Returns the leading dimension of a tile with n columns: an odd number of vectors. Rows a power
@@ -64,7 +61,7 @@ struct Range {
 template <class T>
 inline int64_t keys_of(const Attention<T>& in, int64_t b) {
   if (in.key_lengths == nullptr) return in.keys;
-  return min_of(in.keys, max_of(in.key_lengths[b], 0));
+  return smaller(in.keys, larger(in.key_lengths[b], 0));
 }
 
 /// Returns the keys inside query i's band, its prefix and its sentence's length. Both ends are
@@ -72,19 +69,19 @@ inline int64_t keys_of(const Attention<T>& in, int64_t b) {
 template <class T>
 inline Range keys_seen(const Attention<T>& in, int64_t b, int64_t i) {
   const int64_t length = keys_of(in, b);
-  const int64_t begin = min_of(max_of(i + in.band_first, 0), length);
-  int64_t end = min_of(i + in.band_last + 1, length);
+  const int64_t begin = smaller(larger(i + in.band_first, 0), length);
+  int64_t end = smaller(i + in.band_last + 1, length);
   if (in.prefix != nullptr) {
     const int64_t first = in.prefix[b * in.prefix_step];
-    end = min_of(end, max_of(i + in.prefix_last + 1, first));
+    end = smaller(end, larger(i + in.prefix_last + 1, first));
   }
-  return {begin, max_of(end, begin)};
+  return {begin, larger(end, begin)};
 }
 
 template <class T>
 inline int64_t queries_of(const Attention<T>& in, int64_t b) {
   if (in.query_lengths == nullptr) return in.queries;
-  return min_of(in.queries, max_of(in.query_lengths[b], 0));
+  return smaller(in.queries, larger(in.query_lengths[b], 0));
 }
 
 template <class T>
@@ -124,14 +121,14 @@ inline void copy_transposed(const T* from, int64_t stride, int64_t n, int64_t wi
                             int64_t to_row) {
   constexpr int64_t L = lanes<T>;
   for (int64_t j = 0; j < n; j += L) {
-    pack_columns(from + j * stride, stride, width, min_of(n - j, L), to + j, to_row);
+    pack_columns(from + j * stride, stride, width, smaller(n - j, L), to + j, to_row);
   }
 }
 
 /// Calls body(first, rows) for groups that split m rows among as few register tiles as possible.
 template <class Body>
 inline void for_each_group(int64_t m, const Body& body) {
-  const int64_t groups = blocks_of(m, usual_rows);
+  const int64_t groups = ceil_div(m, usual_rows);
   for (int64_t g = 0; g < groups; ++g) {
     const int64_t first = m * g / groups;
     body(first, m * (g + 1) / groups - first);
@@ -145,9 +142,9 @@ inline void multiply_seen(int64_t m, Range within, int64_t k, const T* a, int64_
                           int64_t b_row, T* c, int64_t c_row, T alpha, const Range* seen) {
   constexpr int64_t L = lanes<T>;
   const Finish<T> finish{alpha, T(0)};
-  const int64_t most = tile_vectors(static_cast<int>(min_of(m, usual_rows))) * L;
+  const int64_t most = tile_vectors(static_cast<int>(smaller(m, usual_rows))) * L;
   for (int64_t j = within.begin; j < within.end; j += most) {
-    const int64_t width = min_of(within.end - j, most);
+    const int64_t width = smaller(within.end - j, most);
     for_each_group(m, [&](int64_t i, int64_t rows) {
       if (seen[i].begin >= j + width || seen[i + rows - 1].end <= j) return;
       tile_of<T>(ARows::rows, rows, width / L, L)(k, a + i * a_row, a_row, b + j, b_row,
@@ -166,9 +163,9 @@ inline void add_product(int64_t m, int64_t n, const T* a, int64_t a_row, int64_t
   const Finish<T> finish{T(1), T(1)};
   const ARows a_rows = a_col == 1 ? ARows::rows : ARows::columns;
   const int64_t end = padded<T>(n);
-  const int64_t most = tile_vectors(static_cast<int>(min_of(m, usual_rows))) * L;
+  const int64_t most = tile_vectors(static_cast<int>(smaller(m, usual_rows))) * L;
   for (int64_t j = 0; j < end; j += most) {
-    const int64_t width = min_of(end - j, most);
+    const int64_t width = smaller(end - j, most);
     const int64_t last = b_padded || j + width <= n ? L : L - (end - n);
     for_each_group(m, [&](int64_t i, int64_t rows) {
       const Range sum{seen[i].begin, seen[i + rows - 1].end};
@@ -233,8 +230,8 @@ inline void cut_to_documents(const Attention<T>& in, const TilePlace& at, int64_
   for (int64_t i = 0; i < queries; ++i) {
     while (begin < keys && k[begin] < q[i]) ++begin;
     while (end < keys && k[end] <= q[i]) ++end;
-    const int64_t first = max_of(seen[i].begin, begin);
-    seen[i] = {first, max_of(min_of(seen[i].end, end), first)};
+    const int64_t first = larger(seen[i].begin, begin);
+    seen[i] = {first, larger(smaller(seen[i].end, end), first)};
   }
 }
 
@@ -246,8 +243,8 @@ inline Range seen_in_tile(const Attention<T>& in, const TilePlace& at, int64_t q
   if (!documents_meet(in, at, queries, keys)) return {0, 0};
   for (int64_t i = 0; i < queries; ++i) {
     const Range all = keys_seen(in, at.b, at.query + i);
-    const int64_t begin = min_of(max_of(all.begin - at.key, 0), keys);
-    seen[i] = {begin, max_of(min_of(all.end - at.key, keys), begin)};
+    const int64_t begin = smaller(larger(all.begin - at.key, 0), keys);
+    seen[i] = {begin, larger(smaller(all.end - at.key, keys), begin)};
   }
   if (in.query_documents != nullptr) cut_to_documents(in, at, queries, keys, seen);
   return {seen[0].begin, seen[queries - 1].end};

@@ -9,6 +9,7 @@
 
 #include <limits>
 
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/math.hpp"
 #include "ops/kernels/simd/row_loop.hpp"
 
@@ -39,7 +40,7 @@ void score_keys(const CachedAttention<T>& a, const T* q, const int32_t* rows, in
                 int64_t heads, int64_t count, T* scores) {
   for (int64_t t = 0; t < count; t += block) {
     const Block<T> keys(a.keys, rows, a.row_step, t, count);
-    const int64_t there = count - t < block ? count - t : block;
+    const int64_t there = smaller(count - t, block);
     for (int64_t h = 0; h < heads; ++h) {
       const T* query = q + h * a.q_head;
       const int64_t offset = (head + h) / a.group * a.keys.head;

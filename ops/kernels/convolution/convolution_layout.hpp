@@ -3,14 +3,11 @@
 
 #include "ops/kernels/convolution/convolution_shape.hpp"
 #include "ops/kernels/convolution/convolution_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-constexpr int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
-constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-constexpr int64_t whole_lines(int64_t bytes) { return ceil_div(bytes, 64) * 64; }
+constexpr int64_t whole_lines(int64_t bytes) { return round_up(bytes, 64); }
 
 /// One axis of a pass: how a band of pixels reads its window of the input.
 ///

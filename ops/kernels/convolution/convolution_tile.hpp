@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/kernels/gemm/gemm_pack.hpp"
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/simd.hpp"
 #include "ops/kernels/simd/transpose.hpp"
 
@@ -102,7 +103,7 @@ inline void table_product(const TableProduct<T>& product, int64_t vectors, const
     }
   };
   // Use tiles of nearly equal heights, so that there is no low remainder tile.
-  const int64_t most = table_rows(vectors), tiles = (count + most - 1) / most;
+  const int64_t most = table_rows(vectors), tiles = ceil_div(count, most);
   if (tiles == 0) return;
   const Parts parts(count, tiles);
   const TableTile<T> low = tile_for(parts.base), high = tile_for(parts.base + 1);
@@ -119,7 +120,7 @@ inline void put_transposed(const T* from, int64_t width, int64_t rows, int64_t c
                            int64_t plane, const T* bias) {
   constexpr int64_t L = short_lanes<T>, G = group<T>;
   for (int64_t p = 0; p < rows; p += L) {
-    const int64_t n = rows - p < L ? rows - p : L;
+    const int64_t n = smaller(rows - p, L);
     const T* row[L];
     for (int64_t i = 0; i < L; ++i) row[i] = from + (p + (i < n ? i : n - 1)) * width;
     for (int64_t j = 0; j < columns; j += G) {

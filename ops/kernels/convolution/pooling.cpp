@@ -8,6 +8,7 @@
 
 #include <limits>
 
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/row_loop.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -27,8 +28,7 @@ Range window_rows(const PoolShape& s, int64_t i) {
 Range windows_with(const PoolShape& s, int64_t i) {
   const int64_t at = i + s.padding[0], first = at - s.kernel[0] + 1;
   const int64_t last = at / s.stride[0] + 1;
-  return {first > 0 ? (first + s.stride[0] - 1) / s.stride[0] : 0,
-          last < s.out[0] ? last : s.out[0]};
+  return {first > 0 ? ceil_div(first, s.stride[0]) : 0, last < s.out[0] ? last : s.out[0]};
 }
 
 /// A row split into parts of `length` elements.
@@ -36,7 +36,7 @@ struct Split {
   explicit Split(const PoolShape& s)
       : stride(s.stride[1]),
         left(s.padding[1]),
-        length((s.in[1] + 2 * left + s.kernel[1] + stride - 1) / stride) {}
+        length(ceil_div(s.in[1] + 2 * left + s.kernel[1], stride)) {}
   int64_t at(int64_t i) const { return i % stride * length + i / stride; }
   int64_t size() const { return stride * length; }
 
@@ -53,7 +53,7 @@ void move(const Split& split, int64_t n, T* row, T* parts) {
       const int64_t first = (r - split.left % stride + stride) % stride;
       T* __restrict const part = parts + split.at(split.left + first);
       T* __restrict const from = row + first;
-      const int64_t count = n > first ? (n - first + stride - 1) / stride : 0;
+      const int64_t count = n > first ? ceil_div(n - first, stride) : 0;
       for (int64_t k = 0; k < count; ++k) {
         if (Back) {
           from[k * stride] = part[k];

@@ -7,6 +7,7 @@
 // of 4 bytes are transposed in registers, 4 x 4 at a time. All other copies run row by row.
 #include "ops/kernels/elementwise/copy.hpp"
 
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/simd.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -84,13 +85,13 @@ CopyPlan plan(int element_bytes, int dims, const int64_t* shape, const int64_t* 
   p.units = 1;
   for (int d = 0; d < last; ++d) p.units *= p.shape[d];
   if (p.transposed) {
-    const int64_t strips = (p.shape[last - 1] + strip_rows - 1) / strip_rows;
+    const int64_t strips = ceil_div(p.shape[last - 1], strip_rows);
     if (p.shape[last - 1] > 0) p.units = p.units / p.shape[last - 1] * strips;
     unit_elements *= strip_rows;
   }
   p.units_per_task =
       unit_elements < 1 || unit_elements > task_elements ? 1 : task_elements / unit_elements;
-  p.tasks = size == 0 ? 0 : (p.units + p.units_per_task - 1) / p.units_per_task;
+  p.tasks = size == 0 ? 0 : ceil_div(p.units, p.units_per_task);
   return p;
 }
 
@@ -148,7 +149,7 @@ void copy_strip(const E* from, E* to, int64_t rows, int64_t columns, int64_t fro
   }
 #endif
   for (; begin < columns; begin += strip_columns) {
-    const int64_t n = columns - begin < strip_columns ? columns - begin : strip_columns;
+    const int64_t n = smaller(columns - begin, strip_columns);
     for (int64_t r = 0; r < rows; ++r) {
       copy_row(from + r * from_row + begin * from_column, to + r * to_row + begin * to_column, n,
                from_column, to_column);
@@ -164,7 +165,7 @@ void run_units(const CopyPlan& p, const E* from, E* to, int64_t begin, int64_t e
   int64_t extent[8];
   int64_t at[8];
   for (int d = 0; d < counted; ++d) extent[d] = p.shape[d];
-  if (p.transposed) extent[last - 1] = (p.shape[last - 1] + strip_rows - 1) / strip_rows;
+  if (p.transposed) extent[last - 1] = ceil_div(p.shape[last - 1], strip_rows);
   int64_t rest = begin;
   for (int d = counted - 1; d >= 0; --d) {
     at[d] = rest % extent[d];
@@ -200,7 +201,7 @@ void run_as(const CopyPlan& p, const void* from, void* to, int64_t begin, int64_
 
 void run(const CopyPlan& p, const void* from, void* to, int64_t task) {
   const int64_t begin = task * p.units_per_task;
-  const int64_t end = begin + p.units_per_task < p.units ? begin + p.units_per_task : p.units;
+  const int64_t end = smaller(begin + p.units_per_task, p.units);
   switch (p.element_bytes) {
     case 1:
       return run_as<uint8_t>(p, from, to, begin, end);

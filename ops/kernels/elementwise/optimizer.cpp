@@ -6,6 +6,7 @@
 // floats whose squares overflow or underflow are recomputed in double.
 #include "ops/kernels/elementwise/optimizer.hpp"
 
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/row_loop.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -127,7 +128,7 @@ double sum_of_squares(const T* x, int64_t begin, int64_t end) {
   constexpr int64_t strands = 4, block = 64 * strands * lanes<T>;
   double total = 0;
   for (int64_t first = begin; first < end; first += block) {
-    const int64_t n = end - first < block ? end - first : block;
+    const int64_t n = smaller(end - first, block);
     const T* p = x + first;
     Vec<T> a(T(0)), b(T(0)), c(T(0)), d(T(0));
     int64_t i = 0;

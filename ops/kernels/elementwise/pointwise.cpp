@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "ops/kernels/elementwise/pointwise_apply.hpp"
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/random.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -62,7 +63,7 @@ void dropout(T* out, const T* x, int64_t n, const DropoutParameters& parameters,
   const uint64_t threshold = dropout_threshold(parameters.p);
   const T scale = T(1.0 / (1.0 - parameters.p));
   for (int64_t i = 0; i < n; i += chunk) {
-    const int64_t m = n - i < chunk ? n - i : chunk;
+    const int64_t m = smaller(n - i, chunk);
     fill_random_bits(bits, m, parameters.key0, parameters.key1, uint64_t(first + i));
     if (threshold > 0xffffffffu) {
       for (int64_t k = 0; k < m; ++k) factor[k] = T(0);
@@ -176,7 +177,7 @@ inline void for_runs(const PointwiseSpace& space, const PointwiseOperand& operan
   int64_t offset = offset_of(operand, p, space.dims);
   for (int64_t done = 0;;) {
     const int64_t left = space.shape[inner] - p.at[inner];
-    const int64_t run = left < n - done ? left : n - done;
+    const int64_t run = smaller(left, n - done);
     f(offset, done, run);
     done += run;
     if (done == n) return;
@@ -225,7 +226,7 @@ class Run {
     const int64_t registers = program_.registers > 0 ? program_.registers : 1;
     int64_t block = register_bytes / (registers * min_block_bytes) * quantum;
     block = block < quantum ? quantum : block > max_block ? max_block : block;
-    const int64_t whole = (end - begin + quantum - 1) / quantum * quantum;
+    const int64_t whole = round_up(end - begin, quantum);
     if (block > whole) block = whole;
     for (int r = 0; r < program_.registers; ++r) own_[r] = scratch_ + r * block;
     for (int r = 0; r < program_.registers; ++r) reg_[r] = own_[r];
@@ -237,7 +238,7 @@ class Run {
                          (row >= 8 * min_row || (row >= min_row && row % lanes<T> == 0));
     for (int64_t point = begin; point < end;) {
       const Position p = locate(program_.space, point);
-      int64_t n = end - point < block ? end - point : block;
+      int64_t n = smaller(end - point, block);
       if (by_rows) {
         const int64_t left = row - p.at[program_.space.dims - 1];
         n = n < left ? n : left;
@@ -314,7 +315,7 @@ class Run {
 
   void run_block(const Position& p, int64_t point, int64_t n, bool by_rows) {
     const PointwiseProgram& g = program_;
-    const int64_t padded = (n + lanes<T> - 1) / lanes<T> * lanes<T>;
+    const int64_t padded = round_up(n, lanes<T>);
     const bool whole = padded == n;
     for (int i = 0; i < g.input_count; ++i) {
       const Use use = input_[i];

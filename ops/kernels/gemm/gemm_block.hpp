@@ -6,6 +6,7 @@
 #include "ops/kernels/gemm/gemm_arguments.hpp"
 #include "ops/kernels/gemm/gemm_pack.hpp"
 #include "ops/kernels/gemm/gemm_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
@@ -31,10 +32,6 @@ inline constexpr int64_t panels_at_once = panels_stay ? 4 : 2;
 // Operands larger than this are assumed to lie outside the near caches.
 inline constexpr int64_t near_bytes = 262144;
 
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 /// Returns the number of panels in a block of B.
 template <class T>
 inline int64_t panels_together(const Parts& panels, int64_t depths) {
@@ -47,8 +44,6 @@ inline int64_t panels_together(const Parts& panels, int64_t depths) {
 inline int64_t depths_together(const GemmPlan& plan) {
   return panels_stay || plan.pack_a || plan.k_blocks == 1 ? 1 : 2;
 }
-
-constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 /// Returns the distance between packed row blocks of A. It includes one extra cache line: blocks
 /// are written side by side and must not map to the same few sets of L1.

@@ -3,6 +3,7 @@
 
 #include "ops/kernels/gemm/gemm_pack.hpp"
 #include "ops/kernels/gemm/gemm_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/simd.hpp"
 #include "ops/kernels/simd/transpose.hpp"
 
@@ -140,7 +141,7 @@ void dot_piece(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, const
     }
     if (m == 0) return;
   }
-  const int64_t step = m == 1 ? 8 : 4, blocks = (m + dot_rows - 1) / dot_rows;
+  const int64_t step = m == 1 ? 8 : 4, blocks = ceil_div(m, dot_rows);
   const Parts parts(m, blocks);
   for (int64_t j = 0; j < n; j += step) {
     Finish<T> here = finish;
@@ -181,7 +182,7 @@ void dot_region(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, cons
     if (p > 0) here.bias = nullptr;
     if (p > 0) here.beta = 1;
     if (p + piece < k) here.residual = nullptr;
-    const int64_t length = k - p < piece ? k - p : piece;
+    const int64_t length = smaller(k - p, piece);
     dot_piece(m, n, length, a + p, a_row, b + p, b_col, c, c_row, here);
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/kernels/gemm/gemm_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/simd.hpp"
 #include "ops/kernels/simd/transpose.hpp"
 
@@ -98,7 +99,7 @@ inline void pack_panel(const T* b, int64_t b_row, int64_t b_col, int64_t k, int6
     }
   } else if (b_row == 1) {
     for (int64_t j = 0; j < width; j += L) {
-      pack_columns(b + j * b_col, b_col, k, columns - j < L ? columns - j : L, out + j, width);
+      pack_columns(b + j * b_col, b_col, k, smaller(columns - j, L), out + j, width);
     }
   } else {
     for (int64_t p = 0; p < k; ++p) {
@@ -119,8 +120,7 @@ inline void pack_panels(const T* b, int64_t b_row, int64_t b_col, int64_t k, int
     for (int64_t q = first; q < last; ++q) {
       const int64_t j = (panels.begin(q) - panels.begin(first)) * L;
       const int64_t width = panels.size(q) * L;
-      pack_panel(b + j * b_col, b_row, b_col, k, columns - j < width ? columns - j : width,
-                 out + j * k, width);
+      pack_panel(b + j * b_col, b_row, b_col, k, smaller(columns - j, width), out + j * k, width);
     }
     return;
   }
@@ -136,7 +136,7 @@ inline void pack_panels(const T* b, int64_t b_row, int64_t b_col, int64_t k, int
     for (int64_t q = first; q < last; ++q) {
       const int64_t vectors = panels.size(q);
       T* const row = to + p * vectors * L;
-      const int64_t here = left < vectors ? left : vectors;
+      const int64_t here = smaller(left, vectors);
       for (int64_t v = 0; v < here; ++v) store(row + v * L, load(from + v * L));
       if (here < vectors) store(row + here * L, tail.load(from + here * L));
       from += vectors * L;

@@ -7,6 +7,7 @@
 #include "ops/kernels/gemm/gemm_block.hpp"
 #include "ops/kernels/gemm/gemm_dots.hpp"
 #include "ops/kernels/gemm/gemm_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/kernels/gemm/gemm_tile.hpp"
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/simd.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -55,7 +56,7 @@ void row_region(int64_t n, int64_t k, const T* a, int64_t a_col, const T* b, int
                 const Finish<T>& finish) {
   alignas(64) T sum[row_width];
   for (int64_t j = 0; j < n; j += row_width) {
-    const int64_t columns = n - j < row_width ? n - j : row_width;
+    const int64_t columns = smaller(n - j, row_width);
     for (int64_t q = 0; q < row_width && q < columns + lanes<T>; ++q) sum[q] = T(0);
     int64_t p = 0;
     for (; p + row_depth <= k; p += row_depth) {

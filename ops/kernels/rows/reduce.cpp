@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "ops/kernels/rows/row_reduce.hpp"
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/math.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
@@ -32,8 +33,6 @@ constexpr int64_t combine_block = 64;
 
 template <class T>
 constexpr T infinity = std::numeric_limits<T>::infinity();
-
-inline int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
 
 // A reduction: its initial value, the mapping of an element, and the combination of two results.
 template <class T>
@@ -81,8 +80,8 @@ T reduce_row(const T* x, int64_t n) {
     const T* p = x + i;
     Accumulators<T> part(Op::start);
     over_row<T>(
-        n - i < piece ? n - i : piece, [&](int64_t j, auto access,
-                                           int slot) __attribute__((always_inline)) {
+        smaller(n - i, piece), [&](int64_t j, auto access,
+                                   int slot) __attribute__((always_inline)) {
           part.of[slot] = Op::join(part.of[slot], Op::map(get(access, p + j, Op::start)));
         });
     v = Op::join(v, Op::join(Op::join(part.of[0], part.of[1]), Op::join(part.of[2], part.of[3])));
@@ -134,7 +133,7 @@ void reduce_columns(const T* x, int64_t rows, int64_t stride, int64_t columns, T
   alignas(64) T strip[max_tile];
   reduce_strip<Op>(x, rows < strip_rows ? rows : strip_rows, stride, columns, to);
   for (int64_t i = strip_rows; i < rows; i += strip_rows) {
-    const int64_t n = rows - i < strip_rows ? rows - i : strip_rows;
+    const int64_t n = smaller(rows - i, strip_rows);
     reduce_strip<Op>(x + i * stride, n, stride, columns, strip);
     join_columns<Op>(to, strip, columns);
   }
@@ -261,20 +260,20 @@ ReducePlan plan(Reduction reduction, const ReduceShape& s) {
   p.shape = s;
   const bool row = s.inner == 1;
   p.tile = s.inner < max_tile ? s.inner : max_tile;
-  p.tiles = p.tile > 0 ? blocks_of(s.inner, p.tile) : 0;
+  p.tiles = p.tile > 0 ? ceil_div(s.inner, p.tile) : 0;
   p.chunk = s.n;
   if (reduction != Reduction::argmax && p.tile > 0) {
     const int64_t most = row ? whole_row : 2 * task_elements / p.tile;
     if (s.n > most) p.chunk = row ? row_chunk : task_elements / p.tile;
   }
   if (p.chunk < 1) p.chunk = 1;
-  p.chunks = s.n > 0 ? blocks_of(s.n, p.chunk) : 1;
+  p.chunks = s.n > 0 ? ceil_div(s.n, p.chunk) : 1;
   p.outer_block = task_elements / (p.chunk * (p.tile > 0 ? p.tile : 1));
   if (p.outer_block < 1) p.outer_block = 1;
-  p.tasks = blocks_of(s.outer, p.outer_block) * p.chunks * p.tiles;
+  p.tasks = ceil_div(s.outer, p.outer_block) * p.chunks * p.tiles;
   const int64_t parts = reduction == Reduction::logsumexp ? 2 : 1;
   if (p.chunks > 1) {
-    p.combine_tasks = blocks_of(s.outer, combine_block) * p.tiles;
+    p.combine_tasks = ceil_div(s.outer, combine_block) * p.tiles;
     p.scratch = s.outer * p.chunks * parts * s.inner;
   }
   return p;
@@ -287,9 +286,9 @@ void run(const ReducePlan& p, const T* x, void* out, T* rest, T* scratch, int64_
   const int64_t k = task / p.tiles % p.chunks;
   const int64_t block = task / (p.tiles * p.chunks);
   const int64_t column = tile * p.tile;
-  const int64_t columns = s.inner - column < p.tile ? s.inner - column : p.tile;
+  const int64_t columns = smaller(s.inner - column, p.tile);
   const int64_t first = k * p.chunk;
-  const int64_t n = s.n - first < p.chunk ? s.n - first : p.chunk;
+  const int64_t n = smaller(s.n - first, p.chunk);
   const int64_t last =
       (block + 1) * p.outer_block < s.outer ? (block + 1) * p.outer_block : s.outer;
   const bool row = s.inner == 1;
@@ -361,7 +360,7 @@ void combine(const ReducePlan& p, T* scratch, void* out, T* rest, int64_t task) 
   const int64_t inner = p.shape.inner;
   const int64_t block = task / p.tiles;
   const int64_t column = task % p.tiles * p.tile;
-  const int64_t columns = inner - column < p.tile ? inner - column : p.tile;
+  const int64_t columns = smaller(inner - column, p.tile);
   const int64_t end = (block + 1) * combine_block;
   for (int64_t o = block * combine_block; o < end && o < p.shape.outer; ++o) {
     T* to = static_cast<T*>(out) + o * inner + column;
@@ -399,10 +398,10 @@ struct CumsumCut {
 CumsumCut cumsum_cut(const ReduceShape& s) {
   CumsumCut cut;
   cut.tile = s.inner < max_tile ? s.inner : max_tile;
-  cut.tiles = cut.tile > 0 ? blocks_of(s.inner, cut.tile) : 0;
+  cut.tiles = cut.tile > 0 ? ceil_div(s.inner, cut.tile) : 0;
   const int64_t slice = s.n * cut.tile;
   cut.outer_block = slice > 0 && slice < task_elements ? task_elements / slice : 1;
-  cut.tasks = s.n > 0 ? blocks_of(s.outer, cut.outer_block) * cut.tiles : 0;
+  cut.tasks = s.n > 0 ? ceil_div(s.outer, cut.outer_block) * cut.tiles : 0;
   return cut;
 }
 
@@ -413,9 +412,9 @@ template <class T>
 void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task) {
   const CumsumCut cut = cumsum_cut(s);
   const int64_t column = task % cut.tiles * cut.tile;
-  const int64_t columns = s.inner - column < cut.tile ? s.inner - column : cut.tile;
+  const int64_t columns = smaller(s.inner - column, cut.tile);
   const int64_t begin = task / cut.tiles * cut.outer_block;
-  const int64_t end = begin + cut.outer_block < s.outer ? begin + cut.outer_block : s.outer;
+  const int64_t end = smaller(begin + cut.outer_block, s.outer);
   const int64_t first = reversed ? s.n - 1 : 0;
   const int64_t step = reversed ? -1 : 1;
   for (int64_t o = begin; o < end; ++o) {
@@ -431,7 +430,7 @@ void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task)
       // Convert in blocks, which vectorises. Only the additions depend on each other.
       double totals[block];
       for (int64_t i = 0; i < s.n; i += block) {
-        const int64_t count = s.n - i < block ? s.n - i : block;
+        const int64_t count = smaller(s.n - i, block);
         // The start of the block in memory order.
         const int64_t start = reversed ? -(i + count - 1) : i;
         for (int64_t j = 0; j < count; ++j) totals[j] = double(from[start + j]);

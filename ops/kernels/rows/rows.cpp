@@ -14,6 +14,7 @@
 
 #include "ops/kernels/rows/norm_range.hpp"
 #include "ops/kernels/rows/row_reduce.hpp"
+#include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/math.hpp"
 
 // Bodies of row loops. Their accumulators stay in registers only if the bodies are inlined.
@@ -401,7 +402,7 @@ void norm_backward(const NormBackward<T>& s, int64_t block_begin, int64_t block_
     T* dgamma = s.partial != nullptr ? s.partial + b * 2 * s.width : nullptr;
     T* dbeta = s.partial != nullptr ? dgamma + s.width : nullptr;
     for (int64_t j = 0; dgamma != nullptr && j < 2 * s.width; ++j) dgamma[j] = T(0);
-    const int64_t last = (b + 1) * block < s.rows ? (b + 1) * block : s.rows;
+    const int64_t last = smaller((b + 1) * block, s.rows);
     for (int64_t r = b * block; r < last; ++r) {
       if (!in_range_backward(s.rstd[r])) [[unlikely]] {
         norm_backward_out_of_range<T, centred>(s, r, dgamma, dbeta);
@@ -426,7 +427,7 @@ void norm_combine(const NormBackward<T>& s, int64_t column_begin, int64_t column
     constexpr int64_t tile = 128;
     alignas(64) double totals[tile];
     for (int64_t first = column_begin; first < column_end; first += tile) {
-      const int64_t columns = column_end - first < tile ? column_end - first : tile;
+      const int64_t columns = smaller(column_end - first, tile);
       const T* from = s.partial + which * s.width + first;
       for (int64_t j = 0; j < columns; ++j) totals[j] = 0;
       for (int64_t b = 0; b < blocks; ++b, from += 2 * s.width) {
