@@ -1,5 +1,4 @@
-// Additive attention against its definition in double precision, and its gradients against central
-// differences of that definition.
+// Additive attention against its reference, and its gradients against central differences of it.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "ops/kernels/attention/additive_attention.hpp"
+#include "ops/kernels/attention/reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/guarded.hpp"
 
@@ -83,26 +83,13 @@ struct Problem {
 
   /// The weights of one query, [T].
   std::vector<double> weights(int64_t b, int64_t q) {
-    std::vector<double> w(static_cast<size_t>(s.T), 0.0);
-    double sum = 0;
-    for (int64_t t = 0; t < s.T; ++t) {
-      if (!seen(b, t)) continue;
-      double score = 0;
-      for (int64_t j = 0; j < s.A; ++j) {
-        score += double(v[j]) * std::tanh(double(query(b, q, j)) + double(key(b, t, j)));
-      }
-      sum += w[static_cast<size_t>(t)] = std::exp(score);
-    }
-    for (double& x : w) x = sum == 0 ? 0 : x / sum;
+    std::vector<double> w(static_cast<size_t>(s.T));
+    reference::additive_weights(in(), b, q, w.data());
     return w;
   }
 
   double context(const std::vector<double>& w, int64_t b, int64_t m) {
-    double sum = 0;
-    for (int64_t t = 0; t < s.T; ++t) {
-      if (seen(b, t)) sum += w[static_cast<size_t>(t)] * double(memory(b, t, m));
-    }
-    return sum;
+    return reference::additive_context(in(), b, m, w.data());
   }
 
   /// What the gradients below are gradients of.

@@ -1,5 +1,5 @@
-// Fused attention against the naive form in double precision, whose gradients are themselves
-// checked against central differences.
+// Fused attention against its reference, whose gradients are themselves checked against central
+// differences.
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "ops/kernels/attention/attention.hpp"
-#include "tests/ops/attention/attention_reference.hpp"
+#include "tests/kernels/attention_problem.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/guarded.hpp"
 
@@ -152,7 +152,7 @@ void check(const Options& o) {
 
 }  // namespace
 
-TEST_CASE("the naive gradients are the slopes of the naive attention") {
+TEST_CASE("the reference's gradients are its slopes") {
   Options o;
   o.Hk = 1;
   o.key_lengths = o.query_lengths = true;

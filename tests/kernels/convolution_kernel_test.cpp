@@ -1,8 +1,9 @@
-// Convolution kernels against loops over every product, on arrays that end where memory does.
+// Convolution kernels against their reference, on arrays that end where memory does.
 #include <cmath>
 #include <vector>
 
 #include "ops/kernels/convolution/convolution.hpp"
+#include "ops/kernels/convolution/reference.hpp"
 #include "tests/support/guarded.hpp"
 
 namespace rapt::test {
@@ -23,30 +24,6 @@ ConvolutionAxis axis(int64_t in, int64_t kernel, int64_t stride, int64_t padding
                      int64_t dilation) {
   const int64_t out = (in + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
   return {in, out, kernel, stride, padding, dilation};
-}
-
-/// Calls body(x's index, y's index, weight's index) for every product.
-template <class Body>
-void for_each_product(const ConvolutionShape& s, const Body& body) {
-  const ConvolutionAxis &r = s.rows, &c = s.columns;
-  const int64_t in = s.channels / s.groups, out = s.out_channels / s.groups;
-  for (int64_t b = 0; b < s.batch; ++b) {
-    for (int64_t o = 0; o < s.out_channels; ++o) {
-      for (int64_t i = 0; i < in; ++i) {
-        const int64_t channel = o / out * in + i;
-        for (int64_t y = 0; y < r.out * c.out; ++y) {
-          for (int64_t k = 0; k < r.kernel * c.kernel; ++k) {
-            const int64_t row = y / c.out * r.stride + k / c.kernel * r.dilation - r.padding;
-            const int64_t column = y % c.out * c.stride + k % c.kernel * c.dilation - c.padding;
-            if (row < 0 || row >= r.in || column < 0 || column >= c.in) continue;
-            body(((b * s.channels + channel) * r.in + row) * c.in + column,
-                 (b * s.out_channels + o) * r.out * c.out + y,
-                 (o * in + i) * r.kernel * c.kernel + k);
-          }
-        }
-      }
-    }
-  }
 }
 
 template <class T>
@@ -101,7 +78,7 @@ void check_all(const ConvolutionShape& s) {
     want_b[static_cast<size_t>(channel)] += static_cast<double>(g[i]);
     size_b[static_cast<size_t>(channel)] += std::fabs(static_cast<double>(g[i]));
   }
-  for_each_product(s, [&](int64_t xi, int64_t yi, int64_t wi) {
+  reference::convolution(s, [&](int64_t xi, int64_t yi, int64_t wi) {
     const auto add = [](std::vector<double>& to, std::vector<double>& size, int64_t i, double v) {
       to[static_cast<size_t>(i)] += v;
       size[static_cast<size_t>(i)] += std::fabs(v);

@@ -1,8 +1,9 @@
-// The optimizers' kernels against their formulas written out in double precision.
+// The optimizers' kernels against their reference.
 #include <cmath>
 #include <vector>
 
 #include "ops/kernels/elementwise/optimizer.hpp"
+#include "ops/kernels/elementwise/reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/guarded.hpp"
 
@@ -55,13 +56,9 @@ TEMPLATE_TEST_CASE("sgd", "", float, double) {
         Guarded<T> p(n, 1, 1), u(n, 1, 2), g(n, 1, 3);
         std::vector<double> want = doubles(p), velocity = doubles(u);
         for (size_t i = 0; i < want.size(); ++i) {
-          const double gradient =
-              (scaled ? 0.25 : 1) * static_cast<double>(g[static_cast<int64_t>(i)]) +
-              0.01 * want[i];
-          velocity[i] = 0.9 * velocity[i] + gradient;
-          want[i] -= 0.1 * (kind == 0   ? gradient
-                            : kind == 1 ? velocity[i]
-                                        : gradient + 0.9 * velocity[i]);
+          const double gradient = (scaled ? scale : 1) * double(g[int64_t(i)]);
+          reference::sgd(kind == 2 ? lookahead : numbers, gradient, want[i], velocity[i],
+                         kind != 0);
         }
         const SgdUpdate<T> update{.parameter = p.data(),
                                   .velocity = kind == 0 ? nullptr : u.data(),
@@ -92,12 +89,7 @@ TEMPLATE_TEST_CASE("adam", "", float, double) {
       for (int64_t i = 0; i < n; ++i) v[i] = std::abs(v[i]);
       std::vector<double> want = doubles(p), mean = doubles(m), variance = doubles(v);
       for (size_t i = 0; i < want.size(); ++i) {
-        const double gradient = 0.25 * static_cast<double>(g[static_cast<int64_t>(i)]) +
-                                (decoupled ? 0 : 0.02 * want[i]);
-        if (decoupled) want[i] *= 0.98;
-        mean[i] = 0.9 * mean[i] + 0.1 * gradient;
-        variance[i] = 0.99 * variance[i] + 0.01 * gradient * gradient;
-        want[i] -= 0.05 * mean[i] / (1.7 * std::sqrt(variance[i]) + 1e-3);
+        reference::adam(numbers, scale * double(g[int64_t(i)]), want[i], mean[i], variance[i]);
       }
       const AdamUpdate<T> update{.parameter = p.data(),
                                  .mean = m.data(),

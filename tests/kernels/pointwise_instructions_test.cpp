@@ -1,8 +1,9 @@
-// Each pointwise instruction against the same formula in plain double arithmetic.
+// Each pointwise instruction against its reference.
 #include <cmath>
 #include <limits>
 #include <random>
 
+#include "ops/kernels/elementwise/reference.hpp"
 #include "tests/kernels/pointwise_builder.hpp"
 #include "tests/support/catch.hpp"
 
@@ -12,129 +13,6 @@ namespace {
 
 const double inf = std::numeric_limits<double>::infinity();
 const double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-double phi(double x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0)); }
-double cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
-double log1p_exp(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
-double sigm(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
-
-double reference(Code code, double a, double b, double c) {
-  switch (code) {
-    case Code::copy:
-      return a;
-    case Code::add:
-      return a + b;
-    case Code::sub:
-      return a - b;
-    case Code::mul:
-      return a * b;
-    case Code::div:
-      return a / b;
-    case Code::pow:
-      return std::pow(a, b);
-    case Code::minimum:
-      return std::isnan(a) || std::isnan(b) ? not_a_number : std::min(a, b);
-    case Code::maximum:
-      return std::isnan(a) || std::isnan(b) ? not_a_number : std::max(a, b);
-    case Code::neg:
-      return -a;
-    case Code::abs:
-      return std::fabs(a);
-    case Code::exp:
-      return std::exp(a);
-    case Code::exp2:
-      return std::exp2(a);
-    case Code::expm1:
-      return std::expm1(a);
-    case Code::log:
-      return std::log(a);
-    case Code::log1p:
-      return std::log1p(a);
-    case Code::sqrt:
-      return std::sqrt(a);
-    case Code::rsqrt:
-      return 1 / std::sqrt(a);
-    case Code::sin:
-      return std::sin(a);
-    case Code::cos:
-      return std::cos(a);
-    case Code::tanh:
-      return std::tanh(a);
-    case Code::erf:
-      return std::erf(a);
-    case Code::sigmoid:
-      return sigm(a);
-    case Code::relu:
-      return std::isnan(a) ? not_a_number : std::max(a, 0.0);
-    case Code::gelu:
-      return a == -inf ? 0 : a * cdf(a);
-    case Code::silu:
-      return a == -inf ? 0 : a * sigm(a);
-    case Code::softplus:
-      return std::max(a, 0.0) + std::log1p(std::exp(-std::fabs(a)));
-    case Code::square:
-      return a * a;
-    case Code::reciprocal:
-      return 1 / a;
-    case Code::sign:
-      return std::isnan(a) ? not_a_number : double((a > 0) - (a < 0));
-    case Code::floor:
-      return std::floor(a);
-    case Code::ceil:
-      return std::ceil(a);
-    case Code::narrow:
-      return static_cast<float>(a);
-    case Code::multiply_add:
-      return a * b + c;
-    case Code::where:
-      return a != 0 ? b : c;
-    case Code::clamp:
-      return std::isnan(a) ? not_a_number : std::min(std::max(a, b), c);
-    case Code::equal:
-      return a == b;
-    case Code::not_equal:
-      return a != b;
-    case Code::less:
-      return a < b;
-    case Code::less_equal:
-      return a <= b;
-    case Code::greater:
-      return a > b;
-    case Code::greater_equal:
-      return a >= b;
-    case Code::logical_and:
-      return a != 0 && b != 0;
-    case Code::logical_or:
-      return a != 0 || b != 0;
-    case Code::logical_not:
-      return a == 0;
-    case Code::relu_grad:
-      return a <= 0 ? 0 : b;
-    case Code::gelu_grad:
-      return std::isinf(a) ? (a > 0 ? b : 0) : b * (cdf(a) + a * phi(a));
-    case Code::silu_grad:
-      return std::isinf(a) ? (a > 0 ? b : 0) : b * sigm(a) * (1 + a * (1 - sigm(a)));
-    case Code::softplus_grad:
-      return b * sigm(a);
-    case Code::sigmoid_grad:
-      return b * a * (1 - a);
-    case Code::tanh_grad:
-      return b * (1 - a * a);
-    case Code::logistic_loss:
-      return b * log1p_exp(-a) + (1 - b) * log1p_exp(a);
-    case Code::logistic_loss_grad:
-      return c * ((1 - b) * sigm(a) - b * sigm(-a));
-    case Code::wrap_int32:
-    case Code::mul_int32:
-    case Code::div_int32:
-    case Code::pow_int32:
-    case Code::to_int32:
-    case Code::dropout:
-      break;
-  }
-  FAIL("a code without a reference");
-  return 0;
-}
 
 bool is_of_int32(Code code) { return code >= Code::wrap_int32 && code <= Code::to_int32; }
 
@@ -195,7 +73,8 @@ TEMPLATE_TEST_CASE("every instruction agrees with its formula", "[pointwise]", f
     const double tiny = double(std::numeric_limits<T>::min());
     double worst = 0;
     for (size_t k = 0; k < y.size(); ++k) {
-      const double want = double(T(reference(code, double(a[k]), double(b[k]), double(c[k]))));
+      const double want =
+          double(T(reference::apply(code, double(a[k]), double(b[k]), double(c[k]))));
       const double got = double(y[k]);
       // inf * 0 of a vanishing derivative has no one answer, and y of sigmoid and tanh is small.
       if (code >= Code::relu_grad && !std::isfinite(double(b[k]))) continue;
@@ -253,12 +132,12 @@ TEMPLATE_TEST_CASE("logistic loss and its derivative keep their digits", "[point
     const double a = double(x[i]), b = double(t[i]), c = double(g[i]);
     INFO("x " << a << ", t " << b << ", g " << c << ": " << loss[i] << ", " << slope[i]);
     const double epsilon = 8 * double(std::numeric_limits<T>::epsilon());
-    const double up = (1 - b) * sigm(a), down = b * sigm(-a);
+    const double up = (1 - b) * reference::sigmoid(a), down = b * reference::sigmoid(-a);
     if (std::isnan(a)) {
       CHECK((std::isnan(loss[i]) && std::isnan(slope[i])));
     } else {
       const bool sure = (a == inf && b == 1) || (a == -inf && b == 0);
-      const double want = sure ? 0 : b * log1p_exp(-a) + (1 - b) * log1p_exp(a);
+      const double want = sure ? 0 : b * reference::softplus(-a) + (1 - b) * reference::softplus(a);
       CHECK(double(loss[i]) == Approx(want).epsilon(epsilon).margin(0));
       CHECK(double(slope[i]) ==
             Approx(c * (up - down)).epsilon(0).margin(std::fabs(c) * epsilon * std::max(up, down)));

@@ -1,4 +1,4 @@
-// The recurrent cells' kernels against PyTorch's definitions written out in double precision.
+// The recurrent cells' kernels against their reference, and its slopes.
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -6,6 +6,7 @@
 #include <random>
 
 #include "ops/kernels/elementwise/recurrent.hpp"
+#include "ops/kernels/elementwise/reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/guarded.hpp"
 
@@ -35,27 +36,9 @@ const RecurrentKernels<T>& table() {
   }
 }
 
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
-
 /// A few roundings of values near 1, through functions good to a few units in the last place.
 template <class T>
 constexpr double tolerance = sizeof(T) == 4 ? 2e-6 : 2e-14;
-
-struct GruUnit {
-  double x[3], g[3], bias[3], h;
-  double step() const {
-    const double r = sigmoid(x[0] + g[0] + bias[0]);
-    const double z = sigmoid(x[1] + g[1] + bias[1]);
-    const double n = std::tanh(x[2] + r * (g[2] + bias[2]));
-    return (1 - z) * n + z * h;
-  }
-};
-
-struct LstmUnit {
-  double gate[4], c;
-  double cell() const { return sigmoid(gate[1]) * c + sigmoid(gate[0]) * std::tanh(gate[2]); }
-  double step() const { return sigmoid(gate[3]) * std::tanh(cell()); }
-};
 
 /// Central difference with a step where truncation and rounding, both near 1e-10, meet.
 double slope(double& at, const std::function<double()>& f) {
@@ -123,7 +106,7 @@ void check_gru(int64_t B, int64_t H, int mode, bool with_bias) {
         }
         continue;
       }
-      GruUnit unit{};
+      reference::GruUnit unit{};
       for (int64_t part = 0; part < 3; ++part) {
         unit.x[part] = x(b, part * H + j);
         unit.g[part] = g(b, part * H + j);
@@ -173,7 +156,7 @@ void check_lstm(int64_t B, int64_t H, int mode, bool with_bias) {
         for (int64_t part = 0; part < 4; ++part) REQUIRE(grad_gates(b, part * H + j) == 0);
         continue;
       }
-      LstmUnit unit{};
+      reference::LstmUnit unit{};
       for (int64_t part = 0; part < 4; ++part) {
         const int64_t at = part * H + j;
         unit.gate[part] = double(x(b, at)) + double(g(b, at)) + (with_bias ? double(bias[at]) : 0);

@@ -1,7 +1,4 @@
-// Reductions, cumulative sums and strided copies against plain loops.
-#include <sys/mman.h>
-#include <unistd.h>
-
+// Reductions, cumulative sums and strided copies against their references.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -9,37 +6,16 @@
 #include <vector>
 
 #include "ops/kernels/elementwise/copy.hpp"
+#include "ops/kernels/elementwise/reference.hpp"
 #include "ops/kernels/rows/reduce.hpp"
+#include "ops/kernels/rows/reference.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/guarded.hpp"
 
 using namespace rapt::kernels;
+using rapt::test::Guarded;
 
 namespace {
-
-// n elements that end where memory does: touching the next one is a crash.
-template <class T>
-class Guarded {
- public:
-  explicit Guarded(size_t n) : size_(n) {
-    const size_t page = size_t(sysconf(_SC_PAGESIZE));
-    mapped_ = (n * sizeof(T) + page - 1) / page * page + page;
-    base_ = static_cast<char*>(
-        mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    REQUIRE(base_ != MAP_FAILED);
-    REQUIRE(mprotect(base_ + mapped_ - page, page, PROT_NONE) == 0);
-    data_ = reinterpret_cast<T*>(base_ + mapped_ - page - n * sizeof(T));
-  }
-  Guarded(const Guarded&) = delete;
-  ~Guarded() { munmap(base_, mapped_); }
-  T* data() { return data_; }
-  T& operator[](size_t i) { return data_[i]; }
-  size_t size() const { return size_; }
-
- private:
-  size_t size_, mapped_;
-  char* base_;
-  T* data_;
-};
 
 template <class T>
 const ReduceFunctions<T>& functions() {
@@ -93,7 +69,7 @@ struct View {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("reductions agree with plain loops", "[reduce]", float, double) {
+TEMPLATE_TEST_CASE("reductions agree with their reference", "[reduce]", float, double) {
   using T = TestType;
   const double epsilon = double(std::numeric_limits<T>::epsilon());
   for (size_t run = 0; run < 2 * sizes.size(); ++run) {
@@ -114,34 +90,22 @@ TEMPLATE_TEST_CASE("reductions agree with plain loops", "[reduce]", float, doubl
     reduce<T>(Reduction::argmax, view.shape, x.data(), place.data());
     for (size_t o = 0; o < s.outer; ++o) {
       for (size_t c = 0; c < s.inner; ++c) {
-        long double total = 0, absolute = 0, square = 0, exponentials = 0;
-        double top = -INFINITY, low = INFINITY;
-        int32_t at = 0;
-        for (size_t i = 0; i < s.n; ++i) {
-          const double v = double(x[view.at(o, i, c)]);
-          total += v;
-          absolute += std::fabs(v);
-          square += v * v;
-          if (v > top) at = int32_t(i);
-          top = std::max(top, v);
-          low = std::min(low, v);
-        }
-        for (size_t i = 0; i < s.n; ++i) {
-          exponentials += std::exp((long double)(x[view.at(o, i, c)]) - top);
-        }
+        const auto r = reference::reduce(
+            int64_t(s.n), x.data() + (view.size ? view.at(o, 0, c) : 0), view.shape.row_stride);
         const size_t k = o * s.inner + c;
         INFO(s.outer << " x " << s.n << " x " << s.inner << ", at " << o << ", " << c);
         // Sums of a few hundred terms in a row at most, then a tree: errors grow with the root.
-        REQUIRE(std::fabs(double(sum[k]) - double(total)) <= 16 * epsilon * double(absolute));
-        REQUIRE(std::fabs(double(squares[k]) - double(square)) <= 16 * epsilon * double(square));
-        REQUIRE(double(largest[k]) == top);
-        REQUIRE(double(least[k]) == low);
-        REQUIRE(place[k] == at);
+        REQUIRE(std::fabs(double(sum[k]) - r.sum) <= 16 * epsilon * r.absolute);
+        REQUIRE(std::fabs(double(squares[k]) - r.sum_of_squares) <=
+                16 * epsilon * r.sum_of_squares);
+        REQUIRE(double(largest[k]) == r.max);
+        REQUIRE(double(least[k]) == r.min);
+        REQUIRE(place[k] == r.argmax);
         if (s.n == 0) {
-          REQUIRE(double(lse[k]) == -INFINITY);
+          REQUIRE(double(lse[k]) == r.logsumexp);
         } else {
-          const double want = top + double(std::log(exponentials));
-          REQUIRE(std::fabs(double(lse[k]) - want) <= 16 * epsilon * (1 + std::fabs(want)));
+          REQUIRE(std::fabs(double(lse[k]) - r.logsumexp) <=
+                  16 * epsilon * (1 + std::fabs(r.logsumexp)));
         }
       }
     }
@@ -222,11 +186,11 @@ TEMPLATE_TEST_CASE("cumulative sums, both ways", "[reduce]", float, double) {
       }
       for (size_t o = 0; o < s.outer; ++o) {
         for (size_t c = 0; c < s.inner; ++c) {
-          T total = 0;
-          for (size_t i = 0; i < s.n; ++i) {
-            const size_t k = reversed ? s.n - 1 - i : i;
-            total += x[view.at(o, k, c)];
-            REQUIRE(y[(o * s.n + k) * s.inner + c] == total);
+          std::vector<double> want(s.n);
+          reference::cumsum(int64_t(s.n), x.data() + (view.size ? view.at(o, 0, c) : 0),
+                            view.shape.row_stride, reversed, want.data());
+          for (size_t k = 0; k < s.n; ++k) {
+            REQUIRE(double(y[(o * s.n + k) * s.inner + c]) == want[k]);
           }
         }
       }
@@ -252,22 +216,16 @@ void check_copy(const std::vector<int64_t>& shape, const std::vector<int64_t>& f
   }
   if (size == 0) from_high = from_low = to_high = to_low = 0;
   Guarded<E> from(size_t(from_high - from_low + 1)), to(size_t(to_high - to_low + 1));
-  for (size_t i = 0; i < from.size(); ++i) from[i] = E(i * 7 + 1);
+  for (int64_t i = 0; i < from.size(); ++i) from[i] = E(i * 7 + 1);
+  std::vector<E> want = to.values();
   const CopyPlan p = kernels<CopyKernels>().plan(int(sizeof(E)), int(dims), shape.data(),
                                                  from_strides.data(), to_strides.data());
   for (int64_t t = p.tasks - 1; t >= 0; --t) {
     kernels<CopyKernels>().run(p, from.data() - from_low, to.data() - to_low, t);
   }
-  std::vector<E> want(to.size(), E(0));
-  for (int64_t i = 0; i < size; ++i) {
-    int64_t rest = i, f = -from_low, t = -to_low;
-    for (size_t d = dims; d-- > 0;) {
-      f += rest % shape[d] * from_strides[d];
-      t += rest % shape[d] * to_strides[d];
-      rest /= shape[d];
-    }
-    want[size_t(t)] = from[size_t(f)];
-  }
+  reference::copy(
+      int(dims), shape.data(), from_strides.data(), to_strides.data(),
+      [&](int64_t f, int64_t t) { want[size_t(t - to_low)] = from[size_t(f - from_low)]; });
   // What lies between the elements of `to` stays untouched.
   REQUIRE(std::memcmp(to.data(), want.data(), want.size() * sizeof(E)) == 0);
 }

@@ -1,4 +1,4 @@
-// Softmax, normalisation and cross-entropy of rows against plain formulas in double.
+// Softmax, normalisation and cross-entropy of rows against their reference.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "ops/kernels/rows/reference.hpp"
 #include "ops/kernels/rows/rows.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/guarded.hpp"
@@ -54,25 +55,10 @@ void check_near(const T* got, const std::vector<double>& want, double tolerance)
   }
 }
 
-// Softmax of one row in double; everything 0 where nothing is kept.
-std::vector<double> softmax_of(const std::vector<double>& x, const std::vector<bool>& keep) {
-  double top = -INFINITY, sum = 0;
-  for (size_t j = 0; j < x.size(); ++j) {
-    if (keep[j]) top = std::max(top, x[j]);
-  }
-  std::vector<double> y(x.size(), 0.0);
-  for (size_t j = 0; j < x.size(); ++j) {
-    if (keep[j]) sum += y[j] = std::exp(x[j] - top);
-  }
-  for (double& v : y) v = sum > 0 ? v / sum : 0;
-  return y;
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("softmax and log_softmax, masked and not", "[rows]", float, double) {
   using T = TestType;
-  const double infinity = std::numeric_limits<double>::infinity();
   for (size_t n : widths) {
     for (int masked = 0; masked < 2; ++masked) {
       for (double scale : {1.0, 0.125, -0.5, 0.0}) {
@@ -101,31 +87,13 @@ TEMPLATE_TEST_CASE("softmax and log_softmax, masked and not", "[rows]", float, d
         backward.dx = dl.data();
         rows<T>().log_softmax_backward(backward, 0, row_count);
 
-        std::vector<double> want_y, want_l, want_dx, want_dl;
+        std::vector<double> want_y(size), want_l(size), want_dx(size), want_dl(size);
         for (size_t r = 0; r < row_count; ++r) {
-          std::vector<double> row(n);
-          std::vector<bool> kept(n);
-          bool any = false;
-          double top = -infinity, total = 0, dot = 0, sum = 0;
-          for (size_t j = 0; j < n; ++j) {
-            row[j] = double(values[r * n + j]) * scale;
-            kept[j] = !masked || keep[r % 2 * n + j];
-            any = any || kept[j];
-            if (kept[j]) top = std::max(top, row[j]);
-          }
-          const auto p = softmax_of(row, kept);
-          for (size_t j = 0; j < n; ++j) {
-            if (kept[j]) total += std::exp(row[j] - top);
-            dot += p[j] * double(dy[r * n + j]);
-            if (kept[j]) sum += double(dy[r * n + j]);
-          }
-          for (size_t j = 0; j < n; ++j) {
-            const double g = double(dy[r * n + j]);
-            want_y.push_back(p[j]);
-            want_l.push_back(!any ? 0 : kept[j] ? row[j] - top - std::log(total) : -infinity);
-            want_dx.push_back(scale * p[j] * (g - dot));
-            want_dl.push_back(kept[j] ? scale * (g - p[j] * sum) : 0);
-          }
+          const size_t at = r * n;
+          const auto kept = [&](int64_t j) { return !masked || keep[r % 2 * n + size_t(j)] != 0; };
+          reference::softmax(int64_t(n), &values[at], scale, kept, &want_y[at], &want_l[at]);
+          reference::softmax_backward(int64_t(n), &want_y[at], dy.data() + at, scale, kept,
+                                      &want_dx[at], &want_dl[at]);
         }
         // exp and the sum of at most 513 terms, in blocks of lanes: some 10 roundings; sums of dy
         // and the logarithm are larger numbers.
@@ -211,34 +179,22 @@ TEMPLATE_TEST_CASE("layer_norm and rms_norm, forward and backward", "[rows]", fl
         f.norm_combine(backward, 0, int64_t(n) / 2);
         f.norm_combine(backward, int64_t(n) / 2, int64_t(n));
 
-        std::vector<double> want_y, want_dx, want_dgamma(n, 0.0), want_dbeta(n, 0.0);
+        std::vector<double> want_y, want_dx(size), want_dgamma(n, 0.0), want_dbeta(n, 0.0);
         double largest = 1;
         for (size_t r = 0; r < count; ++r) {
-          // The reference's own sums must not count: 64 bits of mantissa.
-          long double mu = 0, square = 0, h_mean = 0, hx_mean = 0;
-          const T* row = x.data() + r * n;
-          for (size_t j = 0; j < n; ++j) mu += centred ? (long double)(row[j]) : 0;
-          mu /= (long double)(n);
+          std::vector<double> normal(n);
+          const double scale = reference::normalise(int64_t(n), x.data() + r * n, double(small),
+                                                    centred != 0, normal.data());
+          // A row of one element has variance 0: its scale is large, and so is what rounding does.
+          largest = std::max(largest, scale);
+          reference::normalise_backward(int64_t(n), normal.data(), scale, dy.data() + r * n,
+                                        affine ? gamma.data() : nullptr, centred != 0,
+                                        &want_dx[r * n]);
           for (size_t j = 0; j < n; ++j) {
-            square += (row[j] - mu) * (row[j] - mu) / (long double)(n);
-          }
-          const double rs = double(1 / std::sqrt(square + (long double)(small)));
-          // A row of one element has variance 0: rstd is large, and so is what rounding does.
-          largest = std::max(largest, rs);
-          std::vector<double> xhat(n), h(n);
-          for (size_t j = 0; j < n; ++j) {
-            xhat[j] = double((row[j] - mu) * rs);
-            const double g = double(dy[r * n + j]);
-            h[j] = g * (affine ? double(gamma[j]) : 1);
-            h_mean += centred ? h[j] / (long double)(n) : 0;
-            hx_mean += (long double)(h[j]) * xhat[j] / (long double)(n);
-            want_dgamma[j] += g * xhat[j];
-            want_dbeta[j] += g;
-            want_y.push_back(xhat[j] * (affine ? double(gamma[j]) : 1) +
+            want_dgamma[j] += double(dy[r * n + j]) * normal[j];
+            want_dbeta[j] += double(dy[r * n + j]);
+            want_y.push_back(normal[j] * (affine ? double(gamma[j]) : 1) +
                              (affine && centred ? double(beta[j]) : 0));
-          }
-          for (size_t j = 0; j < n; ++j) {
-            want_dx.push_back(double(rs * (h[j] - h_mean - xhat[j] * hx_mean)));
           }
         }
         // Some ten roundings of numbers of up to 10, times rstd; sums over 37 rows on top.
@@ -340,36 +296,17 @@ TEMPLATE_TEST_CASE("cross_entropy, forward and backward", "[rows]", float, doubl
         rows<T>().cross_entropy_backward(backward, 0, 3);
         rows<T>().cross_entropy_backward(backward, 3, int64_t(count));
 
-        std::vector<double> want_loss, want_weight, want_lse, want_dx;
+        std::vector<double> want_loss(count, 0), want_weight(count, 0), want_dx(count * n, 0);
         for (size_t r = 0; r < count; ++r) {
-          double sum = 0;
-          for (size_t j = 0; j < n; ++j) sum += std::exp(double(x[r * n + j]));
-          const double l = std::log(sum);
-          const auto wc = [&](size_t j) { return weighted ? double(weights[j]) : 1.0; };
-          if (labels[r] == -7) {
-            want_loss.push_back(0);
-            want_weight.push_back(0);
-            for (size_t j = 0; j < n; ++j) want_dx.push_back(0);
-            continue;
-          }
-          const size_t label = size_t(labels[r]);
-          double smooth = 0, all = 0;
-          for (size_t j = 0; j < n; ++j) {
-            smooth -= wc(j) * (double(x[r * n + j]) - l);
-            all += wc(j);
-          }
-          want_loss.push_back((1 - smoothing) * wc(label) * (l - double(x[r * n + label])) +
-                              smoothing / double(n) * smooth);
-          want_weight.push_back(wc(label));
+          if (labels[r] == -7) continue;
+          double l = 0;
+          want_loss[r] = reference::cross_entropy(int64_t(n), x.data() + r * n, labels[r], w,
+                                                  smoothing, l, &want_dx[r * n]);
+          want_weight[r] = weighted ? double(weights[labels[r]]) : 1.0;
+          for (size_t j = 0; j < n; ++j) want_dx[r * n + j] *= double(up[r]);
           REQUIRE(double(largest[r]) == *std::max_element(&x[r * n], &x[r * n] + n));
           REQUIRE(double(largest[r]) + double(log_sum[r]) ==
                   Approx(l).epsilon(10 * epsilon<T>()).margin(10 * epsilon<T>()));
-          for (size_t j = 0; j < n; ++j) {
-            const double p = std::exp(double(x[r * n + j]) - l);
-            want_dx.push_back(double(up[r]) *
-                              ((1 - smoothing) * wc(label) * (p - double(j == label)) +
-                               smoothing / double(n) * (p * all - wc(j))));
-          }
         }
         // Differences of logits of up to about 20 round to 20 epsilon; so does p, relatively.
         check_near(loss.data(), want_loss, 100 * epsilon<T>());

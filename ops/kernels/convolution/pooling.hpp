@@ -24,8 +24,8 @@ struct PoolFunctions {
   void (*max)(const PoolShape& shape, const T* x, T* y, int32_t* index, T* scratch);
   /// Computes the sum of each window times `scale`.
   void (*sum)(const PoolShape& shape, const T* x, T* y, T scale, T* scratch);
-  /// Computes the transpose of sum: adds every element of g times `scale` to all elements of its
-  /// window. Contributions of overlapping windows are added up.
+  /// Computes the transpose of sum: an element of x is the sum, times `scale`, of the elements of g
+  /// whose windows contain it. It is 0 if there is none.
   void (*spread)(const PoolShape& shape, const T* g, T* x, T scale, T* scratch);
 };
 

@@ -91,18 +91,18 @@ constexpr int64_t depth_blocks(int64_t k) { return larger(1, (k + block_depth / 
 
 /// Chooses how a simplified product is computed: form, pack_a and the number of blocks.
 ///
-/// The form is that of the first line that fits. A dash fits everything. "rows" means that rows
-/// are adjacent in memory: those of A in k, those of B in n. "columns" means adjacent in k, for B.
+/// The form is that of the first line that fits. "rows" means that rows are adjacent in memory:
+/// those of A in k, those of B in n. "columns" means adjacent in k, for B.
 ///
-///   B         A      size                        form          reason
-///   packed    -      -                           packed        the copy exists
-///   -         -      k = 0                       tiles         nothing is read
-///   columns   rows   n <= 4, or m <= few         dots          no copy; few is 4, for long sums 16
-///   -         rows   n <= 4 and m >= 16          dots_packed   the copy is small, tiles too wide
-///   not rows  -      -                           packed        tiles read rows of B
-///   rows      -      m = 1                       row           B is read once, in long rows
-///   rows      -      row >= 512 bytes, m >= M    packed        many rows of A read the copy
-///   rows      -      -                           tiles         B is read in place
+///   B          A     size                      form         reason
+///   is packed  any   any                       packed       the copy exists
+///   any        any   k = 0                     tiles        nothing is read
+///   columns    rows  n <= 4 or m <= few        dots         no copy; few is 4, or 16 for long sums
+///   any        rows  n <= 4 and m >= 16        dots_packed  the copy is small, tiles too wide
+///   not rows   any   any                       packed       tiles read rows of B
+///   rows       any   m = 1                     row          B is read once, in long rows
+///   rows       any   row >= 512 bytes, m >= M  packed       many rows of A read the copy
+///   rows       any   any                       tiles        B is read in place
 ///
 ///   M is 128; 64 if rows of B straddle cache lines; 30 if they evict each other from an L1 in
 ///   which a panel should stay. Sums are long from k = 256.

@@ -1,5 +1,5 @@
-// Attention and its gradients in the naive form, which keeps all of [Tq, Tk], and the arrays that
-// tests of the fused form run on.
+// Problems of attention for tests: arrays that end where memory does, and what the reference makes
+// of them.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "framework/core/random_bits.hpp"
 #include "ops/kernels/attention/attention.hpp"
+#include "ops/kernels/attention/reference.hpp"
 #include "tests/support/guarded.hpp"
 
 namespace rapt::test {
@@ -131,47 +131,17 @@ struct Problem {
   }
 
   bool sees(int64_t b, int64_t h, int64_t i, int64_t j) {
-    return (!o.key_lengths || j < key_lengths[b]) && (!o.query_lengths || i < query_lengths[b]) &&
-           j >= i + o.band_first && j <= i + o.band_last && (o.keep == 0 || keep(b, h, i, j) != 0);
-  }
-
-  /// What a weight is multiplied by under dropout.
-  double fate(int64_t b, int64_t h, int64_t i, int64_t j) const {
-    if (o.dropout == 0) return 1;
-    const auto index = static_cast<uint64_t>(((b * o.Hq + h) * o.Tq + i) * o.Tk + j);
-    return rapt::random_bits(11, 12, index) < rapt::dropout_threshold(o.dropout)
-               ? 0
-               : 1 / (1 - o.dropout);
+    return reference::sees(in(), b, h, i, j);
   }
 
   /// One query's weights before dropout, [Tk], and the natural log of their sum.
   double weights(int64_t b, int64_t h, int64_t i, std::vector<double>& w) {
-    w.assign(static_cast<size_t>(o.Tk), 0.0);
-    double sum = 0, largest = -infinity;
-    std::vector<double> s(w.size(), -infinity);
-    for (int64_t j = 0; j < o.Tk; ++j) {
-      if (!sees(b, h, i, j)) continue;
-      double dot = 0;
-      for (int64_t d = 0; d < o.D; ++d) {
-        dot += double(q(b, h, i, d)) * double(k(b, h * o.Hk / o.Hq, j, d));
-      }
-      s[size_t(j)] = dot * scale + (o.bias == 0 ? 0 : double(bias(b, h, i, j)));
-      largest = std::max(largest, s[size_t(j)]);
-    }
-    for (size_t j = 0; j < w.size(); ++j) {
-      if (s[j] > -infinity) sum += w[j] = std::exp(s[j] - largest);
-    }
-    for (double& x : w) x = sum == 0 ? 0 : x / sum;
-    return sum == 0 ? infinity : largest + std::log(sum);
+    w.resize(static_cast<size_t>(o.Tk));
+    return reference::attention_weights(in(), b, h, i, w.data());
   }
 
   double out(int64_t b, int64_t h, int64_t i, int64_t d, const std::vector<double>& w) {
-    double sum = 0;
-    for (int64_t j = 0; j < o.Tk; ++j) {
-      if (w[size_t(j)] == 0) continue;
-      sum += w[size_t(j)] * fate(b, h, i, j) * double(v(b, h * o.Hk / o.Hq, j, d));
-    }
-    return sum;
+    return reference::attention(in(), b, h, i, d, w.data());
   }
 
   double loss() {
@@ -208,40 +178,15 @@ struct Gradients {
     for (Guarded<double>* g : {&q.values, &k.values, &v.values, &bias.values}) {
       for (int64_t i = 0; i < g->size(); ++i) (*g)[i] = 0;
     }
+    const reference::AttentionGradients<double> to{q.heads, k.heads, v.heads, bias.pairs};
     const Options& o = p.o;
     std::vector<double> w;
     for (int64_t b = 0; b < o.B; ++b) {
       for (int64_t h = 0; h < o.Hq; ++h) {
         for (int64_t i = 0; i < o.Tq; ++i) {
           p.weights(b, h, i, w);
-          add(p, b, h, i, w);
+          reference::attention_gradient<T>(p.in(), p.grad_out, b, h, i, w.data(), to);
         }
-      }
-    }
-  }
-
-  template <class T>
-  void add(Problem<T>& p, int64_t b, int64_t h, int64_t i, const std::vector<double>& w) {
-    const Options& o = p.o;
-    const int64_t g = h * o.Hk / o.Hq;
-    std::vector<double> d_w(w.size(), 0.0);
-    double mean = 0;
-    for (int64_t j = 0; j < o.Tk; ++j) {
-      if (w[size_t(j)] == 0) continue;
-      const double fate = p.fate(b, h, i, j);
-      for (int64_t d = 0; d < o.Dv; ++d) {
-        d_w[size_t(j)] += fate * double(p.grad_out(b, h, i, d)) * double(p.v(b, g, j, d));
-        v(b, g, j, d) += fate * w[size_t(j)] * double(p.grad_out(b, h, i, d));
-      }
-      mean += w[size_t(j)] * d_w[size_t(j)];
-    }
-    for (int64_t j = 0; j < o.Tk; ++j) {
-      if (w[size_t(j)] == 0) continue;
-      const double d_s = w[size_t(j)] * (d_w[size_t(j)] - mean);
-      bias(b, h, i, j) += d_s;
-      for (int64_t d = 0; d < o.D; ++d) {
-        q(b, h, i, d) += d_s * p.scale * double(p.k(b, g, j, d));
-        k(b, g, j, d) += d_s * p.scale * double(p.q(b, h, i, d));
       }
     }
   }
