@@ -33,7 +33,7 @@ class Checker : public StepChecker {
   void check() {
     check_steps();
     find_homes();
-    for (uint32_t s = 0; s < plan_.steps.size(); ++s) follow(s);
+    for (const StepId s : plan_.steps.ids()) follow(s);
     check_wanted();
     check_updates();
     check_tasks();
@@ -46,7 +46,7 @@ class Checker : public StepChecker {
     return source.place != Plan::Place::leaf && source.place != Plan::Place::known;
   }
 
-  Range range_of(uint32_t view) const {
+  Range range_of(ViewId view) const {
     const Plan::Source& source = plan_.sources[view];
     const TensorView& v = plan_.views[view];
     const int64_t size = size_of(v.dtype);
@@ -62,19 +62,17 @@ class Checker : public StepChecker {
 
   /// Finds the view that writes each value, and the value in whose memory each piece lies.
   void find_homes() {
-    home_.assign(excerpt_.values.size(), none);
-    whole_.assign(excerpt_.values.size(), none);
+    home_.assign(excerpt_.values.size(), ViewId::none);
+    whole_.assign(excerpt_.values.size(), PlanValue::none);
     for (const Plan::Step& step : plan_.steps) {
-      for (uint32_t v = step.first_output; v < step.first_output + step.outputs; ++v) {
-        home_[plan_.view_values[v]] = v;
-      }
+      for (const ViewId v : step.output_views()) home_[plan_.view_values[v]] = v;
     }
     for (const Plan::Step& step : plan_.steps) {
       if (step.op->cpu.piece_of_output == nullptr) continue;
       const Range all = range_of(step.first_output);
-      for (uint32_t v = step.first_input; v < step.first_input + step.inputs; ++v) {
-        const uint32_t base = excerpt_.values[plan_.view_values[v]].base;
-        if (home_[base] == none || !is_memory(plan_.sources[v])) continue;
+      for (const ViewId v : step.input_views()) {
+        const PlanValue base = excerpt_.values[plan_.view_values[v]].base;
+        if (home_[base] == ViewId::none || !is_memory(plan_.sources[v])) continue;
         const Range piece = range_of(home_[base]);
         if (piece.begin < piece.end && all.holds(piece)) {
           whole_[base] = plan_.view_values[step.first_output];
@@ -97,24 +95,26 @@ class Checker : public StepChecker {
     }
   }
 
-  void check_bounds(uint32_t s, const Range& range, const Plan::Source& source) const {
+  void check_bounds(StepId s, const Range& range, const Plan::Source& source) const {
     if (range.begin == range.end || (range.begin >= 0 && range.end <= bytes_of(source))) return;
     fail(s, "uses memory outside of what the plan has");
   }
 
   /// Returns the value whose memory this base occupies: itself, or the whole of which it is a
   /// piece.
-  uint32_t owner_of(uint32_t base) const { return whole_[base] == none ? base : whole_[base]; }
+  PlanValue owner_of(PlanValue base) const {
+    return whole_[base] == PlanValue::none ? base : whole_[base];
+  }
 
   /// Returns the place where a step writes the value, or the place `leaf` if none does.
-  Plan::Source home_of(uint32_t value) const {
-    if (home_[value] == none) return {Plan::Place::leaf, value, 0};
+  Plan::Source home_of(PlanValue value) const {
+    if (home_[value] == ViewId::none) return {Plan::Place::leaf, index(value), 0};
     return plan_.sources[home_[value]];
   }
 
   /// Checks that a read uses the place where the value was written, and the value's shape.
-  void check_place(uint32_t s, uint32_t view) const {
-    const uint32_t value = plan_.view_values[view];
+  void check_place(StepId s, ViewId view) const {
+    const PlanValue value = plan_.view_values[view];
     const Excerpt::Value& v = excerpt_.values[value];
     const Plan::Source& source = plan_.sources[view];
     TensorView expected = excerpt_.view_of(value);
@@ -124,17 +124,18 @@ class Checker : public StepChecker {
     bool right = false;
     switch (v.kind) {
       case Excerpt::Kind::leaf:
-        right = source.place == Plan::Place::leaf && source.index == v.base;
+        right = source.place == Plan::Place::leaf && source.value() == v.base;
         break;
       case Excerpt::Kind::known:
-        right = source.place == Plan::Place::known && source.index == v.base;
+        right = source.place == Plan::Place::known && source.value() == v.base;
         break;
       case Excerpt::Kind::computed: {
-        if (home_[v.base] == none) fail(s, "reads what no step writes");
+        if (home_[v.base] == ViewId::none) fail(s, "reads what no step writes");
         const Plan::Source& home = plan_.sources[home_[v.base]];
         right = source.place == home.place && source.index == home.index;
         offset += home.offset;
-        if (whole_[v.base] != none) expected.strides = plan_.views[home_[v.base]].strides;
+        if (whole_[v.base] != PlanValue::none)
+          expected.strides = plan_.views[home_[v.base]].strides;
         break;
       }
     }
@@ -146,54 +147,54 @@ class Checker : public StepChecker {
       right =
           has.shape[axis] <= 1 || has.shape.size() == 0 || has.strides[a] == expected.strides[a];
     }
-    if (!right) fail(s, fmt::format("looks for value {} where it does not lie", value));
+    if (!right) fail(s, fmt::format("looks for value {} where it does not lie", index(value)));
   }
 
   // ---- what lies in memory while the plan runs --------------------------------------------------
 
   struct Access {
-    uint32_t step;
+    StepId step;
     Range range;
-    uint32_t view;      // none: scratch
+    ViewId view;        // none: scratch
     int64_t width = 0;  // if accessed row by row: elements of the value per row
   };
   /// Memory that a value occupies.
   struct Cell {
     Range range;
-    uint32_t owner;  // none: scratch, or the rest of a value that was partly overwritten
+    PlanValue owner;  // none: scratch, or the rest of a value that was partly overwritten
     std::vector<Access> writes, reads;
     std::vector<Access> before;  // accesses to the previous content; every writer of a piece waits
                                  // for them
   };
 
-  void follow(uint32_t s) {
+  void follow(StepId s) {
     const Plan::Step& step = plan_.steps[s];
     for (uint32_t i = 0; i < step.inputs; ++i) {
-      const uint32_t view = step.first_input + i;
+      const ViewId view = step.first_input + i;
       check_place(s, view);
       if (!is_memory(plan_.sources[view])) continue;
-      const uint32_t base = excerpt_.values[plan_.view_values[view]].base;
+      const PlanValue base = excerpt_.values[plan_.view_values[view]].base;
       const Access access{s, range_of(view), view, width_of(step, step.rows.inputs, i, view)};
       check_bounds(s, access.range, plan_.sources[view]);
       if (access.range.begin == access.range.end) continue;
       Cell* const cell = cell_of(owner_of(base));
-      if (cell == nullptr) fail(s, fmt::format("reads value {}, which is not there", base));
+      if (cell == nullptr) fail(s, fmt::format("reads value {}, which is not there", index(base)));
       for (const Access& write : cell->writes) order(s, access, write);
       cell->reads.push_back(access);
     }
     if (step.scratch_bytes > 0) {
       const Range range{{Plan::Place::arena, 0}, step.scratch, step.scratch + step.scratch_bytes};
       check_bounds(s, range, {Plan::Place::arena, 0, 0});
-      occupy(s, {s, range, none}, range, none);
+      occupy(s, {s, range, ViewId::none}, range, PlanValue::none);
     }
     for (uint32_t i = 0; i < step.outputs; ++i) {
-      const uint32_t view = step.first_output + i;
+      const ViewId view = step.first_output + i;
       if (!is_memory(plan_.sources[view])) fail(s, "writes to memory that is not the plan's");
       check_place(s, view);
       const Access access{s, range_of(view), view, width_of(step, step.rows.outputs, i, view)};
       check_bounds(s, access.range, plan_.sources[view]);
       if (access.range.begin == access.range.end) continue;
-      const uint32_t owner = owner_of(plan_.view_values[view]);
+      const PlanValue owner = owner_of(plan_.view_values[view]);
       if (Cell* const cell = cell_of(owner)) {  // another piece, or the whole around its pieces
         write_piece(s, access, view, *cell);
         continue;
@@ -205,12 +206,12 @@ class Checker : public StepChecker {
   }
 
   /// Returns the number of elements of the view per row, or 0 if it is not accessed row by row.
-  int64_t width_of(const Plan::Step& step, uint32_t bits, uint32_t i, uint32_t view) const {
+  int64_t width_of(const Plan::Step& step, uint32_t bits, uint32_t i, ViewId view) const {
     if (i >= 32 || (bits >> i & 1) == 0) return 0;
     return plan_.views[view].size() == step.rows.count * step.rows.width ? step.rows.width : 1;
   }
 
-  Cell* cell_of(uint32_t owner) {
+  Cell* cell_of(PlanValue owner) {
     const auto at = place_of_.find(owner);
     if (at == place_of_.end()) return nullptr;
     const auto cell = cells_.find({at->second.space, at->second.begin});
@@ -219,7 +220,7 @@ class Checker : public StepChecker {
   }
 
   /// Places a new value in memory. All accesses to the previous content must have run.
-  void occupy(uint32_t s, const Access& access, const Range& range, uint32_t owner) {
+  void occupy(StepId s, const Access& access, const Range& range, PlanValue owner) {
     auto at = cells_.lower_bound({range.space, range.begin});
     while (at != cells_.begin() && std::prev(at)->second.range.meets(range)) --at;
     std::vector<Cell> rests;
@@ -230,7 +231,9 @@ class Checker : public StepChecker {
         for (const Access& other : *accesses) {
           if (!other.range.meets(range)) continue;
           order(s, access, other);
-          if (owner != none && owner != plan_.view_values[access.view]) before.push_back(other);
+          if (owner != PlanValue::none && owner != plan_.view_values[access.view]) {
+            before.push_back(other);
+          }
         }
       }
       if (cell.range.begin < range.begin) {
@@ -244,16 +247,16 @@ class Checker : public StepChecker {
       at = cells_.erase(at);
     }
     for (Cell& rest : rests) {
-      rest.owner = none;
+      rest.owner = PlanValue::none;
       cells_[{rest.range.space, rest.range.begin}] = rest;
     }
     cells_[{range.space, range.begin}] = {range, owner, {access}, {}, before};
-    if (owner != none) place_of_[owner] = range;
+    if (owner != PlanValue::none) place_of_[owner] = range;
   }
 
   /// Checks a write of a piece. It must not overlap another piece. The operator that concatenates
   /// the pieces reads them all.
-  void write_piece(uint32_t s, const Access& access, uint32_t view, Cell& cell) {
+  void write_piece(StepId s, const Access& access, ViewId view, Cell& cell) {
     const bool puts_together = plan_.view_values[view] == cell.owner;
     for (const Access& other : cell.before) {
       if (other.range.meets(access.range)) order(s, access, other);
@@ -269,11 +272,11 @@ class Checker : public StepChecker {
   }
 
   /// True if the view shares elements with those that the step has written to the owner's memory.
-  bool overlaps(uint32_t view, uint32_t step, uint32_t owner) const {
+  bool overlaps(ViewId view, StepId step, PlanValue owner) const {
     const Plan::Step& other = plan_.steps[step];
     std::vector<std::pair<int64_t, int64_t>> rows;
     add_rows(view, rows);
-    for (uint32_t v = other.first_output; v < other.first_output + other.outputs; ++v) {
+    for (const ViewId v : other.output_views()) {
       if (v != view && owner_of(plan_.view_values[v]) == owner) add_rows(v, rows);
     }
     std::sort(rows.begin(), rows.end());
@@ -283,7 +286,7 @@ class Checker : public StepChecker {
     return false;
   }
 
-  void add_rows(uint32_t view, std::vector<std::pair<int64_t, int64_t>>& rows) const {
+  void add_rows(ViewId view, std::vector<std::pair<int64_t, int64_t>>& rows) const {
     const TensorView& v = plan_.views[view];
     const int rank = v.shape.rank();
     const int64_t size = size_of(v.dtype), width = rank == 0 ? 1 : v.shape[rank - 1];
@@ -299,7 +302,7 @@ class Checker : public StepChecker {
 
   /// Checks the order of two accesses to the same memory, at least one of them a write. `other` has
   /// to come first.
-  void order(uint32_t s, const Access& access, const Access& other) {
+  void order(StepId s, const Access& access, const Access& other) {
     if (other.step == s) {
       if (!is_in_place(s, access, other)) fail(s, "overwrites what it reads or makes");
     } else if (chain_of_[s] == chain_of_[other.step]) {
@@ -313,9 +316,11 @@ class Checker : public StepChecker {
   }
 
   /// True if a step may write in place of the input: its operator permits it, and both views agree.
-  bool is_in_place(uint32_t s, const Access& write, const Access& read) const {
+  bool is_in_place(StepId s, const Access& write, const Access& read) const {
     const Plan::Step& step = plan_.steps[s];
-    if (write.view == none || read.view == none || read.view >= step.first_output) return false;
+    if (write.view == ViewId::none || read.view == ViewId::none || read.view >= step.first_output) {
+      return false;
+    }
     const uint32_t input = read.view - step.first_input, output = write.view - step.first_output;
     const bool may = step.op->cpu.pointwise != nullptr ||
                      (output == 0 && input < 32 && (step.op->traits.in_place >> input & 1) != 0);
@@ -335,27 +340,25 @@ class Checker : public StepChecker {
   // ---- the rest ---------------------------------------------------------------------------------
 
   void check_wanted() {
-    std::vector<bool> found(excerpt_.values.size(), false);
+    IdVector<PlanValue, bool> found(excerpt_.values.size(), false);
     for (const auto& [value, view] : plan_.wanted) {
       found[value] = true;
-      const uint32_t last = static_cast<uint32_t>(plan_.steps.size()) - 1;
-      if (plan_.view_values[view] != value) {
+      if (plan_.view_values[view] != value)
         throw Error({.op = "plan", .detail = "a wanted value has another's view"});
-      }
-      if (excerpt_.computed(value) || !plan_.steps.empty()) check_place(last, view);
+      if (excerpt_.computed(value) || !plan_.steps.empty()) check_place(plan_.steps.last(), view);
       if (!is_memory(plan_.sources[view])) continue;
       const Range range = range_of(view);
       if (range.begin == range.end) continue;
       if (plan_.sources[view].place != Plan::Place::result ||
           cell_of(owner_of(excerpt_.values[value].base)) == nullptr) {
-        throw Error({.op = "plan",
-                     .detail = fmt::format("the wanted value {} is not there at the end", value)});
+        throw Error(
+            {.op = "plan",
+             .detail = fmt::format("the wanted value {} is not there at the end", index(value))});
       }
     }
-    for (const uint32_t target : excerpt_.targets) {
-      if (!found[target]) {
-        throw Error({.op = "plan", .detail = fmt::format("target {} is not made", target)});
-      }
+    for (const PlanValue target : excerpt_.targets) {
+      if (!found[target])
+        throw Error({.op = "plan", .detail = fmt::format("target {} is not made", index(target))});
     }
     for (uint32_t r = 0; r < plan_.results.size(); ++r) {
       const Plan::Result& result = plan_.results[r];
@@ -363,8 +366,8 @@ class Checker : public StepChecker {
       const Plan::Source home = home_of(result.value);
       if (home.place != Plan::Place::result || home.index != r || home.offset != 0 ||
           result.dtype != value.dtype || result.shape != value.shape) {
-        throw Error(
-            {.op = "plan", .detail = fmt::format("result {} is not value {}", r, result.value)});
+        throw Error({.op = "plan",
+                     .detail = fmt::format("result {} is not value {}", r, index(result.value))});
       }
     }
     for (const Plan::Kept& kept : plan_.kept) {
@@ -372,17 +375,17 @@ class Checker : public StepChecker {
       const Plan::Source home = home_of(kept.value);
       const bool right = home.place == Plan::Place::kept && home.offset == kept.offset;
       if (!right || (!empty && cell_of(kept.value) == nullptr)) {
-        throw Error(
-            {.op = "plan",
-             .detail = fmt::format("the kept value {} is not there at the end", kept.value)});
+        throw Error({.op = "plan",
+                     .detail = fmt::format("the kept value {} is not there at the end",
+                                           index(kept.value))});
       }
     }
   }
 
-  std::vector<uint32_t> home_;                       // by value: the view that writes it
-  std::vector<uint32_t> whole_;                      // by value: the whole of which it is a piece
+  IdVector<PlanValue, ViewId> home_;                 // the view that writes the value
+  IdVector<PlanValue, PlanValue> whole_;             // the whole of which it is a piece
   std::map<std::pair<Space, int64_t>, Cell> cells_;  // by their beginning
-  std::map<uint32_t, Range> place_of_;               // by owner
+  std::map<PlanValue, Range> place_of_;              // by owner
 };
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace rapt::internal {
 void StepChecker::check_steps() {
   find_steps();
   check_given();
-  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+  for (const StepId s : plan_.steps.ids()) {
     check_leader(s);
     check_chain(s);
     check_operands(s);
@@ -22,26 +22,26 @@ void StepChecker::check_steps() {
 
 void StepChecker::check_updates() {
   if (!excerpt_.updates) return;
-  std::map<uint32_t, std::vector<uint32_t>> updates;  // by leaf: the nodes that update it,
-                                                      // ascending
-  for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+  // By leaf: the nodes that update it, ascending.
+  std::map<PlanValue, std::vector<PlanNode>> updates;
+  for (const PlanNode n : excerpt_.nodes.ids()) {
     const Excerpt::Node& node = excerpt_.nodes[n];
     for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
       if ((node.op->traits.mutates >> i & 1) == 0) continue;
       updates[excerpt_.values[excerpt_.inputs_of(node)[i]].base].push_back(n);
-      const int task = plan_.first_update_task;
-      if (task < 0 || step_of_[n] < plan_.tasks[static_cast<size_t>(task)].first_step) {
+      const TaskId task = plan_.first_update_task;
+      if (task == TaskId::none || step_of_[n] < plan_.tasks[task].first_step) {
         fail(step_of_[n], "updates a parameter before all else has run");
       }
     }
   }
-  for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
-    for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+  for (const PlanNode n : excerpt_.nodes.ids()) {
+    for (const PlanValue input : excerpt_.inputs_of(excerpt_.nodes[n])) {
       const auto of_leaf = updates.find(excerpt_.values[input].base);
       if (of_leaf == updates.end()) continue;
       // Checking the nearest updates before and after suffices: the updates themselves are in
       // order.
-      const std::vector<uint32_t>& all = of_leaf->second;
+      const std::vector<PlanNode>& all = of_leaf->second;
       const auto before = std::lower_bound(all.begin(), all.end(), n);
       const auto after = std::upper_bound(all.begin(), all.end(), n);
       if (before != all.begin()) check_in_turn(*std::prev(before), n);
@@ -51,22 +51,20 @@ void StepChecker::check_updates() {
 }
 
 void StepChecker::check_tasks() const {
-  std::vector<uint32_t> task_of;
-  for (uint32_t t = 0; t < plan_.tasks.size(); ++t) {
-    if (plan_.tasks[t].first_step != task_of.size()) {
+  IdVector<StepId, TaskId> task_of;
+  for (const TaskId t : plan_.tasks.ids()) {
+    if (plan_.tasks[t].first_step != task_of.next())
       throw Error({.op = "plan", .detail = "a task begins out of order"});
-    }
     task_of.insert(task_of.end(), plan_.tasks[t].steps, t);
   }
-  if (task_of.size() != plan_.steps.size()) {
+  if (task_of.size() != plan_.steps.size())
     throw Error({.op = "plan", .detail = "the tasks do not hold every step"});
-  }
-  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+  for (const StepId s : plan_.steps.ids()) {
     const Plan::Step& step = plan_.steps[s];
-    if (step.chain.steps == 0 && task_of[s] != task_of[s - 1]) {
+    if (step.chain.steps == 0 && task_of[s] != task_of[chain_of_[s]]) {
       fail(s, "is in another task than its chain");
     }
-    for (const uint32_t other : step.after) {
+    for (const StepId other : step.after) {
       const auto& next = plan_.tasks[task_of[other]].successors;
       if (task_of[other] == task_of[s]) continue;
       if (std::find(next.begin(), next.end(), task_of[s]) == next.end()) {
@@ -76,16 +74,16 @@ void StepChecker::check_tasks() const {
   }
 }
 
-void StepChecker::fail(uint32_t s, std::string_view what) const {
-  throw Error(
-      {.op = "plan", .detail = fmt::format("step {} ({}) {}", s, plan_.steps[s].label(), what)});
+void StepChecker::fail(StepId s, std::string_view what) const {
+  throw Error({.op = "plan",
+               .detail = fmt::format("step {} ({}) {}", index(s), plan_.steps[s].label(), what)});
 }
 
-void StepChecker::fail(uint32_t s, std::string_view what, uint32_t other) const {
-  fail(s, fmt::format("{} step {} ({})", what, other, plan_.steps[other].label()));
+void StepChecker::fail(StepId s, std::string_view what, StepId other) const {
+  fail(s, fmt::format("{} step {} ({})", what, index(other), plan_.steps[other].label()));
 }
 
-bool StepChecker::waits_for(uint32_t s, uint32_t other) {
+bool StepChecker::waits_for(StepId s, StepId other) {
   if (++round_ == 0) {
     std::fill(seen_.begin(), seen_.end(), 0);
     round_ = 1;
@@ -94,9 +92,9 @@ bool StepChecker::waits_for(uint32_t s, uint32_t other) {
   stack_.assign(1, s);
   while (!stack_.empty()) {
     // The steps of a chain run together.
-    const uint32_t step = stack_.back(), first = chain_of_[step];
+    const StepId step = stack_.back(), first = chain_of_[step];
     stack_.pop_back();
-    for (uint32_t m = first; m < first + plan_.steps[first].chain.steps && m <= s; ++m) {
+    for (StepId m = first; m < first + plan_.steps[first].chain.steps && m <= s; ++m) {
       const auto& after = plan_.steps[m].after;
       for (auto before = std::lower_bound(after.begin(), after.end(), other); before != after.end();
            ++before) {
@@ -109,30 +107,31 @@ bool StepChecker::waits_for(uint32_t s, uint32_t other) {
 }
 
 void StepChecker::find_steps() {
-  step_of_.assign(excerpt_.nodes.size(), none);
+  step_of_.assign(excerpt_.nodes.size(), StepId::none);
   chain_of_.resize(plan_.steps.size());
-  uint32_t chain = 0;
-  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+  StepId chain{};
+  for (const StepId s : plan_.steps.ids()) {
     const Plan::Step& step = plan_.steps[s];
     if (step.chain.steps > 0) chain = s;
     chain_of_[s] = chain;
-    for (const uint32_t other : step.after) {
+    for (const StepId other : step.after) {
       if (other >= s) fail(s, "waits for the later", other);
     }
-    for (const uint32_t node : nodes_of(step)) {
-      if (step_of_[node] != none) fail(s, "computes again what is computed by", step_of_[node]);
+    for (const PlanNode node : nodes_of(step)) {
+      if (step_of_[node] != StepId::none)
+        fail(s, "computes again what is computed by", step_of_[node]);
       step_of_[node] = s;
     }
   }
-  const auto missing = std::find(step_of_.begin(), step_of_.end(), none);
-  if (missing == step_of_.end()) return;
-  throw Error({.op = "plan",
-               .detail = fmt::format(
-                   "no step computes node {} ({})", missing - step_of_.begin(),
-                   excerpt_.nodes[static_cast<size_t>(missing - step_of_.begin())].op->name)});
+  for (const PlanNode node : step_of_.ids()) {
+    if (step_of_[node] != StepId::none) continue;
+    throw Error({.op = "plan",
+                 .detail = fmt::format("no step computes node {} ({})", index(node),
+                                       excerpt_.nodes[node].op->name)});
+  }
 }
 
-void StepChecker::check_leader(uint32_t s) const {
+void StepChecker::check_leader(StepId s) const {
   const Plan::Step& step = plan_.steps[s];
   const auto nodes = nodes_of(step);
   if (std::find(nodes.begin(), nodes.end(), step.node) == nodes.end()) {
@@ -146,7 +145,7 @@ void StepChecker::check_leader(uint32_t s) const {
   }
   if (nodes.size() == 1) return;
   if (step.op->cpu.pointwise == nullptr) return check_residual(s);
-  for (const uint32_t n : nodes) {
+  for (const PlanNode n : nodes) {
     const Excerpt::Node& node = excerpt_.nodes[n];
     if (node.op->cpu.pointwise != step.op->cpu.pointwise ||
         excerpt_.recorded(node.first_value).shape != excerpt_.recorded(leader.first_value).shape) {
@@ -155,19 +154,18 @@ void StepChecker::check_leader(uint32_t s) const {
   }
 }
 
-void StepChecker::check_residual(uint32_t s) const {
+void StepChecker::check_residual(StepId s) const {
   const Plan::Step& step = plan_.steps[s];
   const auto nodes = nodes_of(step);
   const Excerpt::Node &leader = excerpt_.nodes[step.node], &sum = excerpt_.nodes[nodes.back()];
   const auto parts = excerpt_.inputs_of(sum);
-  const std::span<const uint32_t> shown = plan_.view_values;
   const bool adds = nodes.size() == 2 && step.op->cpu.fuses_residual != nullptr &&
                     step.op->cpu.fuses_residual(excerpt_.words_of(leader)) &&
                     sum.op->traits.is_sum && step.inputs == leader.inputs + 1 &&
-                    step.outputs == 1 && shown[step.first_output] == sum.first_value;
+                    step.outputs == 1 && plan_.view_values[step.first_output] == sum.first_value;
   if (!adds) fail(s, "is made of nodes that are no sum of what it makes");
-  const uint32_t other = shown[step.first_input + step.inputs - 1];
-  const uint32_t made = leader.first_value;
+  const PlanValue other = plan_.view_values[step.first_input + (step.inputs - 1)];
+  const PlanValue made = leader.first_value;
   const bool both =
       (parts[0] == made && parts[1] == other) || (parts[1] == made && parts[0] == other);
   const Value &v = excerpt_.recorded(other), &w = excerpt_.recorded(made);
@@ -176,7 +174,7 @@ void StepChecker::check_residual(uint32_t s) const {
   }
 }
 
-void StepChecker::check_chain(uint32_t s) const {
+void StepChecker::check_chain(StepId s) const {
   const Plan::Step &step = plan_.steps[s], &first = plan_.steps[chain_of_[s]];
   if (first.chain.steps <= 1) return;
   const RowExtent& rows = step.rows;
@@ -189,16 +187,16 @@ void StepChecker::check_chain(uint32_t s) const {
 }
 
 void StepChecker::check_given() const {
-  std::vector<bool> given(excerpt_.values.size(), false);
-  for (const uint32_t value : plan_.given) given[value] = true;
-  for (size_t v = 0; v < plan_.views.size(); ++v) {
-    const uint32_t base = excerpt_.values[plan_.view_values[v]].base;
+  IdVector<PlanValue, bool> given(excerpt_.values.size(), false);
+  for (const PlanValue value : plan_.given) given[value] = true;
+  for (const PlanValue value : plan_.view_values) {
+    const PlanValue base = excerpt_.values[value].base;
     if (excerpt_.computed(base) || given[base]) continue;
-    throw Error(
-        {.op = "plan",
-         .detail = fmt::format("value {} is read, and not among those that are given", base)});
+    throw Error({.op = "plan",
+                 .detail = fmt::format("value {} is read, and not among those that are given",
+                                       index(base))});
   }
-  std::vector<uint32_t> updated;
+  std::vector<PlanValue> updated;
   for (const Excerpt::Node& node : excerpt_.nodes) {
     for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
       if ((node.op->traits.mutates >> i & 1) == 0) continue;
@@ -211,17 +209,16 @@ void StepChecker::check_given() const {
   }
 }
 
-void StepChecker::check_operands(uint32_t s) const {
+void StepChecker::check_operands(StepId s) const {
   const Plan::Step& step = plan_.steps[s];
-  const std::span<const uint32_t> shown = plan_.view_values;
-  const auto reads = shown.subspan(step.first_input, step.inputs);
-  const auto writes = shown.subspan(step.first_output, step.outputs);
+  const auto reads = plan_.view_values.slice(step.first_input, step.inputs);
+  const auto writes = plan_.view_values.slice(step.first_output, step.outputs);
   std::vector<bool> used(reads.size(), false);
   size_t next = 0;
-  for (const uint32_t n : nodes_of(step)) {
-    for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
-      const uint32_t maker = excerpt_.values[input].node;
-      if (maker != none && step_of_[maker] == s) {
+  for (const PlanNode n : nodes_of(step)) {
+    for (const PlanValue input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+      const PlanNode maker = excerpt_.values[input].node;
+      if (maker != PlanNode::none && step_of_[maker] == s) {
         if (!excerpt_.values[input].whole || maker >= n) fail(s, "reads a view of its own result");
         continue;
       }
@@ -238,14 +235,14 @@ void StepChecker::check_operands(uint32_t s) const {
   }
   if (std::count(used.begin(), used.end(), false) > 0)
     fail(s, "reads what none of its nodes reads");
-  for (const uint32_t value : writes) {
+  for (const PlanValue value : writes) {
     const Excerpt::Value& v = excerpt_.values[value];
     if (!v.whole || step_of_[v.node] != s) fail(s, "writes what none of its nodes makes");
   }
 }
 
-void StepChecker::check_in_turn(uint32_t first_node, uint32_t second_node) {
-  const uint32_t first = step_of_[first_node], second = step_of_[second_node];
+void StepChecker::check_in_turn(PlanNode first_node, PlanNode second_node) {
+  const StepId first = step_of_[first_node], second = step_of_[second_node];
   if (first == second) fail(first, "reads a parameter before and after its update");
   if (!waits_for(second, first)) fail(second, "does not wait for the update or reader", first);
 }

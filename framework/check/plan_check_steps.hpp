@@ -24,22 +24,20 @@ class StepChecker {
   void check_tasks() const;
 
  protected:
-  static constexpr uint32_t none = Excerpt::none;
+  [[noreturn]] void fail(StepId s, std::string_view what) const;
+  [[noreturn]] void fail(StepId s, std::string_view what, StepId other) const;
 
-  [[noreturn]] void fail(uint32_t s, std::string_view what) const;
-  [[noreturn]] void fail(uint32_t s, std::string_view what, uint32_t other) const;
-
-  std::span<const uint32_t> nodes_of(const Plan::Step& step) const {
+  std::span<const PlanNode> nodes_of(const Plan::Step& step) const {
     return {plan_.step_nodes.data() + step.first_node, step.nodes};
   }
 
   /// True if the step waits for the other one, directly or through other steps.
-  bool waits_for(uint32_t s, uint32_t other);
+  bool waits_for(StepId s, StepId other);
 
   const Excerpt& excerpt_;
   const Plan& plan_;
-  std::vector<uint32_t> step_of_;   // by node
-  std::vector<uint32_t> chain_of_;  // by step: the first step of its chain
+  IdVector<PlanNode, StepId> step_of_;
+  IdVector<StepId, StepId> chain_of_;  // the first step of its chain
 
  private:
   // ---- which step computes what -----------------------------------------------------------------
@@ -47,26 +45,26 @@ class StepChecker {
   void find_steps();
 
   /// Checks that the step calls the operator of one of its nodes, with that node's words.
-  void check_leader(uint32_t s) const;
+  void check_leader(StepId s) const;
 
   /// Checks a sum that an operator adds to its output. No other step may use the operator's output
   /// without the sum. The other summand must be the step's last operand.
-  void check_residual(uint32_t s) const;
+  void check_residual(StepId s) const;
 
   /// Checks that the steps of a chain process the same rows together.
-  void check_chain(uint32_t s) const;
+  void check_chain(StepId s) const;
 
   /// Checks that all inputs which the plan does not compute are in `given`, and all updates in
   /// `updated`.
   void check_given() const;
 
   /// Checks that the step reads what its nodes read. Only whole values may stay inside it.
-  void check_operands(uint32_t s) const;
+  void check_operands(StepId s) const;
 
-  void check_in_turn(uint32_t first_node, uint32_t second_node);
+  void check_in_turn(PlanNode first_node, PlanNode second_node);
 
-  std::vector<uint32_t> seen_, stack_;  // for waits_for(); seen_: by step, the last round that
-                                        // visited it
+  IdVector<StepId, uint32_t> seen_;  // for waits_for(): the last round that visited the step
+  std::vector<StepId> stack_;
   uint32_t round_ = 0;
 };
 

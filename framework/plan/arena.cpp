@@ -8,7 +8,7 @@ namespace rapt::internal {
 /// free regions.
 static constexpr int most_looked_at = 256;
 
-int64_t ArenaLayout::take(int64_t bytes, HasRun has_run, std::vector<uint32_t>& after) {
+int64_t ArenaLayout::take(int64_t bytes, HasRun has_run, std::vector<StepId>& after) {
   if (bytes == 0) return 0;
   if (spare_ > 0) {
     const Place idle = best_idle_fit(bytes, has_run);
@@ -96,7 +96,7 @@ ArenaLayout::Place ArenaLayout::idle_end(HasRun has_run) const {
   return place;
 }
 
-int64_t ArenaLayout::cut(const Place& place, int64_t bytes, std::vector<uint32_t>& after) {
+int64_t ArenaLayout::cut(const Place& place, int64_t bytes, std::vector<StepId>& after) {
   const int64_t end = place.offset + bytes;
   size_ = std::max(size_, end);
   if (place.region == none) return place.offset;
@@ -147,7 +147,7 @@ uint32_t ArenaLayout::new_region(const Region& region) {
   return index;
 }
 
-void ArenaLayout::give(int64_t offset, int64_t bytes, std::span<const uint32_t> users) {
+void ArenaLayout::give(int64_t offset, int64_t bytes, std::span<const StepId> users) {
   if (bytes == 0) return;
   const auto first_user = static_cast<uint32_t>(users_.size());
   users_.insert(users_.end(), users.begin(), users.end());

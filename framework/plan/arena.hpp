@@ -7,6 +7,7 @@
 
 #include "framework/core/function_ref.hpp"
 #include "framework/core/internal.hpp"
+#include "framework/plan/plan_ids.hpp"
 
 namespace rapt::internal {
 
@@ -15,15 +16,15 @@ namespace rapt::internal {
 class ArenaLayout {
  public:
   /// True if a step has run before the taker begins, regardless of the memory that the taker gets.
-  using HasRun = FunctionRef<bool(uint32_t)>;
+  using HasRun = FunctionRef<bool(StepId)>;
 
   /// The arena may grow by `spare` bytes in total to save steps from waiting.
   explicit ArenaLayout(int64_t spare = 0) : spare_(spare) {}
 
   /// Returns an offset for `bytes`. Appends the steps that the taker has to wait for to `after`.
-  int64_t take(int64_t bytes, HasRun has_run, std::vector<uint32_t>& after);
+  int64_t take(int64_t bytes, HasRun has_run, std::vector<StepId>& after);
   /// Frees a region. `users` are the steps that used it last.
-  void give(int64_t offset, int64_t bytes, std::span<const uint32_t> users);
+  void give(int64_t offset, int64_t bytes, std::span<const StepId> users);
   int64_t size() const { return size_; }
   int64_t spare() const { return spare_; }
 
@@ -53,13 +54,13 @@ class ArenaLayout {
   Place best_idle_fit(int64_t bytes, HasRun has_run) const;
   Place end() const;
   Place idle_end(HasRun has_run) const;
-  int64_t cut(const Place& place, int64_t bytes, std::vector<uint32_t>& after);
+  int64_t cut(const Place& place, int64_t bytes, std::vector<StepId>& after);
   uint32_t new_region(const Region& region);
 
   std::vector<Run> runs_;  // by offset; no two are adjacent
   std::vector<Region> regions_;
   std::vector<uint32_t> unused_;  // unused entries of regions_
-  std::vector<uint32_t> users_;
+  std::vector<StepId> users_;
   int64_t size_ = 0;
   int64_t spare_;
 };

@@ -6,7 +6,7 @@ namespace rapt::internal {
 
 // ---- Excerpt ------------------------------------------------------------------------------------
 
-TensorView Excerpt::view_of(uint32_t value) const {
+TensorView Excerpt::view_of(PlanValue value) const {
   const rapt::Value& v = recorded(value);
   return {nullptr, v.dtype, v.shape, graph->strides_of(v)};
 }
@@ -17,12 +17,12 @@ void Excerpt::append_key(std::vector<uint64_t>& key) const {
                   static_cast<uint64_t>(v.shape.rank()));
     for (const int64_t dim : v.shape) key.push_back(static_cast<uint64_t>(dim));
   };
-  for (uint32_t v = 0; v < values.size(); ++v) {
+  for (const PlanValue v : values.ids()) {
     const Value& value = values[v];
     const rapt::Value& in_graph = recorded(v);
     if (value.base != v) {  // a view
       shape(in_graph, 4);
-      key.push_back(value.base);
+      key.push_back(index(value.base));
       key.push_back(static_cast<uint64_t>(graph->offset_of(in_graph)));
       const Strides strides = graph->strides_of(in_graph);
       for (int axis = 0; axis < in_graph.shape.rank(); ++axis) {
@@ -38,12 +38,12 @@ void Excerpt::append_key(std::vector<uint64_t>& key) const {
     const auto words = words_of(node);
     key.push_back(reinterpret_cast<uint64_t>(node.op));
     key.push_back(static_cast<uint64_t>(node.inputs) << 32 | words.size());
-    key.push_back(node.first_value);
-    for (const uint32_t input : inputs_of(node)) key.push_back(input);
+    key.push_back(index(node.first_value));
+    for (const PlanValue input : inputs_of(node)) key.push_back(index(input));
     for (const int64_t word : words) key.push_back(static_cast<uint64_t>(word));
   }
   key.push_back(targets.size());
-  for (const uint32_t target : targets) key.push_back(target);
+  for (const PlanValue target : targets) key.push_back(index(target));
 }
 
 // ---- Extractor ----------------------------------------------------------------------------------
@@ -69,13 +69,13 @@ const Excerpt& Extractor::extract(const Graph& graph, std::span<const uint32_t> 
     const Node& node = graph.nodes[*n];
     const auto first_input = static_cast<uint32_t>(excerpt_.inputs.size());
     for (const uint32_t input : graph.inputs_of(node)) excerpt_.inputs.push_back(local(input));
-    const auto index = static_cast<uint32_t>(excerpt_.nodes.size());
-    const auto first_value = static_cast<uint32_t>(excerpt_.values.size());
+    const PlanNode local_node = excerpt_.nodes.next();
+    const PlanValue first_value = excerpt_.values.next();
     excerpt_.nodes.push_back({node.op, *n, first_value, first_input, node.inputs, node.outputs});
     excerpt_.updates = excerpt_.updates || node.op->traits.mutates != 0;
     for (uint32_t i = 0; i < node.outputs; ++i) {
       add(node.first_value + i,
-          {node.first_value + i, first_value + i, index, Excerpt::Kind::computed, true});
+          {node.first_value + i, first_value + i, local_node, Excerpt::Kind::computed, true});
     }
   }
   for (const uint32_t target : targets) excerpt_.targets.push_back(local(target));
@@ -117,25 +117,24 @@ void Extractor::need(uint32_t value) {
   ++open_;
 }
 
-uint32_t Extractor::local(uint32_t value) {
+PlanValue Extractor::local(uint32_t value) {
   if (values_[value].round == round_) return values_[value].local;
   using Kind = Excerpt::Kind;
-  const auto next = static_cast<uint32_t>(excerpt_.values.size());
   const uint32_t base = excerpt_.graph->values[value].base;
   if (base == value) {
     const Kind kind = is_known(base) ? Kind::known : Kind::leaf;
-    return add(value, {value, next, Excerpt::none, kind, false});
+    return add(value, {value, excerpt_.values.next(), PlanNode::none, kind, false});
   }
-  const uint32_t under = local(base);
+  const PlanValue under = local(base);
   const Excerpt::Value whole = excerpt_.values[under];
   return add(value, {value, under, whole.node, whole.kind, false});
 }
 
-uint32_t Extractor::add(uint32_t value, const Excerpt::Value& entry) {
-  const auto index = static_cast<uint32_t>(excerpt_.values.size());
+PlanValue Extractor::add(uint32_t value, const Excerpt::Value& entry) {
+  const PlanValue added = excerpt_.values.next();
   excerpt_.values.push_back(entry);
-  values_[value] = {round_, index};
-  return index;
+  values_[value] = {round_, added};
+  return added;
 }
 
 }  // namespace rapt::internal

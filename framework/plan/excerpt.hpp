@@ -3,6 +3,7 @@
 
 #include "framework/core/internal.hpp"
 #include "framework/graph/graph.hpp"
+#include "framework/plan/plan_ids.hpp"
 
 namespace rapt::internal {
 
@@ -11,50 +12,51 @@ namespace rapt::internal {
 /// appearance. Two parts of equal structure thus have the same numbers wherever they are on a tape,
 /// and share a plan.
 struct Excerpt {
-  static constexpr uint32_t none = ~0u;
-
   enum class Kind : uint8_t { computed, leaf, known };
 
   /// A call of an operator.
   struct Node {
     const Op* op;
-    uint32_t id;           // in the graph
-    uint32_t first_value;  // its outputs
-    uint32_t first_input;  // in `inputs`
+    uint32_t id;            // in the graph
+    PlanValue first_value;  // its outputs
+    uint32_t first_input;   // in `inputs`
     uint32_t inputs;
     uint32_t outputs;
+
+    /// Returns the outputs.
+    IdRange<PlanValue> values() const { return {first_value, outputs}; }
   };
   struct Value {
-    uint32_t id;    // in the graph
-    uint32_t base;  // the value whose memory it uses
-    uint32_t node;  // the node that computes the base; none for leaves and known values
-    Kind kind;      // of the base
-    bool whole;     // it is its own base, complete and contiguous
+    uint32_t id;     // in the graph
+    PlanValue base;  // the value whose memory it uses
+    PlanNode node;   // the node that computes the base; none for leaves and known values
+    Kind kind;       // of the base
+    bool whole;      // it is its own base, complete and contiguous
   };
 
   const Graph* graph = nullptr;
-  std::vector<Node> nodes;
-  std::vector<Value> values;
-  std::vector<uint32_t> inputs;   // values
-  std::vector<uint32_t> targets;  // values
-  bool updates = false;           // true if one of the nodes writes to a leaf
+  IdVector<PlanNode, Node> nodes;
+  IdVector<PlanValue, Value> values;
+  std::vector<PlanValue> inputs;
+  std::vector<PlanValue> targets;
+  bool updates = false;  // true if one of the nodes writes to a leaf
 
-  std::span<const uint32_t> inputs_of(const Node& node) const {
+  std::span<const PlanValue> inputs_of(const Node& node) const {
     return {inputs.data() + node.first_input, node.inputs};
   }
   std::span<const int64_t> words_of(const Node& node) const {
     return graph->words_of(graph->nodes[node.id]);
   }
-  const rapt::Value& recorded(uint32_t value) const { return graph->values[values[value].id]; }
+  const rapt::Value& recorded(PlanValue value) const { return graph->values[values[value].id]; }
   const rapt::Node& recorded(const Node& node) const { return graph->nodes[node.id]; }
-  bool computed(uint32_t value) const { return values[value].kind == Kind::computed; }
+  bool computed(PlanValue value) const { return values[value].kind == Kind::computed; }
   /// Returns the bytes of a whole value, rounded up to full cache lines.
-  int64_t bytes_of(uint32_t value) const {
+  int64_t bytes_of(PlanValue value) const {
     const rapt::Value& v = recorded(value);
     return (v.shape.size() * size_of(v.dtype) + 63) / 64 * 64;
   }
   /// Returns the value as its readers see it, without data.
-  TensorView view_of(uint32_t value) const;
+  TensorView view_of(PlanValue value) const;
   /// Appends everything that the plan depends on. Two excerpts with the same words have the same
   /// plan.
   void append_key(std::vector<uint64_t>& key) const;
@@ -71,12 +73,12 @@ class Extractor {
   void find_nodes(std::span<const uint32_t> targets);
   bool is_known(uint32_t base) const;
   void need(uint32_t value);
-  uint32_t local(uint32_t value);
-  uint32_t add(uint32_t value, const Excerpt::Value& entry);
+  PlanValue local(uint32_t value);
+  PlanValue add(uint32_t value, const Excerpt::Value& entry);
 
   struct Mark {
     uint32_t round = 0;
-    uint32_t local = 0;
+    PlanValue local{};
   };
 
   Excerpt excerpt_;

@@ -11,8 +11,8 @@ namespace rapt::internal {
 bool is_wide(const Graph& graph, const Node& node);
 
 /// Groups elementwise nodes of one shape that use each other's results. Every other node is alone.
-/// Returns a number per node, equal within a group and below the number of nodes. The groups do not
-/// depend on each other in a cycle.
-std::vector<uint32_t> fuse(const Excerpt& excerpt);
+/// Returns a representative per node, equal within a group. The groups do not depend on each other
+/// in a cycle.
+IdVector<PlanNode, PlanNode> fuse(const Excerpt& excerpt);
 
 }  // namespace rapt::internal

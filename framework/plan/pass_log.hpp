@@ -27,14 +27,14 @@ class PassLog {
   /// Writes the order of the units, and whom each must follow besides the makers of its operands.
   void order(const UnitOrder& order);
   /// Writes the values that are written straight into larger ones, with their layout there.
-  void pieces(const std::vector<Piece>& pieces);
+  void pieces(const IdVector<PlanValue, Piece>& pieces);
   /// Writes the chains of steps that run together, a few rows at a time.
-  void chains(const std::vector<RowChain>& chains);
+  void chains(const IdVector<StepId, RowChain>& chains);
   /// Writes where each step's outputs lie, and for which steps it waits.
   void memory(const Plan& plan);
 
  private:
-  std::string node(uint32_t n) const;
+  std::string node(PlanNode n) const;
 
   std::string* text_;
   const Excerpt& excerpt_;

@@ -5,7 +5,7 @@
 namespace rapt::internal {
 namespace {
 
-bool writes_through_strides(const Excerpt& excerpt, uint32_t value) {
+bool writes_through_strides(const Excerpt& excerpt, PlanValue value) {
   const Excerpt::Node& maker = excerpt.nodes[excerpt.values[value].node];
   const uint32_t output = value - maker.first_value;
   return output < 32 && (maker.op->cpu.strided_outputs >> output & 1) != 0;
@@ -13,12 +13,13 @@ bool writes_through_strides(const Excerpt& excerpt, uint32_t value) {
 
 }  // namespace
 
-std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_t>& uses,
-                               const Units& units) {
-  std::vector<Piece> pieces;
-  std::vector<bool> wanted;
+IdVector<PlanValue, Piece> find_pieces(const Excerpt& excerpt,
+                                       const IdVector<PlanValue, uint32_t>& uses,
+                                       const Units& units) {
+  IdVector<PlanValue, Piece> pieces;
+  IdVector<PlanValue, bool> wanted;
   std::vector<TensorView> views;
-  for (uint32_t unit = 0; unit < units.size(); ++unit) {
+  for (const UnitId unit : units.ids()) {
     const Excerpt::Node& node = excerpt.nodes[units[unit].front()];
     // A whole that may itself be a piece is not contiguous.
     if (node.op->cpu.piece_of_output == nullptr || (node.op->cpu.strided_outputs & 1) != 0)
@@ -26,17 +27,17 @@ std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_
     if (pieces.empty()) {
       pieces.resize(excerpt.values.size());
       wanted.assign(excerpt.values.size(), false);
-      for (const uint32_t target : excerpt.targets) wanted[excerpt.values[target].base] = true;
+      for (const PlanValue target : excerpt.targets) wanted[excerpt.values[target].base] = true;
     }
     const auto inputs = excerpt.inputs_of(node);
     views.clear();
-    for (const uint32_t input : inputs) views.push_back(excerpt.view_of(input));
+    for (const PlanValue input : inputs) views.push_back(excerpt.view_of(input));
     views.push_back(excerpt.view_of(node.first_value));
     const std::span<const TensorView> all = views;
     const ForwardContext context(all.first(inputs.size()), all.last(1), excerpt.words_of(node),
                                  nullptr, nullptr, nullptr);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      const uint32_t base = excerpt.values[inputs[i]].base;
+      const PlanValue base = excerpt.values[inputs[i]].base;
       const Value& value = excerpt.recorded(inputs[i]);
       // In another shape than its maker's, the value might have no strides within the whole.
       if (value.layout != 0 || value.shape != excerpt.recorded(base).shape) continue;

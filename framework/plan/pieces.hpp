@@ -8,7 +8,7 @@ namespace rapt::internal {
 
 /// The place of a value in the memory of another one, `whole`.
 struct Piece {
-  uint32_t whole = Excerpt::none;
+  PlanValue whole = PlanValue::none;
   Layout layout{};
 };
 
@@ -16,7 +16,8 @@ struct Piece {
 /// operator that only concatenates its inputs (Op::place). It is computed by an operator that
 /// writes through strides (Op::strided_outputs), has no other readers, and is not a target. `uses`
 /// counts the units that read each base.
-std::vector<Piece> find_pieces(const Excerpt& excerpt, const std::vector<uint32_t>& uses,
-                               const Units& units);
+IdVector<PlanValue, Piece> find_pieces(const Excerpt& excerpt,
+                                       const IdVector<PlanValue, uint32_t>& uses,
+                                       const Units& units);
 
 }  // namespace rapt::internal

@@ -14,11 +14,11 @@
 namespace rapt::inline v0 {
 namespace {
 
-std::string shapes_of(const Plan& plan, uint32_t first, uint32_t count) {
+std::string shapes_of(const Plan& plan, IdRange<ViewId> views) {
   std::string text;
-  for (uint32_t i = 0; i < count; ++i) {
-    if (i > 0) text += ' ';
-    text += to_string(plan.views[first + i].shape);
+  for (const ViewId view : views) {
+    if (!text.empty()) text += ' ';
+    text += to_string(plan.views[view].shape);
   }
   return text;
 }
@@ -29,8 +29,8 @@ class Writers {
  public:
   /// Returns the steps that wrote the elements of the view, ascending. Returns none if they existed
   /// before the plan ran.
-  std::vector<uint32_t> of(const TensorView& view, const Plan::Source& source) const {
-    std::vector<uint32_t> found;
+  std::vector<StepId> of(const TensorView& view, const Plan::Source& source) const {
+    std::vector<StepId> found;
     const auto memory = memories_.find(key(source));
     if (memory == memories_.end()) return found;
     const Runs& runs = memory->second;
@@ -49,7 +49,7 @@ class Writers {
     return found;
   }
 
-  void write(const TensorView& view, const Plan::Source& source, uint32_t step) {
+  void write(const TensorView& view, const Plan::Source& source, StepId step) {
     Runs& runs = memories_[key(source)];
     for_each_run(view, source.offset, [&](int64_t begin, int64_t end) {
       for (auto run = first_behind(runs, begin); run != runs.end() && run->first < end;) {
@@ -65,7 +65,7 @@ class Writers {
  private:
   struct Run {
     int64_t end;
-    uint32_t step;
+    StepId step;
   };
   using Runs = std::map<int64_t, Run>;  // by their first byte
   using Key = std::pair<Plan::Place, uint32_t>;
@@ -129,7 +129,7 @@ std::string quoted(std::string_view text) {
 
 /// Draws a value that existed before the plan ran.
 std::string dot_of_given(const Graph& graph, const Plan& plan, const Plan::Source& source) {
-  const Value& value = graph.values[plan.values[source.index]];
+  const Value& value = graph.values[plan.values[source.value()]];
   const Node& node = graph.nodes[value.node];
   std::string name = to_string(value.shape), shape = "ellipse";
   if (source.place == Plan::Place::known) {
@@ -153,14 +153,14 @@ std::string Plan::to_string(const Graph& graph) const {
   std::string text = fmt::format("{} steps in {} tasks, arena {} bytes\n", steps.size(),
                                  tasks.size(), arena_bytes);
   auto out = std::back_inserter(text);
-  for (size_t s = 0; s < steps.size(); ++s) {
+  for (const StepId s : steps.ids()) {
     const Step& step = steps[s];
     // Marks a step that belongs to the same row chain as the step before.
-    fmt::format_to(out, "{:4} {}{:<24} {} -> {}", s, step.chain.steps == 0 ? '+' : ' ',
-                   step.label(), shapes_of(*this, step.first_input, step.inputs),
-                   shapes_of(*this, step.first_output, step.outputs));
-    for (uint32_t i = 0; i < step.outputs; ++i) {
-      const Source& source = sources[step.first_output + i];
+    fmt::format_to(out, "{:4} {}{:<24} {} -> {}", index(s), step.chain.steps == 0 ? '+' : ' ',
+                   step.label(), shapes_of(*this, step.input_views()),
+                   shapes_of(*this, step.output_views()));
+    for (const ViewId view : step.output_views()) {
+      const Source& source = sources[view];
       if (source.place == Place::arena) fmt::format_to(out, "  at {}", source.offset);
       if (source.place == Place::result) fmt::format_to(out, "  result {}", source.index);
     }
@@ -172,61 +172,66 @@ std::string Plan::to_string(const Graph& graph) const {
 std::string Plan::to_dot(const Graph& graph) const {
   std::string text = "digraph plan {\n  node [shape=box, fontname=\"sans-serif\"];\n";
   auto out = std::back_inserter(text);
-  for (size_t s = 0; s < steps.size(); ++s) {
+  for (const StepId s : steps.ids()) {
     const Step& step = steps[s];
-    const auto* const outputs = sources.data() + step.first_output;
-    const bool is_wanted = std::any_of(outputs, outputs + step.outputs, [](const Source& source) {
+    const auto outputs = sources.slice(step.first_output, step.outputs);
+    const bool is_wanted = std::any_of(outputs.begin(), outputs.end(), [](const Source& source) {
       return source.place == Place::result;
     });
-    fmt::format_to(out, "  s{} [label=\"{}\\n{}\"{}];\n", s, quoted(step.label()),
-                   shapes_of(*this, step.first_output, step.outputs),
-                   is_wanted ? ", peripheries=2" : "");
+    fmt::format_to(out, "  s{} [label=\"{}\\n{}\"{}];\n", index(s), quoted(step.label()),
+                   shapes_of(*this, step.output_views()), is_wanted ? ", peripheries=2" : "");
   }
   // Solid arrows show data flow, from the step that computes a value to its reader. Dashed arrows
   // are waits for memory.
   Writers writers;
-  std::set<uint32_t> drawn;  // values that existed before
-  for (uint32_t s = 0; s < steps.size(); ++s) {
+  std::set<PlanValue> drawn;  // values that existed before
+  for (const StepId s : steps.ids()) {
     const Step& step = steps[s];
-    std::set<uint32_t> makers, leaves;
-    for (uint32_t i = step.first_input; i < step.first_input + step.inputs; ++i) {
-      const std::vector<uint32_t> wrote = writers.of(views[i], sources[i]);
+    std::set<StepId> makers;
+    std::set<PlanValue> leaves;
+    for (const ViewId i : step.input_views()) {
+      const std::vector<StepId> wrote = writers.of(views[i], sources[i]);
       makers.insert(wrote.begin(), wrote.end());
       const Source& source = sources[i];
       const bool was_there = source.place == Place::leaf || source.place == Place::known;
       if (!was_there || !wrote.empty()) continue;
-      leaves.insert(source.index);
-      if (!drawn.insert(source.index).second) continue;
+      leaves.insert(source.value());
+      if (!drawn.insert(source.value()).second) continue;
       text += dot_of_given(graph, *this, source);
     }
-    for (const uint32_t value : leaves) fmt::format_to(out, "  v{} -> s{};\n", value, s);
-    for (const uint32_t other : makers) fmt::format_to(out, "  s{} -> s{};\n", other, s);
-    for (const uint32_t other : step.after) {
+    for (const PlanValue value : leaves) {
+      fmt::format_to(out, "  v{} -> s{};\n", index(value), index(s));
+    }
+    for (const StepId other : makers) {
+      fmt::format_to(out, "  s{} -> s{};\n", index(other), index(s));
+    }
+    for (const StepId other : step.after) {
       if (makers.count(other) != 0) continue;
-      fmt::format_to(out, "  s{} -> s{} [style=dashed, color=gray, constraint=false];\n", other, s);
+      fmt::format_to(out, "  s{} -> s{} [style=dashed, color=gray, constraint=false];\n",
+                     index(other), index(s));
     }
     for (uint32_t i = 0; i < step.inputs && i < 32; ++i) {
       if ((step.op->traits.mutates >> i & 1) == 0) continue;
       writers.write(views[step.first_input + i], sources[step.first_input + i], s);
     }
-    for (uint32_t i = step.first_output; i < step.first_output + step.outputs; ++i) {
+    for (const ViewId i : step.output_views()) {
       writers.write(views[i], sources[i], s);
     }
   }
   return text + "}\n";
 }
 
-std::span<const uint32_t> NumberLists::add(std::span<const uint32_t> numbers) {
-  if (numbers.size() > left_) {
+std::span<const StepId> StepLists::add(std::span<const StepId> steps) {
+  if (steps.size() > left_) {
     constexpr size_t block = 1024;
-    left_ = std::max(block, numbers.size());
-    blocks_.push_back(std::make_unique<uint32_t[]>(left_));
+    left_ = std::max(block, steps.size());
+    blocks_.push_back(std::make_unique<StepId[]>(left_));
     next_ = blocks_.back().get();
   }
-  uint32_t* const begin = next_;
-  next_ = std::copy(numbers.begin(), numbers.end(), begin);
-  left_ -= numbers.size();
-  return {begin, numbers.size()};
+  StepId* const begin = next_;
+  next_ = std::copy(steps.begin(), steps.end(), begin);
+  left_ -= steps.size();
+  return {begin, steps.size()};
 }
 
 }  // namespace rapt::v0

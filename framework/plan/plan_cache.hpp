@@ -14,7 +14,7 @@ namespace rapt::internal {
 struct CachedPlan {
   std::shared_ptr<const Plan> plan;
   /// The plan's views with the addresses of the latest run; empty before the first run.
-  std::vector<TensorView> views = {};
+  IdVector<ViewId, TensorView> views = {};
 };
 
 /// A bounded map from the structure of a recording to its plan. A hash finds the candidates. Only a

@@ -14,38 +14,39 @@ constexpr double task_nanoseconds = 20000;
 
 void find_slack(Plan& plan) {
   // The longest path to each step, and the longest path from its beginning to the end.
-  std::vector<double> before(plan.steps.size()), from(plan.steps.size());
+  IdVector<StepId, double> before(plan.steps.size()), from(plan.steps.size());
   double all = 0;
-  for (size_t s = 0; s < plan.steps.size(); ++s) {
-    for (const uint32_t other : plan.steps[s].after) {
+  for (const StepId s : plan.steps.ids()) {
+    for (const StepId other : plan.steps[s].after) {
       before[s] = std::max(before[s], before[other] + plan.steps[other].cost);
     }
   }
-  for (size_t s = plan.steps.size(); s-- > 0;) {
+  for (StepId s = plan.steps.next(); s > StepId{};) {
+    --s;
     from[s] += plan.steps[s].cost;
-    for (const uint32_t other : plan.steps[s].after) from[other] = std::max(from[other], from[s]);
+    for (const StepId other : plan.steps[s].after) from[other] = std::max(from[other], from[s]);
     all = std::max(all, before[s] + from[s]);
   }
-  for (size_t s = 0; s < plan.steps.size(); ++s) plan.steps[s].slack = all - before[s] - from[s];
+  for (const StepId s : plan.steps.ids()) plan.steps[s].slack = all - before[s] - from[s];
 }
 
 void make_tasks(Plan& plan) {
-  std::vector<uint32_t> task_of(plan.steps.size());
+  IdVector<StepId, TaskId> task_of(plan.steps.size());
   double cost = 0;
-  for (uint32_t s = 0; s < plan.steps.size(); ++s) {
+  for (const StepId s : plan.steps.ids()) {
     const Plan::Step& step = plan.steps[s];
     const bool update = step.op->traits.mutates != 0;
-    const bool wall = update && plan.first_update_task < 0;
+    const bool wall = update && plan.first_update_task == TaskId::none;
     const bool full = cost + step.cost > task_nanoseconds && step.chain.steps > 0;
     if (plan.tasks.empty() || full || wall) {
-      if (wall) plan.first_update_task = static_cast<int>(plan.tasks.size());
+      if (wall) plan.first_update_task = plan.tasks.next();
       plan.tasks.push_back({s, 0, {}});
       cost = 0;
     }
     cost += step.cost;
     ++plan.tasks.back().steps;
-    task_of[s] = static_cast<uint32_t>(plan.tasks.size()) - 1;
-    for (const uint32_t other : step.after) {
+    task_of[s] = plan.tasks.last();
+    for (const StepId other : step.after) {
       auto& successors = plan.tasks[task_of[other]].successors;
       if (task_of[other] == task_of[s]) continue;
       if (std::find(successors.rbegin(), successors.rend(), task_of[s]) != successors.rend()) {

@@ -44,19 +44,19 @@ class Planner {
     place_.assign(excerpt_.values.size(), Placement{});
     place_results();
     find_writes(
-        excerpt_, units_, uses_, [&](uint32_t value) { return place_[value].result >= 0; },
+        excerpt_, units_, uses_, [&](PlanValue value) { return place_[value].result >= 0; },
         writes_);
     if (fuse_) pieces_ = find_pieces(excerpt_, uses_, units_);
     log_.pieces(pieces_);
     find_chains();
     log_.chains(chains_);
     reserve();
-    for (size_t i = 0; i < order_.units.size(); ++i) {
-      add_step(order_.units[i]);
-      plan_->steps.back().chain = chains_[i];
-      if (i + 1 == order_.units.size() || chains_[i + 1].steps > 0) free_what_is_left();
+    for (const StepId s : order_.units.ids()) {
+      add_step(order_.units[s]);
+      plan_->steps.back().chain = chains_[s];
+      if (s == order_.units.last() || chains_[s + 1].steps > 0) free_what_is_left();
     }
-    for (const uint32_t target : excerpt_.targets) {
+    for (const PlanValue target : excerpt_.targets) {
       plan_->wanted.emplace_back(target, add_view(target));
     }
     plan_->arena_bytes = arena_.size();
@@ -73,13 +73,13 @@ class Planner {
     return ++plans;
   }
 
-  using Unit = std::span<const uint32_t>;
+  using Unit = std::span<const PlanNode>;
 
   void note_numbers() {
     plan_->nodes.reserve(excerpt_.nodes.size());
     for (const Excerpt::Node& node : excerpt_.nodes) plan_->nodes.push_back(node.id);
     plan_->values.reserve(excerpt_.values.size());
-    for (uint32_t v = 0; v < excerpt_.values.size(); ++v) {
+    for (const PlanValue v : excerpt_.values.ids()) {
       const Excerpt::Value& value = excerpt_.values[v];
       plan_->values.push_back(value.id);
       if (value.base == v && value.kind != Excerpt::Kind::computed) plan_->given.push_back(v);
@@ -87,23 +87,22 @@ class Planner {
   }
 
   void find_units() {
-    const auto count = static_cast<uint32_t>(excerpt_.nodes.size());
     if (fuse_) {
-      units_.assign(fuse(excerpt_), count);
+      units_.assign(fuse(excerpt_));
       merge_residuals(excerpt_, units_);
       return;
     }
-    std::vector<uint32_t> each(count);
-    for (uint32_t n = 0; n < count; ++n) each[n] = n;
-    units_.assign(each, count);
+    IdVector<PlanNode, PlanNode> itself(excerpt_.nodes.size());
+    for (const PlanNode n : itself.ids()) itself[n] = n;
+    units_.assign(itself);
   }
 
   // ---- memory -----------------------------------------------------------------------------------
 
   void place_results() {
-    for (const uint32_t target : excerpt_.targets) {
+    for (const PlanValue target : excerpt_.targets) {
       if (!excerpt_.computed(target)) continue;
-      const uint32_t base = excerpt_.values[target].base;
+      const PlanValue base = excerpt_.values[target].base;
       if (place_[base].result >= 0) continue;
       place_[base].result = static_cast<int>(plan_->results.size());
       const Value& v = excerpt_.recorded(base);
@@ -113,13 +112,13 @@ class Planner {
     for (const Excerpt::Node& node : excerpt_.nodes) {
       // Keeps the results of updates, so that no later plan runs an update again.
       if (!options_.keep && node.op->traits.mutates == 0) continue;
-      for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+      for (const PlanValue v : node.values()) {
         if (place_[v].result < 0) keep(v);
       }
     }
   }
 
-  void keep(uint32_t value) {
+  void keep(PlanValue value) {
     place_[value].kept = true;
     place_[value].offset = plan_->kept_bytes;
     plan_->kept.push_back({value, plan_->kept_bytes});
@@ -127,26 +126,26 @@ class Planner {
   }
 
   /// True if the value has its own memory outside of the arena.
-  bool is_apart(uint32_t value) const { return place_[value].result >= 0 || place_[value].kept; }
+  bool is_apart(PlanValue value) const { return place_[value].result >= 0 || place_[value].kept; }
 
-  const Piece* piece(uint32_t base) const {
-    return pieces_.empty() || pieces_[base].whole == Excerpt::none ? nullptr : &pieces_[base];
+  const Piece* piece(PlanValue base) const {
+    return pieces_.empty() || pieces_[base].whole == PlanValue::none ? nullptr : &pieces_[base];
   }
 
-  TensorView view_of(uint32_t value) const {
+  TensorView view_of(PlanValue value) const {
     TensorView view = excerpt_.view_of(value);
     if (const Piece* p = piece(excerpt_.values[value].base)) view.strides = p->layout.strides;
     return view;
   }
 
-  Plan::Source source_of(uint32_t value) const {
+  Plan::Source source_of(PlanValue value) const {
     using Place = Plan::Place;
     const Excerpt::Value& v = excerpt_.values[value];
     const Value& recorded = excerpt_.recorded(value);
     const bool view = v.base != value;
     const int64_t offset = view ? excerpt_.graph->offset_of(recorded) * size_of(recorded.dtype) : 0;
-    if (v.kind == Excerpt::Kind::known) return {Place::known, v.base, offset};
-    if (v.kind == Excerpt::Kind::leaf) return {Place::leaf, v.base, offset};
+    if (v.kind == Excerpt::Kind::known) return {Place::known, index(v.base), offset};
+    if (v.kind == Excerpt::Kind::leaf) return {Place::leaf, index(v.base), offset};
     if (const Piece* p = piece(v.base)) {
       Plan::Source source = source_of(p->whole);
       source.offset += p->layout.offset * size_of(recorded.dtype);
@@ -159,22 +158,23 @@ class Planner {
     return {placed.kept ? Place::kept : Place::arena, 0, placed.offset + offset};
   }
 
-  uint32_t add_view(uint32_t value) {
+  ViewId add_view(PlanValue value) {
     plan_->views.push_back(view_of(value));
     plan_->sources.push_back(source_of(value));
     plan_->view_values.push_back(value);
-    return static_cast<uint32_t>(plan_->views.size()) - 1;
+    return plan_->views.last();
   }
 
   // ---- rows -------------------------------------------------------------------------------------
 
   void find_chains() {
-    std::vector<RowStep> steps(order_.units.size());
+    IdVector<StepId, RowStep> steps(order_.units.size());
     std::vector<TensorView> views;
-    for (size_t i = 0; i < steps.size() && fuse_; ++i) {
-      const uint32_t unit = order_.units[i];
+    for (const StepId s : steps.ids()) {
+      if (!fuse_) break;
+      const UnitId unit = order_.units[s];
       const Excerpt::Node& leader = excerpt_.nodes[units_.leader(excerpt_, unit)];
-      RowStep& step = steps[i];
+      RowStep& step = steps[s];
       // An update waits until everything else has run, so it cannot be part of a chain.
       if (leader.op->traits.mutates != 0) continue;
       step.rowwise = rowwise_of(*leader.op);
@@ -182,8 +182,8 @@ class Planner {
       step.reads = reads_[unit];
       step.writes = writes_[unit];
       views.clear();
-      for (const uint32_t value : step.reads) views.push_back(view_of(value));
-      for (const uint32_t value : step.writes) views.push_back(view_of(value));
+      for (const PlanValue value : step.reads) views.push_back(view_of(value));
+      for (const PlanValue value : step.writes) views.push_back(view_of(value));
       const std::span<const TensorView> all = views;
       step.extent =
           step.rowwise->extent({all.first(step.reads.size()), all.subspan(step.reads.size()),
@@ -201,22 +201,22 @@ class Planner {
     plan_->views.reserve(views);
     plan_->sources.reserve(views);
     plan_->view_values.reserve(views);
-    step_of_unit_.assign(units_.size(), 0);
+    step_of_unit_.assign(units_.size(), StepId::none);
   }
 
-  void add_step(uint32_t u) {
-    const auto index = static_cast<uint32_t>(plan_->steps.size());
+  void add_step(UnitId u) {
+    const StepId s = plan_->steps.next();
     const Unit unit = units_[u];
-    const uint32_t leader_node = units_.leader(excerpt_, u);
+    const PlanNode leader_node = units_.leader(excerpt_, u);
     const Excerpt::Node& leader = excerpt_.nodes[leader_node];
-    const std::span<const uint32_t> reads = reads_[u], writes = writes_[u];
+    const std::span<const PlanValue> reads = reads_[u], writes = writes_[u];
     Plan::Step& step = plan_->steps.emplace_back();
     step.op = leader.op;
     step.node = leader_node;
     step.first_node = static_cast<uint32_t>(plan_->step_nodes.size());
     step.nodes = static_cast<uint32_t>(unit.size());
     plan_->step_nodes.insert(plan_->step_nodes.end(), unit.begin(), unit.end());
-    for (const uint32_t n : unit) {
+    for (const PlanNode n : unit) {
       step.makes_infinity = step.makes_infinity || excerpt_.nodes[n].op->traits.makes_infinity;
     }
     const auto words = excerpt_.words_of(leader);
@@ -225,21 +225,21 @@ class Planner {
     plan_->words.insert(plan_->words.end(), words.begin(), words.end());
 
     after_.clear();
-    step.first_input = static_cast<uint32_t>(plan_->views.size());
+    step.first_input = plan_->views.next();
     step.inputs = static_cast<uint32_t>(reads.size());
-    for (const uint32_t value : reads) {
+    for (const PlanValue value : reads) {
       add_view(value);
-      const uint32_t maker = excerpt_.values[value].node;
-      if (maker != Excerpt::none) after_.push_back(step_of_unit_[units_.unit_of[maker]]);
+      const PlanNode maker = excerpt_.values[value].node;
+      if (maker != PlanNode::none) after_.push_back(step_of_unit_[units_.unit_of[maker]]);
     }
     for (const auto& [later, earlier] : order_.before_of(u)) {
       after_.push_back(step_of_unit_[earlier]);
     }
     if (options_.spare_bytes > 0) waits_.follow(after_);
     place_outputs(leader, reads, writes);
-    step.first_output = static_cast<uint32_t>(plan_->views.size());
+    step.first_output = plan_->views.next();
     step.outputs = static_cast<uint32_t>(writes.size());
-    for (const uint32_t value : writes) add_view(value);
+    for (const PlanValue value : writes) add_view(value);
 
     if (leader.op->cpu.pointwise != nullptr) {
       step.program = leader.op->cpu.pointwise->compile(group_of(unit, step));
@@ -252,14 +252,14 @@ class Planner {
     }
     estimate(step, context, reads);
 
-    left_units_.emplace_back(u, index);
-    for (const uint32_t value : writes) {
+    left_units_.emplace_back(u, s);
+    for (const PlanValue value : writes) {
       // An output without readers, such as a saved statistic.
       if (uses_[value] == 0 && !is_apart(value)) {
-        left_.push_back({place_[value].offset, excerpt_.bytes_of(value), index});
+        left_.push_back({place_[value].offset, excerpt_.bytes_of(value), s});
       }
     }
-    if (step.scratch_bytes > 0) left_.push_back({step.scratch, step.scratch_bytes, index});
+    if (step.scratch_bytes > 0) left_.push_back({step.scratch, step.scratch_bytes, s});
     for (uint32_t i = 0; i < leader.inputs && i < 32 && leader.op->traits.mutates >> i != 0; ++i) {
       if ((leader.op->traits.mutates >> i & 1) == 0) continue;
       plan_->updated.push_back(excerpt_.values[excerpt_.inputs_of(leader)[i]].base);
@@ -268,13 +268,13 @@ class Planner {
     after_.erase(std::unique(after_.begin(), after_.end()), after_.end());
     step.after = plan_->lists.add(after_);
     if (options_.spare_bytes > 0) waits_.add(after_);
-    step_of_unit_[u] = index;
+    step_of_unit_[u] = s;
   }
 
-  void estimate(Plan::Step& step, const ForwardContext& context, std::span<const uint32_t> reads) {
+  void estimate(Plan::Step& step, const ForwardContext& context, std::span<const PlanValue> reads) {
     step.flops = step.op->cpu.flops != nullptr ? step.op->cpu.flops(context) : 0;
     step.bytes = step.op->cpu.bytes != nullptr ? step.op->cpu.bytes(context) : all_bytes(context);
-    for (const uint32_t value : reads) {
+    for (const PlanValue value : reads) {
       if (piece(excerpt_.values[value].base) == nullptr) continue;
       const Value& v = excerpt_.recorded(value);
       step.bytes -= 2 * static_cast<double>(v.shape.size() * size_of(v.dtype));
@@ -284,12 +284,12 @@ class Planner {
     plan_->cost += step.cost;
   }
 
-  void place_outputs(const Excerpt::Node& leader, std::span<const uint32_t> reads,
-                     std::span<const uint32_t> writes) {
+  void place_outputs(const Excerpt::Node& leader, std::span<const PlanValue> reads,
+                     std::span<const PlanValue> writes) {
     const Op& op = *leader.op;
     taken_.assign(reads.size(), false);
     for (size_t w = 0; w < writes.size(); ++w) {
-      const uint32_t value = writes[w];
+      const PlanValue value = writes[w];
       if (const Piece* p = piece(value)) {
         place_whole(p->whole);
         place_[value].given_away = true;  // freed together with the whole
@@ -305,11 +305,11 @@ class Planner {
         if (donor >= 0 && is_worth_other_memory(reads[r])) donor = -1;
       }
       if (donor >= 0) {
-        const uint32_t base = reads[static_cast<size_t>(donor)];
+        const PlanValue base = reads[static_cast<size_t>(donor)];
         taken_[static_cast<size_t>(donor)] = true;
         place_[value].offset = place_[base].offset;
         place_[base].given_away = true;
-        for_readers(base, [&](uint32_t reader) { after_.push_back(reader); });
+        for_readers(base, [&](StepId reader) { after_.push_back(reader); });
       } else {
         place_[value].offset = take(excerpt_.bytes_of(value));
       }
@@ -317,10 +317,10 @@ class Planner {
   }
 
   /// Allocates the whole of a piece that this step writes.
-  void place_whole(uint32_t whole) {
+  void place_whole(PlanValue whole) {
     Placement& placed = place_[whole];
     if (is_apart(whole)) return;
-    std::vector<uint32_t>& before = before_whole_[whole];
+    std::vector<StepId>& before = before_whole_[whole];
     if (!placed.early) {
       placed.early = true;
       const size_t others = after_.size();
@@ -332,56 +332,56 @@ class Planner {
   }
 
   /// True if reads[r] is a whole buffer of the arena that no later step reads.
-  bool can_take_over(std::span<const uint32_t> reads, size_t r, uint32_t output) const {
-    const uint32_t value = reads[r];
+  bool can_take_over(std::span<const PlanValue> reads, size_t r, PlanValue output) const {
+    const PlanValue value = reads[r];
     if (!excerpt_.values[value].whole || uses_[value] != 1 || is_apart(value)) return false;
     const Value &v = excerpt_.recorded(value), &o = excerpt_.recorded(output);
     if (v.dtype != o.dtype || v.shape != o.shape) return false;
-    const auto here = [&](uint32_t read) { return excerpt_.values[read].base == value; };
+    const auto here = [&](PlanValue read) { return excerpt_.values[read].base == value; };
     return std::count_if(reads.begin(), reads.end(), here) == 1;
   }
 
   /// True if taking over this memory would make the step wait for its readers, and other memory is
   /// available.
-  bool is_worth_other_memory(uint32_t value) const {
+  bool is_worth_other_memory(PlanValue value) const {
     if (options_.spare_bytes == 0 || arena_.spare() < excerpt_.bytes_of(value)) return false;
     bool waits = false;
-    for_readers(value, [&](uint32_t step) { waits = waits || !waits_.has_run(step); });
+    for_readers(value, [&](StepId step) { waits = waits || !waits_.has_run(step); });
     return waits;
   }
 
   /// Allocates memory for the step that waits_ follows.
   int64_t take(int64_t bytes) {
     return arena_.take(
-        bytes, [&](uint32_t step) { return waits_.has_run(step); }, after_);
+        bytes, [&](StepId step) { return waits_.has_run(step); }, after_);
   }
 
   /// Frees memory whose last user was the last step, or chain of steps. Nothing is freed within a
   /// chain, because its steps run together.
   void free_what_is_left() {
-    for (const auto& [unit, index] : left_units_) release(reads_[unit], index);
+    for (const auto& [unit, step] : left_units_) release(reads_[unit], step);
     for (const Left& left : left_) arena_.give(left.offset, left.bytes, {&left.step, 1});
     left_units_.clear();
     left_.clear();
   }
 
-  void release(std::span<const uint32_t> reads, uint32_t index) {
-    for (const uint32_t value : reads) {
+  void release(std::span<const PlanValue> reads, StepId step) {
+    for (const PlanValue value : reads) {
       if (!excerpt_.computed(value)) continue;
-      const uint32_t base = excerpt_.values[value].base;
+      const PlanValue base = excerpt_.values[value].base;
       Placement& placed = place_[base];
-      readers_.push_back({index, placed.reader});
+      readers_.push_back({step, placed.reader});
       placed.reader = static_cast<uint32_t>(readers_.size()) - 1;
       if (--uses_[base] > 0 || is_apart(base) || placed.given_away) continue;
       users_.clear();
-      for_readers(base, [&](uint32_t reader) { users_.push_back(reader); });
+      for_readers(base, [&](StepId reader) { users_.push_back(reader); });
       arena_.give(placed.offset, excerpt_.bytes_of(base), users_);
     }
   }
 
   template <class F>
-  void for_readers(uint32_t base, const F& f) const {
-    for (uint32_t r = place_[base].reader; r != Excerpt::none; r = readers_[r].next) {
+  void for_readers(PlanValue base, const F& f) const {
+    for (uint32_t r = place_[base].reader; r != no_reader; r = readers_[r].next) {
       f(readers_[r].step);
     }
   }
@@ -391,9 +391,8 @@ class Planner {
     FusedGroup& group = group_;
     group.wide = is_wide(*excerpt_.graph, excerpt_.recorded(excerpt_.nodes[unit.front()]));
     group.members.resize(unit.size());
-    const std::span<const uint32_t> values = plan_->view_values;
-    const auto reads = values.subspan(step.first_input, step.inputs);
-    const auto writes = values.subspan(step.first_output, step.outputs);
+    const auto reads = plan_->view_values.slice(step.first_input, step.inputs);
+    const auto writes = plan_->view_values.slice(step.first_output, step.outputs);
     for (size_t m = 0; m < unit.size(); ++m) {
       const Excerpt::Node& node = excerpt_.nodes[unit[m]];
       FusedGroup::Member& member = group.members[m];
@@ -401,29 +400,30 @@ class Planner {
       member.words = excerpt_.words_of(node);
       member.dtype = excerpt_.recorded(node.first_value).dtype;
       member.inputs.clear();
-      for (const uint32_t input : excerpt_.inputs_of(node)) {
+      for (const PlanValue input : excerpt_.inputs_of(node)) {
         const auto read = std::find(reads.begin(), reads.end(), input);
         member.inputs.push_back(read != reads.end() ? -1 - static_cast<int>(read - reads.begin())
                                                     : member_of(unit, input));
       }
     }
-    const auto views = plan_->views.begin();
-    group.operands.assign(views + step.first_input, views + step.first_input + step.inputs);
-    group.outputs.assign(views + step.first_output, views + step.first_output + step.outputs);
+    const auto operands = plan_->views.slice(step.first_input, step.inputs);
+    const auto outputs = plan_->views.slice(step.first_output, step.outputs);
+    group.operands.assign(operands.begin(), operands.end());
+    group.outputs.assign(outputs.begin(), outputs.end());
     group.output_members.clear();
-    for (const uint32_t value : writes) group.output_members.push_back(member_of(unit, value));
+    for (const PlanValue value : writes) group.output_members.push_back(member_of(unit, value));
     return group;
   }
 
   /// Returns the index of the unit's node that computes the value.
-  int member_of(Unit unit, uint32_t value) const {
+  int member_of(Unit unit, PlanValue value) const {
     const auto maker = std::lower_bound(unit.begin(), unit.end(), excerpt_.values[value].node);
     return static_cast<int>(maker - unit.begin());
   }
 
   ForwardContext dry_context(const Plan::Step& step) const {
-    return {{plan_->views.data() + step.first_input, step.inputs},
-            {plan_->views.data() + step.first_output, step.outputs},
+    return {plan_->views.slice(step.first_input, step.inputs),
+            plan_->views.slice(step.first_output, step.outputs),
             {plan_->words.data() + step.first_word, step.words},
             nullptr,
             nullptr,
@@ -440,19 +440,22 @@ class Planner {
   /// Memory of the arena that only one step used.
   struct Left {
     int64_t offset, bytes;
-    uint32_t step;
+    StepId step;
   };
+
+  static constexpr uint32_t no_reader = ~0u;
 
   struct Placement {
     int64_t offset = 0;
-    int result = -1;                  // index into the plan's results
-    uint32_t reader = Excerpt::none;  // the latest step that has read it, in readers_
+    int result = -1;              // index into the plan's results
+    uint32_t reader = no_reader;  // the latest step that has read it, in readers_
     bool kept = false;
     bool given_away = false;
     bool early = false;  // allocated when its first piece was
   };
   struct Reader {
-    uint32_t step, next;
+    StepId step;
+    uint32_t next;  // in readers_
   };
 
   const Excerpt& excerpt_;
@@ -465,19 +468,19 @@ class Planner {
   Units units_;
   UnitOrder order_;
   ValuesOfUnits reads_, writes_;
-  std::vector<uint32_t> uses_;    // by base: number of units that have yet to read it
-  std::vector<Placement> place_;  // by value
-  std::vector<Piece> pieces_;     // by value, or empty
-  std::vector<RowChain> chains_;  // in the order of order_.units
-  std::vector<uint32_t> step_of_unit_;
-  std::vector<uint32_t> after_;  // waits of the step that is being built
+  IdVector<PlanValue, uint32_t> uses_;  // by base: number of units that have yet to read it
+  IdVector<PlanValue, Placement> place_;
+  IdVector<PlanValue, Piece> pieces_;  // may be empty
+  IdVector<StepId, RowChain> chains_;
+  IdVector<UnitId, StepId> step_of_unit_;
+  std::vector<StepId> after_;  // waits of the step that is being built
   std::vector<Reader> readers_;
-  std::vector<uint32_t> users_;
+  std::vector<StepId> users_;
   std::vector<bool> taken_;
-  std::unordered_map<uint32_t, std::vector<uint32_t>> before_whole_;  // its former users
+  std::unordered_map<PlanValue, std::vector<StepId>> before_whole_;  // its former users
   FusedGroup group_;
   std::vector<Left> left_;
-  std::vector<std::pair<uint32_t, uint32_t>> left_units_;  // pairs of unit and step
+  std::vector<std::pair<UnitId, StepId>> left_units_;
 };
 
 }  // namespace

@@ -17,22 +17,22 @@ bool has(uint32_t bits, size_t i) { return i < 32 && (bits >> i & 1) != 0; }
 
 class Chains {
  public:
-  Chains(const Excerpt& excerpt, const std::vector<RowStep>& steps)
+  Chains(const Excerpt& excerpt, const IdVector<StepId, RowStep>& steps)
       : excerpt_(excerpt), steps_(steps) {}
 
-  std::vector<RowChain> find() {
-    std::vector<RowChain> chains(steps_.size());
-    for (uint32_t first = 0; first < steps_.size();) {
+  IdVector<StepId, RowChain> find() {
+    IdVector<StepId, RowChain> chains(steps_.size());
+    for (StepId first{}; first < steps_.next();) {
       first_ = first;
-      uint32_t end = first + 1;
+      StepId end = first + 1;
       unit_ = range_ = 0;
       if (steps_[first].rowwise != nullptr && fits(steps_[first].extent)) {
-        while (end < steps_.size() && end - first < most_steps && extends(end)) ++end;
+        while (end < steps_.next() && end - first < most_steps && extends(end)) ++end;
       }
       if (const uint32_t steps = end - first; steps > 1) {
         chains[first] = {steps, std::max(unit_, range_ / unit_ * unit_), unit_};
       }
-      for (uint32_t s = first + 1; s < end; ++s) chains[s].steps = 0;
+      for (StepId s = first + 1; s < end; ++s) chains[s].steps = 0;
       first = end;
     }
     return chains;
@@ -52,7 +52,7 @@ class Chains {
   }
 
   /// True if step `s` can join the chain that begins at first_.
-  bool extends(uint32_t s) {
+  bool extends(StepId s) {
     const RowStep& step = steps_[s];
     if (step.rowwise == nullptr || elements_of(step.extent) != elements_of(steps_[first_].extent)) {
       return false;
@@ -60,9 +60,9 @@ class Chains {
     bool shares = false;
     for (size_t i = 0; i < step.reads.size(); ++i) {
       const Value& value = excerpt_.recorded(step.reads[i]);
-      const uint32_t base = excerpt_.values[step.reads[i]].base;
+      const PlanValue base = excerpt_.values[step.reads[i]].base;
       const bool rows = has(step.extent.inputs, i) && value.layout == 0;
-      for (uint32_t m = first_; m < s; ++m) {
+      for (StepId m = first_; m < s; ++m) {
         const RowStep& member = steps_[m];
         const auto made = std::find(member.writes.begin(), member.writes.end(), base);
         if (made != member.writes.end()) {
@@ -90,14 +90,15 @@ class Chains {
   }
 
   const Excerpt& excerpt_;
-  const std::vector<RowStep>& steps_;
-  uint32_t first_ = 0;
+  const IdVector<StepId, RowStep>& steps_;
+  StepId first_{};
   int64_t unit_ = 0, range_ = 0;  // in elements
 };
 
 }  // namespace
 
-std::vector<RowChain> row_chains(const Excerpt& excerpt, const std::vector<RowStep>& steps) {
+IdVector<StepId, RowChain> row_chains(const Excerpt& excerpt,
+                                      const IdVector<StepId, RowStep>& steps) {
   return Chains(excerpt, steps).find();
 }
 

@@ -11,12 +11,13 @@ namespace rapt::internal {
 struct RowStep {
   const Rowwise* rowwise = nullptr;  // null: it does not work row by row
   RowExtent extent = {};
-  std::span<const uint32_t> reads = {}, writes = {};  // values, in the order of inputs and outputs
+  std::span<const PlanValue> reads = {}, writes = {};  // in the order of inputs and outputs
 };
 
 /// Returns for each step the chain that begins there. The steps are in the order of execution. All
 /// steps of a chain have arrays of one size. Each reads rows that an earlier step of the chain
 /// computes or reads. From an earlier step's outputs it needs its own rows only.
-std::vector<RowChain> row_chains(const Excerpt& excerpt, const std::vector<RowStep>& steps);
+IdVector<StepId, RowChain> row_chains(const Excerpt& excerpt,
+                                      const IdVector<StepId, RowStep>& steps);
 
 }  // namespace rapt::internal

@@ -12,10 +12,10 @@ namespace rapt::internal {
 
 /// A list of values per unit.
 struct ValuesOfUnits {
-  std::vector<uint32_t> values;
-  std::vector<uint32_t> first = {0};
+  std::vector<PlanValue> values;
+  IdVector<UnitId, uint32_t> first = {0};
 
-  std::span<const uint32_t> operator[](uint32_t unit) const {
+  std::span<const PlanValue> operator[](UnitId unit) const {
     return {values.data() + first[unit], first[unit + 1] - first[unit]};
   }
   /// Ends the list of the present unit.
@@ -26,18 +26,18 @@ struct ValuesOfUnits {
 /// read each base. What a unit computes itself it does not read. A unit of one node keeps its
 /// operands as they are, including duplicates; an elementwise unit lists each once.
 void find_reads(const Excerpt& excerpt, const Units& units, ValuesOfUnits& reads,
-                std::vector<uint32_t>& uses);
+                IdVector<PlanValue, uint32_t>& uses);
 
 /// Appends the values that each unit writes to memory: all outputs of a unit of one node; of a
 /// larger one those that other units read, and those with memory of their own (`is_apart`).
 template <class IsApart>
-void find_writes(const Excerpt& excerpt, const Units& units, const std::vector<uint32_t>& uses,
-                 const IsApart& is_apart, ValuesOfUnits& writes) {
-  for (uint32_t u = 0; u < units.size(); ++u) {
-    const std::span<const uint32_t> unit = units[u];
-    for (const uint32_t n : unit) {
-      const Excerpt::Node& node = excerpt.nodes[n];
-      for (uint32_t value = node.first_value; value < node.first_value + node.outputs; ++value) {
+void find_writes(const Excerpt& excerpt, const Units& units,
+                 const IdVector<PlanValue, uint32_t>& uses, const IsApart& is_apart,
+                 ValuesOfUnits& writes) {
+  for (const UnitId u : units.ids()) {
+    const std::span<const PlanNode> unit = units[u];
+    for (const PlanNode n : unit) {
+      for (const PlanValue value : excerpt.nodes[n].values()) {
         if (unit.size() > 1 && uses[value] == 0 && !is_apart(value)) continue;
         writes.values.push_back(value);
       }

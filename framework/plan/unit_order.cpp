@@ -17,8 +17,8 @@ class Orderer {
     order_.units.reserve(units_.size());
     // Orders units by their last node, and puts updates at the end.
     for (const bool updates : {false, true}) {
-      for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
-        const uint32_t unit = units_.unit_of[n];
+      for (const PlanNode n : excerpt_.nodes.ids()) {
+        const UnitId unit = units_.unit_of[n];
         if (units_[unit].back() == n && is_update(unit) == updates) emit(unit);
       }
     }
@@ -28,7 +28,7 @@ class Orderer {
  private:
   enum class State : uint8_t { unseen, open, done };
 
-  bool is_update(uint32_t unit) const {
+  bool is_update(UnitId unit) const {
     return excerpt_.nodes[units_[unit].front()].op->traits.mutates != 0;
   }
 
@@ -38,21 +38,21 @@ class Orderer {
   void order_updates() {
     struct Leaf {
       bool updated = false;
-      uint32_t update = Excerpt::none;  // the latest unit that writes to it
-      std::vector<uint32_t> readers;    // units since then
+      UnitId update = UnitId::none;  // the latest unit that writes to it
+      std::vector<UnitId> readers;   // units since then
     };
-    std::vector<Leaf> leaves(excerpt_.values.size());
+    IdVector<PlanValue, Leaf> leaves(excerpt_.values.size());
     for (const Excerpt::Node& node : excerpt_.nodes) {
       for (uint32_t i = 0; i < node.inputs; ++i) {
         if (writes(node, i)) leaves[base_of(node, i)].updated = true;
       }
     }
-    const auto after = [&](uint32_t unit, uint32_t earlier) {
-      if (earlier != Excerpt::none && earlier != unit) order_.before.emplace_back(unit, earlier);
+    const auto after = [&](UnitId unit, UnitId earlier) {
+      if (earlier != UnitId::none && earlier != unit) order_.before.emplace_back(unit, earlier);
     };
-    for (uint32_t n = 0; n < excerpt_.nodes.size(); ++n) {
+    for (const PlanNode n : excerpt_.nodes.ids()) {
       const Excerpt::Node& node = excerpt_.nodes[n];
-      const uint32_t unit = units_.unit_of[n];
+      const UnitId unit = units_.unit_of[n];
       for (uint32_t i = 0; i < node.inputs; ++i) {
         Leaf& leaf = leaves[base_of(node, i)];
         if (!leaf.updated) continue;
@@ -61,7 +61,7 @@ class Orderer {
           leaf.readers.push_back(unit);
           continue;
         }
-        for (const uint32_t reader : leaf.readers) after(unit, reader);
+        for (const UnitId reader : leaf.readers) after(unit, reader);
         leaf.readers.clear();
         leaf.update = unit;
       }
@@ -75,16 +75,16 @@ class Orderer {
     return input < 32 && (node.op->traits.mutates >> input & 1) != 0;
   }
 
-  uint32_t base_of(const Excerpt::Node& node, uint32_t input) const {
+  PlanValue base_of(const Excerpt::Node& node, uint32_t input) const {
     return excerpt_.values[excerpt_.inputs[node.first_input + input]].base;
   }
 
   /// Emits everything that the unit needs, then the unit. Uses an explicit stack, because a chain
   /// may be as long as the tape.
-  void emit(uint32_t root) {
+  void emit(UnitId root) {
     stack_.assign(1, root);
     while (!stack_.empty()) {
-      const uint32_t unit = stack_.back();
+      const UnitId unit = stack_.back();
       if (state_[unit] == State::done) {
         stack_.pop_back();
         continue;
@@ -92,11 +92,11 @@ class Orderer {
       const size_t height = stack_.size();
       if (state_[unit] == State::unseen) {
         state_[unit] = State::open;
-        for (const uint32_t n : units_[unit]) {
-          for (const uint32_t input : excerpt_.inputs_of(excerpt_.nodes[n])) {
-            const uint32_t maker = excerpt_.values[input].node;
-            if (maker == Excerpt::none) continue;
-            if (const uint32_t other = units_.unit_of[maker]; other != unit) ask(other);
+        for (const PlanNode n : units_[unit]) {
+          for (const PlanValue input : excerpt_.inputs_of(excerpt_.nodes[n])) {
+            const PlanNode maker = excerpt_.values[input].node;
+            if (maker == PlanNode::none) continue;
+            if (const UnitId other = units_.unit_of[maker]; other != unit) ask(other);
           }
         }
         for (const auto& [later, earlier] : order_.before_of(unit)) ask(earlier);
@@ -109,7 +109,7 @@ class Orderer {
     }
   }
 
-  void ask(uint32_t unit) {
+  void ask(UnitId unit) {
     // Open units wait for the unit that is requested now.
     if (state_[unit] == State::open) {
       throw Error({.op = "plan", .detail = "two steps need each other"});
@@ -120,14 +120,14 @@ class Orderer {
   const Excerpt& excerpt_;
   const Units& units_;
   UnitOrder order_;
-  std::vector<State> state_;  // by unit
-  std::vector<uint32_t> stack_;
+  IdVector<UnitId, State> state_;
+  std::vector<UnitId> stack_;
 };
 
 }  // namespace
 
-std::span<const std::pair<uint32_t, uint32_t>> UnitOrder::before_of(uint32_t unit) const {
-  const auto by_unit = [](const auto& pair, uint32_t u) { return pair.first < u; };
+std::span<const std::pair<UnitId, UnitId>> UnitOrder::before_of(UnitId unit) const {
+  const auto by_unit = [](const auto& pair, UnitId u) { return pair.first < u; };
   const auto from = std::lower_bound(before.begin(), before.end(), unit, by_unit);
   const auto to = std::lower_bound(from, before.end(), unit + 1, by_unit);
   return {from, to};

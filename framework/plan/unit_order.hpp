@@ -7,12 +7,12 @@
 namespace rapt::internal {
 
 struct UnitOrder {
-  std::vector<uint32_t> units;
+  IdVector<StepId, UnitId> units;  // a unit becomes a step
   /// The waits of units in addition to those for operands: sorted pairs of a unit and a unit that
   /// runs before it.
-  std::vector<std::pair<uint32_t, uint32_t>> before;
+  std::vector<std::pair<UnitId, UnitId>> before;
 
-  std::span<const std::pair<uint32_t, uint32_t>> before_of(uint32_t unit) const;
+  std::span<const std::pair<UnitId, UnitId>> before_of(UnitId unit) const;
 };
 
 /// Returns the order of recording, with two exceptions. A fused group runs at the place of its last

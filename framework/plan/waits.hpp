@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "framework/core/internal.hpp"
+#include "framework/plan/plan_ids.hpp"
 
 namespace rapt::internal {
 
@@ -14,15 +15,16 @@ namespace rapt::internal {
 class Waits {
  public:
   /// Sets the waits of the next step as far as they are known. has_run() then refers to them.
-  void follow(std::span<const uint32_t> after);
+  void follow(std::span<const StepId> after);
   /// Adds the next step, which waits for `after`.
-  void add(std::span<const uint32_t> after);
+  void add(std::span<const StepId> after);
 
   /// True if the step has run when the next one begins. Steps far back are assumed to have run.
   /// This is safe: the answer only guides the choice of memory, and necessary waits do not depend
   /// on it.
-  bool has_run(uint32_t step) const {
-    return next_ - step > steps || (next_row_[step % steps / 64] >> (step % 64) & 1) != 0;
+  bool has_run(StepId step) const {
+    const uint32_t s = index(step);
+    return next_ - step > steps || (next_row_[s % steps / 64] >> (s % 64) & 1) != 0;
   }
 
  private:
@@ -32,7 +34,7 @@ class Waits {
 
   std::vector<uint64_t> rows_ = std::vector<uint64_t>(size_t{steps} * words);
   std::vector<uint64_t> next_row_ = std::vector<uint64_t>(words);
-  uint32_t next_ = 0;
+  StepId next_{};
 };
 
 }  // namespace rapt::internal

@@ -70,7 +70,8 @@ struct Executor::State {
   Extractor extractor;
   std::vector<uint64_t> key;
   std::vector<uint32_t> targets;
-  std::vector<uint32_t> nodes, values;  // of the excerpt that runs
+  IdVector<PlanNode, uint32_t> nodes;    // of the excerpt that runs
+  IdVector<PlanValue, uint32_t> values;  // of the excerpt that runs
   bool running = false;
   bool updating = false;  // true once the run has reached its updates
 
@@ -141,7 +142,7 @@ struct Executor::State {
 
   Bound bind(const Planned& planned, const Graph& graph) {
     const Plan& plan = planned.plan();
-    for (const uint32_t value : plan.given) graph.check_unchanged(planned.values[value]);
+    for (const PlanValue value : plan.given) graph.check_unchanged(planned.values[value]);
     if (plan.arena_bytes > memory_bytes) {
       memory_bytes = 0;
       memory.reset();  // frees the old block first, to limit the peak
@@ -159,11 +160,11 @@ struct Executor::State {
       bound.results.emplace_back(std::move(block), data, result.dtype, result.shape,
                                  contiguous_strides(result.shape));
     }
-    std::vector<TensorView>& views = planned.cached->views;
+    IdVector<ViewId, TensorView>& views = planned.cached->views;
     if (views.size() != plan.views.size()) views = plan.views;
-    for (size_t i = 0; i < views.size(); ++i) {
-      const Plan::Source& source = plan.sources[i];
-      views[i].data = base_of(source, planned, graph, bound) + source.offset;
+    for (const ViewId view : views.ids()) {
+      const Plan::Source& source = plan.sources[view];
+      views[view].data = base_of(source, planned, graph, bound) + source.offset;
     }
     return bound;
   }
@@ -174,9 +175,9 @@ struct Executor::State {
       case Plan::Place::arena:
         return memory.get();
       case Plan::Place::leaf:
-        return graph.leaf_data(planned.values[source.index]);
+        return graph.leaf_data(planned.values[source.value()]);
       case Plan::Place::known:
-        return static_cast<std::byte*>(graph.result(planned.values[source.index])->bytes());
+        return static_cast<std::byte*>(graph.result(planned.values[source.value()])->bytes());
       case Plan::Place::kept:
         return bound.kept.get();
       default:
@@ -191,16 +192,15 @@ struct Executor::State {
     run.arena = memory.get();
     updating = false;
     if (threads == 1) {
-      const uint32_t updates = first_update_step(plan);
-      run.serial(0, updates);
+      const StepId updates = first_update_step(plan);
+      run.serial(StepId{}, updates);
       updating = true;
-      return run.serial(updates, static_cast<uint32_t>(plan.steps.size()));
+      return run.serial(updates, plan.steps.next());
     }
     const auto all_tasks = [&] {
-      const auto all = static_cast<uint32_t>(plan.tasks.size());
-      if (plan.first_update_task < 0) return run.parallel(0, all);
-      const auto updates = static_cast<uint32_t>(plan.first_update_task);
-      run.parallel(0, updates);
+      const TaskId all = plan.tasks.next(), updates = plan.first_update_task;
+      if (updates == TaskId::none) return run.parallel(TaskId{}, all);
+      run.parallel(TaskId{}, updates);
       updating = true;
       run.parallel(updates, all);
     };
@@ -209,13 +209,13 @@ struct Executor::State {
   }
 
   static void note_updates(const Planned& planned, const Graph& graph) {
-    for (const uint32_t leaf : planned.plan().updated) note_update(graph, planned.values[leaf]);
+    for (const PlanValue leaf : planned.plan().updated) note_update(graph, planned.values[leaf]);
   }
 
   /// Returns the first step that is an update, or the number of steps if there is none.
-  static uint32_t first_update_step(const Plan& plan) {
-    if (plan.first_update_task < 0) return static_cast<uint32_t>(plan.steps.size());
-    return plan.tasks[static_cast<size_t>(plan.first_update_task)].first_step;
+  static StepId first_update_step(const Plan& plan) {
+    if (plan.first_update_task == TaskId::none) return plan.steps.next();
+    return plan.tasks[plan.first_update_task].first_step;
   }
 
   void run_reference(Graph& graph) {
@@ -228,9 +228,7 @@ struct Executor::State {
         updated.push_back(excerpt.values[excerpt.values[excerpt.inputs_of(node)[i]].base].id);
       }
       // Keeps the results of updates, so that they do not run again.
-      for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
-        targets.push_back(excerpt.values[v].id);
-      }
+      for (const PlanValue v : node.values()) targets.push_back(excerpt.values[v].id);
     }
     Guard guarded_results;
     // Reserves now, because nothing may fail after the updates have run.
@@ -250,7 +248,7 @@ struct Executor::State {
     const Bound bound = bind(planned, graph);
     Run run(planned, graph, true, 1);
     run.arena = memory.get();
-    run.serial(0, first_update_step(planned.plan()));
+    run.serial(StepId{}, first_update_step(planned.plan()));
   }
 };
 
@@ -367,8 +365,8 @@ static ErrorParts memory_needed(const Planned& planned, const Graph& graph) {
                   bytes_text(plan.arena_bytes + plan.kept_bytes), bytes_text(results));
   const auto size = [&](const Plan::Step& step) {
     int64_t bytes = step.scratch_bytes;
-    for (uint32_t i = 0; i < step.outputs; ++i) {
-      const TensorView& v = plan.views[step.first_output + i];
+    for (const ViewId view : step.output_views()) {
+      const TensorView& v = plan.views[view];
       bytes += v.shape.size() * size_of(v.dtype);
     }
     return bytes;

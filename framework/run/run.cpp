@@ -19,37 +19,36 @@ Run::Run(const Planned& planned, const Graph& graph, bool guard, int threads)
       guard_(guard),
       threads_(threads) {}
 
-void Run::serial(uint32_t begin, uint32_t end) { run_steps(begin, end); }
+void Run::serial(StepId begin, StepId end) { run_steps(begin, end); }
 
-void Run::parallel(uint32_t begin, uint32_t end) {
+void Run::parallel(TaskId begin, TaskId end) {
   // Tasks before `begin` have run, so only waits inside the range count.
-  waiting_ = Recycled<std::atomic<uint32_t>>(plan_.tasks.size());
+  waiting_ = IndexedBy<TaskId, Recycled<std::atomic<uint32_t>>>(plan_.tasks.size());
   end_ = end;
-  for (uint32_t t = begin; t < end; ++t) {
-    for (const uint32_t next : plan_.tasks[t].successors) {
+  for (TaskId t = begin; t < end; ++t) {
+    for (const TaskId next : plan_.tasks[t].successors) {
       waiting_[next].fetch_add(1, std::memory_order_relaxed);
     }
   }
   // Lists the ready tasks first, because running tasks make others ready.
-  Recycled<uint32_t> ready;
-  for (uint32_t t = begin; t < end; ++t) {
+  Recycled<TaskId> ready;
+  for (TaskId t = begin; t < end; ++t) {
     if (waiting_[t].load(std::memory_order_relaxed) == 0) ready.push_back(t);
   }
   if (!workers_) workers_.emplace();
-  for (const uint32_t t : ready) workers_->group.run([this, t] { follow(t); });
+  for (const TaskId t : ready) workers_->group.run([this, t] { follow(t); });
   workers_->group.wait();
 }
 
-void Run::follow(uint32_t t) {
-  constexpr uint32_t none = ~0u;
-  while (t != none && !failed_.load(std::memory_order_relaxed)) {
+void Run::follow(TaskId t) {
+  while (t != TaskId::none && !failed_.load(std::memory_order_relaxed)) {
     const Plan::Task& task = plan_.tasks[t];
     run_steps(task.first_step, task.first_step + task.steps);
-    uint32_t next = none;
-    for (const uint32_t successor : task.successors) {
+    TaskId next = TaskId::none;
+    for (const TaskId successor : task.successors) {
       if (successor >= end_) continue;
       if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
-      if (next == none) {
+      if (next == TaskId::none) {
         next = successor;
       } else {
         workers_->group.run([this, successor] { follow(successor); });
@@ -59,7 +58,7 @@ void Run::follow(uint32_t t) {
   }
 }
 
-void Run::run_steps(uint32_t begin, uint32_t end) {
+void Run::run_steps(StepId begin, StepId end) {
   while (begin < end) {
     try {
       execute(&plan_.steps[begin]);
@@ -68,7 +67,7 @@ void Run::run_steps(uint32_t begin, uint32_t end) {
       failed_.store(true, std::memory_order_relaxed);
       throw;
     }
-    begin += guard_ ? 1 : plan_.steps[begin].chain.steps;
+    begin = begin + (guard_ ? 1 : plan_.steps[begin].chain.steps);
   }
 }
 
@@ -152,8 +151,8 @@ void Run::run_chain(std::span<const Plan::Step> steps, const Loops& loops) {
 const Node& Run::node_of(const Plan::Step& step) const { return graph_.nodes[nodes_[step.node]]; }
 
 ForwardContext Run::context_of(const Plan::Step& step, const Loops& loops) const {
-  return {{views_.data() + step.first_input, step.inputs},
-          {views_.data() + step.first_output, step.outputs},
+  return {views_.slice(step.first_input, step.inputs),
+          views_.slice(step.first_output, step.outputs),
           {plan_.words.data() + step.first_word, step.words},
           scratch_of(step),
           loops.run,

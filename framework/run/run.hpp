@@ -23,7 +23,8 @@ namespace rapt::internal {
 /// A plan, and the numbers of its nodes and values on the tape that it runs for.
 struct Planned {
   std::shared_ptr<CachedPlan> cached;
-  std::span<const uint32_t> nodes, values;
+  IdSpan<PlanNode, const uint32_t> nodes;
+  IdSpan<PlanValue, const uint32_t> values;
 
   const Plan& plan() const { return *cached->plan; }
 };
@@ -33,9 +34,9 @@ class Run {
  public:
   Run(const Planned& planned, const Graph& graph, bool guard, int threads);
   /// Runs steps [begin, end) one after the other.
-  void serial(uint32_t begin, uint32_t end);
+  void serial(StepId begin, StepId end);
   /// Runs tasks [begin, end) in parallel. Must be called inside the arena.
-  void parallel(uint32_t begin, uint32_t end);
+  void parallel(TaskId begin, TaskId end);
 
   /// The guard's exception. `nodes` is the number of nodes of the failed step.
   struct NonFinite : NonFiniteError {
@@ -53,8 +54,8 @@ class Run {
   };
 
   /// Runs a task, then the first of the tasks that have become ready. The others go to the pool.
-  void follow(uint32_t t);
-  void run_steps(uint32_t begin, uint32_t end);
+  void follow(TaskId t);
+  void run_steps(StepId begin, StepId end);
   /// Runs the step and those that are chained to it.
   void execute(const Plan::Step* steps);
   void run_alone(const Plan::Step& step, const Loops& loops);
@@ -69,14 +70,14 @@ class Run {
   void* scratch_of(const Plan::Step& step) const;
 
   const Plan& plan_;
-  std::span<const TensorView> views_;
-  std::span<const uint32_t> nodes_;
+  IdSpan<ViewId, const TensorView> views_;
+  IdSpan<PlanNode, const uint32_t> nodes_;
   const Graph& graph_;
   bool guard_;
   int threads_;
   Trace* const trace_ = Trace::current();
-  uint32_t end_ = 0;
-  Recycled<std::atomic<uint32_t>> waiting_;
+  TaskId end_{};
+  IndexedBy<TaskId, Recycled<std::atomic<uint32_t>>> waiting_;
   std::atomic<bool> failed_{false};
   Guard guarded_results_;
   struct Workers {

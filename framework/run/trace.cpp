@@ -53,12 +53,12 @@ std::string escaped(std::string_view text) {
 std::string shapes_of(const Plan& plan, const Plan::Step& step) {
   std::string shapes;
   auto out = std::back_inserter(shapes);
-  for (uint32_t i = 0; i < step.inputs; ++i) {
-    fmt::format_to(out, "{} ", to_string(plan.views[step.first_input + i].shape));
+  for (const ViewId view : step.input_views()) {
+    fmt::format_to(out, "{} ", to_string(plan.views[view].shape));
   }
   fmt::format_to(out, "->");
-  for (uint32_t i = 0; i < step.outputs; ++i) {
-    fmt::format_to(out, " {}", to_string(plan.views[step.first_output + i].shape));
+  for (const ViewId view : step.output_views()) {
+    fmt::format_to(out, " {}", to_string(plan.views[view].shape));
   }
   return shapes;
 }

@@ -34,12 +34,12 @@ struct Recorded {
     plan = make_plan(excerpt, {.fuse = true, .spare_bytes = spare});
   }
 
-  uint32_t step_named(std::string_view name) const {
-    for (uint32_t s = 0; s < plan->steps.size(); ++s) {
+  StepId step_named(std::string_view name) const {
+    for (const StepId s : plan->steps.ids()) {
       if (plan->steps[s].op->name == name) return s;
     }
     FAIL("no step is called " << name);
-    return 0;
+    return StepId::none;
   }
 
   static const Op write_op;
@@ -68,7 +68,7 @@ TEST_CASE("a step that does not wait for what it reads is found") {
   for (Plan::Step& step : r.plan->steps) {
     if (step.after.empty()) continue;
     // Waits that follow from others may be left out; the last one mostly does not.
-    const std::span<const uint32_t> all = step.after;
+    const std::span<const StepId> all = step.after;
     step.after = all.first(all.size() - 1);
     CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan), Contains("wait"));
     step.after = all;
@@ -78,14 +78,14 @@ TEST_CASE("a step that does not wait for what it reads is found") {
 
 TEST_CASE("a wait for a later step is found") {
   const Recorded r;
-  const uint32_t later[] = {static_cast<uint32_t>(r.plan->steps.size()) - 1};
-  r.plan->steps[0].after = later;
+  const StepId later[] = {r.plan->steps.last()};
+  r.plan->steps.front().after = later;
   CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan), Contains("waits for the later step"));
 }
 
 TEST_CASE("a step that looks at another place is found, and names itself") {
   const Recorded r;
-  const uint32_t s = r.step_named("softmax");
+  const StepId s = r.step_named("softmax");
   r.plan->sources[r.plan->steps[s].first_input].offset += 64;
   CHECK_THROWS_WITH(check_plan(r.excerpt, *r.plan),
                     Contains("softmax") && Contains("does not lie"));
@@ -95,14 +95,14 @@ TEST_CASE("memory that is given out while somebody needs it is found") {
   // The second product's result lies over the first one's, which is read after it.
   const Recorded r;
   Plan& plan = *r.plan;
-  uint32_t products[2], found = 0;
-  for (uint32_t s = 0; s < plan.steps.size() && found < 2; ++s) {
-    if (plan.steps[s].op->name == "matmul") products[found++] = s;
+  std::vector<StepId> products;
+  for (const StepId s : plan.steps.ids()) {
+    if (plan.steps[s].op->name == "matmul") products.push_back(s);
   }
-  REQUIRE(found == 2);
+  REQUIRE(products.size() >= 2);
   const int64_t to = plan.sources[plan.steps[products[0]].first_output].offset;
-  const uint32_t value = plan.view_values[plan.steps[products[1]].first_output];
-  for (size_t v = 0; v < plan.views.size(); ++v) {
+  const PlanValue value = plan.view_values[plan.steps[products[1]].first_output];
+  for (const ViewId v : plan.views.ids()) {
     if (plan.view_values[v] == value) plan.sources[v].offset = to;
   }
   CHECK_THROWS_WITH(check_plan(r.excerpt, plan), Contains("is not there"));
@@ -135,7 +135,7 @@ TEST_CASE("an update that does not wait for the readers of the old value is foun
   write.after = {};
   CHECK_THROWS_WITH(check_plan(r.excerpt, plan), Contains("wait"));
   write.after = all;
-  plan.first_update_task = -1;
+  plan.first_update_task = TaskId::none;
   CHECK_THROWS_WITH(check_plan(r.excerpt, plan), Contains("before all else has run"));
 }
 
@@ -143,7 +143,7 @@ TEST_CASE("tasks that do not wait as their steps do are found") {
   const Recorded r;
   Plan& plan = *r.plan;
   plan.tasks.clear();
-  for (uint32_t s = 0; s < plan.steps.size(); ++s) plan.tasks.push_back({s, 1, {}});
+  for (const StepId s : plan.steps.ids()) plan.tasks.push_back({s, 1, {}});
   for (Plan::Step& step : plan.steps) step.chain = {};
   CHECK_THROWS_WITH(check_plan(r.excerpt, plan), Contains("in a task that does not wait"));
   plan.tasks.pop_back();
@@ -179,9 +179,9 @@ TEST_CASE("an operand that is overwritten by an operator that may not is found")
     for (uint32_t i = 0; i < step.inputs; ++i) {
       const Plan::Source from = plan.sources[step.first_input + i];
       if (from.place != Plan::Place::arena || (step.op->traits.in_place >> i & 1) != 0) continue;
-      const std::vector<Plan::Source> sources = plan.sources;
-      const uint32_t value = plan.view_values[step.first_output];
-      for (size_t v = 0; v < plan.views.size(); ++v) {
+      const IdVector<ViewId, Plan::Source> sources = plan.sources;
+      const PlanValue value = plan.view_values[step.first_output];
+      for (const ViewId v : plan.views.ids()) {
         if (plan.view_values[v] == value) plan.sources[v] = from;
       }
       CHECK_THROWS_WITH(check_plan(r.excerpt, plan), Contains("overwrites what it reads"));

@@ -58,8 +58,8 @@ int in_place(const Plan& plan, std::string_view name) {
     const Plan::Source& whole = plan.sources[step.first_output];
     const TensorView& output = plan.views[step.first_output];
     const int64_t bytes = output.size() * size_of(output.dtype);
-    for (uint32_t i = 0; i < step.inputs; ++i) {
-      const Plan::Source& piece = plan.sources[step.first_input + i];
+    for (const ViewId input : step.input_views()) {
+      const Plan::Source& piece = plan.sources[input];
       const int64_t from = piece.offset - whole.offset;
       if (piece.place != whole.place || piece.index != whole.index) continue;
       if (from >= 0 && from < bytes) ++count;

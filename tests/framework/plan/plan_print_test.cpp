@@ -55,14 +55,15 @@ Picture picture_of(const Plan& plan, const Graph& graph) {
   return picture;
 }
 
-std::string step_name(size_t step) { return "s" + std::to_string(step); }
+std::string step_name(StepId step) { return "s" + std::to_string(index(step)); }
 
 /// Every wait has its arrow: solid where something flows, else dashed.
 void check_waits(const Plan& plan, const Picture& picture) {
   std::set<Arrow> waits;
-  for (uint32_t s = 0; s < plan.steps.size(); ++s) {
-    for (const uint32_t other : plan.steps[s].after) {
-      if (picture.solid.count({step_name(other), s}) == 0) waits.emplace(step_name(other), s);
+  for (const StepId s : plan.steps.ids()) {
+    for (const StepId other : plan.steps[s].after) {
+      const Arrow arrow{step_name(other), index(s)};
+      if (picture.solid.count(arrow) == 0) waits.insert(arrow);
     }
   }
   CHECK(picture.dashed == waits);
@@ -70,19 +71,19 @@ void check_waits(const Plan& plan, const Picture& picture) {
 
 /// What flows by the recording, of a plan whose steps are nodes.
 std::set<Arrow> recorded_flow(const Plan& plan, const Graph& graph) {
-  std::map<uint32_t, uint32_t> step_of;
-  for (uint32_t s = 0; s < plan.steps.size(); ++s) step_of[plan.nodes[plan.steps[s].node]] = s;
+  std::map<uint32_t, StepId> step_of;
+  for (const StepId s : plan.steps.ids()) step_of[plan.nodes[plan.steps[s].node]] = s;
   std::set<Arrow> flow;
-  for (uint32_t s = 0; s < plan.steps.size(); ++s) {
+  for (const StepId s : plan.steps.ids()) {
     REQUIRE(plan.steps[s].nodes == 1);
     for (const uint32_t input : graph.inputs_of(graph.nodes[plan.nodes[plan.steps[s].node]])) {
       const uint32_t base = graph.values[input].base;
       const uint32_t maker = graph.values[base].node;
       if (graph.nodes[maker].op == nullptr) {
         const auto leaf = std::find(plan.values.begin(), plan.values.end(), base);
-        flow.emplace("v" + std::to_string(leaf - plan.values.begin()), s);
+        flow.emplace("v" + std::to_string(leaf - plan.values.begin()), index(s));
       } else {
-        flow.emplace(step_name(step_of.at(maker)), s);
+        flow.emplace(step_name(step_of.at(maker)), index(s));
       }
     }
   }
@@ -106,36 +107,36 @@ void for_each_byte(const TensorView& view, int64_t offset, const std::function<v
 
 /// What flows by the bytes that steps read and write, each with the last step that wrote it.
 std::set<Arrow> flow_of_bytes(const Plan& plan) {
-  std::map<std::tuple<Plan::Place, uint32_t, int64_t>, uint32_t> writer;
+  std::map<std::tuple<Plan::Place, uint32_t, int64_t>, StepId> writer;
   const auto id = [](const Plan::Source& source, int64_t byte) {
     return std::tuple(source.place, source.place == Plan::Place::arena ? 0 : source.index, byte);
   };
   std::set<Arrow> flow;
-  for (uint32_t s = 0; s < plan.steps.size(); ++s) {
+  for (const StepId s : plan.steps.ids()) {
     const Plan::Step& step = plan.steps[s];
-    for (uint32_t i = step.first_input; i < step.first_input + step.inputs; ++i) {
+    for (const ViewId i : step.input_views()) {
       const Plan::Source& source = plan.sources[i];
       for_each_byte(plan.views[i], source.offset, [&](int64_t byte) {
         const auto found = writer.find(id(source, byte));
         if (found != writer.end()) {
-          flow.emplace(step_name(found->second), s);
+          flow.emplace(step_name(found->second), index(s));
         } else {
           // Nothing in the arena or in a result is read before it was written.
           if (source.place != Plan::Place::leaf && source.place != Plan::Place::known) {
-            FAIL("step " << s << " reads what nobody wrote");
+            FAIL("step " << index(s) << " reads what nobody wrote");
           }
-          flow.emplace("v" + std::to_string(source.index), s);
+          flow.emplace("v" + std::to_string(source.index), index(s));
         }
       });
     }
-    const auto write = [&](uint32_t i) {
+    const auto write = [&](ViewId i) {
       for_each_byte(plan.views[i], plan.sources[i].offset,
                     [&](int64_t byte) { writer[id(plan.sources[i], byte)] = s; });
     };
     for (uint32_t i = 0; i < step.inputs; ++i) {
       if (i < 32 && (step.op->traits.mutates >> i & 1) != 0) write(step.first_input + i);
     }
-    for (uint32_t i = 0; i < step.outputs; ++i) write(step.first_output + i);
+    for (const ViewId i : step.output_views()) write(i);
   }
   return flow;
 }
@@ -166,7 +167,7 @@ TEST_CASE("a wait for memory is no flow") {
   const auto plan = plan_of(executor, {sum(matmul(d, d))});
   const Picture picture = picture_of(*plan, tape.graph());
   INFO(picture.text);
-  const std::string leaf = "v" + std::to_string(plan->sources[0].index);
+  const std::string leaf = "v" + std::to_string(plan->sources.front().index);
   CHECK(picture.solid ==
         std::set<Arrow>{{leaf, 0}, {"s0", 1}, {"s1", 2}, {"s2", 3}, {"s3", 4}, {"s4", 5}});
   CHECK(picture.dashed.count({"s1", 3}) == 1);  // d waits for the last reader of a
@@ -268,9 +269,10 @@ TEST_CASE("any views of any memory: what flows is what each byte says") {
       Plan::Step made{};
       made.op = &op;
       made.nodes = 1;
-      made.first_output = static_cast<uint32_t>(plan.views.size()) - outputs;
+      const auto views = static_cast<uint32_t>(plan.views.size());
+      made.first_output = ViewId{views - outputs};
       made.outputs = outputs;
-      made.first_input = made.first_output - inputs;
+      made.first_input = ViewId{views - outputs - inputs};
       made.inputs = inputs;
       plan.steps.push_back(made);
     };
@@ -316,14 +318,14 @@ TEST_CASE("an update reads the gradient and is read by what comes after it") {
   const Picture picture = picture_of(*plan, tape.graph());
   INFO(picture.text);
   CHECK(picture.solid == flow_of_bytes(*plan));
-  std::map<std::string_view, uint32_t> at;
-  for (uint32_t s = 0; s < plan->steps.size(); ++s) at[plan->steps[s].op->name] = s;
-  const std::string leaf = "v" + std::to_string(plan->sources[0].index);
-  CHECK(picture.solid == std::set<Arrow>{{leaf, at["softmax"]},
-                                         {leaf, at["doubling"]},
-                                         {step_name(at["doubling"]), at["matmul"]}});
+  std::map<std::string_view, StepId> at;
+  for (const StepId s : plan->steps.ids()) at[plan->steps[s].op->name] = s;
+  const std::string leaf = "v" + std::to_string(plan->sources.front().index);
+  CHECK(picture.solid == std::set<Arrow>{{leaf, index(at["softmax"])},
+                                         {leaf, index(at["doubling"])},
+                                         {step_name(at["doubling"]), index(at["matmul"])}});
   // It waits for the reader of the old value.
-  CHECK(picture.dashed.count({step_name(at["softmax"]), at["doubling"]}) == 1);
+  CHECK(picture.dashed.count({step_name(at["softmax"]), index(at["doubling"])}) == 1);
   CHECK_THAT(picture.text, Contains(R"([label="a \"quoted\" \\ name", shape=cylinder])"));
 }
 

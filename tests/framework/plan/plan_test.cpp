@@ -62,8 +62,8 @@ TEST_CASE("elementwise work runs where its operand lies") {
   const Var y = tanh(matmul(w, w));
   const Var z = matmul(y, w);
   const auto plan = plan_of(executor, {sum(z)});
-  const auto& product = plan->steps[0];
-  const auto& activation = plan->steps[1];
+  const auto& product = plan->steps[StepId{0}];
+  const auto& activation = plan->steps[StepId{1}];
   CHECK(plan->sources[activation.first_output].offset ==
         plan->sources[product.first_output].offset);
 }
@@ -190,49 +190,58 @@ TEST_CASE("an equal hash is no hit unless every word agrees") {
   CHECK(cache.find(c) == nullptr);
 }
 
+using Steps = std::vector<StepId>;
+
+Steps steps(std::initializer_list<uint32_t> numbers) {
+  Steps list;
+  for (const uint32_t number : numbers) list.push_back(StepId{number});
+  return list;
+}
+
 void give(ArenaLayout& arena, int64_t offset, int64_t bytes, uint32_t user) {
-  arena.give(offset, bytes, {&user, 1});
+  const StepId step{user};
+  arena.give(offset, bytes, {&step, 1});
 }
 
 TEST_CASE("the arena gives freed memory out again and says whom to wait for") {
   ArenaLayout arena;
-  std::vector<uint32_t> after;
-  const auto nothing = [](uint32_t) { return false; };
+  Steps after;
+  const auto nothing = [](StepId) { return false; };
   const int64_t a = arena.take(128, nothing, after), b = arena.take(64, nothing, after);
   CHECK(after.empty());
   CHECK(arena.size() == 192);
   give(arena, a, 128, 7);
   const int64_t c = arena.take(64, nothing, after);
   CHECK(c == a);
-  CHECK(after == std::vector<uint32_t>{7});
+  CHECK(after == steps({7}));
   after.clear();
   give(arena, b, 64, 9);
   CHECK(arena.take(128, nothing, after) == a + 64);  // the rest of a and all of b, side by side
-  CHECK(after == std::vector<uint32_t>{7, 9});
+  CHECK(after == steps({7, 9}));
   CHECK(arena.size() == 192);
 }
 
 TEST_CASE("an arena with memory to spare grows in place of making a step wait") {
   ArenaLayout arena(100);
-  std::vector<uint32_t> after;
-  const auto first = [](uint32_t step) { return step == 1; };
+  Steps after;
+  const auto first = [](StepId step) { return step == StepId{1}; };
   const int64_t a = arena.take(64, first, after), b = arena.take(64, first, after);
   give(arena, a, 64, 1);
   give(arena, b, 64, 2);
   CHECK(arena.take(64, first, after) == a);  // its user has run
-  CHECK(after == std::vector<uint32_t>{1});
+  CHECK(after == steps({1}));
   after.clear();
   CHECK(arena.take(64, first, after) == 128);
   CHECK(after.empty());
   CHECK(arena.spare() == 36);
   CHECK(arena.take(64, first, after) == b);  // nothing is left to spare
-  CHECK(after == std::vector<uint32_t>{2});
+  CHECK(after == steps({2}));
   CHECK(arena.size() == 192);
   // At the end it grows by as much as another would have needed less.
   after.clear();
   give(arena, 128, 64, 2);
   CHECK(arena.take(96, first, after) == 128);
-  CHECK(after == std::vector<uint32_t>{2});
+  CHECK(after == steps({2}));
   ArenaLayout other(64);
   const int64_t c = other.take(64, first, after);
   after.clear();
@@ -243,67 +252,66 @@ TEST_CASE("an arena with memory to spare grows in place of making a step wait") 
 }
 
 TEST_CASE("what has run before a step follows from whom it waits for") {
-  using Steps = std::vector<uint32_t>;
   Waits waits;
   waits.add({});
-  waits.add(Steps{0});
+  waits.add(steps({0}));
   waits.add({});
-  waits.add(Steps{1});
-  waits.follow(Steps{3});
-  CHECK(waits.has_run(0));
-  CHECK(waits.has_run(1));
-  CHECK_FALSE(waits.has_run(2));
-  CHECK(waits.has_run(3));
-  waits.follow(Steps{2});
-  CHECK_FALSE(waits.has_run(0));
-  CHECK(waits.has_run(2));
+  waits.add(steps({1}));
+  waits.follow(steps({3}));
+  CHECK(waits.has_run(StepId{0}));
+  CHECK(waits.has_run(StepId{1}));
+  CHECK_FALSE(waits.has_run(StepId{2}));
+  CHECK(waits.has_run(StepId{3}));
+  waits.follow(steps({2}));
+  CHECK_FALSE(waits.has_run(StepId{0}));
+  CHECK(waits.has_run(StepId{2}));
 }
 
 TEST_CASE("who waits for whom is right at any distance that is looked at") {
   // Random waits, against a plain search over all of them.
-  std::vector<std::vector<uint32_t>> after;
+  IdVector<StepId, Steps> after;
   Waits waits;
   for (uint32_t s = 0; s < 3000; ++s) {
     const Key key = Key{5}.fold(s);
-    std::vector<uint32_t> mine;
+    Steps mine;
     for (uint32_t i = 0; s > 0 && i < 2; ++i) {
       const double u = uniform(key.fold(i), {}, 0, 1, DType::float64).item();
       const double reach = i == 0 ? 3 : 1500;
-      mine.push_back(s - 1 - static_cast<uint32_t>(u * std::min<double>(s, reach)));
+      mine.push_back(StepId{s - 1 - static_cast<uint32_t>(u * std::min<double>(s, reach))});
     }
     std::sort(mine.begin(), mine.end());
     after.push_back(mine);
     if (s % 97 == 0) {
       waits.follow(mine);
-      std::vector<bool> run(s + 1, false);
-      for (const uint32_t step : mine) run[step] = true;
+      IdVector<StepId, bool> run(s + 1, false);
+      for (const StepId step : mine) run[step] = true;
       for (uint32_t t = s; t-- > 0;) {
-        if (!run[t]) continue;
-        for (const uint32_t step : after[t]) run[step] = true;
+        if (!run[StepId{t}]) continue;
+        for (const StepId step : after[StepId{t}]) run[step] = true;
       }
       // What waits lead to through steps farther back than it looks may be missing.
       for (uint32_t t = s < 1000 ? 0 : s - 1000; t < s; ++t) {
         INFO(s << " " << t);
-        REQUIRE(waits.has_run(t) == run[t]);
+        REQUIRE(waits.has_run(StepId{t}) == run[StepId{t}]);
       }
     }
     waits.add(mine);
   }
-  CHECK(waits.has_run(1));  // too far back to be looked at
+  CHECK(waits.has_run(StepId{1}));  // too far back to be looked at
 }
 
 TEST_CASE("a step may be as late as the longest way through it is short") {
   Plan plan;
   plan.steps.resize(4);
   const double costs[] = {10, 5, 1, 2};
-  for (size_t s = 0; s < 4; ++s) plan.steps[s].cost = costs[s];
-  const uint32_t first[] = {0}, second[] = {1};
-  plan.steps[1].after = first;
-  plan.steps[2].after = first;
-  plan.steps[3].after = second;
+  for (const StepId s : plan.steps.ids()) plan.steps[s].cost = costs[index(s)];
+  const StepId first[] = {StepId{0}}, second[] = {StepId{1}};
+  plan.steps[StepId{1}].after = first;
+  plan.steps[StepId{2}].after = first;
+  plan.steps[StepId{3}].after = second;
   find_slack(plan);
   const double wanted[] = {0, 0, 6, 0};
-  for (size_t s = 0; s < 4; ++s) CHECK(plan.steps[s].slack == wanted[s]);
+  for (const StepId s : plan.steps.ids()) CHECK(plan.steps[s].slack == wanted[index(s)]);
 }
 
 TEST_CASE("side by side, a step takes memory of its own before it waits for another's reader") {
@@ -318,9 +326,9 @@ TEST_CASE("side by side, a step takes memory of its own before it waits for anot
       const auto found = std::find_if(plan->steps.begin(), plan->steps.end(),
                                       [&](const auto& step) { return step.op->name == name; });
       REQUIRE(found != plan->steps.end());
-      return static_cast<uint32_t>(found - plan->steps.begin());
+      return StepId{static_cast<uint32_t>(found - plan->steps.begin())};
     };
-    const std::span<const uint32_t> after = plan->steps[step_named("exp")].after;
+    const std::span<const StepId> after = plan->steps[step_named("exp")].after;
     const bool waits = std::find(after.begin(), after.end(), step_named("matmul")) != after.end();
     CHECK(waits == (threads == 1));
   }

@@ -453,11 +453,11 @@ TEST_CASE("a step that a trace has no memory for has not failed") {
   const Node& node = graph.nodes.back();
   for (int64_t at = 0; at < 40; ++at) {
     Trace trace("/dev/null");
-    const auto note = [&] { trace.step(*plan, plan->steps[0], graph, node, 1, 2); };
+    const auto note = [&] { trace.step(*plan, plan->steps.front(), graph, node, 1, 2); };
     CHECK_FALSE(runs_out(at, note));
     note();
     const auto events = nlohmann::json::parse(trace.json())["traceEvents"];
-    CHECK(events.back()["name"] == plan->steps[0].label());
+    CHECK(events.back()["name"] == plan->steps.front().label());
   }
 }
 
