@@ -27,19 +27,6 @@ PictureSize picture_size(const std::string& text) {
   return {number(all.substr(0, cross)), number(all.substr(cross + 1))};
 }
 
-BeamOptions search_options(std::int64_t beam, double length_penalty, std::int64_t max_length) {
-  return {.beam = beam,
-          .begin = Vocabulary::begin,
-          .end = Vocabulary::end,
-          .pad = Vocabulary::pad,
-          .never = {Vocabulary::unknown},
-          .norm = length_penalty == 0 ? LengthNorm::none : LengthNorm::power,
-          .alpha = length_penalty,
-          .length_factor = 0,
-          .length_extra = max_length,
-          .max_length = max_length};
-}
-
 std::vector<ReportView> sample_views(const CaptionModel& model,
                                      const std::vector<ListedImage>& list,
                                      const LoadedPictures& pictures) {
@@ -61,7 +48,7 @@ std::vector<ReportView> sample_views(const CaptionModel& model,
   }
   const auto batch = static_cast<std::int64_t>(count);
   const std::vector<CaptionIds> captions =
-      search_captions({{model.net, images}}, batch, search_options(3, 1, 40));
+      search_captions({{model.net, images}}, batch, caption_search(3, 1, 40));
   const auto looks = looked_at(model.net, images, captions, batch);
   for (std::size_t n = 0; n < count; ++n) {
     samples[n].words = model.words.decode(captions[n]);

@@ -14,9 +14,6 @@ using namespace tasks;
 /// Parses "HEIGHTxWIDTH", or one number for both. Throws Error for anything else.
 PictureSize picture_size(const std::string& text);
 
-/// Returns the options of a beam search that never produces <unk>.
-BeamOptions search_options(std::int64_t beam, double length_penalty, std::int64_t max_length);
-
 /// Returns a view of some of the pictures with the model's captions and the attention of each word.
 std::vector<ReportView> sample_views(const CaptionModel& model,
                                      const std::vector<ListedImage>& list,

@@ -175,7 +175,7 @@ DevScores CaptionTask::measure() {
   }
   std::vector<Sentence> written;
   for (const CaptionIds& ids : search_captions({{model_->net, images}}, options_.batch,
-                                               search_options(1, 1, options_.max_words))) {
+                                               caption_search(1, 1, options_.max_words))) {
     written.push_back(model_->words.decode(ids));
   }
   const CaptionScores scores = score_captions(written, dev_references_);

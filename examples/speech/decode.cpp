@@ -4,16 +4,14 @@
 #include <chrono>
 
 #include "examples/speech/options.hpp"
-#include "framework/run/executor.hpp"
+#include "tasks/speech/recognizer.hpp"
 
 namespace rapt::examples {
 using namespace tasks;
 
 int decode(const SpeechDecodeOptions& o) {
-  Executor executor({.threads = o.threads});
-  const Executor::Use use(executor);
-  const SpeechModel model = SpeechModel::load(o.model);
-  const Filterbank bank(model.bank);
+  const Recognizer recognizer(o.model, o.threads);
+  const SpeechModel& model = recognizer.model();
   SkipReport skipped;
   SkipReport* report = o.skip_bad ? &skipped : nullptr;
   const double longest = 4 * static_cast<double>(model.options.max_frames) * model.bank.shift;
@@ -21,21 +19,21 @@ int decode(const SpeechDecodeOptions& o) {
   const std::vector<Utterance> utterances =
       recordings.readable(read_utterances(o.list, report), o.list, report);
   const auto begin = std::chrono::steady_clock::now();
-  std::vector<Features> features;
+  std::vector<Audio> recorded;
+  double seconds = 0;
   for (const Utterance& utterance : utterances) {
-    features.push_back(bank(recordings.join(utterance.files, utterance.gaps)));
-    normalise(features.back());
+    recorded.push_back({recordings.join(utterance.files, utterance.gaps), model.bank.rate});
+    seconds += static_cast<double>(recorded.back().samples.size()) / model.bank.rate;
   }
-  const std::vector<std::string> texts = recognise(model, features, o.search, o.batch_frames);
+  const auto found =
+      recognizer.recognize(recorded, {.search = o.search, .batch_frames = o.batch_frames});
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  double frames = 0;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    fmt::print("{}\t{}\n", utterances[i].id, texts[i]);
-    frames += static_cast<double>(features[i].frames);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    fmt::print("{}\t{}\n", utterances[i].id, found[i].front().text);
   }
   if (skipped.count() > 0) fmt::print(stderr, "{}: {}\n", o.list, skipped.message());
   fmt::print(stderr, "{} utterances in {:.1f} seconds, {:.0f} times as fast as spoken\n",
-             texts.size(), passed.count(), frames * model.bank.shift / passed.count());
+             found.size(), passed.count(), seconds / passed.count());
   return 0;
 }
 

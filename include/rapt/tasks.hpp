@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tasks/data/batches.hpp"
+#include "tasks/data/executors.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/data/prefetch.hpp"
 #include "tasks/draw/progress.hpp"
@@ -25,9 +26,11 @@
 #include "tasks/training/task.hpp"
 #include "tasks/training/training.hpp"
 #include "tasks/translation/translation.hpp"
+#include "tasks/translation/translator.hpp"
 #if RAPT_TASKS_SPEECH
 #include "tasks/audio/audio.hpp"
 #include "tasks/audio/features.hpp"
+#include "tasks/speech/recognizer.hpp"
 #include "tasks/speech/sound_changes.hpp"
 #include "tasks/speech/speech_model.hpp"
 #include "tasks/speech/utterances.hpp"
@@ -36,6 +39,7 @@
 #include "tasks/captions/caption_attention.hpp"
 #include "tasks/captions/caption_data.hpp"
 #include "tasks/captions/caption_model.hpp"
+#include "tasks/captions/captioner.hpp"
 #include "tasks/captions/pictures_view.hpp"
 #include "tasks/images/image_changes.hpp"
 #include "tasks/images/images.hpp"

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <new>
 #include <numbers>
 #include <stdexcept>
 
@@ -44,15 +46,6 @@ std::int64_t power_of_two(std::int64_t least) {
 
 }  // namespace
 
-struct Filterbank::Transform {
-  explicit Transform(std::int64_t size)
-      : plan(kiss_fftr_alloc(static_cast<int>(size), 0, nullptr, nullptr), kiss_fftr_free_plan) {
-    if (!plan) throw std::bad_alloc();
-  }
-  static void kiss_fftr_free_plan(kiss_fftr_state* state) { kiss_fftr_free(state); }
-  std::unique_ptr<kiss_fftr_state, void (*)(kiss_fftr_state*)> plan;
-};
-
 Filterbank::Filterbank(const FilterbankOptions& o)
     : options_(o),
       length_(std::llround(o.window * o.rate)),
@@ -85,11 +78,7 @@ Filterbank::Filterbank(const FilterbankOptions& o)
         "longer window",
         m, o.mels, size_));
   }
-  transform_ = std::make_unique<Transform>(size_);
 }
-
-Filterbank::~Filterbank() = default;
-Filterbank::Filterbank(Filterbank&&) noexcept = default;
 
 std::int64_t Filterbank::frames(std::int64_t samples) const {
   return samples <= length_ ? 1 : 1 + (samples - length_) / step_;
@@ -137,10 +126,15 @@ Features Filterbank::operator()(std::span<const float> samples, double warp) con
   std::vector<float> energy(static_cast<std::size_t>(size_ / 2 + 1));
   std::vector<kiss_fft_cpx> spectrum(energy.size());
   const auto least = static_cast<float>(options_.floor);
+  // A plan has work space of its own, so each call makes one.
+  const std::unique_ptr<kiss_fftr_state, void (*)(kiss_fftr_state*)> plan(
+      kiss_fftr_alloc(static_cast<int>(size_), 0, nullptr, nullptr),
+      [](kiss_fftr_state* state) { kiss_fftr_free(state); });
+  if (!plan) throw std::bad_alloc();
   for (std::int64_t t = 0; t < features.frames; ++t) {
     const float* from = signal.data() + t * step_;
     for (std::size_t i = 0; i < window_.size(); ++i) frame[i] = from[i] * window_[i];
-    kiss_fftr(transform_->plan.get(), frame.data(), spectrum.data());
+    kiss_fftr(plan.get(), frame.data(), spectrum.data());
     for (std::size_t k = 0; k < energy.size(); ++k) {
       energy[k] = spectrum[k].r * spectrum[k].r + spectrum[k].i * spectrum[k].i;
     }

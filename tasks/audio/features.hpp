@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -45,13 +44,12 @@ struct Features {
 /// - A symmetric window, then the power spectrum. The FFT size is the next power of two.
 /// - A weighted sum by triangles whose corners are equally spaced on the mel scale.
 /// - The natural logarithm.
+/// Several threads may share a filterbank.
 class Filterbank {
  public:
   /// Throws std::invalid_argument if a frame would have no samples or a triangle no frequencies, or
   /// if frequencies are out of order.
   explicit Filterbank(const FilterbankOptions& options);
-  ~Filterbank();
-  Filterbank(Filterbank&&) noexcept;
 
   const FilterbankOptions& options() const { return options_; }
   std::int64_t frames(std::int64_t samples) const;
@@ -67,12 +65,10 @@ class Filterbank {
   };
   std::vector<Filter> filters(double warp) const;
 
-  struct Transform;
   FilterbankOptions options_;
   std::int64_t length_, step_, size_;  // of a frame, between frames, of the FFT
   std::vector<float> window_;
   std::vector<Filter> plain_;
-  std::unique_ptr<Transform> transform_;
 };
 
 /// Scales each column to mean 0 and variance 1 over the utterance. A constant column becomes 0.

@@ -93,15 +93,36 @@ void in_batches(std::size_t all, std::int64_t batch_size, const Use& use) {
 
 }  // namespace
 
+BeamOptions caption_search(std::int64_t beam, double length_penalty, std::int64_t max_length) {
+  return {.beam = beam,
+          .begin = Vocabulary::begin,
+          .end = Vocabulary::end,
+          .pad = Vocabulary::pad,
+          .never = {Vocabulary::unknown},
+          .norm = length_penalty == 0 ? LengthNorm::none : LengthNorm::power,
+          .alpha = length_penalty,
+          .length_factor = 0,
+          .length_extra = max_length,
+          .max_length = max_length};
+}
+
+std::vector<std::vector<Hypothesis>> search_pictures(const std::vector<CaptionReader>& readers,
+                                                     std::int64_t batch_size,
+                                                     const BeamOptions& options) {
+  std::vector<std::vector<Hypothesis>> all;
+  in_batches(readers.at(0).images.size(), batch_size, [&](std::size_t first, std::size_t count) {
+    const auto model = start(readers, first, count);
+    for (auto& found : beam_search(*model, options)) all.push_back(std::move(found));
+  });
+  return all;
+}
+
 std::vector<CaptionIds> search_captions(const std::vector<CaptionReader>& readers,
                                         std::int64_t batch_size, const BeamOptions& options) {
   std::vector<CaptionIds> captions;
-  in_batches(readers.at(0).images.size(), batch_size, [&](std::size_t first, std::size_t count) {
-    const auto model = start(readers, first, count);
-    for (auto& found : beam_search(*model, options)) {
-      captions.push_back(std::move(found.at(0).tokens));
-    }
-  });
+  for (auto& found : search_pictures(readers, batch_size, options)) {
+    captions.push_back(std::move(found.at(0).tokens));
+  }
   return captions;
 }
 

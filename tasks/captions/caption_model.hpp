@@ -42,8 +42,14 @@ struct CaptionReader {
   const CaptionNet& net;
   std::span<const Image> images;
 };
+/// Returns the options of a beam search that never produces <unk>.
+BeamOptions caption_search(std::int64_t beam, double length_penalty, std::int64_t max_length);
 /// Captions all pictures by beam search (a beam of 1 is greedy), with one model or an ensemble.
-/// Returns the best hypothesis of each picture.
+/// Returns the best hypotheses of each picture.
+std::vector<std::vector<Hypothesis>> search_pictures(const std::vector<CaptionReader>& readers,
+                                                     std::int64_t batch_size,
+                                                     const BeamOptions& options);
+/// Returns the best caption of each picture.
 std::vector<CaptionIds> search_captions(const std::vector<CaptionReader>& readers,
                                         std::int64_t batch_size, const BeamOptions& options);
 

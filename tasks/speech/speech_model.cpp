@@ -176,14 +176,17 @@ Var joint_loss(const SpeechTransformer& net, const Batch& batch, double ctc_weig
   return ctc_weight * alignment + (1 - ctc_weight) * attention;
 }
 
-std::vector<std::string> recognise(const SpeechModel& model, std::span<const Features> features,
-                                   const SearchOptions& options, std::int64_t batch_frames) {
+std::vector<std::vector<Hypothesis>> search_utterances(const SpeechModel& model,
+                                                       std::span<const Features> features,
+                                                       const SearchOptions& options,
+                                                       std::int64_t batch_frames) {
   std::vector<std::size_t> order(features.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return features[a].frames < features[b].frames;
   });
   const BeamOptions beam{.beam = options.beam,
+                         .best = options.best,
                          .begin = Vocabulary::begin,
                          .end = Vocabulary::end,
                          .pad = Vocabulary::pad,
@@ -194,7 +197,7 @@ std::vector<std::string> recognise(const SpeechModel& model, std::span<const Fea
                          .max_length = model.options.max_length - 1,
                          .stop = Stop::exact,
                          .normalise = false};
-  std::vector<std::string> texts(features.size());
+  std::vector<std::vector<Hypothesis>> all(features.size());
   for (std::size_t begin = 0; begin < order.size();) {
     std::vector<Features> some;
     std::size_t end = begin;
@@ -206,13 +209,18 @@ std::vector<std::string> recognise(const SpeechModel& model, std::span<const Fea
     const PaddedFeatures batch = padded(some);
     const auto steps =
         start(model.net, batch.values, batch.lengths, options.ctc_weight, Vocabulary::end);
-    const auto found = beam_search(*steps, beam);
-    for (std::size_t i = begin; i < end; ++i) {
-      // No hypothesis is found if the limits allow neither labels nor an end.
-      const auto& hypotheses = found[i - begin];
-      if (!hypotheses.empty()) texts[order[i]] = model.tokens.decode(hypotheses.front().tokens);
-    }
+    auto found = beam_search(*steps, beam);
+    for (std::size_t i = begin; i < end; ++i) all[order[i]] = std::move(found[i - begin]);
     begin = end;
+  }
+  return all;
+}
+
+std::vector<std::string> recognise(const SpeechModel& model, std::span<const Features> features,
+                                   const SearchOptions& options, std::int64_t batch_frames) {
+  std::vector<std::string> texts;
+  for (const auto& hypotheses : search_utterances(model, features, options, batch_frames)) {
+    texts.push_back(hypotheses.empty() ? "" : model.tokens.decode(hypotheses.front().tokens));
   }
   return texts;
 }

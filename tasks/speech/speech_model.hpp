@@ -42,10 +42,17 @@ struct SearchOptions {
   std::int64_t beam = 5;
   double ctc_weight = 0.3;
   double length_penalty = 0;  // scores are divided by the length to this power
+  std::int64_t best = 1;      // hypotheses per utterance, at most `beam`
 };
 
-/// Recognises each utterance and returns the texts in order. Utterances of similar length share a
-/// batch of at most `batch_frames` frames, with padding.
+/// Returns the best hypotheses of each utterance, in order. There may be none if an utterance is
+/// too short for any text. Utterances of similar length share a batch of at most `batch_frames`
+/// frames, with padding.
+std::vector<std::vector<Hypothesis>> search_utterances(const SpeechModel& model,
+                                                       std::span<const Features> features,
+                                                       const SearchOptions& options,
+                                                       std::int64_t batch_frames);
+/// Returns the texts of the best hypotheses; empty where there is none.
 std::vector<std::string> recognise(const SpeechModel& model, std::span<const Features> features,
                                    const SearchOptions& options, std::int64_t batch_frames);
 
