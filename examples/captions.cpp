@@ -23,7 +23,9 @@
 #include <CLI/CLI.hpp>
 
 #include "examples/captions/options.hpp"
+#include "examples/command_line/fields.hpp"
 #include "examples/command_line/training_options.hpp"
+#include "tasks/captions/caption_fields.hpp"
 
 namespace {
 
@@ -69,28 +71,20 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
                     " picture, instead of stopping");
   add("--box-size", o.box_size, "pixels that the sides of the list's objects have")
       ->check(positive);
-  command->add_flag("--lower", o.lower, "lower-case captions");
-  command->add_flag("--strip-punctuation", o.strip_punctuation, "leave out ASCII punctuation");
+  CommandLine words(command, "");
+  fields(words, o.how);
   add("--vocab", o.vocab, "most words")->check(CLI::Range(5, 1 << 24));
   add("--min-count", o.min_count, "rarer words become <unk>")->check(positive);
   add("--max-words", o.max_words, "longer captions are skipped")->check(positive);
   add("--channels", o.channels, "of the encoder's stages, each halving the picture's sides");
   add("--blocks", o.blocks, "residual blocks of each stage");
-  add("--groups", o.groups,
-      "of channels that are normalised together, over the picture; 0: each place by itself")
-      ->check(not_negative);
+  CommandLine image(command, "", {{"memory", ""}});
+  fields(image, o.gru.image);
   add("--arch", o.arch, "gru or transformer")->check(CLI::IsMember({"gru", "transformer"}));
-  add("--memory", o.memory, "gru: width of the grid's vectors")->check(positive);
-  add("--embed", o.embed, "gru: width of the embeddings")->check(positive);
-  add("--hidden", o.hidden, "gru: width of the states")->check(positive);
-  add("--readout", o.readout, "gru: width of the layer before the output; 0: none")
-      ->check(not_negative);
-  add("--layers", o.layers, "transformer: decoder layers")->check(positive);
-  add("--width", o.width, "transformer: width of the layers")->check(positive);
-  add("--heads", o.heads, "transformer: heads of attention")->check(positive);
-  add("--feed-forward", o.feed_forward, "transformer: inner width")->check(positive);
-  command->add_flag("--norm-first", o.norm_first,
-                    "transformer: normalise what a layer reads, not what it gives");
+  CommandLine gru(command, "gru: ", {{"groups", ""}}),
+      transformer(command, "transformer: ", {{"decoder_width", "--width"}});
+  fields(gru, o.gru);
+  fields(transformer, o.decoder);
   add("--batch", o.batch, "pictures a step")->check(positive);
   add("--captions", o.captions, "captions of a picture a step, drawn anew each epoch; 0: all")
       ->check(not_negative);
@@ -161,6 +155,8 @@ int main(int argc, char** argv) {
   add_score(app, score_options);
   add_average(app, average_options);
   add_replay(app, replay_options);
+  std::string model;
+  add_info(app, model);
   CLI11_PARSE(app, argc, argv);
   try {
     if (train_command->parsed()) {
@@ -169,6 +165,10 @@ int main(int argc, char** argv) {
     }
     if (app.got_subcommand("decode")) return decode(decode_options);
     if (app.got_subcommand("score")) return score(score_options);
+    if (app.got_subcommand("info")) {
+      fmt::print("{}", caption_info(model));
+      return 0;
+    }
     if (app.got_subcommand("average")) return average(average_options);
     return replay(replay_options);
   } catch (const std::exception& error) {

@@ -21,8 +21,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "examples/command_line/fields.hpp"
 #include "examples/command_line/training_options.hpp"
 #include "examples/speech/options.hpp"
+#include "tasks/speech/speech_fields.hpp"
 
 namespace {
 
@@ -46,17 +48,10 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
   command->add_flag("--lower", o.lower, "lower-case the words");
   add("--vocab", o.vocab, "most tokens")->check(CLI::Range(5, 1 << 24));
   add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
-  add("--mels", o.mels, "filters of the filterbank")->check(positive);
-  add("--mel-scale", o.mel_scale, "htk or slaney")->check(CLI::IsMember({"htk", "slaney"}));
-  add("--window", o.window, "hann or hamming")->check(CLI::IsMember({"hann", "hamming"}));
-  add("--low", o.low, "Hz where the filterbank begins")->check(not_negative);
-  add("--high", o.high, "Hz where it ends; 0: half the rate")->check(not_negative);
-  add("--channels", o.channels, "of the convolutions")->check(positive);
-  add("--layers", o.layers, "encoder layers")->check(positive);
-  add("--decoder-layers", o.decoder_layers, "decoder layers")->check(positive);
-  add("--width", o.width, "of the layers")->check(positive);
-  add("--heads", o.heads, "of attention")->check(positive);
-  add("--feed-forward", o.feed_forward, "inner width")->check(positive);
+  CommandLine net(command, "", {{"features", "--mels"}, {"encoder_layers", "--layers"}}),
+      bank(command, "", {{"window_kind", "--window"}});
+  fields(net, o.net);
+  fields(bank, o.bank);
   add("--dropout", o.dropout, "of attention and layers")->check(share);
   add("--label-smoothing", o.label_smoothing, "what the target gives to all tokens evenly")
       ->check(share);
@@ -124,6 +119,8 @@ int main(int argc, char** argv) {
       ->required();
   add_average(app, average_options);
   add_replay(app, replay_options);
+  std::string model;
+  add_info(app, model);
   CLI11_PARSE(app, argc, argv);
   try {
     if (train_command->parsed()) {
@@ -132,6 +129,10 @@ int main(int argc, char** argv) {
     }
     if (decode_command->parsed()) return decode(decode_options);
     if (score_command->parsed()) return score(score_options);
+    if (app.got_subcommand("info")) {
+      fmt::print("{}", speech_info(model));
+      return 0;
+    }
     if (app.got_subcommand("average")) return average(average_options);
     return replay(replay_options);
   } catch (const std::exception& error) {

@@ -7,6 +7,7 @@
 //   translate average --model DIR --last 5 --output MEAN
 //   translate decode --model MEAN --beam 5 < test.de > test.out
 //   translate score --metric bleu chrf --reference test.en < test.out
+//   translate info MEAN
 //   translate replay DIR/nonfinite-STEP.safetensors --model DIR
 //
 // Expected output of `score` for a file against itself:
@@ -17,8 +18,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "examples/command_line/fields.hpp"
 #include "examples/command_line/training_options.hpp"
 #include "examples/translate/options.hpp"
+#include "tasks/translation/translation_fields.hpp"
 
 namespace {
 
@@ -56,24 +59,10 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
   add("--max-tokens", o.max_tokens, "longer sentences are skipped")->check(positive);
   add("--arch", o.arch, "gru or transformer")->check(CLI::IsMember({"gru", "transformer"}));
-  add("--embed", o.embed, "gru: width of the embeddings")->check(positive);
-  add("--hidden", o.hidden, "gru: width of the states")->check(positive);
-  add("--readout", o.readout, "gru: width of the layer before the output; 0: none")
-      ->check(not_negative);
-  add("--attention", o.attention, "gru: additive, dot or none")
-      ->check(CLI::IsMember({"additive", "dot", "none"}));
-  add("--layers", o.layers, "transformer: encoder layers")->check(positive);
-  add("--decoder-layers", o.decoder_layers, "transformer: decoder layers; 0: as many")
-      ->check(not_negative);
-  add("--width", o.width, "transformer: width of the layers")->check(positive);
-  add("--heads", o.heads, "transformer: heads of attention")->check(positive);
-  add("--feed-forward", o.feed_forward, "transformer: inner width")->check(positive);
-  command->add_flag("--norm-first", o.norm_first,
-                    "transformer: normalise what a layer reads, not what it gives");
-  add("--positions", o.positions,
-      "transformer: what tells places apart: sinusoidal or learned, added to the embeddings;"
-      " rotary, alibi, learned-alibi or t5, inside self-attention; or none")
-      ->check(CLI::IsMember(names_of(position_kinds)));
+  CommandLine gru(command, "gru: "),
+      transformer(command, "transformer: ", {{"encoder_layers", "--layers"}});
+  fields(gru, o.gru);
+  fields(transformer, o.transformer);
   add("--tie", o.tie,
       "transformer: output: the output layer's weight is the target's table, with --joint all three"
       " tables are one; none")
@@ -159,6 +148,8 @@ int main(int argc, char** argv) {
   const CLI::App* score_command = add_score(app, score_options);
   add_average(app, average_options);
   add_replay(app, replay_options);
+  std::string model;
+  add_info(app, model);
   CLI11_PARSE(app, argc, argv);
   try {
     if (train_command->parsed()) {
@@ -167,6 +158,10 @@ int main(int argc, char** argv) {
     }
     if (decode_command->parsed()) return decode(decode_options);
     if (score_command->parsed()) return score(score_options);
+    if (app.got_subcommand("info")) {
+      fmt::print("{}", translation_info(model));
+      return 0;
+    }
     if (app.got_subcommand("average")) return average(average_options);
     return replay(replay_options);
   } catch (const std::exception& error) {

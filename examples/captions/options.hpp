@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tasks/captions/caption_model.hpp"
 #include "tasks/images/image_changes.hpp"
 #include "tasks/training/kept.hpp"
 #include "tasks/training/nonfinite.hpp"
@@ -19,17 +20,15 @@ struct CaptionOptions {
   bool skip_bad = false;
   std::int64_t box_size = 28;
 
-  bool lower = false, strip_punctuation = false;
+  CaptionWords how;
   std::int32_t vocab = 10000;
   std::int64_t min_count = 1;
   std::int64_t max_words = 30;
 
   std::vector<std::int64_t> channels = {32, 64, 128}, blocks = {0, 1, 1};
-  std::int64_t groups = 8;
   std::string arch = "gru";
-  std::int64_t memory = 256, embed = 256, hidden = 256, readout = 256;  // gru
-  std::int64_t layers = 2, width = 256, heads = 8, feed_forward = 512;  // transformer
-  bool norm_first = false;
+  GruCaptionerOptions gru{.embed = 256, .hidden = 256, .readout = 256};
+  TransformerDecoderOptions decoder{.width = 256, .heads = 8, .layers = 2, .feed_forward = 512};
 
   std::int64_t batch = 32;    // pictures per step
   std::int64_t captions = 0;  // per picture and step; 0: all

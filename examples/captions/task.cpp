@@ -22,35 +22,25 @@ CaptionNetOptions net_options(const CaptionOptions& o, std::int64_t vocab) {
         fmt::format("--channels says {} stages, --blocks {}", o.channels.size(), o.blocks.size()));
   }
   const PictureSize size = picture_size(o.size);
-  ImageEncoderOptions image{.height = size.height,
-                            .width = size.width,
-                            .stages = {},
-                            .groups = o.groups,
-                            .memory = o.memory,
-                            .dropout = o.grid_dropout,
-                            .words = o.words_loss > 0 ? vocab : 0};
+  GruCaptionerOptions gru = o.gru;
+  ImageEncoderOptions& image = gru.image;
+  image.height = size.height;
+  image.width = size.width;
+  image.stages.clear();
   for (std::size_t i = 0; i < o.channels.size(); ++i) {
     image.stages.push_back({o.channels[i], o.blocks[i]});
   }
-  if (o.arch == "gru") {
-    return GruCaptionerOptions{.image = image,
-                               .vocab = vocab,
-                               .embed = o.embed,
-                               .hidden = o.hidden,
-                               .readout = o.readout,
-                               .dropout = o.dropout};
-  }
-  return TransformerCaptionerOptions{
-      .image = image,
-      .decoder = {.vocab = vocab,
-                  .width = o.width,
-                  .heads = o.heads,
-                  .layers = o.layers,
-                  .feed_forward = o.feed_forward,
-                  .dropout = o.dropout,
-                  .norm_first = o.norm_first,
-                  .tied = true,
-                  .max_length = std::max<std::int64_t>(o.max_words + 1, 512)}};
+  image.dropout = o.grid_dropout;
+  image.words = o.words_loss > 0 ? vocab : 0;
+  gru.vocab = vocab;
+  gru.dropout = o.dropout;
+  if (o.arch == "gru") return gru;
+  TransformerDecoderOptions decoder = o.decoder;
+  decoder.vocab = vocab;
+  decoder.dropout = o.dropout;
+  decoder.tied = true;
+  decoder.max_length = std::max<std::int64_t>(o.max_words + 1, 512);
+  return TransformerCaptionerOptions{.image = image, .decoder = decoder};
 }
 
 /// Options of the loss. The weights of its second and third terms may be 0.
@@ -132,19 +122,19 @@ CaptionTask::CaptionTask(const CaptionOptions& o) : options_(o) {
   SkipReport skipped, dev_skipped;
   read(train_, o.train, o.images, o, skipped);
   read(dev_, o.dev, o.dev_images.empty() ? o.images : o.dev_images, o, dev_skipped);
-  const CaptionWords how{.lower = o.lower, .strip_punctuation = o.strip_punctuation};
   std::vector<Sentence> sentences;
   for (const ListedImage& image : train_.list) {
-    for (const ListedCaption& c : image.captions) sentences.push_back(caption_words(c.text, how));
+    for (const ListedCaption& c : image.captions) sentences.push_back(caption_words(c.text, o.how));
   }
   Vocabulary words = Vocabulary::build(sentences, {.max_size = o.vocab, .min_count = o.min_count});
   const CaptionNetOptions net = net_options(o, words.size());
-  model_ = CaptionModel{net, how, std::move(words), make_caption_net(net, Key{o.training.seed})};
+  model_ = CaptionModel{net, o.how, std::move(words), make_caption_net(net, Key{o.training.seed})};
   number(train_, *model_, o.max_words, o.train, skipped);
   number(dev_, *model_, o.max_words, o.dev, dev_skipped);
   for (const ListedImage& image : dev_.list) {
     auto& references = dev_references_.emplace_back();
-    for (const ListedCaption& c : image.captions) references.push_back(caption_words(c.text, how));
+    for (const ListedCaption& c : image.captions)
+      references.push_back(caption_words(c.text, o.how));
   }
   batches_.emplace(o, train_, *model_);
   digest_ = digest_of(train_);

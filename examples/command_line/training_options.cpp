@@ -58,6 +58,11 @@ void add_average(CLI::App& app, AverageOptions& o) {
   adder(command)("--last", o.last, "how many")->check(positive);
 }
 
+void add_info(CLI::App& app, std::string& model) {
+  CLI::App* command = app.add_subcommand("info", "print what a model is and how it was trained");
+  command->add_option("model", model, "folder of the model")->required();
+}
+
 void add_replay(CLI::App& app, ReplayOptions& o) {
   CLI::App* command =
       app.add_subcommand("replay", "look at a batch whose loss or gradient was not finite");

@@ -34,6 +34,8 @@ void finish_training_options(const CLI::App* command, TrainingOptions& options);
 
 /// Adds the command `average`, which averages checkpoints kept by training.
 void add_average(CLI::App& app, AverageOptions& options);
+/// Adds the command `info`, which prints what a model is and how it was trained.
+void add_info(CLI::App& app, std::string& model);
 /// Adds the command `replay`, which reruns a batch saved by training.
 void add_replay(CLI::App& app, ReplayOptions& options);
 

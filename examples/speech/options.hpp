@@ -24,12 +24,8 @@ struct SpeechOptions {
   std::int32_t vocab = 4000;
   std::int64_t min_count = 1;
 
-  std::int64_t mels = 40;
-  std::string mel_scale = "htk", window = "hann";
-  double low = 20, high = 0;
-
-  std::int64_t channels = 32, width = 144, heads = 4, feed_forward = 576;
-  std::int64_t layers = 4, decoder_layers = 2;
+  FilterbankOptions bank;
+  SpeechTransformerOptions net{.encoder_layers = 4};
   double dropout = 0.1, label_smoothing = 0.1;
   double ctc_weight = 0.3;  // of the loss
 

@@ -92,25 +92,16 @@ SpeechModel make_model(const SpeechOptions& o, std::span<const Utterance> uttera
                                .lower = o.lower,
                                .size = o.vocab,
                                .min_count = o.min_count});
-  const FilterbankOptions bank{
-      .rate = rate,
-      .mels = o.mels,
-      .low = o.low,
-      .high = o.high > 0 ? o.high : rate / 2.0,
-      .kind = o.window == "hamming" ? WindowKind::hamming : WindowKind::hann,
-      .scale = o.mel_scale == "slaney" ? MelScale::slaney : MelScale::htk};
+  FilterbankOptions bank = o.bank;
+  bank.rate = rate;
+  bank.mels = o.net.features;
+  if (bank.high == 0) bank.high = rate / 2.0;
   const double longest = o.max_seconds * (1 + o.augment.speed);
-  const SpeechTransformerOptions options{.features = o.mels,
-                                         .vocab = tokens.size(),
-                                         .channels = o.channels,
-                                         .width = o.width,
-                                         .heads = o.heads,
-                                         .encoder_layers = o.layers,
-                                         .decoder_layers = o.decoder_layers,
-                                         .feed_forward = o.feed_forward,
-                                         .dropout = o.dropout,
-                                         .max_frames = frames_for(longest, bank),
-                                         .max_length = most_tokens(utterances, dev, tokens) + 20};
+  SpeechTransformerOptions options = o.net;
+  options.vocab = tokens.size();
+  options.dropout = o.dropout;
+  options.max_frames = frames_for(longest, bank);
+  options.max_length = most_tokens(utterances, dev, tokens) + 20;
   return {options, bank, std::move(tokens), SpeechTransformer(options, Key{o.training.seed})};
 }
 
@@ -131,8 +122,8 @@ class SpeechTask : public Task {
   std::string summary() const override {
     return fmt::format(
         "Speech Transformer with CTC, {} + {} layers, width {}, {} heads, feed-forward {}",
-        options_.layers, options_.decoder_layers, options_.width, options_.heads,
-        options_.feed_forward);
+        options_.net.encoder_layers, options_.net.decoder_layers, options_.net.width,
+        options_.net.heads, options_.net.feed_forward);
   }
   std::vector<ReportView> views() override;
   std::map<std::string, std::string> settings() const override {

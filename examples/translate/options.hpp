@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tasks/data/batches.hpp"
+#include "tasks/model_files/names.hpp"
 #include "tasks/training/kept.hpp"
 #include "tasks/training/nonfinite.hpp"
 #include "tasks/training/training.hpp"
@@ -28,12 +29,12 @@ struct TranslateOptions {
   std::int64_t max_tokens = 80;
 
   std::string arch = "gru";
-  std::int64_t embed = 256, hidden = 512, readout = 512;  // gru
-  std::string attention = "additive";
-  std::int64_t layers = 3, decoder_layers = 0;  // transformer; 0: as many as layers
-  std::int64_t width = 256, heads = 8, feed_forward = 512;
-  bool norm_first = false;
-  std::string positions = "sinusoidal";
+  Seq2SeqOptions gru{.embed = 256, .hidden = 512, .readout = 512};
+  TransformerOptions transformer{.width = 256,
+                                 .heads = 8,
+                                 .encoder_layers = 3,
+                                 .decoder_layers = 0,  // as many
+                                 .feed_forward = 512};
   std::string tie = "output";
 
   double dropout = 0.3;

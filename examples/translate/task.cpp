@@ -29,34 +29,25 @@ PairSet numbers(Corpus& corpus, const TranslationModel& model, const TranslateOp
   throw Error(fmt::format("{} and {}: no sentence pair is left to use", source, target));
 }
 
+/// Completes the options of the command line by what the data decide.
 NetOptions net_options(const TranslateOptions& o, std::int64_t source, std::int64_t target) {
   if (o.arch == "gru") {
-    return Seq2SeqOptions{.source_vocab = source,
-                          .target_vocab = target,
-                          .embed = o.embed,
-                          .hidden = o.hidden,
-                          .attention = o.attention == "none"  ? AttentionKind::none
-                                       : o.attention == "dot" ? AttentionKind::dot
-                                                              : AttentionKind::additive,
-                          .readout = o.readout,
-                          .dropout = o.dropout,
-                          .pad = Vocabulary::pad};
+    Seq2SeqOptions net = o.gru;
+    net.source_vocab = source;
+    net.target_vocab = target;
+    net.dropout = o.dropout;
+    net.pad = Vocabulary::pad;
+    return net;
   }
-  return TransformerOptions{.source_vocab = source,
-                            .target_vocab = target,
-                            .width = o.width,
-                            .heads = o.heads,
-                            .encoder_layers = o.layers,
-                            .decoder_layers = o.decoder_layers > 0 ? o.decoder_layers : o.layers,
-                            .feed_forward = o.feed_forward,
-                            .dropout = o.dropout,
-                            .norm_first = o.norm_first,
-                            .positions = value_of(o.positions, position_kinds),
-                            .tying = o.tie == "none" ? Tying::none
-                                     : o.joint       ? Tying::all
-                                                     : Tying::output,
-                            .max_length = o.max_tokens + 1 > 512 ? o.max_tokens + 1 : 512,
-                            .pad = Vocabulary::pad};
+  TransformerOptions net = o.transformer;
+  net.source_vocab = source;
+  net.target_vocab = target;
+  if (net.decoder_layers == 0) net.decoder_layers = net.encoder_layers;
+  net.dropout = o.dropout;
+  net.tying = o.tie == "none" ? Tying::none : o.joint ? Tying::all : Tying::output;
+  net.max_length = std::max<std::int64_t>(o.max_tokens + 1, 512);
+  net.pad = Vocabulary::pad;
+  return net;
 }
 
 double unknown_share(const std::vector<std::vector<std::int32_t>>& sentences) {

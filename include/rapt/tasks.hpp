@@ -8,6 +8,8 @@
 #include "tasks/data/prefetch.hpp"
 #include "tasks/draw/progress.hpp"
 #include "tasks/draw/svg.hpp"
+#include "tasks/model_files/fields.hpp"
+#include "tasks/model_files/model_file.hpp"
 #include "tasks/report/report.hpp"
 #include "tasks/report/spectrogram_view.hpp"
 #include "tasks/scores/bleu.hpp"

@@ -4,16 +4,17 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "framework/core/error.hpp"
-#include "framework/files/checkpoint.hpp"
 #include "framework/graph/tape.hpp"
 #include "models/decoding/ensemble.hpp"
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
-#include "tasks/data/metadata.hpp"
+#include "tasks/captions/caption_fields.hpp"
 #include "tasks/images/image_changes.hpp"
+#include "tasks/model_files/model_file.hpp"
 
 namespace rapt::tasks {
 
@@ -173,76 +174,54 @@ namespace {
 constexpr const char *gru_kind = "rapt GruCaptioner 1",
                      *transformer_kind = "rapt TransformerCaptioner 1";
 
-Metadata describe(const ImageEncoderOptions& o) {
-  Metadata entries{
-      {"height", std::to_string(o.height)}, {"width", std::to_string(o.width)},
-      {"groups", std::to_string(o.groups)}, {"memory", std::to_string(o.memory)},
-      {"words", std::to_string(o.words)},   {"stages", std::to_string(o.stages.size())}};
-  for (std::size_t i = 0; i < o.stages.size(); ++i) {
-    entries[fmt::format("channels_{}", i)] = std::to_string(o.stages[i].channels);
-    entries[fmt::format("blocks_{}", i)] = std::to_string(o.stages[i].blocks);
+/// Returns a lower bound of the numbers of an encoder whose vectors have this width.
+double least_numbers(const ImageEncoderOptions& o, double memory) {
+  double numbers = memory * static_cast<double>(o.words), channels = 3;
+  double height = static_cast<double>(o.height), width = static_cast<double>(o.width);
+  for (const ImageEncoderOptions::Stage& stage : o.stages) {
+    const auto out = static_cast<double>(stage.channels);
+    numbers += 9 * out * channels + 18 * out * out * static_cast<double>(stage.blocks);
+    channels = out;
+    height = std::ceil(height / 2);
+    width = std::ceil(width / 2);
   }
-  return entries;
+  return numbers + memory * (channels + height + width);
 }
 
-ImageEncoderOptions image_options_from(const MetadataReader& r) {
-  ImageEncoderOptions o{.height = r.number("height"),
-                        .width = r.number("width"),
-                        .stages = {},
-                        .groups = r.number("groups"),
-                        .memory = r.number("memory"),
-                        .words = r.number("words")};
-  for (std::int64_t i = 0; i < r.number("stages"); ++i) {
-    o.stages.push_back(
-        {r.number(fmt::format("channels_{}", i)), r.number(fmt::format("blocks_{}", i))});
-  }
-  return o;
+/// Throws Error if a model of these options holds more than the file's tensors.
+void check_size(const ModelFile& file, const GruCaptionerOptions& o) {
+  const auto embed = static_cast<double>(o.embed), hidden = static_cast<double>(o.hidden),
+             memory = static_cast<double>(o.image.memory), vocab = static_cast<double>(o.vocab),
+             readout = static_cast<double>(o.readout), all = embed + hidden + memory;
+  file.expect_numbers(least_numbers(o.image, memory) + vocab * embed + 3 * hidden * all +
+                      (readout > 0 ? readout * (all + vocab) : all * vocab));
 }
 
-Metadata describe(const GruCaptionerOptions& o) {
-  Metadata entries = describe(o.image);
-  entries["kind"] = gru_kind;
-  entries["embed"] = std::to_string(o.embed);
-  entries["hidden"] = std::to_string(o.hidden);
-  entries["readout"] = std::to_string(o.readout);
-  return entries;
+void check_size(const ModelFile& file, const TransformerCaptionerOptions& o) {
+  const auto width = static_cast<double>(o.decoder.width),
+             inner = static_cast<double>(o.decoder.feed_forward),
+             vocab = static_cast<double>(o.decoder.vocab),
+             layers = static_cast<double>(o.decoder.layers);
+  file.expect_numbers(least_numbers(o.image, width) + vocab * width * (o.decoder.tied ? 1 : 2) +
+                          layers * (8 * width * width + 2 * width * inner),
+                      width * static_cast<double>(o.decoder.max_length));
 }
 
-Metadata describe(const TransformerCaptionerOptions& o) {
-  Metadata entries = describe(o.image);
-  entries["kind"] = transformer_kind;
-  entries["decoder_width"] = std::to_string(o.decoder.width);
-  entries["heads"] = std::to_string(o.decoder.heads);
-  entries["layers"] = std::to_string(o.decoder.layers);
-  entries["feed_forward"] = std::to_string(o.decoder.feed_forward);
-  entries["norm_first"] = o.decoder.norm_first ? "1" : "0";
-  entries["tied"] = o.decoder.tied ? "1" : "0";
-  entries["max_length"] = std::to_string(o.decoder.max_length);
-  return entries;
-}
-
-CaptionNetOptions options_from(const MetadataReader& r, std::int64_t vocab,
-                               const std::string& path) {
-  const std::string kind = r.text("kind");
-  if (kind == gru_kind) {
-    return GruCaptionerOptions{.image = image_options_from(r),
-                               .vocab = vocab,
-                               .embed = r.number("embed"),
-                               .hidden = r.number("hidden"),
-                               .readout = r.number("readout")};
+/// Reads the options that a file describes, for a vocabulary of so many words.
+CaptionNetOptions options_of(const ModelFile& file, std::int64_t vocab) {
+  file.expect_kind({gru_kind, transformer_kind});
+  if (file.kind() == gru_kind) {
+    GruCaptionerOptions options;
+    file.read(options);
+    options.vocab = vocab;
+    check_size(file, options);
+    return options;
   }
-  if (kind == transformer_kind) {
-    return TransformerCaptionerOptions{.image = image_options_from(r),
-                                       .decoder = {.vocab = vocab,
-                                                   .width = r.number("decoder_width"),
-                                                   .heads = r.number("heads"),
-                                                   .layers = r.number("layers"),
-                                                   .feed_forward = r.number("feed_forward"),
-                                                   .norm_first = r.number("norm_first") != 0,
-                                                   .tied = r.number("tied") != 0,
-                                                   .max_length = r.number("max_length")}};
-  }
-  throw Error(fmt::format("{}: is no model of this program (its kind is '{}')", path, kind));
+  TransformerCaptionerOptions options;
+  file.read(options);
+  options.decoder.vocab = vocab;
+  check_size(file, options);
+  return options;
 }
 
 }  // namespace
@@ -254,24 +233,30 @@ std::string CaptionModel::decode(std::span<const std::int32_t> ids) const {
 void CaptionModel::save(const std::string& folder, const std::string& file) {
   std::filesystem::create_directories(folder);
   words.save(folder + "/words.vocab");
-  Metadata entries = std::visit([](const auto& o) { return describe(o); }, options);
-  entries["lower"] = how.lower ? "1" : "0";
-  entries["strip_punctuation"] = how.strip_punctuation ? "1" : "0";
-  save_parameters(folder + "/" + file, parameters_of(net), entries);
+  Metadata entries = std::visit([&](const auto& o) { return described(o, how); }, options);
+  entries["words_digest"] = digest_of_file(folder + "/words.vocab");
+  const bool gru = std::holds_alternative<GruCaptionerOptions>(options);
+  save_model(folder + "/" + file, gru ? gru_kind : transformer_kind, parameters_of(net),
+             std::move(entries));
 }
 
-CaptionModel CaptionModel::load(const std::string& folder, const std::string& file) {
-  const std::string path = folder + "/" + file;
-  const MetadataReader reader(path, load_safetensors(path).metadata);
+CaptionModel CaptionModel::load(const std::string& folder, const std::string& name) {
+  const ModelFile file(folder + "/" + name);
+  file.expect_digest("words_digest", folder + "/words.vocab");
   Vocabulary words = Vocabulary::load(folder + "/words.vocab");
-  const CaptionNetOptions options = options_from(reader, words.size(), path);
-  CaptionModel model{options,
-                     {.lower = reader.number("lower") != 0,
-                      .strip_punctuation = reader.number("strip_punctuation") != 0},
-                     std::move(words),
-                     make_caption_net(options, Key{})};
-  load_parameters(path, parameters_of(model.net));
+  const CaptionNetOptions options = options_of(file, words.size());
+  CaptionModel model{options, {}, std::move(words), make_caption_net(options, Key{})};
+  file.read(model.how);
+  file.restore(parameters_of(model.net));
   return model;
+}
+
+std::string caption_info(const std::string& folder) {
+  const ModelFile file(folder + "/model.safetensors");
+  CaptionWords how;
+  file.read(how);
+  return model_info(
+      file, std::visit([&](const auto& o) { return printed(o, how); }, options_of(file, 0)));
 }
 
 std::string summary_of(const CaptionModel& model) {

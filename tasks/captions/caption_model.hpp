@@ -85,6 +85,10 @@ struct CaptionModel {
                            const std::string& file = "model.safetensors");
 };
 
+/// Returns what the model of a folder is and how it was trained, as text for people. Throws Error
+/// as load() does; the words are not read.
+std::string caption_info(const std::string& folder);
+
 /// Returns a short description of a model.
 std::string summary_of(const CaptionModel& model);
 

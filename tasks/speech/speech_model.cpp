@@ -7,55 +7,44 @@
 #include <numeric>
 
 #include "framework/core/error.hpp"
-#include "framework/files/checkpoint.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/rows/ctc.hpp"
 #include "ops/rows/loss.hpp"
 #include "ops/shape/shape.hpp"
-#include "tasks/data/metadata.hpp"
+#include "tasks/model_files/model_file.hpp"
+#include "tasks/speech/speech_fields.hpp"
 #include "tasks/text/text.hpp"
-#include "tasks/training/nonfinite.hpp"
+#include "tasks/text/tokenizer_fields.hpp"
 
 namespace rapt::tasks {
 namespace {
 
 constexpr const char* kind_name = "rapt SpeechTransformer 1";
 
-constexpr Name<TokenKind> token_kinds[] = {{TokenKind::words, "words"},
-                                           {TokenKind::characters, "characters"},
-                                           {TokenKind::sentencepiece, "sentencepiece"}};
-constexpr Name<WindowKind> windows[] = {{WindowKind::hann, "hann"},
-                                        {WindowKind::hamming, "hamming"}};
-constexpr Name<MelScale> scales[] = {{MelScale::htk, "htk"}, {MelScale::slaney, "slaney"}};
-
 static_assert(Vocabulary::pad == 0, "CTC's blank is class 0, which no text has");
 
-Metadata describe(const SpeechModel& m) {
-  const auto& [features, vocab, channels, width, heads, encoder_layers, decoder_layers,
-               feed_forward, dropout, max_frames, max_length] = m.options;
-  return {{"kind", kind_name},
-          {"features", std::to_string(features)},
-          {"vocab", std::to_string(vocab)},
-          {"channels", std::to_string(channels)},
-          {"width", std::to_string(width)},
-          {"heads", std::to_string(heads)},
-          {"encoder_layers", std::to_string(encoder_layers)},
-          {"decoder_layers", std::to_string(decoder_layers)},
-          {"feed_forward", std::to_string(feed_forward)},
-          {"max_frames", std::to_string(max_frames)},
-          {"max_length", std::to_string(max_length)},
-          {"tokens", name_of(m.tokens.kind(), token_kinds)},
-          {"lower", m.tokens.lower() ? "1" : "0"},
-          {"rate", std::to_string(m.bank.rate)},
-          {"window", fmt::format("{}", m.bank.window)},
-          {"shift", fmt::format("{}", m.bank.shift)},
-          {"low", fmt::format("{}", m.bank.low)},
-          {"high", fmt::format("{}", m.bank.high)},
-          {"pre_emphasis", fmt::format("{}", m.bank.pre_emphasis)},
-          {"window_kind", name_of(m.bank.kind, windows)},
-          {"mel_scale", name_of(m.bank.scale, scales)},
-          {"level", fmt::format("{}", m.bank.level)},
-          {"floor", fmt::format("{}", m.bank.floor)}};
+/// Throws Error if a model of these options holds more than the file's tensors.
+void check_size(const ModelFile& file, const SpeechTransformerOptions& o) {
+  const auto width = static_cast<double>(o.width), inner = static_cast<double>(o.feed_forward),
+             vocab = static_cast<double>(o.vocab), channels = static_cast<double>(o.channels),
+             features = static_cast<double>(o.features),
+             length = static_cast<double>(o.max_frames) + static_cast<double>(o.max_length);
+  file.expect_numbers(
+      2 * vocab * width + 9 * channels * channels + channels * features / 4 * width +
+          static_cast<double>(o.encoder_layers) * (4 * width * width + 2 * width * inner) +
+          static_cast<double>(o.decoder_layers) * (8 * width * width + 2 * width * inner),
+      length * width);
+}
+
+/// Reads the options that a file describes.
+void read(const ModelFile& file, SpeechTransformerOptions& options, FilterbankOptions& bank,
+          TokenFields& tokens) {
+  file.expect_kind({kind_name});
+  file.read(options);
+  file.read(bank);
+  file.read(tokens);
+  bank.mels = options.features;
+  check_size(file, options);
 }
 
 /// Returns rows of any lengths as [B, N], padded with 0.
@@ -98,48 +87,35 @@ PaddedFeatures padded(std::span<const Features> features) {
 void SpeechModel::save(const std::string& folder, const std::string& file) {
   std::filesystem::create_directories(folder);
   tokens.save(folder + "/text");
-  save_parameters(folder + "/" + file, parameters(net), describe(*this));
+  Metadata entries = described(options, bank, TokenFields{tokens.kind(), tokens.lower()});
+  entries["text_digest"] = digest_of_file(Tokenizer::file_name(folder + "/text", tokens.kind()));
+  save_model(folder + "/" + file, kind_name, parameters(net), std::move(entries));
 }
 
-SpeechModel SpeechModel::load(const std::string& folder, const std::string& file) {
-  const std::string path = folder + "/" + file;
-  const Metadata entries = load_safetensors(path).metadata;
-  const MetadataReader reader(path, entries);
-  if (reader.text("kind") != kind_name) {
-    throw Error(fmt::format("{}: is no model of this program (its kind is '{}')", path,
-                            reader.text("kind")));
+SpeechModel SpeechModel::load(const std::string& folder, const std::string& name) {
+  const ModelFile file(folder + "/" + name);
+  SpeechTransformerOptions options;
+  FilterbankOptions bank;
+  TokenFields kind;
+  read(file, options, bank, kind);
+  file.expect_digest("text_digest", Tokenizer::file_name(folder + "/text", kind.kind));
+  Tokenizer tokens = Tokenizer::load(folder + "/text", kind.kind, kind.lower);
+  if (tokens.size() != options.vocab) {
+    throw FileError(fmt::format("{}: the vocabulary beside it has {} tokens, it needs {}",
+                                file.path(), tokens.size(), options.vocab));
   }
-  const SpeechTransformerOptions options{.features = reader.number("features"),
-                                         .vocab = reader.number("vocab"),
-                                         .channels = reader.number("channels"),
-                                         .width = reader.number("width"),
-                                         .heads = reader.number("heads"),
-                                         .encoder_layers = reader.number("encoder_layers"),
-                                         .decoder_layers = reader.number("decoder_layers"),
-                                         .feed_forward = reader.number("feed_forward"),
-                                         .max_frames = reader.number("max_frames"),
-                                         .max_length = reader.number("max_length")};
-  const FilterbankOptions bank{.rate = static_cast<int>(reader.number("rate")),
-                               .window = number_of(entries, "window"),
-                               .shift = number_of(entries, "shift"),
-                               .mels = options.features,
-                               .low = number_of(entries, "low"),
-                               .high = number_of(entries, "high"),
-                               .pre_emphasis = number_of(entries, "pre_emphasis"),
-                               .kind = reader.one_of("window_kind", windows),
-                               .scale = reader.one_of("mel_scale", scales),
-                               .level = number_of(entries, "level"),
-                               .floor = number_of(entries, "floor")};
-  SpeechModel model{options, bank,
-                    Tokenizer::load(folder + "/text", reader.one_of("tokens", token_kinds),
-                                    reader.number("lower") != 0),
-                    SpeechTransformer(options, Key{})};
-  if (model.tokens.size() != options.vocab) {
-    throw Error(fmt::format("{}: the vocabulary beside it has {} tokens, it needs {}", path,
-                            model.tokens.size(), options.vocab));
-  }
-  load_parameters(path, parameters(model.net));
+  SpeechModel model{options, bank, std::move(tokens), SpeechTransformer(options, Key{})};
+  file.restore(parameters(model.net));
   return model;
+}
+
+std::string speech_info(const std::string& folder) {
+  const ModelFile file(folder + "/model.safetensors");
+  SpeechTransformerOptions options;
+  FilterbankOptions bank;
+  TokenFields tokens;
+  read(file, options, bank, tokens);
+  return model_info(file, printed(options, bank, tokens));
 }
 
 Batch make_speech_batch(std::span<const Features> features,

@@ -27,6 +27,10 @@ struct SpeechModel {
   static SpeechModel load(const std::string& folder, const std::string& file = "model.safetensors");
 };
 
+/// Returns what the model of a folder is and how it was trained, as text for people. Throws Error
+/// as load() does; the tokens are not read.
+std::string speech_info(const std::string& folder);
+
 /// Makes a zero-padded batch of utterances and their tokens, with these tensors: "features" float32
 /// [B, T, F], "frames" int32 [B], "target_in" and "target_out" int32 [B, U + 1], "labels" int32
 /// [B]. The targets have begin and end marks. The labels are the numbers of tokens without marks.

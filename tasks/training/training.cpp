@@ -6,11 +6,14 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "framework/core/error.hpp"
 #include "framework/graph/tape.hpp"
 #include "framework/run/executor.hpp"
+#include "tasks/data/files.hpp"
 #include "tasks/data/prefetch.hpp"
+#include "tasks/data/version.hpp"
 #include "tasks/training/nonfinite.hpp"
 #include "tasks/training/run_report.hpp"
 
@@ -81,6 +84,20 @@ void TrainingRun::save_checkpoint(bool best) {
   metadata["digest"] = task_->digest();
   checkpoints_.save(state_.step, all, metadata, best);
   saved_ = Clock::now();
+}
+
+void TrainingRun::describe(const DevScores& dev) const {
+  nlohmann::ordered_json run;
+  run["program"] = options_.program;
+  run["rapt"] = version();
+  run["epoch"] = state_.epoch;
+  run["step"] = state_.step;
+  run["seconds"] = state_.seconds;
+  run["scores"]["loss"] = dev.loss;
+  for (const Score& score : dev.scores) run["scores"][score.name] = score.value;
+  run["options"] = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : options_.chosen) run["options"][name] = value;
+  write_file_atomically(options_.model + "/training.json", run.dump(2) + "\n");
 }
 
 void TrainingRun::tell(Progress& progress, const std::string& text) {
@@ -198,6 +215,7 @@ bool TrainingRun::end_epoch(Progress& progress) {
     state_.best = chosen.value;
     state_.best_epoch = state_.epoch;
     task_->save(options_.model, "model.safetensors");
+    describe(dev);
   }
   if (state_.means.steps > 0) {
     log_->add(state_.means.take(state_.step, adam_->lr(), state_.seconds));

@@ -69,6 +69,8 @@ class TrainingRun {
   void skip(const Batch& batch, Key key, double loss, Progress& progress);
   void resume_from(const CheckpointFolder::Latest& latest);
   void save_checkpoint(bool best = false);
+  /// Writes training.json beside the model: how it was trained, and its scores.
+  void describe(const DevScores& dev) const;
   /// Prints a line and adds it to the log.
   void tell(Progress& progress, const std::string& text);
   /// Returns the value of the measure that selects the best epoch, as a score.

@@ -12,7 +12,6 @@
 #include "models/transformer.hpp"
 #include "models/transformer_steps.hpp"
 #include "tasks/data/batches.hpp"
-#include "tasks/data/metadata.hpp"
 #include "tasks/text/text.hpp"
 #include "tasks/text/tokenizer.hpp"
 
@@ -20,16 +19,6 @@ namespace rapt::tasks {
 
 /// Any of the models that translate. Copies share their parameters.
 using Net = std::variant<GruSeq2Seq, Transformer>;
-
-/// Names of the kinds of positions, in commands and in model files.
-inline constexpr Name<PositionKind> position_kinds[] = {
-    {PositionKind::none, "none"},
-    {PositionKind::sinusoidal, "sinusoidal"},
-    {PositionKind::learned, "learned"},
-    {PositionKind::rotary, "rotary"},
-    {PositionKind::alibi, "alibi"},
-    {PositionKind::learned_alibi, "learned-alibi"},
-    {PositionKind::t5, "t5"}};
 
 using NetOptions = std::variant<Seq2SeqOptions, TransformerOptions>;
 
@@ -106,9 +95,14 @@ struct TranslationModel {
   void save(const std::string& folder) { save(folder, "model.safetensors"); }
   /// Saves under another file name in the folder.
   void save(const std::string& folder, const std::string& file);
-  /// Throws Error or TextError if a file is missing or holds no such model.
+  /// Throws Error or TextError if a file is missing or holds no such model, or if the tokenizers
+  /// are not those that the model was saved with.
   static TranslationModel load(const std::string& folder,
                                const std::string& file = "model.safetensors");
 };
+
+/// Returns what the model of a folder is and how it was trained, as text for people. Throws Error
+/// as load() does; the tokenizers are not read.
+std::string translation_info(const std::string& folder);
 
 }  // namespace rapt::tasks

@@ -47,6 +47,7 @@ for arch in gru transformer; do
     { cat train.log >&2; fail "training failed"; }
   grep -q "9 pictures with 9 captions" train.log || { cat train.log; fail "wrong counts"; }
   grep -q "skipped 2: .*dirty.tsv:11" train.log || { cat train.log; fail "nothing skipped"; }
+  "$captions" info $arch | grep -q "Captioner 1, format 2" || fail "info names no kind"
   "$captions" decode --model $arch --images pictures.u8 --list train.tsv --beam 3 --attention looks \
     >out.tsv 2>err.txt || { cat err.txt >&2; fail "decoding failed"; }
   score=$("$captions" score --reference train.tsv --attention looks --box-size 4 <out.tsv)

@@ -54,6 +54,7 @@ bad="--train bad.tsv --dev dev.tsv --audio audio $small --model other"
 grep -q "90 utterances, 0.0[0-9] hours, 20 for development; 7 tokens" train.log ||
   { cat train.log; fail "wrong counts"; }
 grep -q '"recognised":' page/index.html || fail "no spectrogram in the report"
+"$speech" info model | grep -q "features  *20 " || fail "info names no size"
 "$speech" decode --model model --list dev.tsv --audio audio >hypotheses || fail "decoding failed"
 cut -f1,3 dev.tsv | cmp -s - hypotheses || { paste hypotheses dev.tsv; fail "it has not learned three tones"; }
 score=$("$speech" score --reference dev.tsv <hypotheses)

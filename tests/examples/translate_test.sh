@@ -37,6 +37,11 @@ small="--embed 16 --hidden 32 --readout 16 --dropout 0 --label-smoothing 0 --lr 
 grep -q "64 sentence pairs, 13 for development" train.log || { cat train.log; fail "wrong counts"; }
 grep -q "dirty.x.gz:66" train.log || { cat train.log; fail "no place of the invalid line"; }
 "$translate" decode --model model <train.x >hypotheses || fail "decoding failed"
+"$translate" info model >info.txt || fail "no info"
+grep -q "rapt GruSeq2Seq 1, format 2" info.txt || { cat info.txt; fail "info names no kind"; }
+grep -q "hidden  *32" info.txt || { cat info.txt; fail "info names no size"; }
+grep -q -- "--source  *dirty.x.gz" info.txt || { cat info.txt; fail "info names no data"; }
+expect "none/model.safetensors" "$translate" info none
 score=$("$translate" score --reference train.y <hypotheses)
 echo "$score"
 [[ $score == "BLEU = 100.00"* ]] || fail "it has not learned four words: $score"

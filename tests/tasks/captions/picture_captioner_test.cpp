@@ -4,9 +4,11 @@
 #include "framework/core/error.hpp"
 #include "tasks/captions/captioner.hpp"
 #include "tasks/images/image_changes.hpp"
+#include "tasks/model_files/model_file.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/threads.hpp"
+#include "tests/tasks/model_files/altered.hpp"
 
 using namespace rapt;
 using namespace rapt::tasks;
@@ -109,6 +111,32 @@ TEST_CASE("errors name the file, or the picture") {
   images[1] = Image{};
   CHECK_THROWS_WITH(captioner.caption(images), Contains("picture 2: 0 bytes for 0 x 0"));
   CHECK_THROWS_WITH(captioner.caption(pictures(1), {.beam = 1, .best = 2}), Contains("best 2"));
+}
+
+TEST_CASE("files: format 1, another vocabulary, and metadata that ask for too much") {
+  for (const bool gru : {true, false}) {
+    const TemporaryFolder folder;
+    small(gru).save(folder.file("m"));
+    const std::string path = folder.file("m/model.safetensors");
+    CHECK_THAT(caption_info(folder.file("m")), Contains("Captioner 1, format 2"));
+    for (const char* name :
+         {"height", "width", "channels_1", "blocks_1", "memory", "words", "embed", "hidden",
+          "readout", "layers", "decoder_width", "feed_forward", "max_length"}) {
+      const std::string before = ModelFile(path).text(name);
+      // The width of the grid's vectors is the decoder's, if that is a Transformer.
+      if (before.empty() || (!gru && std::string(name) == "memory")) continue;
+      INFO(name);
+      test::alter(path, {{name, "16777216"}});
+      CHECK_THROWS_WITH(Captioner(folder.file("m")), Contains("its metadata ask for"));
+      test::alter(path, {{name, before}});
+    }
+    test::alter(path, {{"format", ""}, {"words_digest", ""}});
+    CHECK(Captioner(folder.file("m")).model().how.lower);
+    small(gru).save(folder.file("m"));
+    const std::vector<Sentence> text{{"a", "dog", "cat", "sleeps"}};
+    Vocabulary::build(text, {}).save(folder.file("m/words.vocab"));
+    CHECK_THROWS_WITH(Captioner(folder.file("m")), Contains("words.vocab is another file"));
+  }
 }
 
 TEST_CASE("the first answer comes in under 50 milliseconds") {

@@ -7,9 +7,11 @@
 #include <numbers>
 
 #include "framework/core/error.hpp"
+#include "tasks/model_files/model_file.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/threads.hpp"
+#include "tests/tasks/model_files/altered.hpp"
 
 using namespace rapt;
 using namespace rapt::tasks;
@@ -122,6 +124,28 @@ TEST_CASE("errors name the file, or the recording") {
   CHECK_THROWS_WITH(recognizer.recognize(bad), Contains("not finite"));
   bad[1] = tone(300, 40000);
   CHECK_THROWS_WITH(recognizer.recognize(bad), Contains("the model reads at most 240"));
+}
+
+TEST_CASE("files: format 1, another vocabulary, and metadata that ask for too much") {
+  const TemporaryFolder folder;
+  small().save(folder.file("m"), "model.safetensors");
+  const std::string path = folder.file("m/model.safetensors");
+  CHECK_THAT(speech_info(folder.file("m")), Contains("rapt SpeechTransformer 1, format 2"));
+  for (const char* name : {"encoder_layers", "decoder_layers", "width", "feed_forward", "channels",
+                           "features", "vocab", "max_frames", "max_length"}) {
+    INFO(name);
+    const std::string before = ModelFile(path).text(name);
+    test::alter(path, {{name, "16777216"}});
+    CHECK_THROWS_WITH(Recognizer(folder.file("m")), Contains("its metadata ask for"));
+    test::alter(path, {{name, before}});
+  }
+  test::alter(path, {{"format", ""}, {"text_digest", ""}});
+  const Recognizer old(folder.file("m"));
+  CHECK(old.model().bank.mels == 12);
+  small().save(folder.file("m"), "model.safetensors");
+  const std::string other = "fghij ";
+  Tokenizer::train({&other, 1}, {.kind = TokenKind::characters}).save(folder.file("m/text"));
+  CHECK_THROWS_WITH(Recognizer(folder.file("m")), Contains("text.vocab is another file"));
 }
 
 TEST_CASE("the first answer comes in under 50 milliseconds") {
