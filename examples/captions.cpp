@@ -25,6 +25,7 @@
 #include "examples/captions/options.hpp"
 #include "examples/command_line/fields.hpp"
 #include "examples/command_line/training_options.hpp"
+#include "examples/command_line/version.hpp"
 #include "tasks/captions/caption_fields.hpp"
 
 namespace {
@@ -144,6 +145,7 @@ void add_score(CLI::App& app, ScoreCaptionOptions& o) {
 
 int main(int argc, char** argv) {
   CLI::App app("Learns to say what pictures show, says it, and scores what was said.");
+  rapt::examples::add_version(app, "captions");
   app.require_subcommand(1);
   CaptionOptions train_options;
   DecodeCaptionOptions decode_options;

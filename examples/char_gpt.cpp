@@ -26,6 +26,7 @@
 #include <map>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/version.hpp"
 #include "tasks/draw/progress.hpp"
 #include "tasks/text/utf8.hpp"
 
@@ -320,6 +321,7 @@ int run(Options o) {
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("A GPT that learns a text character by character and writes its own.");
+  rapt::examples::add_version(app, "char_gpt");
   const auto add = [&](const char* name, auto& value, const char* help,
                        const CLI::Validator& check = CLI::PositiveNumber) {
     app.add_option(name, value, help)->capture_default_str()->check(check);

@@ -18,6 +18,8 @@
 #include <cmath>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/version.hpp"
+
 using namespace rapt;
 
 /// Dot-product attention with a gate on its result: sigmoid(g(x)) softmax(q k') v.
@@ -99,6 +101,7 @@ Batch make_batch(Key key, int64_t rows, int64_t length) {
 int main(int argc, char** argv) {
   int steps = 301;
   CLI::App app("Trains an attention model that is defined in this file.");
+  rapt::examples::add_version(app, "custom_attention");
   app.add_option("--steps", steps, "training steps")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
 

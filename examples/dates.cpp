@@ -18,6 +18,7 @@
 #include <chrono>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/version.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/draw/progress.hpp"
 #include "tasks/draw/svg.hpp"
@@ -157,6 +158,7 @@ int run(const Options& o) {
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("Learns to write dates of many styles and languages as ISO 8601.");
+  rapt::examples::add_version(app, "dates");
   const auto add = [&](const char* name, auto& value, const char* help,
                        const CLI::Validator& check = CLI::PositiveNumber) {
     app.add_option(name, value, help)->capture_default_str()->check(check);

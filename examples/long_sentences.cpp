@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/version.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/draw/progress.hpp"
 #include "tasks/draw/svg.hpp"
@@ -159,6 +160,7 @@ int main(int argc, char** argv) {
   Options o;
   CLI::App app(
       "Accuracy by length of sequence-to-sequence models without, with, and of attention.");
+  rapt::examples::add_version(app, "long_sentences");
   const auto add = [&](const char* name, auto& value, const char* help,
                        const CLI::Validator& check = CLI::PositiveNumber) {
     app.add_option(name, value, help)->capture_default_str()->check(check);

@@ -23,6 +23,7 @@
 
 #include "examples/command_line/fields.hpp"
 #include "examples/command_line/training_options.hpp"
+#include "examples/command_line/version.hpp"
 #include "examples/speech/options.hpp"
 #include "tasks/speech/speech_fields.hpp"
 
@@ -105,6 +106,7 @@ CLI::App* add_decode(CLI::App& app, SpeechDecodeOptions& o) {
 
 int main(int argc, char** argv) {
   CLI::App app("Learns to recognise speech, recognises it, and counts the errors.");
+  rapt::examples::add_version(app, "speech");
   app.require_subcommand(1);
   SpeechOptions train_options;
   SpeechDecodeOptions decode_options;

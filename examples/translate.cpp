@@ -20,6 +20,7 @@
 
 #include "examples/command_line/fields.hpp"
 #include "examples/command_line/training_options.hpp"
+#include "examples/command_line/version.hpp"
 #include "examples/translate/options.hpp"
 #include "tasks/translation/translation_fields.hpp"
 
@@ -137,6 +138,7 @@ CLI::App* add_score(CLI::App& app, ScoreCommandOptions& o) {
 
 int main(int argc, char** argv) {
   CLI::App app("Learns to translate from parallel text, translates, and scores translations.");
+  rapt::examples::add_version(app, "translate");
   app.require_subcommand(1);
   TranslateOptions train_options;
   DecodeOptions decode_options;

@@ -13,4 +13,8 @@ const Tensor& Batch::operator[](const std::string& name) const {
   throw Error(fmt::format("the batch has no '{}'", name));
 }
 
+void Task::save(const std::string& folder, const std::string& file) {
+  save_parameters(folder + "/" + file, parameters());
+}
+
 }  // namespace rapt::tasks

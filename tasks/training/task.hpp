@@ -1,4 +1,7 @@
-// The interface between the training loop and a program: data, model and loss.
+// The interface between the training loop and what is learned: data, model and loss.
+//
+// A task of your own needs parameters(), epoch(), loss() and measure(). examples/own_task.cpp is
+// one.
 #pragma once
 
 #include <cstdint>
@@ -42,18 +45,20 @@ class Task {
   virtual ~Task() = default;
   /// Returns the model's parameters: the same ones, in the same order, at each call.
   virtual std::vector<Parameter> parameters() = 0;
-  /// Returns a fingerprint of the data and its preparation. A run is not resumed on other data.
-  virtual std::string digest() const = 0;
+  /// Returns a fingerprint of the data and its preparation. A run is not resumed if it differs.
+  virtual std::string digest() const { return {}; }
   /// Returns the batches of epoch 0, 1, ... Every epoch has the same number of batches. The same
   /// `number` gives the same batches.
   virtual Epoch epoch(std::int64_t number) = 0;
   /// Records the mean loss of a batch on the current tape, for training.
   virtual Var loss(const Batch& batch) = 0;
+  /// Measures the model on held-out data, after each epoch.
   virtual DevScores measure() = 0;
   /// Saves the model as FOLDER/FILE, ready for use. The file is written as a whole or not at all.
-  virtual void save(const std::string& folder, const std::string& file) = 0;
+  /// By default it holds the parameters alone, as load_parameters() reads them.
+  virtual void save(const std::string& folder, const std::string& file);
   /// Returns a short description of the model for the report.
-  virtual std::string summary() const = 0;
+  virtual std::string summary() const { return {}; }
   /// Returns views of the report besides the curves, such as samples of the model's output.
   virtual std::vector<ReportView> views() { return {}; }
   /// Returns the settings that loss() depends on besides batch and model. They are saved with a

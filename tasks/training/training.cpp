@@ -25,11 +25,34 @@ std::string small(std::string text) {
   return text;
 }
 
+/// Returns the options that change what is learned.
+RunOptions learning_options(const TrainingOptions& o) {
+  return {{"epochs", std::to_string(o.epochs)},
+          {"lr", fmt::format("{}", o.lr)},
+          {"schedule", o.schedule},
+          {"warmup", std::to_string(o.warmup)},
+          {"beta2", fmt::format("{}", o.beta2)},
+          {"weight_decay", fmt::format("{}", o.weight_decay)},
+          {"clip_norm", fmt::format("{}", o.clip_norm)},
+          {"best_by", o.best_by},
+          {"patience", std::to_string(o.patience)},
+          {"seed", std::to_string(o.seed)}};
+}
+
+schedules::Schedule schedule_of(const TrainingOptions& o, std::int64_t steps) {
+  if (o.schedule == "cosine") return schedules::cosine(o.lr, o.warmup, steps);
+  if (o.schedule == "inverse-sqrt") return schedules::warmup_inverse_sqrt(o.lr, o.warmup);
+  if (o.schedule == "constant") return schedules::constant(o.lr);
+  throw Error(
+      fmt::format("'{}' is no schedule: there are cosine, inverse-sqrt and constant", o.schedule));
+}
+
 }  // namespace
 
 TrainingRun::TrainingRun(TrainingOptions options,
                          const std::function<std::unique_ptr<Task>()>& make)
     : options_(std::move(options)), checkpoints_(options_.model + "/checkpoints", 2) {
+  if (options_.chosen.empty()) options_.chosen = learning_options(options_);
   const TrainingOptions& o = options_;
   // First, because it may throw and making the task may take long.
   const auto latest = checkpoint_to_resume(checkpoints_, o.model, o.chosen, o.resume);
@@ -42,13 +65,11 @@ TrainingRun::TrainingRun(TrainingOptions options,
   const Epoch first = task_->epoch(0);
   steps_per_epoch_ = first.batches;
   padding_ = first.padding;
-  rate_ = o.schedule == "cosine" ? schedules::cosine(o.lr, o.warmup, steps_per_epoch_ * o.epochs)
-          : o.schedule == "inverse-sqrt" ? schedules::warmup_inverse_sqrt(o.lr, o.warmup)
-                                         : schedules::constant(o.lr);
-  fmt::print(stderr,
-             "{:.1f} million parameters; {} batches an epoch, {:.1f}% of their places are"
-             " padding\n",
-             static_cast<double>(count(learned)) / 1e6, steps_per_epoch_, 100 * padding_);
+  rate_ = schedule_of(o, steps_per_epoch_ * o.epochs);
+  say(
+      fmt::format("{:.1f} million parameters; {} batches an epoch, {:.1f}% of their places are"
+                  " padding",
+                  static_cast<double>(count(learned)) / 1e6, steps_per_epoch_, 100 * padding_));
   if (latest) {
     resume_from(*latest);
   } else {
@@ -66,14 +87,14 @@ void TrainingRun::resume_from(const CheckpointFolder::Latest& latest) {
                     " begun; use --restart to train anew",
                     options_.model));
   }
-  for (const std::string& damage : latest.damaged) fmt::print(stderr, "passed over {}\n", damage);
+  for (const std::string& damage : latest.damaged) say("passed over " + damage);
   state_ = state_of(saved.metadata);
   set_parameters(task_->parameters(), saved.tensors);
   adam_->load(saved.tensors);
   log_.emplace(options_.model + "/log.jsonl", log_of(saved.metadata));
   const std::string text = fmt::format("resumed after {} epochs and {} batches, step {}",
                                        state_.epoch, state_.batch, state_.step);
-  fmt::print(stderr, "{}\n", text);
+  say(text);
   log_->add(Note{state_.step, text});
 }
 
@@ -100,8 +121,12 @@ void TrainingRun::describe(const DevScores& dev) const {
   write_file_atomically(options_.model + "/training.json", run.dump(2) + "\n");
 }
 
+void TrainingRun::say(const std::string& text) const {
+  if (!options_.quiet) fmt::print(stderr, "{}\n", text);
+}
+
 void TrainingRun::tell(Progress& progress, const std::string& text) {
-  progress.message(text);
+  if (!options_.quiet) progress.message(text);
   log_->add(Note{state_.step, text});
 }
 
@@ -151,7 +176,7 @@ void TrainingRun::update(const Batch& batch, Progress& progress) {
   }
 }
 
-bool TrainingRun::run_epoch(Progress& progress, const Interrupt& interrupt) {
+bool TrainingRun::run_epoch(Progress& progress) {
   const Epoch epoch = task_->epoch(state_.epoch);
   if (epoch.batches != steps_per_epoch_) {
     throw Error(fmt::format("epoch {} has {} batches, the first had {}", state_.epoch + 1,
@@ -164,7 +189,7 @@ bool TrainingRun::run_epoch(Progress& progress, const Interrupt& interrupt) {
   padding_ = epoch.padding;
   units_ = 0;
   const auto begin = Clock::now();
-  while (!interrupt.requested()) {
+  while (!interrupted()) {
     const std::optional<Batch> batch = ready.next();
     if (!batch) break;
     update(*batch, progress);
@@ -177,7 +202,7 @@ bool TrainingRun::run_epoch(Progress& progress, const Interrupt& interrupt) {
     progress.update(state_.step, {{"loss", state_.loss_sum / static_cast<double>(state_.taken)}});
   }
   seconds_ = std::chrono::duration<double>(Clock::now() - begin).count();
-  return !interrupt.requested();
+  return !interrupted();
 }
 
 void TrainingRun::keep_checkpoint(Progress& progress) {
@@ -258,28 +283,28 @@ void TrainingRun::write_report() {
 }
 
 void TrainingRun::run() {
-  const Interrupt interrupt;
+  if (options_.catch_interrupt) interrupt_.emplace();
   {
+    // Output to a closed descriptor is lost without an error.
     Progress progress(steps_per_epoch_ * options_.epochs, "train",
-                      {.start = state_.step, .unit = options_.unit});
-    while (run_epoch(progress, interrupt) && end_epoch(progress)) {
+                      {.fd = options_.quiet ? -1 : 2, .start = state_.step, .unit = options_.unit});
+    while (run_epoch(progress) && end_epoch(progress)) {
     }
     if (!state_.finished) save_checkpoint();
   }
+  interrupt_.reset();
   if (!state_.finished) {
-    fmt::print(stderr,
-               "stopped by Ctrl-C after {} epochs and {} batches; the same command goes on\n",
-               state_.epoch, state_.batch);
+    say(fmt::format("stopped by Ctrl-C after {} epochs and {} batches; the same command goes on",
+                    state_.epoch, state_.batch));
   }
   if (state_.best_epoch == 0) {
     task_->save(options_.model, "model.safetensors");
-    fmt::print(stderr, "the model, not measured yet, is saved to {}\n", options_.model);
+    say(fmt::format("the model, not measured yet, is saved to {}", options_.model));
     return;
   }
-  fmt::print(stderr,
-             "best dev {} {:.4f}, of epoch {}, after {:.1f} minutes; {} plans for {} steps\n",
-             options_.best_by, state_.best, state_.best_epoch, state_.seconds / 60,
-             Executor::current().counters().plans_made, state_.step);
+  say(fmt::format("best dev {} {:.4f}, of epoch {}, after {:.1f} minutes; {} plans for {} steps",
+                  options_.best_by, state_.best, state_.best_epoch, state_.seconds / 60,
+                  Executor::current().counters().plans_made, state_.step));
 }
 
 int run_training(const TrainingOptions& options,

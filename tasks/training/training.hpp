@@ -1,6 +1,8 @@
-// The training loop of the programs. A Task defines what is learned; the rest is here.
+// The training loop. A Task defines what is learned; the rest is here: schedule, optimizer,
+// checkpoints, resuming, early stopping, log and report.
 //
-//   TrainingRun(options, [&] { return std::make_unique<TranslationTask>(...); }).run();
+//   run_training({.model = "folder", .epochs = 20, .best_by = "accuracy", .patience = 3},
+//                [] { return std::make_unique<MyTask>(); });
 #pragma once
 
 #include <chrono>
@@ -23,9 +25,9 @@
 namespace rapt::tasks {
 
 struct TrainingOptions {
-  std::string program;  // for messages: "translate"
+  std::string program = "training";  // for messages: "translate"
   std::string unit = "tokens";
-  std::string model;  // folder
+  std::string model = {};  // folder
   std::int64_t epochs = 10;
   double lr = 1e-3;
   std::string schedule = "cosine";
@@ -42,15 +44,18 @@ struct TrainingOptions {
   double checkpoint_minutes = 10;
   std::int64_t skip_nonfinite = 2;  // allowed consecutive non-finite batches
   std::int64_t log_every = 50;      // steps
-  std::string report;               // a folder; empty: none
+  std::string report = {};          // a folder; empty: none
+  bool quiet = false;               // true: prints nothing; the log is written anyway
+  bool catch_interrupt = true;      // Ctrl-C ends the epoch's step and saves
   /// All arguments that the result depends on, as given. A resumed run must have the same ones.
-  RunOptions chosen;
+  /// Empty: the options above that change what is learned.
+  RunOptions chosen = {};
 };
 
 class TrainingRun {
  public:
   /// Makes the task after checking that the folder's run may be resumed or begun. Throws Error if
-  /// it may not.
+  /// it may not, and for an unknown schedule.
   TrainingRun(TrainingOptions options, const std::function<std::unique_ptr<Task>()>& make);
 
   /// Trains until the epochs are done, patience runs out, or Ctrl-C. The next run resumes a run
@@ -62,7 +67,10 @@ class TrainingRun {
   using Clock = std::chrono::steady_clock;
 
   /// Runs the rest of the epoch. Returns false if Ctrl-C ended it.
-  bool run_epoch(Progress& progress, const Interrupt& interrupt);
+  bool run_epoch(Progress& progress);
+  bool interrupted() const { return interrupt_ && interrupt_->requested(); }
+  /// Prints a line, unless the run is quiet.
+  void say(const std::string& text) const;
   /// Makes one update, or none if the loss or its gradient is not finite.
   void update(const Batch& batch, Progress& progress);
   /// Saves a non-finite batch. Throws Error after more consecutive ones than the options allow.
@@ -92,9 +100,11 @@ class TrainingRun {
   double seconds_ = 0;      // of this epoch's training
   std::int64_t units_ = 0;  // processed in these seconds
   double padding_ = 0;
+  std::optional<Interrupt> interrupt_;  // while run() runs
 };
 
-/// Runs a program's `train` command with the options' number of threads. Returns 0.
+/// Makes a TrainingRun with an executor of the options' number of threads, and runs it. Returns 0,
+/// the exit code of a program.
 int run_training(const TrainingOptions& options,
                  const std::function<std::unique_ptr<Task>()>& make);
 

@@ -47,6 +47,12 @@ if(EXISTS ${BUILD}/bin/translate)
   if(NOT result EQUAL 1 OR NOT text MATCHES "none/model.safetensors")
     message(FATAL_ERROR "the consumer of rapt::tasks says of a missing folder: ${text}")
   endif()
+  # The programs are installed too, and run from there.
+  foreach(program translate speech captions char_gpt dates)
+    if(EXISTS ${BUILD}/bin/${program})
+      run(${WORK}/installed/bin/${program} --version)
+    endif()
+  endforeach()
   # A component that there is not is refused.
   file(WRITE ${WORK}/other/CMakeLists.txt "cmake_minimum_required(VERSION 3.22)
 project(other LANGUAGES CXX)
