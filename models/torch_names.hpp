@@ -1,4 +1,4 @@
-// Loads parameters of models that were trained with PyTorch.
+// Loads parameters of models that were trained with PyTorch, and names parameters for it.
 #pragma once
 
 #include <string>
@@ -21,6 +21,17 @@ std::string name_from_torch(const std::string& name);
 ///
 ///   set_parameters(parameters(model), from_torch(load_safetensors("state.safetensors").tensors));
 NamedTensors from_torch(const NamedTensors& state);
+
+/// Returns the name that PyTorch's modules give to a parameter: the inverse of name_from_torch().
+/// Parts that PyTorch does not have keep their names, with dots.
+std::string name_to_torch(const std::string& name);
+
+/// Renames parameters for PyTorch's load_state_dict():
+///
+///   save_safetensors("state.safetensors", to_torch(named(parameters(model))));
+///
+/// The arrays are shared, not copied.
+NamedTensors to_torch(const NamedTensors& parameters);
 
 }  // namespace v0
 }  // namespace rapt
