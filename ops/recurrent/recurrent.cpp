@@ -267,7 +267,7 @@ Var gru_gates(const Arg& gates_x, const Arg& h, const Arg& weight_hh, const Arg&
 
 /// Throws Error unless x and the state h have the same rows, [B, C] and [B, H].
 static void check_rows(std::string_view op, const Arg& x, const Arg& h) {
-  const Shape of_x = as_var(x).shape(), of_h = as_var(h).shape();
+  const Shape of_x = x.var()->shape(), of_h = h.var()->shape();
   if (of_x.rank() == 2 && of_h.rank() == 2 && of_x[0] == of_h[0]) return;
   fail(op,
        fmt::format("expected x [B, C] and a state [B, H], got {} and {}", to_string(of_x),
@@ -277,10 +277,11 @@ static void check_rows(std::string_view op, const Arg& x, const Arg& h) {
 
 Var gru_cell(const Arg& x, const Arg& h, const Arg& weight_ih, const Arg& weight_hh,
              const Arg& bias_ih, const Arg& bias_hh, const RecurrentStep& options) {
-  check_rows("gru_cell", x, h);
+  const Arg input(as_var(x), x.where), state(as_var(h), h.where);
+  check_rows("gru_cell", input, state);
   const Var gates_x =
-      linear(Arg(without_padding(x, options), x.where), weight_ih, bias_ih);  // [B, 3H]
-  return gru_gates(Arg(gates_x, x.where), h, weight_hh, bias_hh, options);
+      linear(Arg(without_padding(input, options), x.where), weight_ih, bias_ih);  // [B, 3H]
+  return gru_gates(Arg(gates_x, x.where), state, weight_hh, bias_hh, options);
 }
 
 LstmState lstm_gates(const Arg& gates_x, const LstmState& state, const Arg& weight_hh,
@@ -298,9 +299,10 @@ LstmState lstm_gates(const Arg& gates_x, const LstmState& state, const Arg& weig
 LstmState lstm_cell(const Arg& x, const LstmState& state, const Arg& weight_ih,
                     const Arg& weight_hh, const Arg& bias_ih, const Arg& bias_hh,
                     const RecurrentStep& options) {
-  check_rows("lstm_cell", x, Arg(state.h, x.where));
+  const Arg input(as_var(x), x.where);
+  check_rows("lstm_cell", input, Arg(state.h, x.where));
   const Var gates_x =
-      linear(Arg(without_padding(x, options), x.where), weight_ih, bias_ih);  // [B, 4H]
+      linear(Arg(without_padding(input, options), x.where), weight_ih, bias_ih);  // [B, 4H]
   return lstm_gates(Arg(gates_x, x.where), state, weight_hh, bias_hh, options);
 }
 
