@@ -98,14 +98,15 @@ AttentiveGru::Step AttentiveGru::step(const Encoded& encoded, const Arg& tokens,
                                       const Arg& state) const {
   const Scope scope(*this, tokens.where);
   const Var before = as_var(state);  // [B, H]
-  const Shape words = as_var(tokens).shape();
-  if (words.rank() != 1 || before.shape() != Shape{words[0], decoder.hidden()}) {
+  const Arg words(as_var(tokens), tokens.where);
+  const Shape of_words = words.var()->shape();
+  if (of_words.rank() != 1 || before.shape() != Shape{of_words[0], decoder.hidden()}) {
     fail("AttentiveGru::step",
          fmt::format("expected tokens [B] and states [B, {}], got {} and {}", decoder.hidden(),
-                     to_string(words), to_string(before.shape())),
+                     to_string(of_words), to_string(before.shape())),
          tokens.where);
   }
-  const Var embedded = dropout(target_embedding(tokens));  // [B, E]
+  const Var embedded = dropout(target_embedding(words));  // [B, E]
   const Attended seen = look(encoded, before);
   const Var next = gru_cell(concat({embedded, seen.context}, -1), before, decoder.weight_ih,
                             decoder.weight_hh, decoder.bias_ih, decoder.bias_hh);  // [B, H]
@@ -114,8 +115,8 @@ AttentiveGru::Step AttentiveGru::step(const Encoded& encoded, const Arg& tokens,
 
 Var AttentiveGru::decode(const Encoded& encoded, const Arg& target_in) const {
   const Scope scope(*this, target_in.where);
-  const Var ids = checked_ids("AttentiveGru::decode", "target_in", target_in);
-  const Var embedded = dropout(target_embedding.by_steps(Arg(ids, target_in.where)));  // [T, B, E]
+  const Arg ids = checked_ids("AttentiveGru::decode", "target_in", target_in);
+  const Var embedded = dropout(target_embedding.by_steps(ids));  // [T, B, E]
   const int64_t steps = embedded.size(0), rows = embedded.size(1), width = embedded.size(2);
   check_rows("AttentiveGru::decode", rows, encoded.state.size(0));
   const Var first = for_rows(encoded.state, rows);  // [B, H]

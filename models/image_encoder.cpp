@@ -71,8 +71,9 @@ LayerNorm2d::LayerNorm2d(int64_t channels) {
 
 Var LayerNorm2d::operator()(const Arg& x) const {
   const Scope scope(*this, x.where);
-  check_planes("LayerNorm2d", as_var(x).shape(), weight.shape()[0], x.where);
-  const Var places = permute(x, {0, 2, 3, 1});  // [B, H, W, C]
+  const Arg input(as_var(x), x.where);
+  check_planes("LayerNorm2d", input.var()->shape(), weight.shape()[0], x.where);
+  const Var places = permute(input, {0, 2, 3, 1});  // [B, H, W, C]
   return permute(layer_norm(places, weight, bias, eps), {0, 3, 1, 2});
 }
 
@@ -144,13 +145,14 @@ Var ImageEncoder::words_of(const Arg& memory) const {
     fail("ImageEncoder::words_of", "there is no head for words, see ImageEncoderOptions::words",
          memory.where, ErrorKind::usage);
   }
-  const Shape shape = as_var(memory).shape();
+  const Arg input(as_var(memory), memory.where);
+  const Shape shape = input.var()->shape();
   if (shape.rank() != 3 || shape[2] != words->in()) {
     fail("ImageEncoder::words_of",
          fmt::format("expected a memory [B, S, {}], got {}", words->in(), to_string(shape)),
          memory.where);
   }
-  return (*words)(mean(memory, {1}));
+  return (*words)(mean(input, {1}));
 }
 
 }  // namespace rapt::v0

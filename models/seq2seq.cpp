@@ -38,10 +38,10 @@ GruSeq2Seq::GruSeq2Seq(const Seq2SeqOptions& o, Key key)
 
 GruSeq2Seq::Encoded GruSeq2Seq::encode(const Arg& source) const {
   const Scope scope(*this, source.where);
-  const Var ids = checked_ids("GruSeq2Seq", "source", source);  // [B, S]
+  const Arg ids = checked_ids("GruSeq2Seq", "source", source);  // [B, S]
   Encoded encoded;
-  encoded.lengths = sum(ne(ids, pad), {1});                                         // [B]
-  const Var embedded = dropout(source_embedding.by_steps(Arg(ids, source.where)));  // [S, B, E]
+  encoded.lengths = sum(ne(ids, pad), {1});                      // [B]
+  const Var embedded = dropout(source_embedding.by_steps(ids));  // [S, B, E]
   const RecurrentOutput read = encoder(transpose(embedded, 0, 1), encoded.lengths);
   encoded.memory = read.states;                       // [B, S, 2H]
   const Var forward = select(read.last, 0, 0);        // [B, H]
@@ -54,8 +54,8 @@ GruSeq2Seq::Encoded GruSeq2Seq::encode(const Arg& source) const {
 
 Var GruSeq2Seq::operator()(const Arg& source, const Arg& target_in) const {
   const Scope scope(*this, source.where);
-  check_same_rows("GruSeq2Seq", source, target_in);
-  return decode(encode(source), target_in);
+  const SentencePairs ids = checked_pairs("GruSeq2Seq", source, target_in);
+  return decode(encode(ids.source), ids.target);
 }
 
 }  // namespace rapt::v0

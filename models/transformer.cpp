@@ -236,8 +236,8 @@ Var TransformerDecoder::embed(const Embedding& embedding, const Positions& posit
 
 Var TransformerDecoder::decode(const Encoded& encoded, const Arg& target_in) const {
   const Scope scope(*this, target_in.where);
-  checked_ids("TransformerDecoder::decode", "target_in", target_in);
-  Var x = embed(target_embedding, target_positions, target_in);  // [B K, T, C]
+  const Arg ids = checked_ids("TransformerDecoder::decode", "target_in", target_in);
+  Var x = embed(target_embedding, target_positions, ids);  // [B K, T, C]
   const int64_t B = encoded.memory.size(0);
   if (B == 0 || x.size(0) % B != 0) {
     fail("TransformerDecoder::decode",
@@ -292,7 +292,7 @@ Transformer::Transformer(const TransformerOptions& o, Key key)
 
 Transformer::Encoded Transformer::encode(const Arg& source) const {
   const Scope scope(*this, source.where);
-  const Var ids = checked_ids("Transformer", "source", source);  // [B, S]
+  const Arg ids = checked_ids("Transformer", "source", source);  // [B, S]
   Encoded encoded;
   encoded.lengths = sum(ne(ids, pad), {1});                // [B]
   Var x = embed(source_embedding, source_positions, ids);  // [B, S, C]
@@ -304,8 +304,8 @@ Transformer::Encoded Transformer::encode(const Arg& source) const {
 
 Var Transformer::operator()(const Arg& source, const Arg& target_in) const {
   const Scope scope(*this, source.where);
-  check_same_rows("Transformer", source, target_in);
-  return decode(encode(source), target_in);
+  const SentencePairs ids = checked_pairs("Transformer", source, target_in);
+  return decode(encode(ids.source), ids.target);
 }
 
 Gpt::Gpt(const GptOptions& o, Key key)
@@ -347,8 +347,8 @@ Gpt::Gpt(const GptOptions& o, Key key)
 
 Var Gpt::operator()(const Arg& ids) const {
   const Scope scope(*this, ids.where);
-  checked_ids("Gpt", "ids", ids);
-  Var x = dropout(positions(embedding(ids)));  // [B, T, C]
+  // [B, T] -> [B, T, C]
+  Var x = dropout(positions(embedding(checked_ids("Gpt", "ids", ids))));
   for (const EncoderLayer& layer : layers) x = layer(x, causal());
   return output(norm(x));
 }

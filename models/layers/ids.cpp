@@ -6,23 +6,24 @@
 
 namespace rapt::internal {
 
-Var checked_ids(std::string_view op, std::string_view what, const Arg& ids) {
+Arg checked_ids(std::string_view op, std::string_view what, const Arg& ids) {
   const Var var = as_var(ids);
-  if (var.dtype() == DType::int32 && var.rank() == 2) return var;
+  if (var.dtype() == DType::int32 && var.rank() == 2) return {var, ids.where};
   fail(op,
        fmt::format("expected {} int32 [rows, T], got {} {}", what, name(var.dtype()),
                    to_string(var.shape())),
        ids.where, var.dtype() == DType::int32 ? ErrorKind::shape : ErrorKind::type);
 }
 
-void check_same_rows(std::string_view op, const Arg& source, const Arg& target) {
-  const Shape from = checked_ids(op, "source", source).shape();
-  const Shape to = checked_ids(op, "target_in", target).shape();
-  if (from[0] == to[0]) return;
+SentencePairs checked_pairs(std::string_view op, const Arg& source, const Arg& target_in) {
+  const SentencePairs ids{checked_ids(op, "source", source),
+                          checked_ids(op, "target_in", target_in)};
+  const Shape from = ids.source.var()->shape(), to = ids.target.var()->shape();
+  if (from[0] == to[0]) return ids;
   fail(op,
        fmt::format("expected as many rows of target_in as of source, got {} and {}", to_string(to),
                    to_string(from)),
-       target.where);
+       target_in.where);
 }
 
 }  // namespace rapt::internal

@@ -8,11 +8,17 @@
 
 namespace rapt::internal {
 
-/// Returns the ids as a Var. Throws Error of `op` unless they are int32 [rows, T]. `what` names
-/// them: "source".
-Var checked_ids(std::string_view op, std::string_view what, const Arg& ids);
+/// Returns the ids as a Var, with their line. Throws Error of `op` unless they are int32 [rows, T].
+/// `what` names them: "source".
+Arg checked_ids(std::string_view op, std::string_view what, const Arg& ids);
 
-/// Throws Error of `op` unless the ids of `target` have one row for each row of `source`.
-void check_same_rows(std::string_view op, const Arg& source, const Arg& target);
+/// Source and target of a translation, [B, S] and [B, T].
+struct SentencePairs {
+  Arg source, target;
+};
+
+/// Returns the ids as Vars, with their lines. Throws Error of `op` unless both are int32 with the
+/// same number of rows.
+SentencePairs checked_pairs(std::string_view op, const Arg& source, const Arg& target_in);
 
 }  // namespace rapt::internal
