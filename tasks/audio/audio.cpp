@@ -4,13 +4,15 @@
 #include <sndfile.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <numbers>
+#include <optional>
+
+#include "tasks/audio/containers.hpp"
 
 namespace rapt::tasks {
 namespace {
@@ -20,93 +22,65 @@ struct CloseFile {
 };
 using File = std::unique_ptr<SNDFILE, CloseFile>;
 
-/// Checks the size in a WAV file's header. libsndfile reads a truncated file without an error. A
-/// size of all ones is legal: a program that writes to a pipe cannot seek back to fill it in.
-void check_riff_size(const std::string& path) {
-  std::array<unsigned char, 8> head{};
-  std::ifstream file(path, std::ios::binary);
-  if (!file.read(reinterpret_cast<char*>(head.data()), head.size())) return;
-  if (std::string_view(reinterpret_cast<const char*>(head.data()), 4) != "RIFF") return;
-  std::uint64_t size = 0;
-  for (int byte = 0; byte < 4; ++byte) {
-    size += static_cast<std::uint64_t>(head[static_cast<std::size_t>(4 + byte)]) << (8 * byte);
-  }
-  if (size == 0xFFFFFFFF) return;
-  size += 8;
+constexpr int most_rate = 10'000'000;  // samples per second; more is damage
+constexpr sf_count_t most_frames = sf_count_t{1} << 48;
+
+/// Returns what the file's own header says, or nothing if the file cannot be looked at.
+std::optional<ContainerFacts> facts_of(const std::string& path) {
   std::error_code error;
-  const std::uint64_t held = std::filesystem::file_size(path, error);
-  if (!error && size > held) {
-    throw AudioError(
-        path, fmt::format("truncated: the header speaks of {} bytes, the file has {}", size, held));
-  }
+  if (!std::filesystem::is_regular_file(path, error) || error) return {};
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  std::ifstream file(path, std::ios::binary);
+  if (error || !file) return {};
+  return read_container(file, size);
 }
 
-}  // namespace
+/// A file in which four bytes of 0 read as 0xFF. libsndfile knows that size as unknown, and 0 as
+/// empty.
+struct FilledFile {
+  std::ifstream file;
+  sf_count_t size = 0, zero_at = 0;
 
-Audio read_audio(const std::string& path, const AudioOptions& options) {
-  SF_INFO info{};
-  const File file(sf_open(path.c_str(), SFM_READ, &info));
-  if (!file) throw AudioError(path, sf_strerror(nullptr));
-  check_riff_size(path);
-  if (info.channels != 1) {
-    throw AudioError(path, fmt::format("has {} channels, expected one", info.channels));
+  static FilledFile& of(void* data) { return *static_cast<FilledFile*>(data); }
+  static sf_count_t seek(sf_count_t offset, int whence, void* data) {
+    std::ifstream& file = of(data).file;
+    file.clear();
+    file.seekg(offset, whence == SEEK_SET   ? std::ios::beg
+                       : whence == SEEK_CUR ? std::ios::cur
+                                            : std::ios::end);
+    return file.tellg();
   }
-  if (info.samplerate < 1) throw AudioError(path, fmt::format("has a rate of {}", info.samplerate));
-  if (options.rate > 0 && info.samplerate != options.rate) {
-    throw AudioError(path, fmt::format("has a rate of {} samples a second, expected {}",
-                                       info.samplerate, options.rate));
-  }
-  const double most = options.most_seconds * info.samplerate;
-  if (static_cast<double>(info.frames) > most) {
-    throw AudioError(path, fmt::format("has {} samples, more than the limit of {} seconds",
-                                       info.frames, options.most_seconds));
-  }
-  Audio audio{.samples = {}, .rate = info.samplerate};
-  std::array<float, 4096> block{};
-  for (;;) {
-    const sf_count_t n = sf_readf_float(file.get(), block.data(), block.size());
-    if (n <= 0) break;
-    audio.samples.insert(audio.samples.end(), block.begin(), block.begin() + n);
-    if (static_cast<double>(audio.samples.size()) > most) {
-      throw AudioError(path,
-                       fmt::format("is longer than the limit of {} seconds", options.most_seconds));
+  static sf_count_t read(void* to, sf_count_t count, void* data) {
+    FilledFile& self = of(data);
+    const sf_count_t at = self.file.tellg();
+    self.file.read(static_cast<char*>(to), count);
+    const sf_count_t got = self.file.gcount();
+    for (sf_count_t k = self.zero_at; k < self.zero_at + 4; ++k) {
+      if (k >= at && k < at + got) static_cast<char*>(to)[k - at] = '\xFF';
     }
+    if (got < count) self.file.clear();
+    return got;
   }
-  if (sf_error(file.get()) != SF_ERR_NO_ERROR) throw AudioError(path, sf_strerror(file.get()));
-  const auto count = static_cast<std::int64_t>(audio.samples.size());
-  if (count < info.frames) {
-    throw AudioError(path,
-                     fmt::format("truncated: the header speaks of {} samples, the file has {}",
-                                 info.frames, count));
+  SF_VIRTUAL_IO io{.get_filelen = [](void* data) { return of(data).size; },
+                   .seek = seek,
+                   .read = read,
+                   .write = [](const void*, sf_count_t, void*) { return sf_count_t{0}; },
+                   .tell = [](void* data) { return sf_count_t{of(data).file.tellg()}; }};
+};
+
+/// Returns one channel, the mean of all of them.
+std::vector<float> mixed(std::span<const float> samples, std::size_t channels) {
+  std::vector<float> mean;
+  for (std::size_t i = 0; i + channels <= samples.size(); i += channels) {
+    double sum = 0;
+    for (const float x : samples.subspan(i, channels)) sum += x;
+    mean.push_back(static_cast<float>(sum / static_cast<double>(channels)));
   }
-  if (count == 0) throw AudioError(path, "has no samples");
-  const auto bad = std::find_if(audio.samples.begin(), audio.samples.end(),
-                                [](float x) { return !std::isfinite(x); });
-  if (bad != audio.samples.end()) {
-    throw AudioError(path,
-                     fmt::format("sample {} is not a finite number", bad - audio.samples.begin()));
-  }
-  return audio;
+  return mean;
 }
 
-void write_wav(const std::string& path, const Audio& audio) {
-  SF_INFO info{};
-  info.samplerate = audio.rate;
-  info.channels = 1;
-  info.format = SF_FORMAT_WAV | SF_FORMAT_PCM_16;
-  const File file(sf_open(path.c_str(), SFM_WRITE, &info));
-  if (!file) throw AudioError(path, sf_strerror(nullptr));
-  sf_command(file.get(), SFC_SET_CLIPPING, nullptr, SF_TRUE);
-  const auto count = static_cast<sf_count_t>(audio.samples.size());
-  if (sf_writef_float(file.get(), audio.samples.data(), count) != count) {
-    throw AudioError(path, sf_strerror(file.get()));
-  }
-}
-
-std::vector<float> change_speed(std::span<const float> samples, double factor) {
-  if (!(factor >= 0.25 && factor <= 4)) {
-    throw std::invalid_argument(fmt::format("a speed has to be in [0.25, 4], it is {}", factor));
-  }
+/// Plays the samples `factor` times as fast, without a limit.
+std::vector<float> interpolated(std::span<const float> samples, double factor) {
   constexpr int crossings = 8, steps = 512;  // zero crossings of the kernel, and steps per crossing
   static const std::vector<float> kernel = [] {
     std::vector<float> values(crossings * steps + 2, 0.f);
@@ -138,6 +112,110 @@ std::vector<float> change_speed(std::span<const float> samples, double factor) {
     out[static_cast<std::size_t>(i)] = static_cast<float>(total * scale);
   }
   return out;
+}
+
+}  // namespace
+
+Audio read_audio(const std::string& path, const AudioOptions& options) {
+  const std::optional<ContainerFacts> facts = facts_of(path);
+  if (facts && facts->rate && (*facts->rate == 0 || *facts->rate > most_rate)) {
+    throw AudioError(path, fmt::format("has a rate of {} samples a second", *facts->rate));
+  }
+  SF_INFO info{};
+  FilledFile filled;
+  if (facts && facts->zero_at) {
+    filled.file.open(path, std::ios::binary);
+    filled.size = static_cast<sf_count_t>(std::filesystem::file_size(path));
+    filled.zero_at = static_cast<sf_count_t>(*facts->zero_at);
+  }
+  const File file(filled.file.is_open() ? sf_open_virtual(&filled.io, SFM_READ, &info, &filled)
+                                        : sf_open(path.c_str(), SFM_READ, &info));
+  if (!file) throw AudioError(path, sf_strerror(nullptr));
+  if (facts && facts->announced.value_or(0) > facts->held) {
+    throw AudioError(path,
+                     fmt::format("truncated: its samples take {} bytes, of which {} are there",
+                                 *facts->announced, facts->held));
+  }
+  if (info.channels != 1 && !options.mix) {
+    throw AudioError(path, fmt::format("has {} channels, expected one", info.channels));
+  }
+  if (info.channels < 1 || info.channels > 1024) {
+    throw AudioError(path, fmt::format("has {} channels", info.channels));
+  }
+  if (info.samplerate < 1 || info.samplerate > most_rate) {
+    throw AudioError(path, fmt::format("has a rate of {} samples a second", info.samplerate));
+  }
+  const bool resample = options.rate > 0 && info.samplerate != options.rate;
+  if (resample && !options.resample) {
+    throw AudioError(path, fmt::format("has a rate of {} samples a second, expected {}",
+                                       info.samplerate, options.rate));
+  }
+  if (info.frames < 0 || info.frames > most_frames) {
+    throw AudioError(path, fmt::format("damaged: its header speaks of {} samples", info.frames));
+  }
+  const double most = options.most_seconds * info.samplerate;
+  if (static_cast<double>(info.frames) > most) {
+    throw AudioError(path, fmt::format("has {} samples, more than the limit of {} seconds",
+                                       info.frames, options.most_seconds));
+  }
+  Audio audio{.samples = {}, .rate = info.samplerate};
+  const auto channels = static_cast<std::size_t>(info.channels);
+  constexpr std::size_t frames_together = 4096;
+  std::vector<float> block(frames_together * channels);
+  std::int64_t count = 0;
+  for (;;) {
+    const sf_count_t n = sf_readf_float(file.get(), block.data(), frames_together);
+    if (n <= 0) break;
+    const std::size_t values = static_cast<std::size_t>(n) * channels;
+    audio.samples.insert(audio.samples.end(), block.begin(),
+                         block.begin() + static_cast<std::ptrdiff_t>(values));
+    count += n;
+    if (static_cast<double>(count) > most) {
+      throw AudioError(path,
+                       fmt::format("is longer than the limit of {} seconds", options.most_seconds));
+    }
+  }
+  if (sf_error(file.get()) != SF_ERR_NO_ERROR) throw AudioError(path, sf_strerror(file.get()));
+  if (count < info.frames) {
+    throw AudioError(path,
+                     fmt::format("truncated: the header speaks of {} samples, the file has {}",
+                                 info.frames, count));
+  }
+  if (count == 0) throw AudioError(path, "has no samples");
+  const auto bad = std::find_if(audio.samples.begin(), audio.samples.end(),
+                                [](float x) { return !std::isfinite(x); });
+  if (bad != audio.samples.end()) {
+    throw AudioError(
+        path, fmt::format("sample {} is not a finite number",
+                          (bad - audio.samples.begin()) / static_cast<std::ptrdiff_t>(channels)));
+  }
+  if (channels > 1) audio.samples = mixed(audio.samples, channels);
+  if (resample) {
+    audio.samples = interpolated(audio.samples, static_cast<double>(audio.rate) / options.rate);
+    audio.rate = options.rate;
+  }
+  return audio;
+}
+
+void write_wav(const std::string& path, const Audio& audio) {
+  SF_INFO info{};
+  info.samplerate = audio.rate;
+  info.channels = 1;
+  info.format = SF_FORMAT_WAV | SF_FORMAT_PCM_16;
+  const File file(sf_open(path.c_str(), SFM_WRITE, &info));
+  if (!file) throw AudioError(path, sf_strerror(nullptr));
+  sf_command(file.get(), SFC_SET_CLIPPING, nullptr, SF_TRUE);
+  const auto count = static_cast<sf_count_t>(audio.samples.size());
+  if (sf_writef_float(file.get(), audio.samples.data(), count) != count) {
+    throw AudioError(path, sf_strerror(file.get()));
+  }
+}
+
+std::vector<float> change_speed(std::span<const float> samples, double factor) {
+  if (!(factor >= 0.25 && factor <= 4)) {
+    throw std::invalid_argument(fmt::format("a speed has to be in [0.25, 4], it is {}", factor));
+  }
+  return interpolated(samples, factor);
 }
 
 double rms(std::span<const float> samples) {

@@ -23,13 +23,16 @@ struct Audio {
 struct AudioOptions {
   int rate = 0;                // the rate that the file must have; 0: any
   double most_seconds = 3600;  // longer files are refused
+  bool resample = false;       // converts a file of another rate to `rate`
+  bool mix = false;            // takes the mean of several channels
 };
 
-/// Reads an audio file in any format that libsndfile supports. Does not resample or mix channels.
+/// Reads an audio file in any format that libsndfile supports.
 ///
-/// Throws AudioError if the file is missing, damaged or not audio. Throws it too for no samples,
-/// several channels, another rate, a sample that is not finite, or too many seconds. A header that
-/// announces more samples than the file holds is an error as well.
+/// Throws AudioError if the file is missing, damaged or not audio. Throws it too for no samples, a
+/// sample that is not finite, or too many seconds. Several channels are an error without `mix`, and
+/// another rate without `resample`. A header that announces more samples than the file holds is an
+/// error as well. Sizes that a program could not fill in because it wrote to a pipe are none.
 Audio read_audio(const std::string& path, const AudioOptions& options = {});
 
 /// Writes a 16-bit WAV file and clips values above full scale. Throws AudioError if it cannot.

@@ -76,7 +76,7 @@ TEST_CASE("files that cannot be used say why, with their names") {
   fails("more than the limit of 0.1 seconds", {.most_seconds = 0.1});
   const std::string whole = TemporaryFolder::read(path);
   write_bytes(path, whole.substr(0, 3000));
-  fails("truncated: the header speaks of 8044 bytes, the file has 3000");
+  fails("truncated: its samples take 8000 bytes, of which 2956 are there");
   write_wav(path, {.samples = {}, .rate = 8000});
   fails("has no samples");
   write_floats(path, {0.1f, 0.2f, 0.3f, 0.4f}, 2);
