@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "tasks/audio/containers.hpp"
+#include "tasks/data/file_kinds.hpp"
 
 namespace rapt::tasks {
 namespace {
@@ -67,6 +68,19 @@ struct FilledFile {
                    .write = [](const void*, sf_count_t, void*) { return sf_count_t{0}; },
                    .tell = [](void* data) { return sf_count_t{of(data).file.tellg()}; }};
 };
+
+/// Throws for a file that libsndfile does not open. Names its kind if that is known.
+[[noreturn]] void fail_to_open(const std::string& path) {
+  const std::string reason = sf_strerror(nullptr);
+  std::string begin(300, '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(begin.data(), std::ssize(begin)) && file.gcount() == 0) {
+    throw AudioError(path, file.is_open() && file.eof() ? "is empty" : reason);
+  }
+  begin.resize(static_cast<std::size_t>(file.gcount()));
+  const std::string kind = kind_of_bytes(begin);
+  throw AudioError(path, kind.empty() ? reason : fmt::format("{} ({})", kind, reason));
+}
 
 /// Returns one channel, the mean of all of them.
 std::vector<float> mixed(std::span<const float> samples, std::size_t channels) {
@@ -130,7 +144,7 @@ Audio read_audio(const std::string& path, const AudioOptions& options) {
   }
   const File file(filled.file.is_open() ? sf_open_virtual(&filled.io, SFM_READ, &info, &filled)
                                         : sf_open(path.c_str(), SFM_READ, &info));
-  if (!file) throw AudioError(path, sf_strerror(nullptr));
+  if (!file) fail_to_open(path);
   if (facts && facts->announced.value_or(0) > facts->held) {
     throw AudioError(path,
                      fmt::format("truncated: its samples take {} bytes, of which {} are there",

@@ -8,7 +8,10 @@
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
+#include "tasks/data/file_kinds.hpp"
+#include "tasks/images/orientation.hpp"
 #include "tasks/text/text.hpp"
 
 // jpeglib.h needs FILE and size_t declared before it.
@@ -42,9 +45,7 @@ class Jpeg {
     info_.client_data = this;
     errors_.error_exit = [](j_common_ptr info) { of(info).stop(info); };
     errors_.emit_message = [](j_common_ptr info, int level) {
-      // A negative level is a warning, which means damage. Extraneous bytes between segments are
-      // harmless.
-      if (level < 0 && info->err->msg_code != JWRN_EXTRANEOUS_DATA) of(info).stop(info);
+      if (level < 0 && !is_harmless(info->err->msg_code)) of(info).stop(info);
     };
     errors_.output_message = [](j_common_ptr) {};
     progress_.progress_monitor = [](j_common_ptr info) {
@@ -60,6 +61,7 @@ class Jpeg {
   bool start() {
     if (setjmp(jump_) != 0) return false;
     jpeg_create_decompress(&info_);
+    jpeg_save_markers(&info_, exif_marker, 0xFFFF);
     info_.progress = &progress_;
     jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(bytes_.data()),
                  static_cast<unsigned long>(bytes_.size()));
@@ -85,10 +87,28 @@ class Jpeg {
   bool inks() const {
     return info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
   }
+  /// The orientation in the file's Exif data.
+  int orientation() const {
+    constexpr std::string_view mark("Exif\0\0", 6);
+    for (const jpeg_marker_struct* m = info_.marker_list; m != nullptr; m = m->next) {
+      const std::string_view data(reinterpret_cast<const char*>(m->data), m->data_length);
+      if (m->marker == exif_marker && data.starts_with(mark)) {
+        return exif_orientation(data.substr(mark.size()));
+      }
+    }
+    return 1;
+  }
   const char* message() const { return message_; }
 
  private:
-  static constexpr int most_scans = 500;
+  static constexpr int most_scans = 500, exif_marker = JPEG_APP0 + 1;
+
+  /// A warning means damage, except for these. They touch no pixel: bytes between segments, the
+  /// parameters of a scan that some phones write, and versions of JFIF and Adobe's marker.
+  static bool is_harmless(int code) {
+    return code == JWRN_EXTRANEOUS_DATA || code == JWRN_NOT_SEQUENTIAL || code == JWRN_JFIF_MAJOR ||
+           code == JWRN_ADOBE_XFORM;
+  }
 
   static Jpeg& of(j_common_ptr info) { return *static_cast<Jpeg*>(info->client_data); }
   [[noreturn]] void stop(j_common_ptr info) {
@@ -120,8 +140,9 @@ Image decode_jpeg(std::string_view bytes, const std::string& name, const ImageLi
   check_size(jpeg.height(), jpeg.width(), name, limits);
   Image image{jpeg.height(), jpeg.width(), {}};
   image.pixels.resize(static_cast<std::size_t>(3 * image.height * image.width));
+  const int orientation = jpeg.orientation();
   if (!jpeg.read(image.pixels.data())) fail();
-  return image;
+  return upright(std::move(image), orientation);
 }
 
 // ---- PNG ----------------------------------------------------------------------------------------
@@ -135,6 +156,20 @@ struct Png {
   Png(const Png&) = delete;
   Png& operator=(const Png&) = delete;
 };
+
+/// Returns the orientation of the chunk eXIf, wherever it is.
+int png_orientation(std::string_view bytes) {
+  for (std::size_t at = png_mark.size(); bytes.size() - at >= 12;) {
+    std::size_t size = 0;
+    for (std::size_t k = 0; k < 4; ++k) {
+      size = size << 8 | static_cast<unsigned char>(bytes[at + k]);
+    }
+    if (size > bytes.size() - at - 12) break;
+    if (bytes.substr(at + 4, 4) == "eXIf") return exif_orientation(bytes.substr(at + 8, size));
+    at += 12 + size;
+  }
+  return 1;
+}
 
 Image decode_png(std::string_view bytes, const std::string& name, const ImageLimits& limits) {
   Png png;
@@ -150,7 +185,7 @@ Image decode_png(std::string_view bytes, const std::string& name, const ImageLim
   image.pixels.resize(static_cast<std::size_t>(3 * image.height * image.width));
   const png_color white{255, 255, 255};
   if (png_image_finish_read(&png.info, &white, image.pixels.data(), 0, nullptr) == 0) fail();
-  return image;
+  return upright(std::move(image), png_orientation(bytes));
 }
 
 }  // namespace
@@ -159,7 +194,10 @@ Image decode_image(std::string_view bytes, const std::string& name, const ImageL
   if (bytes.empty()) throw TextError(name, 0, "empty: expected a JPEG or PNG");
   if (bytes.starts_with(jpeg_mark)) return decode_jpeg(bytes, name, limits);
   if (bytes.starts_with(png_mark)) return decode_png(bytes, name, limits);
-  throw TextError(name, 0, "neither JPEG nor PNG");
+  const std::string kind = kind_of_bytes(bytes);
+  throw TextError(
+      name, 0,
+      kind.empty() ? "neither JPEG nor PNG" : fmt::format("{} (expected a JPEG or PNG)", kind));
 }
 
 Image read_image(const std::string& path, const ImageLimits& limits) {

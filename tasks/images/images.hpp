@@ -25,7 +25,9 @@ struct ImageLimits {
 };
 
 /// Reads a JPEG or PNG file; the first bytes tell which. Grey becomes colour, transparent parts are
-/// blended with white, and 16 bits become 8. A CMYK JPEG is refused, and so is any picture in which
+/// blended with white, and 16 bits become 8. A picture is turned upright by its Exif orientation.
+/// The gamma of a PNG (gAMA) is applied, as its standard asks: values are for a screen of sRGB.
+/// Pillow leaves such values as they are. A CMYK JPEG is refused, and so is any picture in which
 /// the decoder finds damage. Throws TextError with the file's name if it is missing, empty, of
 /// another format, truncated, damaged, or over a limit.
 Image read_image(const std::string& path, const ImageLimits& limits = {});

@@ -213,7 +213,12 @@ TEST_CASE("PNG: colour, grey, transparent, 16 bits") {
 
 TEST_CASE("what is no picture is an error that names the file") {
   refuse("", "empty");
-  refuse("GIF89a and so on", "neither JPEG nor PNG");
+  refuse("GIF89a and so on", "is a GIF picture (expected a JPEG or PNG)");
+  refuse(std::string("RIFF\x10\0\0\0WEBPVP8 ", 16), "is a WebP picture");
+  refuse("BM" + std::string(20, '\0'), "is a BMP picture");
+  refuse("version https://git-lfs.github.com/spec/v1\noid sha256:", "Git LFS pointer");
+  refuse("  <!DOCTYPE HTML>", "is an HTML page");
+  refuse("plain text", "neither JPEG nor PNG");
   refuse("\xFF\xD8\xFF", "damaged JPEG");
   refuse("\x89PNG\r\n\x1A\n", "damaged PNG");
   const std::string jpeg = jpeg_of(slope(60, 60)), png = rapt::tasks::png_of(slope(60, 60));
@@ -287,4 +292,98 @@ TEST_CASE("a thousand damaged JPEG, PNG and raw tensors: an error or a picture")
     CHECK(std::ssize(tensor.pixels) == tensor.count * 3 * 40 * 48);
   };
   CHECK(a_thousand(gzip(text_of(image) + text_of(image)), read).errors > 900);
+}
+
+TEST_CASE("warnings of libjpeg that touch no pixel are none") {
+  const std::string file = jpeg_of(slope(24, 32));
+  const Image plain = decode_image(file, "x");
+  const auto same = [&](const std::string& bytes) {
+    REQUIRE(bytes != file);
+    CHECK(decode_image(bytes, "x").pixels == plain.pixels);
+  };
+  std::string scan = file;  // the last three bytes of SOS, as some phones write them
+  const std::size_t sos = scan.find("\xFF\xDA");
+  scan.replace(sos + 11, 3, std::string(3, '\0'));
+  same(scan);
+  for (const char* version : {"\2\1", "\3\2"}) {
+    std::string jfif = file;
+    jfif.replace(jfif.find("JFIF") + 5, 2, version);
+    same(jfif);
+  }
+  std::string extra = file;
+  same(extra.insert(20, std::string(5, '\x11')));
+}
+
+namespace {
+
+std::string exif(int orientation, bool little) {
+  const auto two = [&](int value) {
+    const char high = static_cast<char>(value >> 8), low = static_cast<char>(value);
+    return little ? std::string{low, high} : std::string{high, low};
+  };
+  const auto four = [&](int value) { return little ? two(value) + two(0) : two(0) + two(value); };
+  // One entry before it, of another tag.
+  return (little ? "II" : "MM") + two(42) + four(8) + two(2) + two(0x0100) + two(4) + four(1) +
+         four(7) + two(0x0112) + two(3) + four(1) + two(orientation) + two(0) + four(0);
+}
+
+std::string big_endian(std::size_t value, int bytes) {
+  std::string text;
+  while (bytes-- > 0) text += static_cast<char>(value >> (8 * bytes));
+  return text;
+}
+
+/// The PNG with a chunk eXIf before its end.
+std::string with_exif(std::string png, const std::string& data) {
+  const std::string body = "eXIf" + data;
+  const auto sum =
+      crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<unsigned>(body.size()));
+  return png.insert(png.size() - 12, big_endian(data.size(), 4) + body + big_endian(sum, 4));
+}
+
+std::string jpeg_with_exif(std::string jpeg, const std::string& data) {
+  const std::string body = std::string("Exif\0\0", 6) + data;
+  return jpeg.insert(2, "\xFF\xE1" + big_endian(body.size() + 2, 2) + body);
+}
+
+/// Lists the red values, rows from the top.
+std::string reds(const Image& image) {
+  std::string text;
+  for (std::int64_t y = 0; y < image.height; ++y) {
+    if (y > 0) text += '/';
+    for (std::int64_t x = 0; x < image.width; ++x) text += static_cast<char>(*image.at(y, x));
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("pictures are turned upright by their Exif orientation") {
+  Image image{2, 3, {}};
+  for (const char c : std::string("abcdef")) {
+    for (int k = 0; k < 3; ++k) image.pixels.push_back(static_cast<std::uint8_t>(c));
+  }
+  const std::string png = rapt::tasks::png_of(image);
+  // As the Exif standard (2.3, tag 274) says where row 0 and column 0 are to be seen.
+  const std::pair<int, const char*> wanted[] = {
+      {1, "abc/def"},  {2, "cba/fed"},  {3, "fed/cba"},  {4, "def/abc"}, {5, "ad/be/cf"},
+      {6, "da/eb/fc"}, {7, "fc/eb/da"}, {8, "cf/be/ad"}, {0, "abc/def"}, {9, "abc/def"}};
+  for (const auto& [orientation, text] : wanted) {
+    INFO(orientation);
+    CHECK(reds(decode_image(with_exif(png, exif(orientation, true)), "x")) == text);
+    CHECK(reds(decode_image(with_exif(png, exif(orientation, false)), "x")) == text);
+  }
+  for (std::size_t cut = 0; cut < 32; ++cut) {
+    CHECK(decode_image(with_exif(png, exif(6, true).substr(0, cut)), "x").width == 3);
+  }
+  const std::string jpeg = jpeg_of(slope(16, 40));
+  const Image lying = decode_image(jpeg, "x");
+  const Image turned = decode_image(jpeg_with_exif(jpeg, exif(6, false)), "x");
+  REQUIRE(turned.height == 40);
+  REQUIRE(turned.width == 16);
+  for (std::int64_t y = 0; y < 40; ++y) {
+    for (std::int64_t x = 0; x < 16; ++x) {
+      REQUIRE(*turned.at(y, x) == *lying.at(15 - x, y));
+    }
+  }
 }
