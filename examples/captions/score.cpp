@@ -1,13 +1,11 @@
 // captions score: scores the captions of standard input.
 #include <fmt/format.h>
 
-#include <iostream>
 #include <map>
 
 #include "examples/captions/options.hpp"
 #include "tasks/captions/caption_attention.hpp"
 #include "tasks/scores/caption_scores.hpp"
-#include "tasks/text/utf8.hpp"
 
 namespace rapt::examples {
 using namespace tasks;
@@ -18,10 +16,7 @@ constexpr const char* input = "standard input";
 /// Reads lines of "image<TAB>caption", each image once.
 std::map<std::string, std::string> read_captions() {
   std::map<std::string, std::string> captions;
-  std::string line;
-  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.ends_with('\r')) line.pop_back();
-    if (!is_valid_utf8(line)) throw TextError(input, number, "invalid UTF-8");
+  for (const auto& [line, number] : read_lines(std::string(standard_input))) {
     const std::size_t tab = line.find('\t');
     if (tab == line.npos || line.find('\t', tab + 1) != line.npos) {
       throw TextError(input, number,

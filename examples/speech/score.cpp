@@ -1,13 +1,11 @@
 // speech score: computes error rates of recognised text.
 #include <fmt/format.h>
 
-#include <iostream>
 #include <unordered_map>
 
 #include "examples/speech/options.hpp"
 #include "framework/core/error.hpp"
 #include "tasks/scores/error_rate.hpp"
-#include "tasks/text/utf8.hpp"
 
 namespace rapt::examples {
 using namespace tasks;
@@ -18,14 +16,11 @@ constexpr const char* input = "standard input";
 /// Reads lines of an utterance's id, a tab and its words from standard input.
 std::unordered_map<std::string, std::string> read_hypotheses() {
   std::unordered_map<std::string, std::string> words;
-  std::string line;
-  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.ends_with('\r')) line.pop_back();
+  for (const auto& [line, number] : read_lines(std::string(standard_input))) {
     const std::size_t tab = line.find('\t');
     if (tab == 0 || tab == std::string::npos || line.find('\t', tab + 1) != std::string::npos) {
       throw TextError(input, number, "expected an utterance, a tab, and its words");
     }
-    if (!is_valid_utf8(line)) throw TextError(input, number, "invalid UTF-8");
     if (!words.emplace(line.substr(0, tab), line.substr(tab + 1)).second) {
       throw TextError(input, number, fmt::format("a second line of '{}'", line.substr(0, tab)));
     }

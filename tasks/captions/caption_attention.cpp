@@ -7,6 +7,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tasks/text/unicode.hpp"
+
 namespace rapt::tasks {
 
 using nlohmann::json;
@@ -89,7 +91,7 @@ Pointing pointing(const std::vector<CaptionLooks>& looks, const std::vector<List
       throw TextError(list_path, 0, fmt::format("has no picture '{}'", one.image));
     }
     const ListedCaption& right = *found->second;
-    const Sentence words = split_blanks(right.text);
+    const Sentence words = split_white_space(right.text);
     const auto places = static_cast<std::ptrdiff_t>(one.grid_height * one.grid_width);
     for (std::size_t i = 0; i < words.size(); ++i) {
       if (right.object_of_word[i] < 0) continue;

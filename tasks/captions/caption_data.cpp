@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "tasks/images/image_changes.hpp"
+#include "tasks/text/unicode.hpp"
 
 namespace rapt::tasks {
 namespace {
@@ -65,11 +66,11 @@ Row row_of(const Line& line, std::size_t columns, const ListOptions& options) {
   if (columns == 1) return row;
   if (columns == 3) number_of(parts[1], "the number of the caption");
   row.caption.text = parts[columns == 3 ? 2 : 1];
-  const std::size_t words = split_blanks(row.caption.text).size();
+  const std::size_t words = split_white_space(row.caption.text).size();
   if (words == 0 && options.captions) throw Fault("a caption without words");
   if (columns < 4) return row;
   row.caption.objects = boxes_of(parts[2], options.box_size);
-  for (const std::string& index : split_blanks(parts[3])) {
+  for (const std::string& index : split_white_space(parts[3])) {
     const std::int64_t object = number_of(index, "a word's object");
     if (object < -1 || object >= std::ssize(row.caption.objects)) {
       throw Fault(fmt::format("a word's object is {}, there are {} objects", object,

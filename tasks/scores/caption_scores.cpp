@@ -88,7 +88,7 @@ double similarity(const Weighted& caption, const Weighted& reference) {
 }  // namespace
 
 Sentence caption_words(std::string_view line, const CaptionWords& options) {
-  Sentence words = split_blanks(options.lower ? to_lower(line) : std::string(line));
+  Sentence words = split_white_space(options.lower ? to_lower(line) : std::string(line));
   if (!options.strip_punctuation) return words;
   for (std::string& word : words) {
     std::erase_if(word, [](char c) { return punctuation.find(c) != punctuation.npos; });

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "tasks/text/text.hpp"
+#include "tasks/text/unicode.hpp"
 #include "tasks/text/utf8.hpp"
 
 namespace rapt::tasks {
@@ -20,7 +21,7 @@ struct Path {
 };
 
 std::vector<std::string> characters(std::string_view text) {
-  return split_characters(fmt::format("{}", fmt::join(split_blanks(text), " ")));
+  return split_characters(fmt::format("{}", fmt::join(split_white_space(text), " ")));
 }
 
 std::string counted(std::int64_t n, std::string_view what) {
@@ -78,7 +79,7 @@ ErrorCounts count_errors(std::span<const std::string> hypothesis,
 }
 
 ErrorCounts word_errors(std::string_view hypothesis, std::string_view reference) {
-  return count_errors(split_blanks(hypothesis), split_blanks(reference));
+  return count_errors(split_white_space(hypothesis), split_white_space(reference));
 }
 
 ErrorCounts character_errors(std::string_view hypothesis, std::string_view reference) {

@@ -5,6 +5,8 @@
 #include <set>
 #include <tuple>
 
+#include "tasks/text/unicode.hpp"
+
 namespace rapt::tasks {
 namespace {
 
@@ -48,7 +50,7 @@ void add_noise(std::vector<float>& samples, double height, double colour, Key ke
 }  // namespace
 
 std::vector<Piece> pieces_of(const Utterance& utterance) {
-  const Sentence words = split_blanks(utterance.words);
+  const Sentence words = split_white_space(utterance.words);
   if (words.size() != utterance.files.size()) {
     return {{utterance.words, utterance.speaker, utterance.files, utterance.gaps}};
   }

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <unordered_set>
 
+#include "tasks/text/unicode.hpp"
+
 namespace rapt::tasks {
 namespace {
 
@@ -40,17 +42,17 @@ Utterance parse(const Line& line) {
   }
   const char* names[] = {"id", "speaker", "words", "files", "gaps"};
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (split_blanks(parts[i]).empty()) {
+    if (split_white_space(parts[i]).empty()) {
       throw std::invalid_argument(fmt::format("the column of the {} is empty", names[i]));
     }
   }
   Utterance utterance{.id = parts[0],
                       .speaker = parts[1],
-                      .words = fmt::format("{}", fmt::join(split_blanks(parts[2]), " ")),
-                      .files = split_blanks(parts[3]),
+                      .words = fmt::format("{}", fmt::join(split_white_space(parts[2]), " ")),
+                      .files = split_white_space(parts[3]),
                       .gaps = {},
                       .line = line.number};
-  const Sentence gaps = split_blanks(parts[4]);
+  const Sentence gaps = split_white_space(parts[4]);
   if (utterance.files.size() > 1 || gaps != Sentence{"-"}) {
     for (const std::string& gap : gaps) utterance.gaps.push_back(gap_of(gap));
   }

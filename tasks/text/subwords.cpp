@@ -43,12 +43,24 @@ void check(const sentencepiece::util::Status& status, const char* what) {
   if (!status.ok()) throw std::runtime_error(fmt::format("{}: {}", what, status.ToString()));
 }
 
+/// Says in plain words what the commonest error of SentencePiece means.
+std::string explained(const std::string& message) {
+  const std::string mark = "smaller than required_chars. ", against = " vs ";
+  const std::size_t at = message.find(mark), number = message.find(against, at);
+  if (at == message.npos || number == message.npos) return message;
+  const std::string_view rest = std::string_view(message).substr(number + against.size());
+  return fmt::format("its characters and the special tokens alone are {}, so ask for more pieces",
+                     rest.substr(0, rest.find_first_not_of("0123456789")));
+}
+
 }  // namespace
 
 Subwords Subwords::train(std::span<const std::string> lines, const SubwordOptions& options) {
   Lines iterator(lines);
-  const std::unordered_map<std::string, std::string> arguments = {
+  std::unordered_map<std::string, std::string> arguments = {
       {"vocab_size", std::to_string(options.size)},
+      // A small text has fewer pieces than asked for. Then there are as many as it has.
+      {"hard_vocab_limit", "false"},
       {"model_type", options.kind == SubwordKind::bpe ? "bpe" : "unigram"},
       {"character_coverage", "1.0"},
       {"normalization_rule_name", options.normalise ? "nmt_nfkc" : "identity"},
@@ -59,13 +71,18 @@ Subwords Subwords::train(std::span<const std::string> lines, const SubwordOption
       // A fixed number: the split of the work affects rounding, and so the pieces.
       {"num_threads", "4"},
       {"minloglevel", "2"}};
+  // SentencePiece uses the tab for itself and learns none, unless it is told to.
+  const auto has_tab = [](const std::string& line) { return line.find('\t') != line.npos; };
+  if (!options.normalise && std::any_of(lines.begin(), lines.end(), has_tab)) {
+    arguments["user_defined_symbols"] = "\t";
+  }
   auto state = std::make_shared<State>();
   const auto status =
       sentencepiece::SentencePieceTrainer::Train(arguments, &iterator, &state->model);
   if (!status.ok()) {
     throw std::invalid_argument(
         fmt::format("SentencePiece cannot learn {} pieces from {} lines: {}", options.size,
-                    lines.size(), status.ToString()));
+                    lines.size(), explained(status.ToString())));
   }
   check(state->processor.LoadFromSerializedProto(state->model), "SentencePiece");
   return Subwords(std::move(state));

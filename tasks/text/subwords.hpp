@@ -16,7 +16,7 @@ enum class SubwordKind {
 };
 
 struct SubwordOptions {
-  std::int32_t size = 8000;  // number of pieces, including the four special tokens
+  std::int32_t size = 8000;  // most pieces, including the four special tokens
   SubwordKind kind = SubwordKind::bpe;
   /// True: normalises text first with SentencePiece's rules "nmt_nfkc", for example full-width
   /// digits to ASCII. False: decode() returns exactly the characters that were encoded.
@@ -33,8 +33,8 @@ struct Segmentation {
 /// including spaces. The special tokens have Vocabulary's ids.
 class Subwords {
  public:
-  /// Throws std::invalid_argument if the text has too few different pieces for the size, or too
-  /// many characters.
+  /// Learns at most `size` pieces, fewer from a small text. Throws std::invalid_argument for a text
+  /// without characters, or with more of them than pieces.
   static Subwords train(std::span<const std::string> lines, const SubwordOptions& options);
 
   /// Saves in SentencePiece's own format, which its tools read too. load() throws TextError.

@@ -1,44 +1,21 @@
 #include "tasks/text/text.hpp"
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <memory>
-#include <numeric>
-#include <system_error>
 #include <tuple>
 #include <utility>
 
 #include "tasks/data/files.hpp"
+#include "tasks/text/unicode.hpp"
 #include "tasks/text/utf8.hpp"
 
 namespace rapt::tasks {
 namespace {
 
 constexpr std::string_view blanks = " \t\v\f\r";
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::array<std::string_view, 4> special = {"<pad>", "<unk>", "<s>", "</s>"};
-
-std::string reason_of(int error) { return std::generic_category().message(error); }
-
-// Returns the lines unchanged, valid or not.
-std::vector<Line> raw_lines(const std::string& path) {
-  const std::string bytes = read_bytes(path);
-  std::string_view rest = bytes;
-  if (rest.starts_with(byte_order_mark)) rest.remove_prefix(byte_order_mark.size());
-  std::vector<Line> lines;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    lines.push_back({std::string(line), static_cast<std::int64_t>(lines.size()) + 1});
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return lines;
-}
 
 bool has_blank_or_break(std::string_view token) {
   return token.find_first_of(blanks) != token.npos || token.find('\n') != token.npos;
@@ -53,106 +30,9 @@ std::string vocabulary_end(std::size_t size) { return fmt::format("# {} tokens",
 
 }  // namespace
 
-TextError::TextError(std::string path, std::int64_t line, const std::string& what)
-    : std::runtime_error(line > 0 ? fmt::format("{}:{}: {}", path, line, what)
-                                  : fmt::format("{}: {}", path, what)),
-      path_(std::move(path)),
-      line_(line) {}
-
-void SkipReport::add(std::string_view what, const std::string& path, std::int64_t line) {
-  const auto known = std::find_if(reasons_.begin(), reasons_.end(),
-                                  [&](const Reason& reason) { return reason.what == what; });
-  if (known != reasons_.end()) {
-    ++known->count;
-  } else {
-    reasons_.push_back({std::string(what), 1, fmt::format("{}:{}", path, line)});
-  }
-}
-
-std::int64_t SkipReport::count() const {
-  return std::accumulate(reasons_.begin(), reasons_.end(), std::int64_t{0},
-                         [](std::int64_t sum, const Reason& reason) { return sum + reason.count; });
-}
-
-std::string SkipReport::message() const {
-  if (reasons_.empty()) return "skipped none";
-  std::string text = fmt::format("skipped {}: ", count());
-  for (const Reason& reason : reasons_) {
-    if (&reason != &reasons_.front()) text += ", ";
-    text += fmt::format("{} with {} (first {})", reason.count, reason.what, reason.first);
-  }
-  return text;
-}
-
-// zlib distinguishes plain files and gzip by the first bytes.
-std::string read_bytes(const std::string& path, std::int64_t most) {
-  errno = 0;
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose_r);
-  if (file == nullptr) {
-    throw TextError(path, 0, fmt::format("cannot open: {}", reason_of(errno ? errno : ENOMEM)));
-  }
-  std::string bytes;
-  std::vector<char> block(1 << 16);
-  int n = 0;
-  errno = 0;
-  while ((n = gzread(file.get(), block.data(), static_cast<unsigned>(block.size()))) > 0) {
-    if (std::ssize(bytes) + n > most) {
-      throw TextError(path, 0, fmt::format("holds more than {} bytes, the limit", most));
-    }
-    bytes.append(block.data(), static_cast<std::size_t>(n));
-  }
-  const int read_error = errno;
-  // For gzread, a file that ends within its gzip data is no error: it only sets Z_BUF_ERROR.
-  int status = Z_OK;
-  gzerror(file.get(), &status);
-  if (status == Z_ERRNO) {
-    throw TextError(path, 0, fmt::format("cannot read: {}", reason_of(read_error)));
-  }
-  if (status == Z_BUF_ERROR) {
-    throw TextError(path, 0, "truncated: the file ends within its gzip data");
-  }
-  if (n < 0 || (status != Z_OK && status != Z_STREAM_END)) {
-    throw TextError(path, 0, "damaged gzip data");
-  }
-  if (path.ends_with(".gz") && gzdirect(file.get()) == 1) {
-    throw TextError(path, 0, "named .gz, but holds no gzip data");
-  }
-  return bytes;
-}
-
-std::vector<Line> read_lines(const std::string& path) {
-  std::vector<Line> lines = raw_lines(path);
-  for (const Line& line : lines) {
-    if (!is_valid_utf8(line.text)) throw TextError(path, line.number, "invalid UTF-8");
-  }
-  return lines;
-}
-
-std::vector<Line> read_lines(const std::string& path, SkipReport& skipped) {
-  std::vector<Line> lines = raw_lines(path);
-  std::erase_if(lines, [&](const Line& line) {
-    const bool invalid = !is_valid_utf8(line.text);
-    if (invalid) skipped.add("invalid UTF-8", path, line.number);
-    return invalid;
-  });
-  return lines;
-}
-
-Sentence split_blanks(std::string_view text) {
-  Sentence tokens;
-  for (;;) {
-    const std::size_t start = text.find_first_not_of(blanks);
-    if (start == text.npos) return tokens;
-    text.remove_prefix(start);
-    const std::size_t end = std::min(text.find_first_of(blanks), text.size());
-    tokens.emplace_back(text.substr(0, end));
-    text.remove_prefix(end);
-  }
-}
-
 Corpus read_parallel(const std::string& source, const std::string& target, SkipReport& skipped) {
-  std::vector<Line> source_lines = raw_lines(source);
-  std::vector<Line> target_lines = raw_lines(target);
+  std::vector<Line> source_lines = read_raw_lines(source);
+  std::vector<Line> target_lines = read_raw_lines(target);
   if (source_lines.size() != target_lines.size()) {
     throw TextError(source, 0,
                     fmt::format("{} lines, but {} has {}: line i of one must be the translation of "
@@ -161,7 +41,7 @@ Corpus read_parallel(const std::string& source, const std::string& target, SkipR
   }
   const auto fault = [&](const Line& line) -> std::string_view {
     if (!is_valid_utf8(line.text)) return "invalid UTF-8";
-    return line.text.find_first_not_of(blanks) == line.text.npos ? "an empty line" : "";
+    return split_white_space(line.text).empty() ? "an empty line" : "";
   };
   Corpus corpus;
   for (std::size_t i = 0; i < source_lines.size(); ++i) {

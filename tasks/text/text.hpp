@@ -11,65 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "tasks/text/reader.hpp"
+
 namespace rapt::tasks {
 
 using Sentence = std::vector<std::string>;
-
-/// Thrown for an input file that cannot be used. `line` is 0 if the fault is not in one line. The
-/// message starts with "file:line: " or "file: ".
-class TextError : public std::runtime_error {
- public:
-  TextError(std::string path, std::int64_t line, const std::string& what);
-  const std::string& path() const { return path_; }
-  std::int64_t line() const { return line_; }
-
- private:
-  std::string path_;
-  std::int64_t line_;
-};
-
-/// A line without its line ending, and its number in the file, from 1.
-struct Line {
-  std::string text;
-  std::int64_t number;
-};
-
-/// Counts of skipped lines by reason, with the first place of each reason.
-class SkipReport {
- public:
-  struct Reason {
-    std::string what;
-    std::int64_t count;
-    std::string first;  // file:line
-  };
-
-  void add(std::string_view what, const std::string& path, std::int64_t line);
-  const std::vector<Reason>& reasons() const { return reasons_; }
-  std::int64_t count() const;
-
-  /// Returns text such as "skipped 3: 2 empty lines (first a.en:17), 1 invalid UTF-8 (first
-  /// a.de:40)", or "skipped none".
-  std::string message() const;
-
- private:
-  std::vector<Reason> reasons_;
-};
-
-/// Returns the bytes of a file, plain or gzip. Throws TextError if the file is missing, has more
-/// than `most` bytes after unpacking, is damaged or truncated gzip, or is named .gz without being
-/// gzip.
-std::string read_bytes(const std::string& path,
-                       std::int64_t most = std::numeric_limits<std::int64_t>::max());
-
-/// Returns the lines of a UTF-8 text file, plain or gzip. Drops a byte order mark at the start and
-/// CR before LF. Throws TextError if the file is missing, is damaged or truncated gzip, is named
-/// .gz without being gzip, or has invalid UTF-8. The second form skips and counts lines of invalid
-/// UTF-8.
-std::vector<Line> read_lines(const std::string& path);
-std::vector<Line> read_lines(const std::string& path, SkipReport& skipped);
-
-/// Splits at spaces, tabs and other ASCII white space.
-Sentence split_blanks(std::string_view text);
 
 /// Parallel lines: target[i] translates source[i]. Both come from line `line[i]` of their files.
 struct Corpus {
@@ -78,9 +24,9 @@ struct Corpus {
   std::size_t size() const { return source.size(); }
 };
 
-/// Reads two files whose lines correspond. Skips pairs with a blank or invalid line and counts each
-/// once, at its first fault. Throws TextError as read_lines does, and if the numbers of lines
-/// differ.
+/// Reads two files whose lines correspond. Skips pairs with an invalid line or one of white space
+/// and counts each once, at its first fault. Throws TextError as read_lines does, and if the
+/// numbers of lines differ.
 Corpus read_parallel(const std::string& source, const std::string& target, SkipReport& skipped);
 
 struct VocabularyOptions {

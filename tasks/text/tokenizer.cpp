@@ -10,8 +10,45 @@
 namespace rapt::tasks {
 namespace {
 
+constexpr std::string_view mark = "\u2581";
+constexpr std::string_view blanks = " \t\v\f\r\n", letters = " tvfrn";
+
+/// Returns a token per character. A vocabulary's tokens hold no ASCII white space: a space is "▁",
+/// a tab "▁t" and so on. The character "▁" itself is written twice.
+Sentence characters_of(std::string_view line) {
+  Sentence tokens = split_characters(line);  // writes a space as "▁" already
+  std::size_t at = 0;
+  for (std::string& token : tokens) {
+    const std::size_t blank = blanks.find(line[at]);
+    const auto bytes = static_cast<std::size_t>(next_code_point(line.substr(at)).bytes);
+    if (blank != blanks.npos && blank > 0) {
+      token = std::string(mark) + letters[blank];
+    } else if (line.substr(at, bytes) == mark) {
+      token += mark;
+    }
+    at += bytes;
+  }
+  return tokens;
+}
+
+std::string text_of_characters(const Sentence& tokens) {
+  std::string text;
+  for (const std::string& token : tokens) {
+    if (token == mark) {
+      text += ' ';
+    } else if (token.starts_with(mark)) {
+      const std::string_view rest = std::string_view(token).substr(mark.size());
+      const std::size_t blank = rest.size() == 1 ? letters.find(rest[0]) : letters.npos;
+      text += blank == letters.npos ? rest : blanks.substr(blank, 1);
+    } else {
+      text += token;
+    }
+  }
+  return text;
+}
+
 Sentence split(std::string_view line, TokenKind kind) {
-  return kind == TokenKind::words ? split_blanks(line) : split_characters(line);
+  return kind == TokenKind::words ? split_white_space(line) : characters_of(line);
 }
 
 }  // namespace
@@ -59,7 +96,7 @@ std::vector<Segmentation> Tokenizer::segmentations(std::string_view line, std::i
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
   if (const auto* subwords = std::get_if<Subwords>(&tokens_)) return subwords->decode(ids);
   const Sentence tokens = std::get<Vocabulary>(tokens_).decode(ids);
-  if (kind_ == TokenKind::characters) return join_characters(tokens);
+  if (kind_ == TokenKind::characters) return text_of_characters(tokens);
   return fmt::format("{}", fmt::join(tokens, " "));
 }
 

@@ -24,8 +24,9 @@ struct TokenizerOptions {
   bool normalise = true;  // SentencePiece: see SubwordOptions
 };
 
-/// Converts lines of text to token numbers and back. Words are separated by ASCII white space.
-/// Characters include spaces. SentencePiece's pieces come from any plain text.
+/// Converts lines of text to token numbers and back. Words are separated by white
+/// space of any script. Characters include spaces and tabs. SentencePiece's pieces come from any
+/// plain text.
 class Tokenizer {
  public:
   /// Builds a tokenizer from a text. Throws std::invalid_argument as Vocabulary::build and

@@ -4,6 +4,7 @@
 #include <array>
 #if RAPT_HAS_ICU
 #include <unicode/locid.h>
+#include <unicode/uchar.h>
 #include <unicode/unistr.h>
 #endif
 
@@ -31,6 +32,39 @@ std::string to_lower(std::string_view text) {
   return lower_case(text);
 }
 #endif
+
+namespace {
+
+enum class Category { other, punctuation, symbol, number };
+
+#if RAPT_HAS_ICU
+Category category(char32_t code_point) {
+  const std::uint32_t mask = U_GET_GC_MASK(static_cast<UChar32>(code_point));
+  return mask & U_GC_P_MASK   ? Category::punctuation
+         : mask & U_GC_S_MASK ? Category::symbol
+         : mask & U_GC_N_MASK ? Category::number
+                              : Category::other;
+}
+#else
+Category category(char32_t code_point) {
+  constexpr std::u32string_view symbols = U"$+<=>^`|~";
+  if (code_point > 0x7F) {
+    throw Error("kinds of characters: this rapt was built without ICU, and knows ASCII only");
+  }
+  if (code_point >= U'0' && code_point <= U'9') return Category::number;
+  if (symbols.find(code_point) != symbols.npos) return Category::symbol;
+  const char32_t lower = code_point | 0x20;
+  const bool letter = lower >= U'a' && lower <= U'z';
+  return code_point > 0x20 && code_point < 0x7F && !letter ? Category::punctuation
+                                                           : Category::other;
+}
+#endif
+
+}  // namespace
+
+bool is_punctuation(char32_t c) { return category(c) == Category::punctuation; }
+bool is_symbol_of_any_script(char32_t c) { return category(c) == Category::symbol; }
+bool is_number(char32_t c) { return category(c) == Category::number; }
 
 bool is_white_space(char32_t code_point) {
   // Unicode's property White_Space above Latin-1. Python adds the four ASCII separators.

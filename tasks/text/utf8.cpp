@@ -167,12 +167,6 @@ std::vector<std::string> split_characters(std::string_view text) {
   return out;
 }
 
-std::string join_characters(const std::vector<std::string>& characters) {
-  std::string out;
-  for (const std::string& c : characters) out += c == blank_mark ? std::string(" ") : c;
-  return out;
-}
-
 bool locale_is_utf8() {
   // The first of these that is set and not empty is used (POSIX, Environment Variables, 8.2).
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {

@@ -41,10 +41,8 @@ int display_width(std::string_view text);
 /// Returns the longest prefix of a text that needs at most `columns` columns.
 std::string_view cut_to_width(std::string_view text, int columns);
 
-/// Splits text into one token per character. A space becomes "▁" (U+2581), because tokens hold no
-/// white space. join_characters() reverses this.
+/// Splits text into one token per character. A space becomes "▁" (U+2581), which can be seen.
 std::vector<std::string> split_characters(std::string_view text);
-std::string join_characters(const std::vector<std::string>& characters);
 
 /// Returns true if the environment's locale uses UTF-8.
 bool locale_is_utf8();

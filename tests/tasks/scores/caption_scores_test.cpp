@@ -5,12 +5,13 @@
 #include <stdexcept>
 
 #include "tests/support/catch.hpp"
+#include "tasks/text/unicode.hpp"
 
 using namespace rapt::tasks;
 
 namespace {
 
-Sentence words(std::string_view line) { return split_blanks(line); }
+Sentence words(std::string_view line) { return split_white_space(line); }
 
 std::vector<Sentence> all(std::initializer_list<const char*> lines) {
   std::vector<Sentence> out;

@@ -1,7 +1,11 @@
 #include "tasks/text/text.hpp"
 
+#include <unistd.h>
 #include <zlib.h>
 
+#include <utility>
+
+#include "tasks/text/unicode.hpp"
 #include "tasks/text/utf8.hpp"
 #include "tasks/translation/translation.hpp"
 #include "tests/support/catch.hpp"
@@ -74,7 +78,6 @@ TEST_CASE("Letter case, width and characters of UTF-8 text") {
   CHECK(cut_to_width("ab", 5) == "ab");
   CHECK(printable("a\x1b[1m\tb\xFF\u0085") == "a\uFFFD[1m\uFFFDb\uFFFD\uFFFD");
   CHECK(split_characters("3 mà") == Strings{"3", "▁", "m", "à"});
-  CHECK(join_characters(split_characters("le 3 août")) == "le 3 août");
 }
 
 TEST_CASE("Lines are read from plain and gzip files alike") {
@@ -106,6 +109,110 @@ TEST_CASE("Files that cannot be read are errors that name them") {
   CHECK_THROWS_AS(read_lines(folder.write("empty.gz", "")), TextError);
   CHECK_THROWS_WITH(read_lines(folder.write("bad", "fine\nnot \xFF fine\n")),
                     Contains("bad:2: invalid UTF-8"));
+}
+
+namespace {
+
+/// Reads a text by a pipe that is standard input for the time.
+class Pipe {
+ public:
+  Pipe() {
+    REQUIRE(::pipe(ends_) == 0);
+    saved_ = ::dup(STDIN_FILENO);
+    ::dup2(ends_[0], STDIN_FILENO);
+    ::close(ends_[0]);
+  }
+  ~Pipe() {
+    close();
+    ::dup2(saved_, STDIN_FILENO);
+    ::close(saved_);
+  }
+  void write(std::string_view text) {
+    REQUIRE(::write(ends_[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
+  void close() {
+    if (ends_[1] >= 0) ::close(std::exchange(ends_[1], -1));
+  }
+
+ private:
+  int ends_[2] = {-1, -1}, saved_ = -1;
+};
+
+std::string in_utf16(const std::string& ascii, bool big) {
+  std::string text;
+  for (const char c : ascii) text += big ? std::string{'\0', c} : std::string{c, '\0'};
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("Standard input is read as files are") {
+  const TemporaryFolder folder;
+  const std::string text = "\xEF\xBB\xBFun\r\n\r\ndeux trois\nà";
+  for (const std::string& bytes : {text, gzipped(folder, text)}) {
+    Pipe pipe;
+    pipe.write(bytes);
+    pipe.close();
+    CHECK(texts(read_lines("-")) == Strings{"un", "", "deux trois", "à"});
+  }
+  for (const auto& [bytes, message] : std::vector<std::pair<std::string, std::string>>{
+           {"a\nb \xFF\n", "standard input:2: invalid UTF-8"},
+           {std::string("\xFD\x37zXZ\0 and so on\n", 17), "standard input: is compressed with xz"},
+           {"\xFF\xFE" + in_utf16("ab\n", false), "standard input: is UTF-16 text, expected UTF-8"},
+           {"\x1F\x8B", "standard input: truncated"}}) {
+    Pipe pipe;
+    pipe.write(bytes);
+    pipe.close();
+    CHECK_THROWS_WITH(read_lines("-"), Catch::StartsWith(message));
+  }
+}
+
+TEST_CASE("A line can be used before the next one has come") {
+  Pipe pipe;
+  pipe.write("one\n");
+  LineReader reader("-");
+  std::string line;
+  REQUIRE(reader.next(line));  // would wait for ever, if it asked for more
+  CHECK(line == "one");
+  pipe.write("two\nthr");
+  REQUIRE(reader.next(line));
+  CHECK(line == "two");
+  pipe.write("ee");
+  pipe.close();
+  REQUIRE(reader.next(line));
+  CHECK(line == "three");
+  CHECK(reader.number() == 3);
+  CHECK_FALSE(reader.next(line));
+  CHECK_FALSE(reader.next(line));
+}
+
+TEST_CASE("Text that is no UTF-8 is called by its name") {
+  const TemporaryFolder folder;
+  const auto refuse = [&](const std::string& bytes, const std::string& what) {
+    CHECK_THROWS_WITH(read_lines(folder.write("x", bytes)), Contains("x: " + what));
+    SkipReport skipped;
+    CHECK_THROWS_WITH(read_lines(folder.write("x", bytes), skipped), Contains("x: " + what));
+  };
+  refuse("\xFF\xFE" + in_utf16("ein Mann\n", false), "is UTF-16 text, expected UTF-8");
+  refuse("\xFE\xFF" + in_utf16("ein Mann\n", true), "is UTF-16 text, expected UTF-8");
+  refuse(in_utf16("ein Mann\nzwei\n", false), "is UTF-16 text without a mark");
+  refuse(in_utf16("ein Mann\nzwei\n", true), "is UTF-16 text without a mark");
+  refuse(std::string("BZh91AY&SY"), "is compressed with bzip2");
+  refuse("\x28\xB5\x2F\xFD and so on", "is compressed with zstd");
+  refuse("PK\3\4 and so on", "is a zip archive");
+  refuse("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer");
+  CHECK_THROWS_WITH(read_lines(folder.write("x", std::string("fine\nnot\0fine\n", 14))),
+                    Contains("x:2: has a zero byte"));
+}
+
+TEST_CASE("Lines may end in CR alone") {
+  const TemporaryFolder folder;
+  CHECK(texts(read_lines(folder.write("x", "a b\rc\r\rd\r"))) == Strings{"a b", "c", "", "d"});
+  CHECK(texts(read_lines(folder.write("x",
+                                      "\xEF\xBB\xBF"
+                                      "a\rb"))) == Strings{"a", "b"});
+  CHECK(texts(read_lines(folder.write("x", "a\rb\nc\n"))) == Strings{"a\rb", "c"});
+  CHECK(texts(read_lines(folder.write("x", "a\r"))) == Strings{"a"});
 }
 
 TEST_CASE("A gzip file cut at any byte is an error") {
@@ -146,10 +253,10 @@ TEST_CASE("Invalid lines can be skipped and are counted") {
   CHECK(skipped.message() == "skipped 2: 2 with invalid UTF-8 (first " + folder.file("t") + ":2)");
 }
 
-TEST_CASE("Words are split at ASCII blanks only") {
-  CHECK(split_blanks("  a\tb  c \r") == Strings{"a", "b", "c"});
-  CHECK(split_blanks("a\u00A0b\u3000c") == Strings{"a\u00A0b\u3000c"});
-  CHECK(split_blanks(" \t").empty());
+TEST_CASE("Words are split at white space of any script") {
+  CHECK(split_white_space("  a\tb  c \r") == Strings{"a", "b", "c"});
+  CHECK(split_white_space("a\u00A0b\u3000c\u2009d\u200Be") == Strings{"a", "b", "c", "d\u200Be"});
+  CHECK(split_white_space(" \t\u3000\u00A0").empty());
 }
 
 TEST_CASE("A parallel corpus keeps the pairs that can be used") {
