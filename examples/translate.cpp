@@ -118,15 +118,26 @@ CLI::App* add_decode(CLI::App& app, DecodeOptions& o) {
 }
 
 CLI::App* add_score(CLI::App& app, ScoreCommandOptions& o) {
-  CLI::App* command = app.add_subcommand("score", "score the translations of standard input");
+  CLI::App* command = app.add_subcommand("score", "score translations");
   command->add_option("--reference", o.references, "right translations; files, if there are more")
       ->required();
   const auto add = adder(command);
-  add("--metric", o.metrics, "bleu, chrf, perplexity (of the reference, by a model)")
-      ->check(CLI::IsMember({"bleu", "chrf", "perplexity"}));
-  add("--tokenize", o.tokenize, "tokens of BLEU: 13a, char, or none where text is tokens already")
-      ->check(CLI::IsMember({"13a", "char", "none"}));
+  add("--input,-i", o.inputs,
+      "translations; - is standard input; several systems are compared with the first");
+  add("--metric", o.metrics,
+      "bleu, chrf, chrf++, ter (edits per 100 words), perplexity (of the reference, by a model)")
+      ->check(CLI::IsMember({"bleu", "chrf", "chrf++", "ter", "perplexity"}));
+  add("--tokenize", o.tokenize,
+      "tokens of BLEU: 13a; intl for every script; char or zh for Chinese; ja-mecab for Japanese;"
+      " none where text is tokens already")
+      ->check(CLI::IsMember({"13a", "intl", "char", "zh", "ja-mecab", "none"}));
   command->add_flag("--lowercase,--lower", o.lower, "letter case does not count");
+  command->add_flag("--sentences", o.sentences, "scores of each line too, in columns");
+  add("--bootstrap", o.bootstrap,
+      "draws of sentences for 95% intervals, and for p-values of several systems; 0: none")
+      ->check(CLI::Range(0, 1'000'000));
+  add("--seed", o.seed, "of the draws");
+  command->add_flag("--json", o.json, "print JSON");
   command->add_option("--model", o.model, "perplexity: folder of the model");
   command->add_option("--source", o.source, "perplexity: file of the source sentences");
   add("--batch", o.batch, "perplexity: sentences at a time")->check(positive);

@@ -66,9 +66,12 @@ struct DecodeOptions {
 
 struct ScoreCommandOptions {
   std::vector<std::string> references, metrics = {"bleu"};
+  std::vector<std::string> inputs = {"-"};  // translations; several are compared with the first
   std::string tokenize = "13a";
-  bool lower = false;
-  std::string model, source;  // for perplexity
+  bool lower = false, sentences = false, json = false;
+  std::int64_t bootstrap = 0;  // draws
+  std::uint64_t seed = 12345;  // of the draws
+  std::string model, source;   // for perplexity
   std::int64_t batch = 64;
   int threads = 0;
 };

@@ -1,20 +1,19 @@
 // translate score: computes scores of translations, or a model's perplexity.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "examples/translate/options.hpp"
 #include "framework/core/error.hpp"
 #include "framework/run/executor.hpp"
-#include "tasks/scores/scores.hpp"
+#include "tasks/scores/score_report.hpp"
 #include "tasks/translation/translation.hpp"
 
 namespace rapt::examples {
 using namespace tasks;
 namespace {
 
-Lines read_reference(const std::string& path) {
+Lines read_text(const std::string& path) {
   Lines lines;
   for (Line& line : read_lines(path)) lines.push_back(std::move(line.text));
   return lines;
@@ -47,32 +46,35 @@ void print_perplexity(const ScoreCommandOptions& o) {
 }  // namespace
 
 int score(const ScoreCommandOptions& o) {
-  const auto wanted = [&](std::string_view metric) {
-    return std::find(o.metrics.begin(), o.metrics.end(), metric) != o.metrics.end();
-  };
-  if (wanted("bleu") || wanted("chrf")) {
+  std::vector<std::string> metrics = o.metrics;
+  const bool perplexity = std::erase(metrics, "perplexity") > 0;
+  if (perplexity && o.json) throw Error("--json is for other scores than perplexity");
+  if (!metrics.empty()) {
     std::vector<Lines> references;
-    for (const std::string& path : o.references) references.push_back(read_reference(path));
-    const Lines hypotheses = read_standard_input();
-    for (std::size_t k = 0; k < references.size(); ++k) {
-      if (references[k].size() == hypotheses.size()) continue;
-      throw Error(fmt::format("standard input has {} lines, {} has {}", hypotheses.size(),
-                              o.references[k], references[k].size()));
+    for (const std::string& path : o.references) references.push_back(read_text(path));
+    std::vector<System> systems;
+    for (const std::string& path : o.inputs) {
+      const std::string name = path == standard_input ? "standard input" : path;
+      systems.push_back({name, read_text(path)});
+      for (std::size_t k = 0; k < references.size(); ++k) {
+        if (references[k].size() == systems.back().lines.size()) continue;
+        throw Error(fmt::format("{} has {} lines, {} has {}", name, systems.back().lines.size(),
+                                o.references[k], references[k].size()));
+      }
     }
-    if (wanted("bleu")) {
-      const ScoreOptions options{.tokens = o.tokenize == "none"   ? ScoreTokens::none
-                                           : o.tokenize == "char" ? ScoreTokens::characters
-                                                                  : ScoreTokens::v13a,
-                                 .lower = o.lower};
-      fmt::print("{}\n", score_bleu(hypotheses, references, options).line());
-      fmt::print("BLEU|{}\n", bleu_signature(options, references.size()));
+    if (o.bootstrap > 0 && references.front().empty()) {
+      throw Error("--bootstrap needs at least one sentence");
     }
-    if (wanted("chrf")) {
-      fmt::print("chrF2 = {:.2f}\n", score_chrf(hypotheses, references, o.lower));
-      fmt::print("chrF2|{}\n", chrf_signature(o.lower, references.size()));
-    }
+    const auto scores =
+        score_systems(systems, references,
+                      {.metrics = metrics,
+                       .tokens = {.tokens = score_tokens_named(o.tokenize), .lower = o.lower},
+                       .bootstrap = o.bootstrap,
+                       .seed = o.seed,
+                       .sentences = o.sentences});
+    fmt::print("{}", o.json ? to_json(scores) : to_text(scores));
   }
-  if (wanted("perplexity")) print_perplexity(o);
+  if (perplexity) print_perplexity(o);
   return 0;
 }
 

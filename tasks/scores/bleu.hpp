@@ -44,4 +44,16 @@ Bleu corpus_bleu(std::span<const std::vector<std::string>> hypotheses,
                  std::span<const std::vector<std::vector<std::string>>> references,
                  BleuSmoothing smoothing);
 
+/// Counts of a sentence, or their sum over a corpus: matches of 1- to 4-grams, n-grams of these
+/// orders, tokens of the hypothesis, and tokens of the reference nearest in length.
+using BleuCounts = std::array<std::int64_t, 10>;
+
+/// Throws std::invalid_argument without references.
+BleuCounts bleu_counts(std::span<const std::string> hypothesis,
+                       std::span<const std::vector<std::string>> references);
+
+/// Returns BLEU from counts. With `effective_order`, orders without n-grams in the hypothesis do
+/// not count, which suits single sentences.
+Bleu bleu_of(const BleuCounts& counts, BleuSmoothing smoothing, bool effective_order = false);
+
 }  // namespace rapt::tasks

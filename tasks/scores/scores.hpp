@@ -3,28 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tasks/scores/bleu.hpp"
+#include "tasks/scores/score_tokens.hpp"
 
 namespace rapt::tasks {
-
-enum class ScoreTokens {
-  none,        // split at white space
-  v13a,        // of mteval-v13a, the WMT evaluations' tokens; for Western languages
-  characters,  // without white space; for Chinese and Japanese
-};
-
-struct ScoreOptions {
-  ScoreTokens tokens = ScoreTokens::v13a;  // of BLEU; chrF uses none
-  bool lower = false;
-};
-
-/// Splits a line into tokens like sacrebleu's `--tokenize none`, `13a` or `char`.
-std::vector<std::string> score_tokens(std::string_view line, const ScoreOptions& options);
 
 using Lines = std::vector<std::string>;
 
@@ -33,15 +21,31 @@ using Lines = std::vector<std::string>;
 Bleu score_bleu(const Lines& hypotheses, std::span<const Lines> references,
                 const ScoreOptions& options);
 
-/// Returns a signature such as "nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:rapt-1", which
-/// should accompany a BLEU figure. The last part names this implementation.
-std::string bleu_signature(const ScoreOptions& options, std::size_t references);
+/// Returns chrF2 (Popovic 2015), 0 .. 100; see chrf_of(). `word_order` 2 gives chrF2++. Throws
+/// std::invalid_argument as score_bleu does.
+double score_chrf(const Lines& hypotheses, std::span<const Lines> references, bool lower,
+                  int word_order = 0);
 
-/// Returns chrF2 (Popovic 2015), 0 .. 100. It is an F-score of character n-grams of 1 to 6
-/// characters without white space, counted over the corpus; recall is twice as important. With
-/// several references, each sentence uses the one that scores it best. Throws std::invalid_argument
-/// as score_bleu does.
-double score_chrf(const Lines& hypotheses, std::span<const Lines> references, bool lower);
-std::string chrf_signature(bool lower, std::size_t references);
+/// A score as a function of numbers per sentence. The score of a corpus is that of their sum.
+struct Metric {
+  std::string name;       // BLEU, chrF2, chrF2++ or TER
+  std::string signature;  // should accompany a figure; its last part names this implementation
+  bool higher_is_better = true;
+  std::function<std::vector<double>(const std::string& hypothesis, std::span<const std::string>)>
+      statistics;
+  /// `sentence` is true for the score of one sentence. BLEU then leaves out the orders that the
+  /// sentence is too short for.
+  std::function<double(std::span<const double> statistics, bool sentence)> score;
+};
+
+/// Returns the metric of that name: bleu, chrf, chrf++ or ter. `references` is their number, for
+/// the signature. TER ignores case, as in sacrebleu. Throws std::invalid_argument.
+Metric metric_named(std::string_view name, const ScoreOptions& options, std::size_t references);
+
+/// Returns the statistics of each sentence. Throws std::invalid_argument as score_bleu does.
+std::vector<std::vector<double>> statistics_of(const Metric& metric, const Lines& hypotheses,
+                                               std::span<const Lines> references);
+/// Returns the score of a corpus.
+double corpus_score(const Metric& metric, const std::vector<std::vector<double>>& statistics);
 
 }  // namespace rapt::tasks

@@ -107,11 +107,15 @@ TEST_CASE("Smoothing halves for each order without a match") {
 }
 
 TEST_CASE("Signatures are in sacrebleu's form") {
-  CHECK(bleu_signature({.lower = true}, 1) ==
+  CHECK(metric_named("bleu", {.lower = true}, 1).signature ==
         "nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:rapt-1");
-  CHECK(bleu_signature({.tokens = ScoreTokens::characters}, 2) ==
+  CHECK(metric_named("bleu", {.tokens = ScoreTokens::characters}, 2).signature ==
         "nrefs:2|case:mixed|eff:no|tok:char|smooth:exp|version:rapt-1");
-  CHECK(chrf_signature(false, 1) == "nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:rapt-1");
+  CHECK(metric_named("chrf", {}, 1).signature ==
+        "nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:rapt-1");
+  CHECK(metric_named("chrf++", {}, 1).signature ==
+        "nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:rapt-1");
+  CHECK_THROWS_AS(metric_named("meteor", {}, 1), std::invalid_argument);
 }
 
 TEST_CASE("chrF, worked by hand") {
@@ -149,9 +153,12 @@ read = lambda name: open(sys.argv[1] + '/' + name, encoding='utf-8').read().spli
 hypothesis, refs = read('hypothesis'), [read('first'), read('second')]
 for n in (1, 2):
   for lower in (False, True):
-    for tokens in ('none', '13a', 'char'):
+    for tokens in ('none', '13a', 'intl', 'char', 'zh'):
       print(sacrebleu.corpus_bleu(hypothesis, refs[:n], tokenize=tokens, lowercase=lower).score)
-    print(sacrebleu.CHRF(lowercase=lower).corpus_score(hypothesis, refs[:n]).score)
+    for order in (0, 2):
+      print(sacrebleu.CHRF(lowercase=lower, word_order=order)
+            .corpus_score(hypothesis, refs[:n]).score)
+  print(sacrebleu.TER().corpus_score(hypothesis, refs[:n]).score)
 )");
   const std::string command = fmt::format("python3 '{}' '{}' > '{}'", folder.file("compare.py"),
                                           folder.file("."), folder.file("figures"));
@@ -162,14 +169,21 @@ for n in (1, 2):
     std::vector<Lines> references{odd_references};
     if (n == 2) references.push_back(second_references);
     for (const bool lower : {false, true}) {
-      for (const ScoreTokens kind :
-           {ScoreTokens::none, ScoreTokens::v13a, ScoreTokens::characters}) {
+      for (const ScoreTokens kind : {ScoreTokens::none, ScoreTokens::v13a, ScoreTokens::intl,
+                                     ScoreTokens::characters, ScoreTokens::zh}) {
         REQUIRE(figures >> expected);
         CHECK(bleu(odd_hypotheses, references, {.tokens = kind, .lower = lower}) ==
               Approx(expected).epsilon(1e-9));
       }
-      REQUIRE(figures >> expected);
-      CHECK(chrf(odd_hypotheses, references, lower) == Approx(expected).epsilon(1e-9));
+      for (const int order : {0, 2}) {
+        REQUIRE(figures >> expected);
+        CHECK(score_chrf(odd_hypotheses, references, lower, order) ==
+              Approx(expected).epsilon(1e-9));
+      }
     }
+    const Metric ter = metric_named("ter", {}, n);
+    REQUIRE(figures >> expected);
+    CHECK(corpus_score(ter, statistics_of(ter, odd_hypotheses, references)) ==
+          Approx(expected).epsilon(1e-9));
   }
 }
