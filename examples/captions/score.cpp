@@ -60,6 +60,10 @@ int score(const ScoreCaptionOptions& o) {
   for (std::size_t n = 0; n < 4; ++n) fmt::print("BLEU-{} = {:.2f}\n", n + 1, scores.bleu[n]);
   fmt::print("ROUGE-L = {:.2f}\n", scores.rouge_l);
   fmt::print("CIDEr-D = {:.3f}\n", scores.cider_d);
+  if (captions.size() == 1) {
+    fmt::print(stderr,
+               "CIDEr-D weighs words by how few pictures have them: for one picture it is 0\n");
+  }
   fmt::print("exact match = {:.2f}%\n", scores.exact);
   if (o.attention.empty()) return 0;
   const Pointing found = pointing(read_looks(o.attention), list, o.reference);

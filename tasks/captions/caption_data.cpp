@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "tasks/captions/coco.hpp"
 #include "tasks/images/image_changes.hpp"
 #include "tasks/text/unicode.hpp"
 
@@ -51,6 +52,16 @@ std::vector<Box> boxes_of(std::string_view text, std::int64_t size) {
   return boxes;
 }
 
+/// Returns the name of a picture without the "#0" of Flickr8k's lists, which counts its captions.
+std::string without_number(const std::string& image) {
+  const std::size_t mark = image.rfind('#');
+  if (mark == image.npos || mark + 1 == image.size()) return image;
+  const bool digits = image.find_first_not_of("0123456789", mark + 1) == image.npos;
+  const std::string name = image.substr(0, mark);
+  const bool picture = name.ends_with(".jpg") || name.ends_with(".jpeg") || name.ends_with(".png");
+  return digits && picture ? name : image;
+}
+
 struct Row {
   std::string image;
   ListedCaption caption;
@@ -62,6 +73,7 @@ Row row_of(const Line& line, std::size_t columns, const ListOptions& options) {
     throw Fault(fmt::format("{} columns, where the list has {}", parts.size(), columns));
   }
   Row row{std::string(parts[0]), {.text = {}, .line = line.number}};
+  if (columns == 2) row.image = without_number(row.image);
   if (row.image.empty()) throw Fault("no image");
   if (columns == 1) return row;
   if (columns == 3) number_of(parts[1], "the number of the caption");
@@ -96,11 +108,14 @@ std::size_t columns_of(const std::vector<Line>& lines, bool of_most) {
       ->first;
 }
 
-}  // namespace
-
-std::vector<ListedImage> read_caption_list(const std::string& path, const ListOptions& options,
-                                           SkipReport& skipped) {
+std::vector<ListedImage> read_list(const std::string& path, const ListOptions& options,
+                                   SkipReport& skipped) {
   const std::vector<Line> lines = options.skip_bad ? read_lines(path, skipped) : read_lines(path);
+  if (!lines.empty() && lines.front().text.starts_with('{')) {
+    std::string json;
+    for (const Line& line : lines) json += line.text + '\n';
+    return read_coco(path, json, options, skipped);
+  }
   std::vector<ListedImage> list;
   std::map<std::string, std::size_t> places;
   const std::size_t columns = columns_of(lines, options.skip_bad),
@@ -120,9 +135,17 @@ std::vector<ListedImage> read_caption_list(const std::string& path, const ListOp
       if (columns > 1) list[place->second].captions.push_back(std::move(row.caption));
     } catch (const Fault& fault) {
       if (!options.skip_bad) throw TextError(path, line.number, fault.what());
-      skipped.add("a fault of the list", path, line.number);
+      skipped.add("a fault of the list", path, line.number, fault.what());
     }
   }
+  return list;
+}
+
+}  // namespace
+
+std::vector<ListedImage> read_caption_list(const std::string& path, const ListOptions& options,
+                                           SkipReport& skipped) {
+  std::vector<ListedImage> list = read_list(path, options, skipped);
   if (list.empty()) {
     throw TextError(path, 0, fmt::format("holds no captions ({})", skipped.message()));
   }
@@ -162,7 +185,7 @@ LoadedPictures load_pictures(const Pictures& from, std::vector<ListedImage>& lis
       kept.push_back(i);
     } catch (const TextError& error) {
       if (!skip_bad) throw TextError(list_path, list[i].line, error.what());
-      skipped.add("a picture that cannot be read", list_path, list[i].line);
+      skipped.add("a picture that cannot be read", list_path, list[i].line, error.what());
     }
   }
   for (std::size_t k = 0; k < kept.size(); ++k) {

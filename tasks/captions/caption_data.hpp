@@ -51,11 +51,11 @@ struct ListOptions {
 /// Reads a list of captions: UTF-8, plain or gzip, with columns separated by tabs. The number of
 /// columns of the first line (with skip_bad: of most lines) determines their meaning:
 /// - 1: image;
-/// - 2: image, caption;
+/// - 2: image, caption; the image may end in "#0" and so on, as in Flickr8k.token.txt;
 /// - 3: image, number, caption;
 /// - 4: image, caption, objects "name,..,y,x;..", and for each word its object's number or -1.
 /// Lines of the same image become one entry, wherever they stand. Entries keep the order of first
-/// lines.
+/// lines. A file that begins with "{" is the JSON of COCO's captions; see read_coco().
 ///
 /// Throws TextError with file and line as read_lines() does. Also throws it if a line has another
 /// number of columns, no image, no words, a malformed number, an unknown object, or not one object

@@ -14,13 +14,15 @@ TextError::TextError(std::string path, std::int64_t line, const std::string& wha
       path_(std::move(path)),
       line_(line) {}
 
-void SkipReport::add(std::string_view what, const std::string& path, std::int64_t line) {
+void SkipReport::add(std::string_view what, const std::string& path, std::int64_t line,
+                     std::string_view detail) {
   const auto known = std::find_if(reasons_.begin(), reasons_.end(),
                                   [&](const Reason& reason) { return reason.what == what; });
   if (known != reasons_.end()) {
     ++known->count;
   } else {
-    reasons_.push_back({std::string(what), 1, fmt::format("{}:{}", path, line)});
+    reasons_.push_back(
+        {std::string(what), 1, fmt::format("{}:{}", path, line), std::string(detail)});
   }
 }
 
@@ -34,7 +36,8 @@ std::string SkipReport::message() const {
   std::string text = fmt::format("skipped {}: ", count());
   for (const Reason& reason : reasons_) {
     if (&reason != &reasons_.front()) text += ", ";
-    text += fmt::format("{} with {} (first {})", reason.count, reason.what, reason.first);
+    text += fmt::format("{} with {} (first {}{}{})", reason.count, reason.what, reason.first,
+                        reason.detail.empty() ? "" : ": ", reason.detail);
   }
   return text;
 }

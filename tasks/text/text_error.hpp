@@ -28,10 +28,12 @@ class SkipReport {
   struct Reason {
     std::string what;
     std::int64_t count;
-    std::string first;  // file:line
+    std::string first;   // file:line
+    std::string detail;  // of the first place; may be empty
   };
 
-  void add(std::string_view what, const std::string& path, std::int64_t line);
+  void add(std::string_view what, const std::string& path, std::int64_t line,
+           std::string_view detail = {});
   const std::vector<Reason>& reasons() const { return reasons_; }
   std::int64_t count() const;
 

@@ -42,6 +42,49 @@ TEST_CASE("lists of images and captions, with and without numbers") {
   CHECK(read(work.write("1.tsv", "a.jpg\nb.jpg\n"), {.captions = false}).size() == 2);
 }
 
+TEST_CASE("lists of Flickr8k and of COCO") {
+  const TemporaryFolder work;
+  const auto flickr =
+      read(work.write("f.txt", "a.jpg#0\tA dog .\na.jpg#1\tdogs\nb#2\tA cat\nc.jpg#x\tA cow\n"));
+  REQUIRE(flickr.size() == 3);
+  CHECK(flickr[0].name == "a.jpg");
+  CHECK(flickr[0].captions.size() == 2);
+  CHECK(flickr[1].name == "b#2");
+  CHECK(flickr[2].name == "c.jpg#x");
+
+  const std::string images =
+      "{\"images\": [{\"id\": 9, \"file_name\": \"b.jpg\"},\n{\"id\": 7, \"file_name\": \"a.jpg\"},"
+      " {\"id\": 8, \"file_name\": \"none.jpg\"}]";
+  const auto annotation = [](int image, const std::string& caption) {
+    return "{\"image_id\": " + std::to_string(image) + ", \"id\": 1, \"caption\": \"" + caption +
+           "\"}";
+  };
+  const std::string good =
+      annotation(7, "A dog .\\n") + ", " + annotation(9, "A\\tcat") + ", " + annotation(7, "dogs");
+  const auto coco = read(work.write("c.json", images + ", \"annotations\": [" + good + "]}"));
+  REQUIRE(coco.size() == 2);
+  CHECK(coco[0].name == "b.jpg");
+  CHECK(coco[0].captions.at(0).text == "A cat");
+  CHECK(coco[1].name == "a.jpg");
+  CHECK(coco[1].captions.at(0).text == "A dog .");
+  CHECK(coco[1].captions.at(1).text == "dogs");
+  CHECK(coco[1].line == 1);
+
+  refuse(work, images, "", "is damaged");
+  refuse(work, images + "}", "", "without the array \"annotations\"");
+  refuse(work, "{\"annotations\": []}", "", "without the array \"images\"");
+  refuse(work, "{\"images\": [{\"id\": 1}], \"annotations\": []}", "", "image 1 has no");
+  refuse(work, images + ", \"annotations\": []}", "", "holds no captions");
+  const std::string bad = good + ", " + annotation(5, "a fish") + ", " + annotation(7, " ");
+  refuse(work, images + ", \"annotations\": [" + bad + "]}", "",
+         "annotation 4 has an \"image_id\"");
+  SkipReport skipped;
+  CHECK(read_caption_list(work.write("c.json", images + ", \"annotations\": [" + bad + "]}"),
+                          {.skip_bad = true}, skipped)
+            .size() == 2);
+  CHECK(skipped.count() == 2);
+}
+
 TEST_CASE("lists with objects, and the object of each word") {
   const TemporaryFolder work;
   const auto list =
