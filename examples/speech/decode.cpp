@@ -15,7 +15,8 @@ int decode(const SpeechDecodeOptions& o) {
   SkipReport skipped;
   SkipReport* report = o.skip_bad ? &skipped : nullptr;
   const double longest = 4 * static_cast<double>(model.options.max_frames) * model.bank.shift;
-  Recordings recordings(o.audio, model.bank.rate, longest);
+  Recordings recordings(o.audio, model.bank.rate, longest,
+                        {.resample = o.resample, .mix = o.mix_channels});
   const std::vector<Utterance> utterances =
       recordings.readable(read_utterances(o.list, report), o.list, report);
   const auto begin = std::chrono::steady_clock::now();

@@ -188,7 +188,9 @@ TEST_CASE("lists say where they are wrong, or leave that out and count it") {
     write_bytes(list, good + line + "\n");
     const auto read = [&](SkipReport* skipped) {
       Recordings recordings(folder.path().string());
-      return recordings.readable(read_utterances(list, skipped), list, skipped).size();
+      return recordings
+          .readable(read_utterances(list, skipped, {.needs_words = true}), list, skipped)
+          .size();
     };
     CHECK_THROWS_WITH(read(nullptr), Catch::StartsWith(list + ":2: ") && Catch::Contains(text));
     SkipReport skipped;
@@ -199,9 +201,10 @@ TEST_CASE("lists say where they are wrong, or leave that out and count it") {
   fails("", "1 columns, expected 5");
   fails("u\tann\tone\ta.wav", "4 columns, expected 5");
   fails("u\tann\tone\ta.wav\t-\tmore", "6 columns");
-  fails("u\tann\t \ta.wav\t-", "the column of the words is empty");
+  fails("u\tann\t \ta.wav\t-", "no words, which training needs");
   fails("u\tann\tone\t\t-", "the column of the files is empty");
-  fails("u\tann\tone\ta.wav a.wav\t-", "the gap '-' is no number");
+  fails("u\tann\tone\ta.wav a.wav\t-", "a.wav a.wav: ");
+  fails("u\tann\tone\ta.wav a.wav a.wav\t- 3", "the gap '-' is no number");
   fails("u\tann\tone\ta.wav a.wav\t-3", "the gap '-3'");
   fails("u\tann\tone\ta.wav a.wav\t99999999999999999999", "is no number of samples");
   fails("u\tann\tone\ta.wav a.wav\t3 4", "2 files and 2 gaps");
@@ -213,6 +216,64 @@ TEST_CASE("lists say where they are wrong, or leave that out and count it") {
   write_bytes(list, "");
   CHECK_THROWS_WITH(read_utterances(list), Catch::Contains("holds no utterance"));
   CHECK_THROWS_WITH(read_utterances(folder.file("none.tsv")), Catch::Contains("none.tsv: "));
+}
+
+TEST_CASE("lists may lack words, name files anywhere, and be JSON or Kaldi's") {
+  const TemporaryFolder folder;
+  write_wav(folder.file("a b.wav"), tone(400, 8000, 100));
+  write_wav(folder.file("c.wav"), tone(400, 16000, 200));
+  const std::string absolute = folder.file("c.wav"), list = folder.file("list");
+  const auto read = [&](const std::string& path) {
+    Recordings recordings(folder.path().string(), 8000, 60, {.resample = true});
+    std::vector<Utterance> utterances = recordings.readable(read_utterances(path), path);
+    for (const Utterance& one : utterances) CHECK(recordings.samples(one.files[0]).size() == 100);
+    CHECK_THROWS_WITH(read_utterances(path, nullptr, {.needs_words = true}),
+                      Catch::Contains(":2: no words, which training needs"));
+    return utterances;
+  };
+  const auto check = [](const std::vector<Utterance>& utterances, const std::string& speaker) {
+    REQUIRE(utterances.size() == 2);
+    CHECK(utterances[0].id == "u1");
+    CHECK(utterances[0].words == "one two");
+    CHECK(utterances[0].speaker == speaker);
+    CHECK(utterances[1].id == "u2");
+    CHECK(utterances[1].words.empty());
+    CHECK(utterances[1].speaker.empty());
+  };
+  write_bytes(list, "u1\tann\tone  two\ta b.wav\t-\nu2\t\t\t" + absolute + "\t-\n");
+  check(read(list), "ann");
+  write_bytes(list,
+              "{\"id\": \"u1\", \"text\": \"one two\", \"speaker\": \"ann\","
+              " \"audio_filepath\": \"a b.wav\", \"duration\": 0.1}\n{\"id\": \"u2\", \"wav\": \"" +
+                  absolute + "\"}\n");
+  check(read(list), "ann");
+  const std::string kaldi = folder.file("data");
+  std::filesystem::create_directory(kaldi);
+  write_bytes(kaldi + "/wav.scp", "u1 a b.wav\nu2  " + absolute + "\n");
+  write_bytes(kaldi + "/text", "u1 one  two\n");
+  check(read(kaldi), "");
+  write_bytes(kaldi + "/utt2spk", "u1 ann\n");
+  check(read(kaldi), "ann");
+
+  write_bytes(kaldi + "/wav.scp", "u1 sph2pipe -f wav x.sph |\n");
+  CHECK_THROWS_WITH(read_utterances(kaldi), Catch::Contains("wav.scp:1: a command in place of a"));
+  for (const char* bad : {"{\"text\": \"one\"}", "{\"wav\": 3}", "{\"wav\""}) {
+    write_bytes(list, bad);
+    CHECK_THROWS_WITH(read_utterances(list), Catch::Contains("list:1: "));
+  }
+}
+
+TEST_CASE("what is left out says why") {
+  const TemporaryFolder folder;
+  const std::string list = folder.file("list.tsv");
+  write_bytes(list, "u\tann\tone\tmissing.wav\t-\n");
+  Recordings recordings(folder.path().string());
+  SkipReport skipped;
+  CHECK_THROWS_WITH(
+      recordings.readable(read_utterances(list, &skipped), list, &skipped),
+      Catch::Contains(
+          "holds no utterance that can be used (skipped 1: 1 with recordings that cannot") &&
+          Catch::Contains("missing.wav: System error : No such file"));
 }
 
 }  // namespace rapt::tasks
