@@ -74,7 +74,7 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
       ->check(positive);
   CommandLine words(command, "");
   fields(words, o.how);
-  add("--vocab", o.vocab, "most words")->check(CLI::Range(5, 1 << 24));
+  add("--vocab", o.vocab, "most words")->check(between(5, 1 << 24));
   add("--min-count", o.min_count, "rarer words become <unk>")->check(positive);
   add("--max-words", o.max_words, "longer captions are skipped")->check(positive);
   add("--channels", o.channels, "of the encoder's stages, each halving the picture's sides");

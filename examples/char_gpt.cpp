@@ -21,13 +21,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/numbers.hpp"
 #include "examples/command_line/version.hpp"
 #include "tasks/draw/progress.hpp"
+#include "tasks/text/reader.hpp"
 #include "tasks/text/utf8.hpp"
 
 namespace {
@@ -99,10 +99,8 @@ std::string make_text(Key key, int64_t sentences) {
 }
 
 std::string read_text(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw std::runtime_error("cannot read " + path);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!is_valid_utf8(text)) throw std::runtime_error(path + " is not UTF-8 text");
+  std::string text;
+  for (const Line& line : read_lines(path)) text += line.text + '\n';
   return text;
 }
 
@@ -130,8 +128,12 @@ class Characters {
     std::vector<int32_t> ids;
     for (const char32_t point : code_points(text)) {
       const auto found = ids_.find(point);
-      if (found == ids_.end())
-        throw std::runtime_error("the model does not know this text's letters");
+      if (found == ids_.end()) {
+        std::string letter;
+        append_utf8(letter, point);
+        throw std::runtime_error(fmt::format("the model does not know the text's character '{}'",
+                                             letter == "\n" ? "end of line" : letter));
+      }
       ids.push_back(found->second);
     }
     return ids;
@@ -227,11 +229,14 @@ double mean_loss(const Options& o, const Gpt& net, std::span<const int32_t> text
 }
 
 void train(const Options& o, Writer& writer, const std::vector<int32_t>& text) {
-  const size_t cut = text.size() / 10 * 9;
+  const size_t cut = text.size() - text.size() / 10;
   const std::span<const int32_t> all(text);
   const std::span<const int32_t> learned = all.first(cut), held_out = all.subspan(cut);
-  if (static_cast<int64_t>(held_out.size()) < o.block + 2) {
-    throw std::runtime_error(fmt::format("the text is too short for rows of {}", o.block));
+  if (static_cast<int64_t>(std::min(learned.size(), held_out.size())) < o.block + 2) {
+    throw std::runtime_error(fmt::format(
+        "the text is too short: {} characters, of which a tenth is held out, and --block"
+        " {} needs at least {} there",
+        text.size(), o.block, o.block + 2));
   }
   AdamW adam(decay_matrices_only(parameters(writer.net)),
              {.lr = o.lr, .beta2 = 0.99, .weight_decay = 0.1, .clip_norm = 1});
@@ -318,18 +323,20 @@ int run(Options o) {
 
 }  // namespace
 
+using rapt::examples::between, rapt::examples::not_negative, rapt::examples::positive;
+
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("A GPT that learns a text character by character and writes its own.");
   rapt::examples::add_version(app, "char_gpt");
   const auto add = [&](const char* name, auto& value, const char* help,
-                       const CLI::Validator& check = CLI::PositiveNumber) {
+                       const CLI::Validator& check = positive) {
     app.add_option(name, value, help)->capture_default_str()->check(check);
   };
   app.add_option("--text", o.text, "the text, UTF-8; none: sentences of a small grammar");
   app.add_option("--load", o.load, "starts from a model in such a file");
   app.add_option("--model", o.model, "where the trained model is kept")->capture_default_str();
-  add("--steps", o.steps, "training steps", CLI::NonNegativeNumber);
+  add("--steps", o.steps, "training steps", not_negative);
   add("--batch", o.batch, "rows a step");
   add("--block", o.block, "characters that the model sees at once");
   add("--width", o.width, "of the model");
@@ -337,15 +344,15 @@ int main(int argc, char** argv) {
   add("--heads", o.heads, "of attention");
   add("--lr", o.lr, "peak learning rate");
   add("--min-lr", o.min_lr, "learning rate at the end");
-  add("--warm-up", o.warm_up, "steps in which it rises", CLI::NonNegativeNumber);
+  add("--warm-up", o.warm_up, "steps in which it rises", not_negative);
   add("--eval-every", o.eval_every, "steps between looks at the losses");
   add("--eval-batches", o.eval_batches, "batches to measure a loss on");
-  add("--samples", o.samples, "texts to write", CLI::NonNegativeNumber);
+  add("--samples", o.samples, "texts to write", not_negative);
   add("--length", o.length, "their characters");
   add("--temperature", o.temperature, "of drawing characters: lower is safer");
-  add("--top-k", o.top_k, "only the k likeliest come; 0: all", CLI::NonNegativeNumber);
-  add("--seed", o.seed, "of weights, rows and samples", CLI::NonNegativeNumber);
-  add("--threads", o.threads, "0: all cores", CLI::Range(0, 256));
+  add("--top-k", o.top_k, "only the k likeliest come; 0: all", not_negative);
+  add("--seed", o.seed, "of weights, rows and samples", not_negative);
+  add("--threads", o.threads, "0: all cores", between(0, 256));
   CLI11_PARSE(app, argc, argv);
   try {
     return run(o);

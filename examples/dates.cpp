@@ -18,6 +18,7 @@
 #include <chrono>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/numbers.hpp"
 #include "examples/command_line/version.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/draw/progress.hpp"
@@ -155,12 +156,14 @@ int run(const Options& o) {
 
 }  // namespace
 
+using rapt::examples::between, rapt::examples::not_negative, rapt::examples::positive;
+
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("Learns to write dates of many styles and languages as ISO 8601.");
   rapt::examples::add_version(app, "dates");
   const auto add = [&](const char* name, auto& value, const char* help,
-                       const CLI::Validator& check = CLI::PositiveNumber) {
+                       const CLI::Validator& check = positive) {
     app.add_option(name, value, help)->capture_default_str()->check(check);
   };
   add("--steps", o.steps, "training steps");
@@ -170,8 +173,8 @@ int main(int argc, char** argv) {
   add("--test", o.test, "dates in the test set");
   add("--lr", o.lr, "peak learning rate");
   add("--seconds", o.seconds, "the longest that training may take");
-  add("--seed", o.seed, "of weights and dates", CLI::NonNegativeNumber);
-  add("--threads", o.threads, "0: all cores", CLI::Range(0, 256));
+  add("--seed", o.seed, "of weights and dates", not_negative);
+  add("--threads", o.threads, "0: all cores", between(0, 256));
   app.add_option("--model", o.model, "folder to save the model in")->capture_default_str();
   app.add_option("--svg", o.svg, "file for the picture")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

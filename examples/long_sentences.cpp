@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/numbers.hpp"
 #include "examples/command_line/version.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/draw/progress.hpp"
@@ -156,13 +157,15 @@ int run(const Options& o) {
 
 }  // namespace
 
+using rapt::examples::between, rapt::examples::not_negative, rapt::examples::positive;
+
 int main(int argc, char** argv) {
   Options o;
   CLI::App app(
       "Accuracy by length of sequence-to-sequence models without, with, and of attention.");
   rapt::examples::add_version(app, "long_sentences");
   const auto add = [&](const char* name, auto& value, const char* help,
-                       const CLI::Validator& check = CLI::PositiveNumber) {
+                       const CLI::Validator& check = positive) {
     app.add_option(name, value, help)->capture_default_str()->check(check);
   };
   add("--steps", o.steps, "training steps of each model");
@@ -170,14 +173,14 @@ int main(int argc, char** argv) {
   add("--hidden", o.hidden, "width of the states");
   add("--longest", o.longest, "the longest rows in training");
   add("--test-longest", o.test_longest, "the longest rows in the test; 0: as in training",
-      CLI::NonNegativeNumber);
+      not_negative);
   add("--test", o.test, "test rows a length");
   add("--layers", o.layers, "the Transformer's, on each side");
   add("--width", o.width, "the Transformer's, a multiple of 4");
   add("--lr", o.lr, "peak learning rate of the recurrent models");
   add("--transformer-lr", o.transformer_lr, "the same of the Transformer");
-  add("--threads", o.threads, "0: all cores", CLI::Range(0, 256));
-  add("--seed", o.seed, "of weights and rows", CLI::NonNegativeNumber);
+  add("--threads", o.threads, "0: all cores", between(0, 256));
+  add("--seed", o.seed, "of weights and rows", not_negative);
   app.add_option("--svg", o.svg, "file for the plot")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

@@ -32,14 +32,22 @@ namespace {
 using namespace rapt::examples;
 using namespace rapt::tasks;
 
+const std::string list_kinds =
+    "columns with tabs, JSON lines, or a folder of Kaldi's files wav.scp and text";
+
 CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
   CLI::App* command = app.add_subcommand("train", "learn from recordings and their words");
-  command->add_option("--train", o.train, "list of utterances")->required();
+  command->add_option("--train", o.train, "list of utterances; " + list_kinds)->required();
   command->add_option("--dev", o.dev, "list of held-out utterances")->required();
-  command->add_option("--audio", o.audio, "folder of the recordings")->required();
+  command->add_option("--audio", o.audio, "folder of the recordings that have no absolute path")
+      ->capture_default_str();
   command->add_flag("--skip-bad", o.skip_bad,
                     "leave out lines and recordings that cannot be used, and count them");
+  command->add_flag("--mix-channels", o.mix_channels, "take the mean of several channels");
   const auto add = adder(command);
+  add("--resample", o.resample,
+      "convert recordings to so many samples a second; 0: all have to have the first one's rate")
+      ->check(not_negative);
   add("--max-seconds", o.max_seconds, "longer utterances are an error, or skipped")
       ->check(positive);
   add("--batch-frames", o.batch_frames, "most frames of features a step, with padding")
@@ -47,7 +55,7 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
   add("--tokens", o.tokens, "words, characters or sentencepiece")
       ->check(CLI::IsMember({"words", "characters", "sentencepiece"}));
   command->add_flag("--lower", o.lower, "lower-case the words");
-  add("--vocab", o.vocab, "most tokens")->check(CLI::Range(5, 1 << 24));
+  add("--vocab", o.vocab, "most tokens")->check(between(5, 1 << 24));
   add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
   CommandLine net(command, "", {{"features", "--mels"}, {"encoder_layers", "--layers"}}),
       bank(command, "", {{"window_kind", "--window"}});
@@ -64,13 +72,13 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
       ->check(share);
   add("--mix-single", a.mix_single, "share of these that are one recording alone")->check(share);
   add("--speed", a.speed, "recordings are played up to 1 + this times as fast or slow")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(between(0.0, 1.0));
   add("--cut", a.cut, "one recording in two loses up to this share of its end")
-      ->check(CLI::Range(0.0, 0.9));
+      ->check(between(0.0, 0.9));
   add("--level", a.level,
       "decibels by which recordings, brought to one level, are louder or softer")
       ->check(not_negative);
-  add("--vtlp", a.vtlp, "share by which frequencies are warped")->check(CLI::Range(0.0, 0.5));
+  add("--vtlp", a.vtlp, "share by which frequencies are warped")->check(between(0.0, 0.5));
   add("--noise", a.noise, "share of utterances with noise")->check(share);
   add("--noise-low", a.noise_low, "decibels of the loudest noise below the utterance");
   add("--noise-high", a.noise_high, "and of the softest");
@@ -80,17 +88,21 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
   add("--time-masks", a.masks.time_masks, "stretches of time left out")->check(not_negative);
   add("--time-width", a.masks.time_width, "the longest, in frames")->check(not_negative);
   add("--time-share", a.masks.time_share, "and at most this share of the utterance")->check(share);
-  add_training_options(command, o.training, {"wer"});
+  add_training_options(command, o.training, {"wer", "cer"});
   return command;
 }
 
 CLI::App* add_decode(CLI::App& app, SpeechDecodeOptions& o) {
   CLI::App* command = app.add_subcommand("decode", "recognise the utterances of a list");
   command->add_option("--model", o.model, "folder of a trained model")->required();
-  command->add_option("--list", o.list, "list of utterances")->required();
-  command->add_option("--audio", o.audio, "folder of the recordings")->required();
+  command->add_option("--list", o.list, "list of utterances, with words or without; " + list_kinds)
+      ->required();
+  command->add_option("--audio", o.audio, "folder of the recordings that have no absolute path")
+      ->capture_default_str();
   command->add_flag("--skip-bad", o.skip_bad,
                     "leave out lines and recordings that cannot be used, and count them");
+  command->add_flag("--mix-channels", o.mix_channels, "take the mean of several channels");
+  command->add_flag("--resample", o.resample, "convert recordings to the model's rate");
   const auto add = adder(command);
   add("--beam", o.search.beam, "hypotheses that are followed; 1: greedy")->check(positive);
   add("--ctc-weight", o.search.ctc_weight, "of CTC in the scores; the rest is the decoder's")

@@ -51,12 +51,12 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
       ->check(CLI::IsMember({"nmt_nfkc", "identity"}));
   add("--segmentations", o.segmentations,
       "unigram: each epoch cuts a sentence anew, in one of its so many likeliest ways (Kudo 2018)")
-      ->check(CLI::Range(1, 1000));
+      ->check(between(1, 1000));
   add("--segmentation-alpha", o.segmentation_alpha, "0: each is as good, 1: by its likelihood")
       ->check(not_negative);
   command->add_flag("--joint", o.joint, "one vocabulary for both languages");
   command->add_flag("--lower", o.lower, "lower-case both languages");
-  add("--vocab", o.vocab, "most tokens of a vocabulary")->check(CLI::Range(5, 1 << 24));
+  add("--vocab", o.vocab, "most tokens of a vocabulary")->check(between(5, 1 << 24));
   add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
   add("--max-tokens", o.max_tokens, "longer sentences are skipped")->check(positive);
   add("--arch", o.arch, "gru or transformer")->check(CLI::IsMember({"gru", "transformer"}));
@@ -75,7 +75,11 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
       "R-Drop (Liang et al. 2021): runs each sentence twice, and this is the weight of how far the"
       " two dropouts' results are apart; 0: once")
       ->check(not_negative);
-  add_training_options(command, o.training, {"bleu"});
+  add("--dev-tokenize", o.dev_tokenize,
+      "tokens of the dev set's BLEU, as those of score; auto: the model's words, or 13a; characters"
+      " for a script without blanks")
+      ->check(CLI::IsMember({"auto", "13a", "intl", "char", "zh", "ja-mecab", "none"}));
+  add_training_options(command, o.training, {"bleu", "chrf"});
   return command;
 }
 
@@ -135,7 +139,7 @@ CLI::App* add_score(CLI::App& app, ScoreCommandOptions& o) {
   command->add_flag("--sentences", o.sentences, "scores of each line too, in columns");
   add("--bootstrap", o.bootstrap,
       "draws of sentences for 95% intervals, and for p-values of several systems; 0: none")
-      ->check(CLI::Range(0, 1'000'000));
+      ->check(between(0, 1'000'000));
   add("--seed", o.seed, "of the draws");
   command->add_flag("--json", o.json, "print JSON");
   command->add_option("--model", o.model, "perplexity: folder of the model");

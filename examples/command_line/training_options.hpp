@@ -5,16 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "examples/command_line/numbers.hpp"
 #include "tasks/training/kept.hpp"
 #include "tasks/training/nonfinite.hpp"
 #include "tasks/training/training.hpp"
 
 namespace rapt::examples {
 using namespace tasks;
-
-inline const auto positive = CLI::PositiveNumber;
-inline const auto not_negative = CLI::NonNegativeNumber;
-inline const auto share = CLI::Range(0.0, 1.0);
 
 /// Returns a function that adds options which show their defaults.
 inline auto adder(CLI::App* command) {

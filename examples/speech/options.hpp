@@ -14,8 +14,9 @@ namespace rapt::examples {
 using namespace tasks;
 
 struct SpeechOptions {
-  std::string train, dev, audio;  // two lists, and the folder of their recordings
-  bool skip_bad = false;
+  std::string train, dev, audio = ".";  // two lists, and the folder of their recordings
+  bool skip_bad = false, mix_channels = false;
+  int resample = 0;  // samples per second; 0: recordings have to have one rate
   double max_seconds = 30;
   std::int64_t batch_frames = 8000;
 
@@ -34,8 +35,8 @@ struct SpeechOptions {
 };
 
 struct SpeechDecodeOptions {
-  std::string model, list, audio;
-  bool skip_bad = false;
+  std::string model, list, audio = ".";
+  bool skip_bad = false, mix_channels = false, resample = false;
   SearchOptions search;
   std::int64_t batch_frames = 16000;
   int threads = 0;

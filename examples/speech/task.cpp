@@ -24,7 +24,7 @@ std::vector<Utterance> read(const std::string& list, bool skip_bad, Recordings& 
   SkipReport skipped;
   SkipReport* report = skip_bad ? &skipped : nullptr;
   std::vector<Utterance> utterances =
-      recordings.readable(read_utterances(list, report), list, report);
+      recordings.readable(read_utterances(list, report, {.needs_words = true}), list, report);
   if (skipped.count() > 0) fmt::print(stderr, "{}: {}\n", list, skipped.message());
   return utterances;
 }
@@ -148,7 +148,9 @@ class SpeechTask : public Task {
 };
 
 SpeechTask::SpeechTask(const SpeechOptions& o)
-    : options_(o), recordings_(o.audio, 0, o.max_seconds) {
+    : options_(o),
+      recordings_(o.audio, o.resample, o.max_seconds,
+                  {.resample = o.resample > 0, .mix = o.mix_channels}) {
   train_ = read(o.train, o.skip_bad, recordings_);
   dev_ = read(o.dev, o.skip_bad, recordings_);
   model_.emplace(make_model(o, train_, dev_, recordings_.rate()));
@@ -207,12 +209,15 @@ DevScores SpeechTask::measure() {
                                           std::span(dev_tokens_).subspan(i, n));
     loss += static_cast<double>(n) * joint_loss(model_->net, batch, options_.ctc_weight, 0).item();
   }
-  ErrorCounts words;
+  ErrorCounts words, characters;
   const std::vector<std::string> texts =
       recognise(*model_, dev_features_, {}, options_.batch_frames);
-  for (std::size_t i = 0; i < texts.size(); ++i) words += word_errors(texts[i], dev_[i].words);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    words += word_errors(texts[i], dev_[i].words);
+    characters += character_errors(texts[i], dev_[i].words);
+  }
   return {.loss = loss / static_cast<double>(dev_.size()),
-          .scores = {{"WER", 100 * words.rate(), false}}};
+          .scores = {{"WER", 100 * words.rate(), false}, {"CER", 100 * characters.rate(), false}}};
 }
 
 std::vector<ReportView> SpeechTask::views() {

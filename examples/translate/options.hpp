@@ -27,6 +27,7 @@ struct TranslateOptions {
   std::int32_t vocab = 4000;
   std::int64_t min_count = 1;
   std::int64_t max_tokens = 80;
+  std::string dev_tokenize = "auto";  // of the dev set's BLEU
 
   std::string arch = "gru";
   Seq2SeqOptions gru{.embed = 256, .hidden = 512, .readout = 512};

@@ -81,13 +81,20 @@ TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
     return TranslationModel{options, std::move(source), std::move(target),
                             make_net(options, Key{o.training.seed})};
   };
+  const auto learned = [&](const std::vector<std::string>& lines, std::string_view what) {
+    try {
+      return Tokenizer::train(lines, tokens);
+    } catch (const std::invalid_argument& error) {
+      throw Error(fmt::format("{} (--vocab {}): {}", what, o.vocab, error.what()));
+    }
+  };
   if (!o.joint) {
-    return model_of(Tokenizer::train(corpus.source, tokens),
-                    Tokenizer::train(corpus.target, tokens));
+    return model_of(learned(corpus.source, "the source vocabulary"),
+                    learned(corpus.target, "the target vocabulary"));
   }
   std::vector<std::string> both = corpus.source;
   both.insert(both.end(), corpus.target.begin(), corpus.target.end());
-  const Tokenizer joint = Tokenizer::train(both, tokens);
+  const Tokenizer joint = learned(both, "the joint vocabulary");
   return model_of(joint, joint);
 }
 
@@ -166,6 +173,8 @@ class TranslationTask : public Task {
   }
 
  private:
+  ScoreTokens dev_tokens() const;
+
   TranslateOptions options_;
   std::optional<TranslationModel> model_;
   PairSet pairs_, dev_;
@@ -178,6 +187,9 @@ TranslationTask::TranslationTask(const TranslateOptions& o) : options_(o) {
   SkipReport skipped, dev_skipped;
   Corpus corpus = read(o.source, o.target, skipped);
   Corpus dev = read(o.dev_source, o.dev_target, dev_skipped);
+  if (o.dev_tokenize != "auto") {  // fails now, not after an epoch, if this build lacks it
+    score_tokens("", {.tokens = score_tokens_named(o.dev_tokenize)});
+  }
   model_ = make_model(o, corpus);
   pairs_ = numbers(corpus, *model_, o, o.source, o.target, skipped);
   dev_ = numbers(dev, *model_, o, o.dev_source, o.dev_target, dev_skipped);
@@ -216,6 +228,15 @@ Epoch TranslationTask::epoch(std::int64_t number) {
           }};
 }
 
+ScoreTokens TranslationTask::dev_tokens() const {
+  if (options_.dev_tokenize != "auto") return score_tokens_named(options_.dev_tokenize);
+  // BLEU counts the model's own tokens; for plain text it counts those of 13a. Neither finds words
+  // in a script without blanks.
+  const TokenKind kind = model_->target.kind();
+  if (kind != TokenKind::words && lacks_blanks(dev_references_)) return ScoreTokens::characters;
+  return kind == TokenKind::sentencepiece ? ScoreTokens::v13a : ScoreTokens::none;
+}
+
 DevScores TranslationTask::measure() {
   const double loss = mean_loss(model_->net, dev_, options_.batch);
   std::size_t longest = 0;
@@ -227,13 +248,11 @@ DevScores TranslationTask::measure() {
                   .max_length = static_cast<std::int64_t>(longest) + 10});
   Lines hypotheses;
   for (const Decoded& one : decoded) hypotheses.push_back(model_->target.decode(one.tokens));
-  // BLEU counts the model's own tokens; for plain text it counts those of 13a.
-  const bool plain = model_->target.kind() == TokenKind::sentencepiece;
-  const double bleu = score_bleu(hypotheses, {&dev_references_, 1},
-                                 {.tokens = plain ? ScoreTokens::v13a : ScoreTokens::none,
-                                  .lower = model_->target.lower()})
-                          .score;
-  return {.loss = loss, .scores = {{"BLEU", bleu}}};
+  const ScoreOptions tokens{.tokens = dev_tokens(), .lower = model_->target.lower()};
+  const std::span<const Lines> references{&dev_references_, 1};
+  return {.loss = loss,
+          .scores = {{"BLEU", score_bleu(hypotheses, references, tokens).score},
+                     {"chrF", score_chrf(hypotheses, references, tokens.lower)}}};
 }
 
 }  // namespace

@@ -259,7 +259,8 @@ bool TrainingRun::end_epoch(Progress& progress) {
           static_cast<double>(units_) / seconds_, options_.unit, 100 * padding_,
           state_.seconds / 60,
           better ? fmt::format("; best so far by {}, saved to {}", options_.best_by, options_.model)
-                 : fmt::format("; epoch {} was better, not saved", state_.best_epoch)));
+                 : fmt::format("; epoch {} was {}, not saved", state_.best_epoch,
+                               chosen.value == state_.best ? "as good" : "better")));
   if (options_.keep > 0) keep_checkpoint(progress);
   const std::int64_t waited = state_.epoch - state_.best_epoch;
   const bool patient = options_.patience == 0 || waited < options_.patience;
