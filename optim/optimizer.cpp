@@ -27,7 +27,7 @@ namespace {
 /// of that parameter may run first.
 Var apart_from_parameters(Graph& graph, const Var& gradient) {
   const Node& node = graph.nodes[graph.values[graph.values[gradient.id()].base].node];
-  const bool aliased = node.op == nullptr && graph.leaves[node.first_word].parameter != nullptr;
+  const bool aliased = node.op == nullptr && graph.leaves[node.leaf()].parameter != nullptr;
   return aliased ? gradient * 1 : gradient;
 }
 
@@ -128,15 +128,16 @@ void Optimizer::look_for_forgotten(const Var& loss, SourceLocation where) const 
     if (entry.parameter.name().empty()) return;
   }
   const Graph& graph = loss.graph();
-  const uint32_t last = graph.values[loss.id()].node;
-  std::vector<bool> takes_part(last + 1, false);
+  const NodeId last = graph.values[loss.id()].node;
+  IdVector<NodeId, bool> takes_part(index(last + 1), false);
   takes_part[last] = true;
-  for (uint32_t n = last + 1; n-- > 0;) {
+  for (NodeId n = takes_part.next(); n > NodeId{};) {
+    --n;
     if (!takes_part[n]) continue;
     const Node& node = graph.nodes[n];
-    for (const uint32_t input : graph.inputs_of(node)) takes_part[graph.values[input].node] = true;
+    for (const ValueId input : graph.inputs_of(node)) takes_part[graph.values[input].node] = true;
     if (node.op != nullptr) continue;
-    const ParameterState* p = graph.leaves[node.first_word].parameter.get();
+    const ParameterState* p = graph.leaves[node.leaf()].parameter.get();
     if (p == nullptr || !p->trainable || p->optimized || !p->name.empty()) continue;
     throw Error(
         {.op = "step",

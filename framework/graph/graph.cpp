@@ -152,7 +152,7 @@ void Graph::clear() {
   originals_.clear();
   borrowed_.clear();
   written_.clear();
-  ran_to = 0;
+  ran_to = {};
   kept_from = kept_to = 0;
   copies_.clear();
   memos_.clear();
@@ -163,9 +163,9 @@ void Graph::clear() {
 }
 
 Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
-  const auto node = static_cast<uint32_t>(nodes.size());
-  const auto value = static_cast<uint32_t>(values.size());
-  const auto index = static_cast<uint32_t>(leaves.size());
+  const NodeId node = nodes.next();
+  const ValueId value = values.next();
+  const LeafId added = leaves.next();
   const size_t first_word = structure.size();
   try {
     nodes.push_back({.op = nullptr,
@@ -173,7 +173,7 @@ Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
                      .scope = 0,
                      .first_value = value,
                      .first_input = 0,
-                     .first_word = index,
+                     .first_word = index(added),
                      .words = 0,
                      .inputs = 0,
                      .outputs = 1});
@@ -185,9 +185,9 @@ Var Graph::leaf(const Shape& shape, DType dtype, SourceLocation where) {
     structure.push_back(static_cast<uint64_t>(dtype) << 32 | static_cast<uint64_t>(shape.rank()));
     for (const int64_t dim : shape) structure.push_back(static_cast<uint64_t>(dim));
   } catch (...) {  // records all or nothing
-    nodes.resize(node);
-    values.resize(value);
-    leaves.resize(index);
+    nodes.resize(index(node));
+    values.resize(index(value));
+    leaves.resize(index(added));
     structure.resize(first_word);
     throw;
   }
@@ -281,16 +281,16 @@ void Graph::reserve_results(size_t more) {
   if (result_of_.size() < values.size()) result_of_.resize(values.size(), 0);
 }
 
-void Graph::add_result(uint32_t value, Tensor tensor) {
+void Graph::add_result(ValueId value, Tensor tensor) {
   reserve_results(1);
   if (result_of_[value] != 0) return;
   results.push_back({value, std::move(tensor), 0});
   result_of_[value] = static_cast<uint32_t>(results.size());
 }
 
-Tensor Graph::hand_out(uint32_t value) {
-  const uint32_t base = values[value].base;
-  for (const uint32_t known : {value, base}) {
+Tensor Graph::hand_out(ValueId value) {
+  const ValueId base = values[value].base;
+  for (const ValueId known : {value, base}) {
     if (result(known) == nullptr) continue;
     Result& own = results[result_of_[known] - 1];
     const int64_t bytes = own.tensor.size() * size_of(own.tensor.dtype());
@@ -303,13 +303,13 @@ Tensor Graph::hand_out(uint32_t value) {
   return *result(value);
 }
 
-void Graph::check_unchanged(uint32_t value) const {
+void Graph::check_unchanged(ValueId value) const {
   const Node& node = nodes[values[value].node];
   const bool is_leaf = node.op == nullptr;
-  const Tensor* const tensor = is_leaf ? &leaves[node.first_word].tensor : result(value);
+  const Tensor* const tensor = is_leaf ? &leaves[node.leaf()].tensor : result(value);
   if (tensor == nullptr || !*tensor) return;
   const uint64_t known =
-      is_leaf ? leaves[node.first_word].version : results[result_of_[value] - 1].fingerprint;
+      is_leaf ? leaves[node.leaf()].version : results[result_of_[value] - 1].fingerprint;
   if (known == 0) return;
   if (fingerprint(tensor->bytes(), tensor->size() * size_of(tensor->dtype())) == known) return;
   throw Error({.detail = fmt::format(
@@ -332,12 +332,11 @@ static bool overlap(const Tensor& a, const Tensor& b) {
 }
 
 bool Graph::is_written(const Tensor& tensor) {
-  return std::any_of(written_.begin(), written_.end(), [&](uint32_t written) {
-    return overlap(memory_of(leaf_of(written)), tensor);
-  });
+  return std::any_of(written_.begin(), written_.end(),
+                     [&](ValueId written) { return overlap(memory_of(leaf_of(written)), tensor); });
 }
 
-void Graph::check_write(uint32_t value, const Node& writer) {
+void Graph::check_write(ValueId value, const Node& writer) {
   const auto fail = [&](const std::string& message) {
     throw Error(
         {.op = std::string(writer.op->name), .detail = message, .place = written_at(writer)});
@@ -360,7 +359,7 @@ void Graph::check_write(uint32_t value, const Node& writer) {
     written.tensor = original;
   }
   // Other leaves that were recorded from this memory keep their values from before the update.
-  for (const uint32_t other : borrowed_) {
+  for (const ValueId other : borrowed_) {
     Leaf& leaf = leaf_of(other);
     if (leaf.version == 0 || !overlap(memory_of(written), leaf.tensor)) continue;
     check_unchanged(other);
@@ -372,11 +371,11 @@ void Graph::check_write(uint32_t value, const Node& writer) {
   written_.push_back(value);
 }
 
-void Graph::note_write(uint32_t value) { memos_[value] = {}; }
+void Graph::note_write(ValueId value) { memos_[value] = {}; }
 
-std::byte* Graph::leaf_data(uint32_t value) const {
+std::byte* Graph::leaf_data(ValueId value) const {
   const Node& node = nodes[values[value].node];
-  const Leaf& leaf = leaves[node.first_word];
+  const Leaf& leaf = leaves[node.leaf()];
   if (leaf.parameter) {
     if (leaf.parameter->version != leaf.version) {
       throw Error({.detail = fmt::format(
@@ -415,15 +414,15 @@ Var Graph::contiguous(const Var& var) {
   return copy;
 }
 
-uint32_t& Graph::memo(const Op& owner, uint32_t value) {
+uint32_t& Graph::memo(const Op& owner, ValueId value) {
   make_memo(value);
   Memo& memo = memos_[value];
   if (memo.owner != &owner) memo = {&owner, 0};
   return memo.number;
 }
 
-void Graph::make_memo(uint32_t value) {
-  if (value >= memos_.size()) memos_.resize(value + 1);
+void Graph::make_memo(ValueId value) {
+  if (value >= memos_.next()) memos_.resize(index(value + 1));
 }
 
 void Graph::rethrow_at(const Node& node) const {

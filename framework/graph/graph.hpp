@@ -21,19 +21,24 @@ struct Node {
   const Op* op;
   SourceLocation where;
   uint32_t scope;        // 0: none; else 1 + index into Graph::scopes
-  uint32_t first_value;  // index of its first output in Graph::values
+  ValueId first_value;   // its first output
   uint32_t first_input;  // index into Graph::inputs
   uint32_t first_word;   // index into Graph::words; for a leaf: index into Graph::leaves
   uint32_t words;
   uint16_t inputs;
   uint16_t outputs;
+
+  /// Returns the outputs.
+  IdRange<ValueId> values() const { return {first_value, outputs}; }
+  /// Returns the content's number. Only for leaves.
+  LeafId leaf() const { return LeafId{first_word}; }
 };
 
 /// One output of a node.
 struct Value {
   Shape shape;
-  uint32_t node;
-  uint32_t base;    // the value whose memory it uses: itself, unless it is a view
+  NodeId node;
+  ValueId base;     // the value whose memory it uses: itself, unless it is a view
   uint32_t layout;  // 0: contiguous, at the start of base; else 1 + index into Graph::layouts
   DType dtype;
 };
@@ -56,17 +61,17 @@ struct ScopeEntry {
 struct Graph {
   /// A value that has been computed.
   struct Result {
-    uint32_t value;
+    ValueId value;
     Tensor tensor;
     uint64_t fingerprint = 0;  // set when its memory was handed out
   };
 
-  std::vector<Node> nodes;
-  std::vector<Value> values;
+  IdVector<NodeId, Node> nodes;
+  IdVector<ValueId, Value> values;
   std::vector<Layout> layouts;
-  std::vector<uint32_t> inputs;
+  std::vector<ValueId> inputs;
   std::vector<int64_t> words;
-  std::vector<Leaf> leaves;
+  IdVector<LeafId, Leaf> leaves;
   std::vector<ScopeEntry> scopes;  // the first used_scopes belong to this tape
   size_t used_scopes = 0;
   /// The structure of the recording as a list of words. Recordings with the same words have the
@@ -74,7 +79,7 @@ struct Graph {
   std::vector<uint64_t> structure;
   /// Values that have been computed: those that were requested and those that the executor keeps.
   std::vector<Result> results;
-  uint32_t ran_to = 0;  // one past the last node that has run
+  NodeId ran_to{};  // one past the last node that has run
   /// Range of the results that the latest run has kept for later runs.
   size_t kept_from = 0, kept_to = 0;
   std::optional<Training> training;
@@ -109,7 +114,7 @@ struct Graph {
 
   /// True if the Var is recorded in this graph and its tape has not ended.
   bool holds(const Var& var) const { return var.graph_ == this && var.generation_ == generation; }
-  std::span<const uint32_t> inputs_of(const Node& node) const {
+  std::span<const ValueId> inputs_of(const Node& node) const {
     return {inputs.data() + node.first_input, node.inputs};
   }
   std::span<const int64_t> words_of(const Node& node) const {
@@ -122,42 +127,42 @@ struct Graph {
     return value.layout == 0 ? 0 : layouts[value.layout - 1].offset;
   }
   /// Returns a computed value, or null if it has not been computed.
-  const Tensor* result(uint32_t value) const {
-    const bool known = value < result_of_.size() && result_of_[value] != 0;
+  const Tensor* result(ValueId value) const {
+    const bool known = value < result_of_.next() && result_of_[value] != 0;
     return known ? &results[result_of_[value] - 1].tensor : nullptr;
   }
   /// True if the latest run has kept the value for later runs.
-  bool just_kept(uint32_t value) const {
+  bool just_kept(ValueId value) const {
     if (result(value) == nullptr) return false;
     const size_t index = result_of_[value] - 1;
     return index >= kept_from && index < kept_to;
   }
   /// Returns a computed value to a user, who may write to it. A small one is copied; a large one is
   /// marked as handed out.
-  Tensor hand_out(uint32_t value);
+  Tensor hand_out(ValueId value);
   /// Adds a result, unless the value has one. Does not throw if reserve_results() has made room.
-  void add_result(uint32_t value, Tensor tensor);
+  void add_result(ValueId value, Tensor tensor);
   /// Makes room for `more` results.
   void reserve_results(size_t more);
   /// Returns the address of a leaf's data. Throws Error if it is a parameter that has changed since
   /// it was recorded.
-  std::byte* leaf_data(uint32_t value) const;
+  std::byte* leaf_data(ValueId value) const;
   /// Throws Error if a recorded tensor, or a result that was handed out, has been written to. The
   /// tape then no longer has the value that it recorded.
-  void check_unchanged(uint32_t value) const;
+  void check_unchanged(ValueId value) const;
   /// Returns the value in contiguous memory: the Var itself, or a copy that is recorded once.
   Var contiguous(const Var& var);
   /// Returns a number that an operator may keep with a value from one recording to the next, such
   /// as the id of a copy. It is 0 at first, and again after an update of the value is recorded, or
   /// another operator has kept a number with this value.
-  uint32_t& memo(const Op& owner, uint32_t value);
+  uint32_t& memo(const Op& owner, ValueId value);
   /// Prepares a write to a value, which has to be a leaf. The leaf then uses the memory of the
   /// recorded tensor itself, if it has one. Throws Error of `writer`, the node that writes, for
   /// other values, for a tensor with strides, and if another leaf of the same tensor is written to.
-  void check_write(uint32_t value, const Node& writer);
+  void check_write(ValueId value, const Node& writer);
   /// Marks a value as written to, after the operator is recorded. Does not throw after
   /// check_write().
-  void note_write(uint32_t value);
+  void note_write(ValueId value);
   /// Returns a scope for nodes that are recorded on behalf of `node` (its gradient). It has the
   /// node's path and line.
   Scope scope_of(const Node& node) const { return {node.where, node.scope, *this, generation}; }
@@ -174,34 +179,34 @@ struct Graph {
  private:
   /// Records a leaf. The caller then fills leaves.back().
   Var leaf(const Shape& shape, DType dtype, SourceLocation where);
-  Leaf& leaf_of(uint32_t value) { return leaves[nodes[values[value].node].first_word]; }
+  Leaf& leaf_of(ValueId value) { return leaves[nodes[values[value].node].leaf()]; }
   /// Returns the tensor that a leaf shares with its user.
   static const Tensor& memory_of(const Leaf& leaf);
   /// True if an operator writes to a leaf in this tensor's memory.
   bool is_written(const Tensor& tensor);
   /// Makes room for the memo of a value.
-  void make_memo(uint32_t value);
+  void make_memo(ValueId value);
 
   struct Memo {
     const Op* owner = nullptr;
     uint32_t number = 0;
   };
 
-  std::vector<std::pair<const ParameterState*, uint32_t>> parameter_leaves_;
-  std::vector<std::pair<uint32_t, uint32_t>> copies_;
-  std::vector<Memo> memos_;                             // by value; may be shorter than `values`
-  std::vector<std::pair<uint32_t, Tensor>> originals_;  // the tensors of leaves that are copies
-  std::vector<uint32_t> borrowed_;   // leaves of large tensors, which are not copied
-  std::vector<uint32_t> written_;    // leaves that operators write to
-  std::vector<uint32_t> result_of_;  // by value: 0 or 1 + index into results; may be shorter than
-                                     // `values`
+  std::vector<std::pair<const ParameterState*, ValueId>> parameter_leaves_;
+  std::vector<std::pair<ValueId, ValueId>> copies_;
+  IdVector<ValueId, Memo> memos_;                      // may be shorter than `values`
+  std::vector<std::pair<ValueId, Tensor>> originals_;  // the tensors of leaves that are copies
+  std::vector<ValueId> borrowed_;  // leaves of large tensors, which are not copied
+  std::vector<ValueId> written_;   // leaves that operators write to
+  // 0 or 1 + index into results; may be shorter than `values`.
+  IdVector<ValueId, uint32_t> result_of_;
 };
 
 }  // namespace rapt::internal
 
 namespace rapt::inline v0 {
 
-inline Var::Var(Graph& graph, uint32_t id)
+inline Var::Var(Graph& graph, ValueId id)
     : graph_(&graph), id_(id), generation_(graph.generation) {}
 
 }  // namespace rapt::v0

@@ -12,28 +12,27 @@
 namespace rapt {
 inline namespace v0 RAPT_API {
 
+enum class NodeId : uint32_t { none = ~0u };   ///< a node of a tape
+enum class ValueId : uint32_t { none = ~0u };  ///< a value of a tape
+enum class LeafId : uint32_t { none = ~0u };   ///< an entry of the tape's list of leaves
+
 /// A type of numbers: `enum class NodeId : uint32_t { none = ~0u }`. Ids of different types do not
 /// convert to each other, nor to integers.
 template <class T>
-concept IdType = std::is_enum_v<T> && std::same_as<std::underlying_type_t<T>, uint32_t> &&
-                 !std::is_convertible_v<T, uint32_t> &&
-                 T::none == T{~0u};
+concept IdType =
+    std::is_enum_v<T> && std::same_as<std::underlying_type_t<T>, uint32_t> && T::none == T{~0u};
 
 /// Returns the number itself, for arithmetic, messages and keys.
 constexpr uint32_t index(IdType auto id) { return static_cast<uint32_t>(id); }
 
 template <IdType I>
-constexpr I operator+(I id, uint32_t count) {
-  return I{index(id) + count};
-}
-template <IdType I>
 constexpr uint32_t operator-(I id, I first) {
   return index(id) - index(first);
 }
+constexpr auto operator+(IdType auto id, uint32_t n) { return decltype(id){index(id) + n}; }
+constexpr auto operator-(IdType auto id, uint32_t n) { return decltype(id){index(id) - n}; }
 constexpr auto& operator++(IdType auto& id) { return id = id + 1; }
-constexpr auto& operator--(IdType auto& id) {
-  return id = std::remove_cvref_t<decltype(id)>{index(id) - 1};
-}
+constexpr auto& operator--(IdType auto& id) { return id = id - 1; }
 
 /// Consecutive ids, for a loop: [first, first + count).
 template <IdType I>

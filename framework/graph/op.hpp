@@ -67,7 +67,7 @@ A attributes_of(std::span<const int64_t> words) {
 /// The argument of a shape rule. It gives access to the inputs' shapes, but not to their values.
 class ShapeContext {
  public:
-  ShapeContext(internal::Graph& graph, uint32_t node) : graph_(graph), node_(node) {}
+  ShapeContext(internal::Graph& graph, NodeId node) : graph_(graph), node_(node) {}
 
   int inputs() const;
   /// Returns a copy, because declaring an output reallocates the graph's list of shapes.
@@ -92,11 +92,11 @@ class ShapeContext {
   /// The graph that is recorded, and the node's number in it. For rules that run so often that the
   /// accessors above would be too slow.
   const internal::Graph& graph() const { return graph_; }
-  uint32_t node() const { return node_; }
+  NodeId node() const { return node_; }
 
  private:
   internal::Graph& graph_;
-  uint32_t node_;
+  NodeId node_;
 };
 
 /// The argument of a forward function when a step runs.

@@ -49,7 +49,7 @@ static constexpr uint16_t most_outputs = 65535;
 
 int ShapeContext::inputs() const { return graph_.nodes[node_].inputs; }
 
-static const Value& input_of(const Graph& graph, uint32_t node, int i) {
+static const Value& input_of(const Graph& graph, NodeId node, int i) {
   if (i < 0 || i >= graph.nodes[node].inputs) {
     throw Error(
         {.op = std::string(graph.nodes[node].op->name),
@@ -82,7 +82,7 @@ static void count_output(const ShapeContext& c, Node& node) {
 }
 
 void ShapeContext::output(const Shape& shape, DType dtype) {
-  const auto id = static_cast<uint32_t>(graph_.values.size());
+  const ValueId id = graph_.values.next();
   (void)shape.size();  // throws if the number of elements is too large
   // `shape` may refer to an input's. So the new value is constructed before push_back moves the
   // others.
@@ -201,19 +201,19 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
                  .place = args.empty() ? "an unknown line" : place_of(args.front()->where)});
   }
   // Records leaves and contiguous copies first, so that a node's own entries are contiguous.
-  ShortList<uint32_t> ids(args.size());
+  ShortList<ValueId> ids(args.size());
   for (size_t i = 0; i < args.size(); ++i) {
     const Var* const known = args[i]->var();
-    const uint32_t id = known != nullptr && graph.holds(*known)
-                            ? known->id()
-                            : args[i]->on(graph, type_for_numbers(args)).id();
+    const ValueId id = known != nullptr && graph.holds(*known)
+                           ? known->id()
+                           : args[i]->on(graph, type_for_numbers(args)).id();
     ids[i] = op->cpu.strided_inputs || op->traits.copy != nullptr
                  ? id
                  : graph.contiguous({graph, id}).id();
   }
 
-  const auto node = static_cast<uint32_t>(graph.nodes.size());
-  const auto first_value = static_cast<uint32_t>(graph.values.size());
+  const NodeId node = graph.nodes.next();
+  const ValueId first_value = graph.values.next();
   const auto first_input = static_cast<uint32_t>(graph.inputs.size());
   const auto first_word = static_cast<uint32_t>(graph.words.size());
   const size_t first_layout = graph.layouts.size();
@@ -247,7 +247,7 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
     graph.structure.push_back(static_cast<uint64_t>(args.size()) << 32 | words.size());
     for (size_t i = 0; i < args.size(); i += 2) {
       graph.structure.push_back(static_cast<uint64_t>(ids[i]) << 32 |
-                                (i + 1 < args.size() ? ids[i + 1] : 0));
+                                (i + 1 < args.size() ? index(ids[i + 1]) : 0));
     }
     for (const int64_t word : words) graph.structure.push_back(static_cast<uint64_t>(word));
     for (size_t i = 0; i < static_cast<size_t>(std::bit_width(op->traits.mutates)); ++i) {
@@ -256,8 +256,8 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
       }
     }
   } catch (...) {  // records all or nothing
-    graph.nodes.resize(node);
-    graph.values.resize(first_value);
+    graph.nodes.resize(index(node));
+    graph.values.resize(index(first_value));
     graph.inputs.resize(first_input);
     graph.words.resize(first_word);
     graph.layouts.resize(first_layout);

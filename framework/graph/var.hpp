@@ -8,6 +8,7 @@
 #include "framework/core/api.hpp"
 #include "framework/core/location.hpp"
 #include "framework/core/tensor.hpp"
+#include "framework/graph/ids.hpp"
 
 namespace rapt::internal {
 struct Graph;
@@ -24,7 +25,7 @@ class Arg;
 class Var {
  public:
   Var() = default;
-  Var(internal::Graph& graph, uint32_t id);
+  Var(internal::Graph& graph, ValueId id);
   /// Converts a Tensor or a Parameter to a value of the current tape. A function that takes a Var
   /// therefore accepts both. Throws Error if there is no tape.
   Var(const Tensor& tensor, SourceLocation here = SourceLocation::current());
@@ -59,7 +60,8 @@ class Var {
   /// Returns the i-th output of the node that computes this value.
   Var output(int i) const;
 
-  uint32_t id() const { return id_; }
+  /// Returns the number of the value on its tape.
+  ValueId id() const { return id_; }
   /// Returns the graph in which the value is recorded. Throws Error if the tape has ended.
   internal::Graph& graph(SourceLocation here = SourceLocation::current()) const;
 
@@ -74,7 +76,7 @@ class Var {
   friend struct internal::Graph;
 
   internal::Graph* graph_ = nullptr;
-  uint32_t id_ = 0;
+  ValueId id_{};
   uint32_t generation_ = 0;
 };
 

@@ -48,7 +48,7 @@ void Excerpt::append_key(std::vector<uint64_t>& key) const {
 
 // ---- Extractor ----------------------------------------------------------------------------------
 
-const Excerpt& Extractor::extract(const Graph& graph, std::span<const uint32_t> targets) {
+const Excerpt& Extractor::extract(const Graph& graph, std::span<const ValueId> targets) {
   excerpt_.graph = &graph;
   excerpt_.nodes.clear();
   excerpt_.values.clear();
@@ -68,7 +68,7 @@ const Excerpt& Extractor::extract(const Graph& graph, std::span<const uint32_t> 
   for (auto n = found_.rbegin(); n != found_.rend(); ++n) {
     const Node& node = graph.nodes[*n];
     const auto first_input = static_cast<uint32_t>(excerpt_.inputs.size());
-    for (const uint32_t input : graph.inputs_of(node)) excerpt_.inputs.push_back(local(input));
+    for (const ValueId input : graph.inputs_of(node)) excerpt_.inputs.push_back(local(input));
     const PlanNode local_node = excerpt_.nodes.next();
     const PlanValue first_value = excerpt_.values.next();
     excerpt_.nodes.push_back({node.op, *n, first_value, first_input, node.inputs, node.outputs});
@@ -78,49 +78,49 @@ const Excerpt& Extractor::extract(const Graph& graph, std::span<const uint32_t> 
           {node.first_value + i, first_value + i, local_node, Excerpt::Kind::computed, true});
     }
   }
-  for (const uint32_t target : targets) excerpt_.targets.push_back(local(target));
+  for (const ValueId target : targets) excerpt_.targets.push_back(local(target));
   return excerpt_;
 }
 
 /// Walks back from the last needed node until no needed node is left. Nodes only read earlier
 /// nodes.
-void Extractor::find_nodes(std::span<const uint32_t> targets) {
+void Extractor::find_nodes(std::span<const ValueId> targets) {
   found_.clear();
   open_ = 0;
-  highest_ = 0;
-  for (const uint32_t target : targets) need(target);
+  highest_ = {};
+  for (const ValueId target : targets) need(target);
   const Graph& graph = *excerpt_.graph;
-  for (uint32_t n = highest_; open_ > 0; --n) {
+  for (NodeId n = highest_; open_ > 0; --n) {
     if (nodes_[n] != round_) continue;
     --open_;
     found_.push_back(n);
-    for (const uint32_t input : graph.inputs_of(graph.nodes[n])) need(input);
+    for (const ValueId input : graph.inputs_of(graph.nodes[n])) need(input);
   }
 }
 
 /// True if the base was computed before and is no leaf. Leaves and views are always read in place,
 /// even if their values were handed out. An update writes to the leaf itself. And another layout
 /// could change the order in which an operator sums.
-bool Extractor::is_known(uint32_t base) const {
+bool Extractor::is_known(ValueId base) const {
   const Graph& graph = *excerpt_.graph;
   return graph.result(base) != nullptr && graph.nodes[graph.values[base].node].op != nullptr;
 }
 
-void Extractor::need(uint32_t value) {
+void Extractor::need(ValueId value) {
   const Graph& graph = *excerpt_.graph;
-  const uint32_t base = graph.values[value].base;
+  const ValueId base = graph.values[value].base;
   if (is_known(base)) return;
-  const uint32_t node = graph.values[base].node;
+  const NodeId node = graph.values[base].node;
   if (graph.nodes[node].op == nullptr || nodes_[node] == round_) return;
   nodes_[node] = round_;
   highest_ = std::max(highest_, node);
   ++open_;
 }
 
-PlanValue Extractor::local(uint32_t value) {
+PlanValue Extractor::local(ValueId value) {
   if (values_[value].round == round_) return values_[value].local;
   using Kind = Excerpt::Kind;
-  const uint32_t base = excerpt_.graph->values[value].base;
+  const ValueId base = excerpt_.graph->values[value].base;
   if (base == value) {
     const Kind kind = is_known(base) ? Kind::known : Kind::leaf;
     return add(value, {value, excerpt_.values.next(), PlanNode::none, kind, false});
@@ -130,7 +130,7 @@ PlanValue Extractor::local(uint32_t value) {
   return add(value, {value, under, whole.node, whole.kind, false});
 }
 
-PlanValue Extractor::add(uint32_t value, const Excerpt::Value& entry) {
+PlanValue Extractor::add(ValueId value, const Excerpt::Value& entry) {
   const PlanValue added = excerpt_.values.next();
   excerpt_.values.push_back(entry);
   values_[value] = {round_, added};

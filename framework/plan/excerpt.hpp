@@ -17,7 +17,7 @@ struct Excerpt {
   /// A call of an operator.
   struct Node {
     const Op* op;
-    uint32_t id;            // in the graph
+    NodeId id;              // in the graph
     PlanValue first_value;  // its outputs
     uint32_t first_input;   // in `inputs`
     uint32_t inputs;
@@ -27,7 +27,7 @@ struct Excerpt {
     IdRange<PlanValue> values() const { return {first_value, outputs}; }
   };
   struct Value {
-    uint32_t id;     // in the graph
+    ValueId id;      // in the graph
     PlanValue base;  // the value whose memory it uses
     PlanNode node;   // the node that computes the base; none for leaves and known values
     Kind kind;       // of the base
@@ -67,14 +67,14 @@ struct Excerpt {
 class Extractor {
  public:
   /// Returns the excerpt that the targets need. Valid until the next call.
-  const Excerpt& extract(const Graph& graph, std::span<const uint32_t> targets);
+  const Excerpt& extract(const Graph& graph, std::span<const ValueId> targets);
 
  private:
-  void find_nodes(std::span<const uint32_t> targets);
-  bool is_known(uint32_t base) const;
-  void need(uint32_t value);
-  PlanValue local(uint32_t value);
-  PlanValue add(uint32_t value, const Excerpt::Value& entry);
+  void find_nodes(std::span<const ValueId> targets);
+  bool is_known(ValueId base) const;
+  void need(ValueId value);
+  PlanValue local(ValueId value);
+  PlanValue add(ValueId value, const Excerpt::Value& entry);
 
   struct Mark {
     uint32_t round = 0;
@@ -82,12 +82,12 @@ class Extractor {
   };
 
   Excerpt excerpt_;
-  std::vector<Mark> values_;     // by value of the graph
-  std::vector<uint32_t> nodes_;  // by node of the graph: the last round that needed it
-  std::vector<uint32_t> found_;
+  IdVector<ValueId, Mark> values_;
+  IdVector<NodeId, uint32_t> nodes_;  // the last round that needed the node
+  std::vector<NodeId> found_;
   uint32_t round_ = 0;
   size_t open_ = 0;  // needed nodes that find_nodes() has not yet visited
-  uint32_t highest_ = 0;
+  NodeId highest_{};
 };
 
 }  // namespace rapt::internal

@@ -288,7 +288,7 @@ class Fuser {
 }  // namespace
 
 bool is_wide(const Graph& graph, const Node& node) {
-  const auto wide = [&](uint32_t id) {
+  const auto wide = [&](ValueId id) {
     const Value& v = graph.values[id];
     return v.dtype == DType::float64 || v.dtype == DType::int32;
   };

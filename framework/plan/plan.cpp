@@ -134,7 +134,7 @@ std::string dot_of_given(const Graph& graph, const Plan& plan, const Plan::Sourc
   std::string name = to_string(value.shape), shape = "ellipse";
   if (source.place == Plan::Place::known) {
     name += "\\ncomputed before";
-  } else if (const Leaf& leaf = graph.leaves[node.first_word]; leaf.parameter) {
+  } else if (const Leaf& leaf = graph.leaves[node.leaf()]; leaf.parameter) {
     name = quoted(leaf.parameter->name);
     shape = "cylinder";
   }

@@ -100,8 +100,8 @@ struct Plan {
     std::vector<TaskId> successors;
   };
 
-  IdVector<PlanNode, uint32_t> nodes;    ///< their numbers on the tape that it was made for
-  IdVector<PlanValue, uint32_t> values;  ///< the same for values
+  IdVector<PlanNode, NodeId> nodes;     ///< their numbers on the tape that it was made for
+  IdVector<PlanValue, ValueId> values;  ///< the same for values
   IdVector<StepId, Step> steps;
   std::vector<PlanNode> step_nodes;
   IdVector<ViewId, TensorView> views;       ///< the arrays of all steps, without addresses

@@ -39,8 +39,8 @@ const ExecutorOptions& checked(const ExecutorOptions& options) {
 }
 
 /// Marks a parameter as changed after an update. Earlier recordings of it are then out of date.
-void note_update(const Graph& graph, uint32_t value) {
-  const Leaf& leaf = graph.leaves[graph.nodes[graph.values[value].node].first_word];
+void note_update(const Graph& graph, ValueId value) {
+  const Leaf& leaf = graph.leaves[graph.nodes[graph.values[value].node].leaf()];
   if (leaf.parameter) ++leaf.parameter->version;
 }
 
@@ -69,9 +69,9 @@ struct Executor::State {
   int64_t memory_bytes = 0;
   Extractor extractor;
   std::vector<uint64_t> key;
-  std::vector<uint32_t> targets;
-  IdVector<PlanNode, uint32_t> nodes;    // of the excerpt that runs
-  IdVector<PlanValue, uint32_t> values;  // of the excerpt that runs
+  std::vector<ValueId> targets;
+  IdVector<PlanNode, NodeId> nodes;     // of the excerpt that runs
+  IdVector<PlanValue, ValueId> values;  // of the excerpt that runs
   bool running = false;
   bool updating = false;  // true once the run has reached its updates
 
@@ -92,7 +92,7 @@ struct Executor::State {
     key.clear();
     if (fresh) {
       key.assign(graph.structure.begin(), graph.structure.end());
-      for (const uint32_t target : targets) key.push_back(target);
+      for (const ValueId target : targets) key.push_back(index(target));
     } else {
       excerpt = &extractor.extract(graph, targets);
       plan_options.keep = is_worth_keeping(*excerpt);
@@ -220,7 +220,7 @@ struct Executor::State {
 
   void run_reference(Graph& graph) {
     const Excerpt& excerpt = extractor.extract(graph, targets);
-    std::vector<uint32_t> updated;
+    std::vector<ValueId> updated;
     for (const Excerpt::Node& node : excerpt.nodes) {
       if (node.op->traits.mutates == 0) continue;
       for (uint32_t i = 0; i < node.inputs && i < 32; ++i) {
@@ -237,7 +237,7 @@ struct Executor::State {
         reference_run(graph, targets, options.guard ? &guarded_results : nullptr);
     if (!excerpt.nodes.empty()) graph.ran_to = std::max(graph.ran_to, excerpt.nodes.back().id + 1);
     ++counters.runs;
-    for (const uint32_t leaf : updated) note_update(graph, leaf);
+    for (const ValueId leaf : updated) note_update(graph, leaf);
     for (size_t i = 0; i < results.size(); ++i) graph.add_result(targets[i], std::move(results[i]));
   }
 
@@ -288,7 +288,7 @@ ExecutorCounters Executor::counters() const {
 }
 
 static void collect(std::span<const Var> wanted, const Graph& graph,
-                    std::vector<uint32_t>& targets) {
+                    std::vector<ValueId>& targets) {
   targets.clear();
   for (const Var& var : wanted) {
     if (&var.graph() != &graph) {
@@ -444,7 +444,7 @@ void Executor::run(std::span<const Var> targets) {
   state.note_updates(planned, graph);
   size_t copy = 0;
   for (const auto& [value, view] : plan.wanted) {
-    const uint32_t id = planned.values[value];
+    const ValueId id = planned.values[value];
     const Plan::Source& source = plan.sources[view];
     if (source.place != Plan::Place::result) {
       graph.add_result(id, std::move(copies[copy++]));
@@ -459,7 +459,7 @@ void Executor::run(std::span<const Var> targets) {
   }
   graph.kept_from = graph.results.size();
   for (const Plan::Kept& kept : plan.kept) {
-    const uint32_t id = planned.values[kept.value];
+    const ValueId id = planned.values[kept.value];
     const Value& value = graph.values[id];
     graph.add_result(id, Tensor(bound.kept, bound.kept.get() + kept.offset, value.dtype,
                                 value.shape, contiguous_strides(value.shape)));

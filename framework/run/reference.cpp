@@ -58,7 +58,7 @@ void call(const Graph& graph, const Node& node, std::span<const TensorView> inpu
 
 ErrorParts memory_needed(const Graph& graph, const Node& node) {
   std::string shapes;
-  for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+  for (const ValueId v : node.values()) {
     shapes += " " + to_string(graph.values[v].shape);
   }
   return {.op = std::string(node.op->name),
@@ -100,10 +100,10 @@ class Memory {
   explicit Memory(const Graph& graph) : graph_(graph), data_(graph.values.size(), nullptr) {}
 
   /// True for a leaf or a value that was computed before. It is read in place.
-  bool is_given(uint32_t base) const {
+  bool is_given(ValueId base) const {
     return graph_.nodes[graph_.values[base].node].op == nullptr || graph_.result(base) != nullptr;
   }
-  void give(uint32_t base) {
+  void give(ValueId base) {
     if (data_[base] != nullptr) return;
     graph_.check_unchanged(base);
     const bool leaf = graph_.nodes[graph_.values[base].node].op == nullptr;
@@ -111,45 +111,46 @@ class Memory {
         leaf ? graph_.leaf_data(base) : static_cast<std::byte*>(graph_.result(base)->bytes());
   }
   /// Allocates fresh memory that lives until the end of the run.
-  void make(uint32_t value) {
+  void make(ValueId value) {
     tensors_.emplace_back(graph_.values[value].shape, graph_.values[value].dtype);
     data_[value] = static_cast<std::byte*>(tensors_.back().bytes());
   }
-  TensorView view(uint32_t value) const {
+  TensorView view(ValueId value) const {
     const Value& v = graph_.values[value];
     return {data_[v.base] + graph_.offset_of(v) * size_of(v.dtype), v.dtype, v.shape,
             graph_.strides_of(v)};
   }
-  Tensor copy(uint32_t value) const {
+  Tensor copy(ValueId value) const {
     const TensorView v = view(value);
     return Tensor(nullptr, v.data, v.dtype, v.shape, v.strides).clone();
   }
 
  private:
   const Graph& graph_;
-  std::vector<std::byte*> data_;  // by base
+  IdVector<ValueId, std::byte*> data_;  // by base
   std::vector<Tensor> tensors_;
 };
 
 }  // namespace
 
-std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> targets,
+std::vector<Tensor> reference_run(const Graph& graph, std::span<const ValueId> targets,
                                   Guard* guard) {
   // Finds the nodes that the targets need, going backwards.
   Memory memory(graph);
-  std::vector<bool> needed(graph.nodes.size(), false);
-  const auto need = [&](uint32_t value) {
-    const uint32_t base = graph.values[value].base;
+  IdVector<NodeId, bool> needed(graph.nodes.size(), false);
+  const auto need = [&](ValueId value) {
+    const ValueId base = graph.values[value].base;
     if (memory.is_given(base)) {
       memory.give(base);
     } else {
       needed[graph.values[base].node] = true;
     }
   };
-  for (const uint32_t target : targets) need(target);
-  for (size_t n = graph.nodes.size(); n-- > 0;) {
+  for (const ValueId target : targets) need(target);
+  for (NodeId n = graph.nodes.next(); n > NodeId{};) {
+    --n;
     if (!needed[n]) continue;
-    for (const uint32_t input : graph.inputs_of(graph.nodes[n])) need(input);
+    for (const ValueId input : graph.inputs_of(graph.nodes[n])) need(input);
   }
 
   // Copies leaves, and views of them, before an update writes to them.
@@ -159,13 +160,13 @@ std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> 
   }
   std::vector<TensorView> inputs, outputs;
   Unchanged leaves;
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+  for (const NodeId n : graph.nodes.ids()) {
     if (!needed[n]) continue;
     const Node& node = graph.nodes[n];
     inputs.clear();
     outputs.clear();
-    for (const uint32_t input : graph.inputs_of(node)) inputs.push_back(memory.view(input));
-    for (uint32_t v = node.first_value; v < node.first_value + node.outputs; ++v) {
+    for (const ValueId input : graph.inputs_of(node)) inputs.push_back(memory.view(input));
+    for (const ValueId v : node.values()) {
       memory.make(v);
       outputs.push_back(memory.view(v));
     }

@@ -16,7 +16,7 @@ namespace rapt::internal {
 ///
 /// This is the oracle for the planner and the executor, and the best place to start reading. Throws
 /// Error, with the node's place, if an operator fails or the guard rejects a result.
-std::vector<Tensor> reference_run(const Graph& graph, std::span<const uint32_t> targets,
+std::vector<Tensor> reference_run(const Graph& graph, std::span<const ValueId> targets,
                                   Guard* guard = nullptr);
 
 }  // namespace rapt::internal

@@ -23,8 +23,8 @@ namespace rapt::internal {
 /// A plan, and the numbers of its nodes and values on the tape that it runs for.
 struct Planned {
   std::shared_ptr<CachedPlan> cached;
-  IdSpan<PlanNode, const uint32_t> nodes;
-  IdSpan<PlanValue, const uint32_t> values;
+  IdSpan<PlanNode, const NodeId> nodes;
+  IdSpan<PlanValue, const ValueId> values;
 
   const Plan& plan() const { return *cached->plan; }
 };
@@ -71,7 +71,7 @@ class Run {
 
   const Plan& plan_;
   IdSpan<ViewId, const TensorView> views_;
-  IdSpan<PlanNode, const uint32_t> nodes_;
+  IdSpan<PlanNode, const NodeId> nodes_;
   const Graph& graph_;
   bool guard_;
   int threads_;

@@ -89,7 +89,7 @@ struct Writer {
 /// Converter from nodes of a graph, beginning at some node, to a program's text.
 class Transcript {
  public:
-  Transcript(const Graph& graph, uint32_t first_node, SourceLocation where)
+  Transcript(const Graph& graph, NodeId first_node, SourceLocation where)
       : graph_(graph), first_node_(first_node), where_(where) {}
   virtual ~Transcript() = default;
 
@@ -98,18 +98,18 @@ class Transcript {
   /// Marks the nodes that depend on a place. To be called after everything is recorded and all
   /// places are known.
   void mark() {
-    for (uint32_t n = first_node_; n < graph_.nodes.size(); ++n) {
+    for (NodeId n = first_node_; n < graph_.nodes.next(); ++n) {
       const Node& node = graph_.nodes[n];
       const auto inputs = graph_.inputs_of(node);
       const bool known = std::any_of(known_.begin(), known_.end(), [&](const auto& pair) {
         return graph_.values[pair.first].node == n;
       });
       depends_.push_back(known || std::any_of(inputs.begin(), inputs.end(),
-                                              [&](uint32_t input) { return depends(input); }));
+                                              [&](ValueId input) { return depends(input); }));
     }
   }
 
-  int64_t reference(uint32_t value) {
+  int64_t reference(ValueId value) {
     for (const auto& [id, known] : known_) {
       if (id == value) return known;
     }
@@ -122,7 +122,7 @@ class Transcript {
 
  protected:
   /// Returns the reference of a value that depends on no place.
-  virtual int64_t outside(uint32_t value) = 0;
+  virtual int64_t outside(ValueId value) = 0;
 
   [[noreturn]] void fail(const std::string& message, ErrorKind kind = ErrorKind::usage) const {
     throw Error(
@@ -133,13 +133,13 @@ class Transcript {
 
  private:
   /// True if a value depends on a place.
-  bool depends(uint32_t value) const {
-    const uint32_t node = graph_.values[value].node;
+  bool depends(ValueId value) const {
+    const NodeId node = graph_.values[value].node;
     return node >= first_node_ && node - first_node_ < depends_.size() &&
            depends_[node - first_node_] != 0;
   }
 
-  int64_t take_down(uint32_t value) {
+  int64_t take_down(ValueId value) {
     if (!depends(value)) return outside(value);
     const Node& node = graph_.nodes[graph_.values[value].node];
     const auto inputs = graph_.inputs_of(node);
@@ -156,7 +156,7 @@ class Transcript {
                       node.op->name));
     }
     Recycled<int64_t> references;
-    for (const uint32_t input : inputs) references.push_back(reference(input));
+    for (const ValueId input : inputs) references.push_back(reference(input));
     return writer.add(node.op, references, graph_.words_of(node));
   }
 
@@ -164,33 +164,31 @@ class Transcript {
     const auto inputs = graph_.inputs_of(node);
     if (depends(inputs[0])) fail("an array that is indexed has to come from outside");
     Recycled<int64_t> references{capture(inputs[0])};
-    for (const uint32_t input : inputs.subspan(1)) references.push_back(reference(input));
+    for (const ValueId input : inputs.subspan(1)) references.push_back(reference(input));
     const int64_t whole = 0;
     return writer.add(nullptr, references, {&whole, 1});
   }
 
  protected:
-  virtual int64_t capture(uint32_t value) = 0;
+  virtual int64_t capture(ValueId value) = 0;
 
  private:
-  uint32_t first_node_;
+  NodeId first_node_;
   SourceLocation where_;
   Recycled<uint8_t> depends_;  // by node, from first_node_
-  Recycled<std::pair<uint32_t, int64_t>> known_;
+  Recycled<std::pair<ValueId, int64_t>> known_;
 };
 
 /// Converter of a user's function.
 class FunctionTranscript final : public Transcript {
  public:
   FunctionTranscript(Graph& graph, const Shape& all, DType dtype, SourceLocation where)
-      : Transcript(graph, static_cast<uint32_t>(graph.nodes.size()), where),
-        all_(all),
-        dtype_(dtype) {}
+      : Transcript(graph, graph.nodes.next(), where), all_(all), dtype_(dtype) {}
 
-  Recycled<uint32_t> captured;
+  Recycled<ValueId> captured;
 
  private:
-  int64_t capture(uint32_t value) override {
+  int64_t capture(ValueId value) override {
     const Value& v = graph_.values[value];
     if (v.dtype != dtype_) {
       fail(fmt::format("it takes {} {} from outside, scores are {}", name(v.dtype),
@@ -210,7 +208,7 @@ class FunctionTranscript final : public Transcript {
     return static_cast<int64_t>(captured.size()) - 1;
   }
 
-  int64_t outside(uint32_t value) override {
+  int64_t outside(ValueId value) override {
     const Shape shape = graph_.values[value].shape;
     Shape both;
     if (shape.rank() > 4 || !broadcast(shape, all_, both) || both != all_) {
@@ -236,23 +234,23 @@ class FunctionTranscript final : public Transcript {
 class DerivativeTranscript final : public Transcript {
  public:
   DerivativeTranscript(const Graph& graph, int64_t function_captured)
-      : Transcript(graph, 0, SourceLocation::current()), captured_(function_captured) {}
+      : Transcript(graph, NodeId{}, SourceLocation::current()), captured_(function_captured) {}
 
   Recycled<double> numbers;
 
  private:
-  int64_t capture(uint32_t) override { fail("a derivative captures no arrays"); }
+  int64_t capture(ValueId) override { fail("a derivative captures no arrays"); }
 
-  int64_t outside(uint32_t value) override {
+  int64_t outside(ValueId value) override {
     const Node& node = graph_.nodes[graph_.values[value].node];
     if (node.op != nullptr) {  // a number computed from numbers, or broadcast
       const auto inputs = graph_.inputs_of(node);
       if (node.op->traits.broadcasts) return reference(inputs[0]);
       Recycled<int64_t> references;
-      for (const uint32_t input : inputs) references.push_back(reference(input));
+      for (const ValueId input : inputs) references.push_back(reference(input));
       return writer.add(node.op, references, graph_.words_of(node));
     }
-    const Leaf& leaf = graph_.leaves[node.first_word];
+    const Leaf& leaf = graph_.leaves[node.leaf()];
     double number = 0;
     if (leaf.tensor) {
       number = leaf.tensor.to_vector<double>().at(0);
@@ -332,7 +330,7 @@ RecordedScore record_score(const ScoreFunction& function, const Var& q, const Sh
                  .place = place_of(where)});
   }
   RecordedScore recorded;
-  for (const uint32_t id : transcript.captured) recorded.captured.emplace_back(graph, id);
+  for (const ValueId id : transcript.captured) recorded.captured.emplace_back(graph, id);
   recorded.text =
       transcript.writer.finish({&output, 1}, static_cast<int64_t>(recorded.captured.size()));
   return recorded;

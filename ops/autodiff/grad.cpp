@@ -52,18 +52,19 @@ class Backward final : public GradientContext {
              std::span<const Var> wrt, std::span<Var> grads) {
     graph_ = &graph;
     mark(outputs, wrt);
-    heads_.assign(first_value_of(last_node_ + 1), 0);
+    heads_.assign(index(first_value_of(last_node_ + 1)), 0);
     parts_.assign(1, {});  // number 0 marks the end of every list
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (!seeds[i].is_empty()) add_seed(outputs[i], seeds[i]);
     }
-    for (uint32_t n = last_node_ + 1; n-- > first_node_;) {
+    for (NodeId n = last_node_ + 1; n > first_node_;) {
+      --n;
       if (depends_[n - first_node_] && graph_->nodes[n].op != nullptr) visit(n);
     }
     size_t reached = 0;
     for (size_t i = 0; i < wrt.size(); ++i) {
       const Var& var = wrt[i];
-      const uint32_t total = var.id() < heads_.size() ? total_of(var.id()) : none;
+      const ValueId total = var.id() < heads_.next() ? total_of(var.id()) : none;
       if (total != none) {
         grads[i] = {*graph_, total};
         ++reached;
@@ -90,7 +91,7 @@ class Backward final : public GradientContext {
   }
   Var output_grad(int i) const override {
     check_index(i, static_cast<int>(output_grads_.size()));
-    const uint32_t known = output_grads_[static_cast<size_t>(i)];
+    const ValueId known = output_grads_[static_cast<size_t>(i)];
     if (known != none) return {*graph_, known};
     const Var value = output(i);
     return filled(*graph_, 0, value.shape(), value.dtype(), graph_->nodes[node_].where);
@@ -108,7 +109,7 @@ class Backward final : public GradientContext {
   }
 
   struct Operand {
-    uint32_t id;
+    ValueId id;
     bool needed;  // true if its gradient is wanted
   };
   const Operand& operand(int i) const {
@@ -116,13 +117,12 @@ class Backward final : public GradientContext {
     return operands_[static_cast<size_t>(i)];
   }
 
-  uint32_t first_value_of(uint32_t node) const {
-    return node < graph_->nodes.size() ? graph_->nodes[node].first_value
-                                       : static_cast<uint32_t>(graph_->values.size());
+  ValueId first_value_of(NodeId node) const {
+    return node < graph_->nodes.next() ? graph_->nodes[node].first_value : graph_->values.next();
   }
 
-  bool depends_on_wrt(uint32_t value) const {
-    const uint32_t node = graph_->values[value].node;
+  bool depends_on_wrt(ValueId value) const {
+    const NodeId node = graph_->values[value].node;
     if (node < first_node_ || node > last_node_ || !is_float(graph_->values[value].dtype)) {
       return false;
     }
@@ -131,8 +131,8 @@ class Backward final : public GradientContext {
 
   /// Marks the nodes between the inputs and the outputs that depend on an input.
   void mark(std::span<const Var> outputs, std::span<const Var> wrt) {
-    first_node_ = ~0u;
-    last_node_ = 0;
+    first_node_ = NodeId::none;
+    last_node_ = {};
     for (const Var& var : wrt) {
       first_node_ = std::min(first_node_, graph_->values[var.id()].node);
     }
@@ -140,14 +140,14 @@ class Backward final : public GradientContext {
       last_node_ = std::max(last_node_, graph_->values[var.id()].node);
     }
     if (first_node_ > last_node_) first_node_ = last_node_ + 1;
-    depends_.assign(last_node_ + 1 - first_node_, 0);
+    depends_.assign((last_node_ + 1) - first_node_, 0);
     for (const Var& var : wrt) {
-      const uint32_t node = graph_->values[var.id()].node;
+      const NodeId node = graph_->values[var.id()].node;
       if (node <= last_node_) depends_[node - first_node_] = 1;
     }
-    for (uint32_t n = first_node_; n <= last_node_; ++n) {
+    for (NodeId n = first_node_; n <= last_node_; ++n) {
       if (depends_[n - first_node_]) continue;
-      for (const uint32_t input : graph_->inputs_of(graph_->nodes[n])) {
+      for (const ValueId input : graph_->inputs_of(graph_->nodes[n])) {
         if (depends_on_wrt(input)) {
           depends_[n - first_node_] = 1;
           break;
@@ -177,20 +177,20 @@ class Backward final : public GradientContext {
     if (depends_on_wrt(output.id())) arrive(output.id(), seed.id());
   }
 
-  void visit(uint32_t n) {
+  void visit(NodeId n) {
     node_ = n;
     const Node node = graph_->nodes[n];
     output_grads_.clear();
     const Scope scope = graph_->scope_of(node);
     bool any = false;
-    for (uint32_t i = 0; i < node.outputs; ++i) {
-      output_grads_.push_back(total_of(node.first_value + i));
+    for (const ValueId value : node.values()) {
+      output_grads_.push_back(total_of(value));
       any = any || output_grads_.back() != none;
     }
     if (!any) return;
     bool needed = false;
     operands_.clear();
-    for (const uint32_t id : graph_->inputs_of(node)) {
+    for (const ValueId id : graph_->inputs_of(node)) {
       operands_.push_back({id, depends_on_wrt(id)});
       needed = needed || operands_.back().needed;
     }
@@ -226,7 +226,7 @@ class Backward final : public GradientContext {
   }
 
   /// Converts the rule's gradient to the shape of the input by summing over broadcast axes.
-  uint32_t fit(const Node& node, const Var& gradient, int i) const {
+  ValueId fit(const Node& node, const Var& gradient, int i) const {
     if (!graph_->holds(gradient)) {
       throw Error(
           {.op = std::string(node.op->name),
@@ -284,13 +284,13 @@ class Backward final : public GradientContext {
     }
   }
 
-  void arrive(uint32_t value, uint32_t gradient) {
+  void arrive(ValueId value, ValueId gradient) {
     parts_.push_back({gradient, heads_[value]});
     heads_[value] = static_cast<uint32_t>(parts_.size()) - 1;
   }
 
   /// Returns the sum of the gradients that have reached a value; `none` if there are none.
-  uint32_t total_of(uint32_t value) {
+  ValueId total_of(ValueId value) {
     const uint32_t head = heads_[value];
     if (head == 0 || parts_[head].next == 0) return parts_[head].gradient;
     Recycled<Var> parts;
@@ -341,19 +341,19 @@ class Backward final : public GradientContext {
   }
 
   Graph* graph_ = nullptr;
-  uint32_t first_node_ = 0, last_node_ = 0, node_ = 0;
+  NodeId first_node_{}, last_node_{}, node_{};
   std::vector<uint8_t> depends_;  // by node, from first_node_
   // Gradients that have arrived, as one linked list per value. They are stored as value ids, not as
   // Vars. A Var is written in parts and copied whole, which would stall on store forwarding.
-  static constexpr uint32_t none = ~0u;
+  static constexpr ValueId none = ValueId::none;
   struct Part {
-    uint32_t gradient = none;
+    ValueId gradient = none;
     uint32_t next = 0;
   };
   std::vector<Part> parts_;
-  std::vector<uint32_t> heads_;    // by value: its latest part; 0: none
-  std::vector<Operand> operands_;  // of the node being visited
-  std::vector<uint32_t> output_grads_;
+  IdVector<ValueId, uint32_t> heads_;  // the latest part of the value; 0: none
+  std::vector<Operand> operands_;      // of the node being visited
+  std::vector<ValueId> output_grads_;
   std::vector<Var> input_grads_;
   std::vector<int64_t> words_;
   std::unique_ptr<Backward> next_;  // next idle object in the pool
@@ -400,7 +400,7 @@ size_t vjp(std::span<const Var> outputs, std::span<const Var> seeds, std::span<c
         return walk->run(graph, outputs, seeds, wrt, grads);
       },
       [&] {
-        const uint32_t value = outputs.front().id();
+        const ValueId value = outputs.front().id();
         return memory_for_gradients(graph.nodes[graph.values[value].node], graph);
       });
 }

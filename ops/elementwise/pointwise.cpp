@@ -257,7 +257,7 @@ void broadcast_operands(ShapeContext& c, bool comparison) {
   const Value& first = graph.values[inputs[0]];
   const DType dtype = comparison ? DType::boolean : first.dtype;
   bool alike = true;
-  for (const uint32_t input : inputs.subspan(1)) {
+  for (const ValueId input : inputs.subspan(1)) {
     const Value& value = graph.values[input];
     if (value.dtype != first.dtype) {
       c.fail(fmt::format("types differ: {} and {}", name(first.dtype), name(value.dtype)),
@@ -267,7 +267,7 @@ void broadcast_operands(ShapeContext& c, bool comparison) {
   }
   if (alike) return c.output(first.shape, dtype);
   Shape shape = first.shape;
-  for (const uint32_t input : inputs.subspan(1)) {
+  for (const ValueId input : inputs.subspan(1)) {
     const Shape& other = graph.values[input].shape;
     if (broadcast(shape, other, shape)) continue;
     c.fail(fmt::format("shapes do not broadcast: {} and {}", to_string(shape), to_string(other)));

@@ -176,9 +176,9 @@ Var packed_weight(const Shape& x, const Var& weight) {
   const int64_t size =
       by_float_type(value.dtype, [&]<class T>() { return packed_size<T>(rows, in, out); });
   if (size == 0) return {};
-  if (note > often) return {graph, note - often - 1};
+  if (note > often) return {graph, ValueId{note - often - 1}};
   const Var copy = record(pack_op, {weight}, PackAttributes{size});
-  graph.memo(pack_op, weight.id()) = copy.id() + often + 1;
+  graph.memo(pack_op, weight.id()) = index(copy.id()) + often + 1;
   return copy;
 }
 

@@ -122,7 +122,7 @@ Var sum_of_unslices(std::span<const Var> results) {
   for (const Var& result : results) {
     const Node node = graph.nodes[graph.values[result.id()].node];
     if (pieces.size() + node.inputs > max_pieces) put_together();
-    for (const uint32_t id : graph.inputs_of(node)) pieces.emplace_back(Var(graph, id), node.where);
+    for (const ValueId id : graph.inputs_of(node)) pieces.emplace_back(Var(graph, id), node.where);
     const auto places = graph.words_of(node).subspan(static_cast<size_t>(shape.rank()));
     words.insert(words.end(), places.begin(), places.end());
   }

@@ -24,7 +24,7 @@ struct Recorded {
     const Var x = as_var(full({16, 16}, 0.25));
     const Var a = matmul(x, weight), b = matmul(tanh(a), x), c = softmax(a + b);
     const Var loss = sum(c * c * b);
-    std::vector<uint32_t> targets{loss.id()};
+    std::vector<ValueId> targets{loss.id()};
     if (update) {
       // The step is not run: what it records is planned here.
       const Var gradient = grad(loss, std::vector<Parameter>{weight})[0];
@@ -212,7 +212,7 @@ TEST_CASE("a value that is read and not given, or updated and not noted, is foun
 TEST_CASE("a sum made by a product that somebody else reads is found") {
   Tape tape;
   const Var x = as_var(full({16, 16}, 0.25)), product = matmul(x, x), y = softmax(x);
-  const std::vector<uint32_t> targets{sum(product + y).id()};
+  const std::vector<ValueId> targets{sum(product + y).id()};
   Extractor extractor;
   const Excerpt& excerpt = extractor.extract(tape.graph(), targets);
   const std::shared_ptr<Plan> plan = make_plan(excerpt, {});

@@ -71,14 +71,14 @@ void check_waits(const Plan& plan, const Picture& picture) {
 
 /// What flows by the recording, of a plan whose steps are nodes.
 std::set<Arrow> recorded_flow(const Plan& plan, const Graph& graph) {
-  std::map<uint32_t, StepId> step_of;
+  std::map<NodeId, StepId> step_of;
   for (const StepId s : plan.steps.ids()) step_of[plan.nodes[plan.steps[s].node]] = s;
   std::set<Arrow> flow;
   for (const StepId s : plan.steps.ids()) {
     REQUIRE(plan.steps[s].nodes == 1);
-    for (const uint32_t input : graph.inputs_of(graph.nodes[plan.nodes[plan.steps[s].node]])) {
-      const uint32_t base = graph.values[input].base;
-      const uint32_t maker = graph.values[base].node;
+    for (const ValueId input : graph.inputs_of(graph.nodes[plan.nodes[plan.steps[s].node]])) {
+      const ValueId base = graph.values[input].base;
+      const NodeId maker = graph.values[base].node;
       if (graph.nodes[maker].op == nullptr) {
         const auto leaf = std::find(plan.values.begin(), plan.values.end(), base);
         flow.emplace("v" + std::to_string(leaf - plan.values.begin()), index(s));

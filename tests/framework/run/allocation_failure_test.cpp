@@ -465,10 +465,10 @@ TEST_CASE("a step that a trace has no memory for has not failed") {
 void check_whole(const Graph& graph) {
   size_t values = 0, inputs = 0, words = 0, leaves = 0, layouts = 0;
   for (const Node& node : graph.nodes) {
-    CHECK(node.first_value == values);
+    CHECK(index(node.first_value) == values);
     values += node.outputs;
     if (node.op == nullptr) {
-      CHECK(node.first_word == leaves++);
+      CHECK(index(node.leaf()) == leaves++);
       continue;
     }
     CHECK(node.first_input == inputs);

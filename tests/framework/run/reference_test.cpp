@@ -37,14 +37,13 @@ bool close(double a, double b) { return a == b || std::abs(a - b) <= 1e-12 * (1 
 /// Compares every operator on the tape that has a reference with it. Returns their names.
 std::set<std::string_view> compare_references(Graph& graph) {
   std::set<std::string_view> names;
-  const size_t nodes = graph.nodes.size();
-  for (size_t n = 0; n < nodes; ++n) {
+  for (const NodeId n : graph.nodes.ids()) {  // without the nodes that this adds
     const Node node = graph.nodes[n];
     if (node.op == nullptr || node.op->reference == nullptr) continue;
     INFO(node.op->name);
     names.insert(node.op->name);
     std::vector<Var> inputs, outputs(node.outputs);
-    for (const uint32_t id : graph.inputs_of(node)) inputs.emplace_back(graph, id);
+    for (const ValueId id : graph.inputs_of(node)) inputs.emplace_back(graph, id);
     const auto view = graph.words_of(node);
     const std::vector<int64_t> words(view.begin(), view.end());
     ReferenceContext context(inputs, outputs, words);
