@@ -92,11 +92,19 @@ void finish(TranslateOptions& o, const CLI::App* command) {
 }
 
 CLI::App* add_decode(CLI::App& app, DecodeOptions& o) {
-  CLI::App* command = app.add_subcommand("decode", "translate standard input");
+  CLI::App* command = app.add_subcommand("decode", "translate lines of text");
   command->add_option("--model", o.models, "folder of a trained model; several: an ensemble")
       ->required();
   command->add_option("--prefix", o.prefixes, "a file: what each translation has to begin with");
+  command->add_option("--alignment", o.alignment,
+                      "a file for alignments, a line per translation: source-target of each token");
   const auto add = adder(command);
+  add("--input,-i", o.input, "the lines to translate; -: standard input, as they come");
+  add("--output,-o", o.output, "the translations; -: standard output");
+  add("--unknown", o.unknown,
+      "<unk> in translations: never; keep it; or replace it by the source token with the largest"
+      " attention")
+      ->check(CLI::IsMember(names_of(unknowns)));
   add("--beam", o.beam, "hypotheses that are followed; 1: greedy")->check(positive);
   add("--length-penalty", o.length_penalty, "scores are divided by length to this power")
       ->check(not_negative);
@@ -115,8 +123,12 @@ CLI::App* add_decode(CLI::App& app, DecodeOptions& o) {
       ->check(share);
   add("--seed", o.seed, "sampling: the same seed draws the same");
   add("--batch", o.batch, "sentences at a time")->check(positive);
-  add("--max-length", o.max_length, "the most tokens of a translation")->check(positive);
-  add("--max-tokens", o.max_tokens, "longer lines are left empty")->check(positive);
+  add("--max-length", o.max_length,
+      "the most tokens of a translation; 0: twice the line and 10, if the model has room")
+      ->check(not_negative);
+  add("--max-tokens", o.max_tokens,
+      "longer lines are left empty; 0: than the model can read, or than 2000")
+      ->check(not_negative);
   add("--threads", o.threads, "0: all cores")->check(not_negative);
   return command;
 }

@@ -11,6 +11,7 @@
 #include "tasks/training/nonfinite.hpp"
 #include "tasks/training/training.hpp"
 #include "tasks/translation/translation.hpp"
+#include "tasks/translation/translator.hpp"
 
 namespace rapt::examples {
 using namespace tasks;
@@ -47,9 +48,16 @@ struct TranslateOptions {
 inline constexpr Name<Stop> stops[] = {
     {Stop::enough, "enough"}, {Stop::likely, "likely"}, {Stop::exact, "exact"}};
 
+/// Names of what becomes of unknown tokens.
+inline constexpr Name<Unknown> unknowns[] = {
+    {Unknown::never, "never"}, {Unknown::keep, "keep"}, {Unknown::replace, "replace"}};
+
 struct DecodeOptions {
   std::vector<std::string> models;  // folders; several: an ensemble
-  std::string prefixes;             // a file with the beginning of each translation
+  std::string input = "-", output = "-";
+  std::string prefixes;   // a file with the beginning of each translation
+  std::string alignment;  // a file for the alignments
+  std::string unknown = "never";
   std::int64_t beam = 5;
   double length_penalty = 1;
   std::string stop = "likely";
@@ -60,8 +68,7 @@ struct DecodeOptions {
   double top_p = 1;
   std::uint64_t seed = 1;
   std::int64_t batch = 64;
-  std::int64_t max_length = 200;
-  std::size_t max_tokens = 200;
+  std::int64_t max_length = 0, max_tokens = 0;  // 0: as the model has it
   int threads = 0;
 };
 
@@ -84,9 +91,5 @@ int score(const ScoreCommandOptions& options);
 int average(const AverageOptions& options);
 /// Reruns a non-finite batch that a training run has saved.
 int replay(const ReplayOptions& options);
-
-/// Reads the lines of standard input. A line of invalid UTF-8 is reported and replaced by an empty
-/// line.
-std::vector<std::string> read_standard_input();
 
 }  // namespace rapt::examples

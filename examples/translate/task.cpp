@@ -89,8 +89,8 @@ TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
     }
   };
   if (!o.joint) {
-    return model_of(learned(corpus.source, "the source vocabulary"),
-                    learned(corpus.target, "the target vocabulary"));
+    Tokenizer source = learned(corpus.source, "the source vocabulary");
+    return model_of(std::move(source), learned(corpus.target, "the target vocabulary"));
   }
   std::vector<std::string> both = corpus.source;
   both.insert(both.end(), corpus.target.begin(), corpus.target.end());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "framework/core/options.hpp"
 #include "models/decoding/writing_rules.hpp"
@@ -149,7 +150,7 @@ class Search {
           }
         }
       }
-      select(s, std::move(candidates), static_cast<int32_t>(first_row));
+      select(s, candidates, static_cast<int32_t>(first_row));
     }
     first_ = false;
     ++written_;
@@ -169,15 +170,23 @@ class Search {
 
   /// Makes the best candidates the live hypotheses of the sentence. `first_row` is the first row of
   /// the sentence.
-  void select(Sentence& s, std::vector<Candidate> candidates, int32_t first_row) {
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) {
-                       return a.log_probability > b.log_probability;
-                     });
+  void select(Sentence& s, const std::vector<Candidate>& candidates, int32_t first_row) {
     const auto beam = static_cast<size_t>(options_.beam);
+    // Each row has one end token, so the likeliest 2 `beam` are enough. There are about `beam`^2
+    // candidates: only those are sorted. Ties keep the order of rows and tokens.
+    std::vector<size_t> order(candidates.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    const auto likelier = [&](size_t a, size_t b) {
+      const double p = candidates[a].log_probability, q = candidates[b].log_probability;
+      return p != q ? p > q : a < b;
+    };
+    const auto enough = order.begin() + std::min(std::ssize(order), 2 * std::ptrdiff_t(beam));
+    if (enough != order.end()) std::nth_element(order.begin(), enough, order.end(), likelier);
+    order.erase(enough, order.end());
+    std::sort(order.begin(), order.end(), likelier);
     std::vector<Live> next;
-    for (size_t rank = 0; rank < candidates.size() && next.size() < beam; ++rank) {
-      const Candidate& c = candidates[rank];
+    for (size_t rank = 0; rank < order.size() && next.size() < beam; ++rank) {
+      const Candidate& c = candidates[order[rank]];
       const int32_t node = s.live[c.from].node;
       if (rules_.has_end() && c.token == rules_.end()) {
         if (rank < beam) finish(s, node, c.log_probability, written_ + 1);

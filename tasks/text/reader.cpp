@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -115,6 +116,12 @@ ByteSource::ByteSource(ByteSource&&) noexcept = default;
 
 const std::string& ByteSource::name() const { return state_->name; }
 
+bool ByteSource::ready() const {
+  if (state_->ended || !state_->rest.empty()) return true;
+  pollfd wanted{state_->fd, POLLIN, 0};
+  return ::poll(&wanted, 1, 0) != 0;  // an error is for read() to report
+}
+
 bool ByteSource::read(std::string& to) {
   State& s = *state_;
   if (!s.started) s.start();
@@ -156,6 +163,10 @@ bool LineReader::fill() {
   return !ended_;
 }
 
+bool LineReader::ready() const {
+  return ended_ || bytes_.find(end_, searched_) != bytes_.npos || source_.ready();
+}
+
 void LineReader::check_kind() const {
   const std::string_view begin = std::string_view(bytes_).substr(0, enough_for_kind);
   std::string kind = kind_of_bytes(begin);
@@ -187,9 +198,6 @@ bool LineReader::next(std::string& line) {
   begin_ = searched_ = std::min(end + 1, bytes_.size());
   ++number_;
   if (line.ends_with('\r')) line.pop_back();
-  if (line.find('\0') != line.npos) {
-    throw TextError(name(), number_, "has a zero byte: is it UTF-16, or no text at all?");
-  }
   return true;
 }
 
@@ -200,12 +208,21 @@ std::vector<Line> read_raw_lines(const std::string& path) {
   return lines;
 }
 
+std::string_view text_fault(std::string_view line) {
+  if (line.find('\0') != line.npos) return "a zero byte";
+  return is_valid_utf8(line) ? "" : "invalid UTF-8";
+}
+
 std::vector<Line> read_lines(const std::string& path) {
   std::vector<Line> lines = read_raw_lines(path);
   for (const Line& line : lines) {
-    if (is_valid_utf8(line.text)) continue;
+    const std::string_view fault = text_fault(line.text);
+    if (fault.empty()) continue;
+    const bool zero = line.text.find('\0') != line.text.npos;
     throw TextError(path == standard_input ? "standard input" : path, line.number,
-                    "invalid UTF-8: is it Latin-1? Convert it with iconv -f LATIN1 -t UTF-8");
+                    fmt::format("{}: {}", fault,
+                                zero ? "is it UTF-16, or no text at all?"
+                                     : "is it Latin-1? Convert it with iconv -f LATIN1 -t UTF-8"));
   }
   return lines;
 }
@@ -213,9 +230,9 @@ std::vector<Line> read_lines(const std::string& path) {
 std::vector<Line> read_lines(const std::string& path, SkipReport& skipped) {
   std::vector<Line> lines = read_raw_lines(path);
   std::erase_if(lines, [&](const Line& line) {
-    const bool invalid = !is_valid_utf8(line.text);
-    if (invalid) skipped.add("invalid UTF-8", path, line.number);
-    return invalid;
+    const std::string_view fault = text_fault(line.text);
+    if (!fault.empty()) skipped.add(fault, path, line.number);
+    return !fault.empty();
   });
   return lines;
 }

@@ -28,6 +28,8 @@ class ByteSource {
   /// what cannot be read, for damaged or truncated gzip data, and for a file that is named .gz but
   /// holds none.
   bool read(std::string& to);
+  /// Returns false if read() would wait, because no bytes have come yet.
+  bool ready() const;
   /// Returns the path, or "standard input".
   const std::string& name() const;
 
@@ -49,10 +51,11 @@ class LineReader {
   /// of another kind, such as UTF-16 text, xz, or a Git LFS pointer.
   explicit LineReader(const std::string& path);
 
-  /// Reads the next line, which need not be valid UTF-8. Returns false at the end. Reads no further
-  /// than it must, so lines can be answered as they come. Throws TextError for a line with a zero
-  /// byte, and as ByteSource does.
+  /// Reads the next line, which need not be text. Returns false at the end. Reads no further
+  /// than it must, so lines can be answered as they come. Throws TextError as ByteSource does.
   bool next(std::string& line);
+  /// Returns false if next() would wait, because nothing of the next line has come yet.
+  bool ready() const;
   /// Returns the number of the last line, from 1.
   std::int64_t number() const { return number_; }
   const std::string& name() const { return source_.name(); }
@@ -78,8 +81,11 @@ struct Line {
 /// Returns the lines of a text, valid or not. Throws TextError as LineReader does.
 std::vector<Line> read_raw_lines(const std::string& path);
 
-/// Returns the lines of a UTF-8 text. Throws TextError as LineReader does, and for invalid UTF-8.
-/// The second form skips and counts lines of invalid UTF-8.
+/// Says why a line is no text: "invalid UTF-8" or "a zero byte". Returns an empty text if it is.
+std::string_view text_fault(std::string_view line);
+
+/// Returns the lines of a UTF-8 text. Throws TextError as LineReader does, and for a line that is
+/// no text. The second form skips and counts such lines.
 std::vector<Line> read_lines(const std::string& path);
 std::vector<Line> read_lines(const std::string& path, SkipReport& skipped);
 

@@ -9,7 +9,6 @@
 
 #include "tasks/data/files.hpp"
 #include "tasks/text/unicode.hpp"
-#include "tasks/text/utf8.hpp"
 
 namespace rapt::tasks {
 namespace {
@@ -40,8 +39,8 @@ Corpus read_parallel(const std::string& source, const std::string& target, SkipR
                                 source_lines.size(), target, target_lines.size()));
   }
   const auto fault = [&](const Line& line) -> std::string_view {
-    if (!is_valid_utf8(line.text)) return "invalid UTF-8";
-    return split_white_space(line.text).empty() ? "an empty line" : "";
+    const std::string_view what = text_fault(line.text);
+    return what.empty() && split_white_space(line.text).empty() ? "an empty line" : what;
   };
   Corpus corpus;
   for (std::size_t i = 0; i < source_lines.size(); ++i) {

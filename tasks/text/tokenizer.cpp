@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "tasks/text/unicode.hpp"
 #include "tasks/text/utf8.hpp"
@@ -47,7 +48,7 @@ std::string text_of_characters(const Sentence& tokens) {
   return text;
 }
 
-Sentence split(std::string_view line, TokenKind kind) {
+Sentence split_as(std::string_view line, TokenKind kind) {
   return kind == TokenKind::words ? split_white_space(line) : characters_of(line);
 }
 
@@ -66,7 +67,7 @@ Tokenizer Tokenizer::train(std::span<const std::string> lines, const TokenizerOp
                 {.size = options.size, .kind = options.subwords, .normalise = options.normalise})};
   }
   std::vector<Sentence> sentences;
-  for (const std::string& line : lines) sentences.push_back(split(line, options.kind));
+  for (const std::string& line : lines) sentences.push_back(split_as(line, options.kind));
   return {options.kind, options.lower,
           Vocabulary::build(sentences, {.max_size = options.size, .min_count = options.min_count})};
 }
@@ -83,7 +84,7 @@ std::string Tokenizer::token(std::int32_t id) const {
 std::vector<std::int32_t> Tokenizer::encode(std::string_view line) const {
   const std::string text = lower_ ? to_lower(line) : std::string(line);
   if (const auto* subwords = std::get_if<Subwords>(&tokens_)) return subwords->encode(text);
-  return std::get<Vocabulary>(tokens_).encode(split(text, kind_));
+  return std::get<Vocabulary>(tokens_).encode(split_as(text, kind_));
 }
 
 std::vector<Segmentation> Tokenizer::segmentations(std::string_view line, std::int32_t most,
@@ -95,7 +96,18 @@ std::vector<Segmentation> Tokenizer::segmentations(std::string_view line, std::i
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
   if (const auto* subwords = std::get_if<Subwords>(&tokens_)) return subwords->decode(ids);
-  const Sentence tokens = std::get<Vocabulary>(tokens_).decode(ids);
+  return join(std::get<Vocabulary>(tokens_).decode(ids));
+}
+
+Sentence Tokenizer::split(std::string_view line) const {
+  if (kind_ != TokenKind::sentencepiece) return split_as(line, kind_);
+  throw std::invalid_argument("SentencePiece's pieces are no parts of the line");
+}
+
+std::string Tokenizer::join(const Sentence& tokens) const {
+  if (kind_ == TokenKind::sentencepiece) {
+    throw std::invalid_argument("SentencePiece's pieces are no parts of a line");
+  }
   if (kind_ == TokenKind::characters) return text_of_characters(tokens);
   return fmt::format("{}", fmt::join(tokens, " "));
 }

@@ -45,6 +45,10 @@ class Tokenizer {
                                           double alpha) const;
   /// Returns the text of the tokens up to the first end mark.
   std::string decode(std::span<const std::int32_t> ids) const;
+  /// Return the tokens of a line as text, in the case of the line, and the text of such tokens.
+  /// Both are for words and characters only: else they throw std::invalid_argument.
+  Sentence split(std::string_view line) const;
+  std::string join(const Sentence& tokens) const;
   /// Returns the share of the lines' tokens that are unknown, in [0, 1].
   double unknown_share(std::span<const std::string> lines) const;
 

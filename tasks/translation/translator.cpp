@@ -35,7 +35,7 @@ bool same(const Tokenizer& a, const Tokenizer& b) {
 }
 
 /// Returns the number of tokens that a model can read: the length of its table of positions.
-std::int64_t longest_source(const NetOptions& options) {
+std::int64_t positions_of(const NetOptions& options) {
   if (const auto* o = std::get_if<TransformerOptions>(&options)) {
     if (o->positions == PositionKind::sinusoidal || o->positions == PositionKind::learned ||
         o->positions == PositionKind::rotary) {
@@ -98,15 +98,42 @@ void add_attention(Translation& to, std::span<const Net> nets, const Ids& source
   }
 }
 
+/// Returns the most tokens to write. Searches stop at twice the source's length as well, and where
+/// the model has no more room.
+std::int64_t longest_target(const TranslationOptions& o) {
+  return o.max_length > 0 ? o.max_length : std::numeric_limits<std::int64_t>::max();
+}
+
+std::vector<std::int32_t> never(const TranslationOptions& o) {
+  if (o.unknown != Unknown::never) return {};
+  return {Vocabulary::unknown};
+}
+
+/// Returns the text of the tokens, with the source tokens that they point to in place of <unk>.
+std::string text_with_source(const TranslationModel& model, const Translation& translation,
+                             const Ids& target, const std::string& line) {
+  const Sentence source = model.source.split(line);
+  Sentence tokens;
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    if (target[i] != Vocabulary::unknown) {
+      tokens.push_back(model.target.token(target[i]));
+    } else {
+      tokens.push_back(source.at(static_cast<std::size_t>(translation.alignment.at(i))));
+    }
+  }
+  return model.target.join(tokens);
+}
+
 BeamOptions search_options(const TranslationOptions& o) {
   return {.beam = o.beam,
           .best = o.best,
           .begin = Vocabulary::begin,
           .end = Vocabulary::end,
           .pad = Vocabulary::pad,
+          .never = never(o),
           .norm = o.length_penalty == 0 ? LengthNorm::none : LengthNorm::power,
           .alpha = o.length_penalty,
-          .max_length = o.max_length,
+          .max_length = longest_target(o),
           .stop = o.stop};
 }
 
@@ -119,7 +146,33 @@ SamplingOptions sampling_options(const TranslationOptions& o) {
           .begin = Vocabulary::begin,
           .end = Vocabulary::end,
           .pad = Vocabulary::pad,
-          .max_length = o.max_length};
+          .never = never(o),
+          .max_length = longest_target(o)};
+}
+
+/// Samples for lines of these numbers. Draws depend on a line's number, not on which lines are
+/// empty.
+std::vector<std::vector<Hypothesis>> sampled(std::span<const Net> nets,
+                                             const std::vector<Ids>& sources,
+                                             const std::vector<std::size_t>& lines,
+                                             const std::vector<Ids>& prefixes,
+                                             const TranslationOptions& o) {
+  std::vector<std::vector<Hypothesis>> found;
+  for (std::size_t begin = 0, end = 0; begin < lines.size(); begin = end) {
+    for (end = begin + 1; end < lines.size() && lines[end] == lines[end - 1] + 1; ++end) {
+    }
+    const auto part = [&](const std::vector<Ids>& all) {
+      return std::vector<Ids>(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                              all.begin() + static_cast<std::ptrdiff_t>(end));
+    };
+    SamplingOptions options = sampling_options(o);
+    options.first_sentence = o.first_line + static_cast<std::int64_t>(lines[begin]);
+    if (!prefixes.empty()) options.prefixes = part(prefixes);
+    for (auto& one : sample_all(nets, part(sources), o.batch, options)) {
+      found.push_back(std::move(one));
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -155,11 +208,11 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
         fmt::format("Translator: {} prefixes for {} lines", o.prefixes.size(), lines.size()));
   }
   if (o.batch < 1) throw Error(fmt::format("Translator: a batch of {} lines", o.batch));
-  std::int64_t longest = std::numeric_limits<std::int64_t>::max();
-  for (const TranslationModel& one : state_->models) {
-    longest = std::min(longest, longest_source(one.options));
+  const bool replace = o.unknown == Unknown::replace;
+  if (replace && first.target.kind() == TokenKind::sentencepiece) {
+    throw Error("Translator: only words and characters can replace unknown tokens");
   }
-
+  const std::int64_t longest = longest_source();
   std::vector<Ids> sources, prefixes;
   std::vector<std::size_t> used;
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -176,11 +229,14 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
 
   std::vector<std::vector<Translation>> all(lines.size());
   const Executors::Lease lease(state_->executors);
-  BeamOptions search = search_options(o);
-  SamplingOptions sampling = sampling_options(o);
-  (o.sample ? sampling.prefixes : search.prefixes) = std::move(prefixes);
-  const auto found = o.sample ? sample_all(state_->nets, sources, o.batch, sampling)
-                              : search_all(state_->nets, sources, o.batch, search);
+  std::vector<std::vector<Hypothesis>> found;
+  if (o.sample) {
+    found = sampled(state_->nets, sources, used, prefixes, o);
+  } else {
+    BeamOptions search = search_options(o);
+    search.prefixes = std::move(prefixes);
+    found = search_all(state_->nets, sources, o.batch, search);
+  }
   for (std::size_t n = 0; n < used.size(); ++n) {
     for (const Hypothesis& h : found[n]) {
       Translation& to = all[used[n]].emplace_back();
@@ -190,13 +246,29 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
       to.tokens = labels(first.target, h.tokens);
       to.tokens.push_back(first.target.token(Vocabulary::end));
       to.source = labels(first.source, sources[n]);
-      if (o.attention) add_attention(to, state_->nets, sources[n], h.tokens);
+      const bool lacks = replace && std::find(h.tokens.begin(), h.tokens.end(),
+                                              Vocabulary::unknown) != h.tokens.end();
+      if (!o.attention && !lacks) continue;
+      add_attention(to, state_->nets, sources[n], h.tokens);
+      if (!lacks) continue;
+      if (to.alignment.empty()) {
+        throw Error("Translator: a model without attention cannot replace unknown tokens");
+      }
+      to.text = text_with_source(first, to, h.tokens, lines[used[n]]);
     }
   }
   for (auto& translations : all) {
     if (translations.empty()) translations.emplace_back();
   }
   return all;
+}
+
+std::int64_t Translator::longest_source() const {
+  std::int64_t longest = std::numeric_limits<std::int64_t>::max();
+  for (const TranslationModel& one : state_->models) {
+    longest = std::min(longest, positions_of(one.options));
+  }
+  return longest;
 }
 
 const TranslationModel& Translator::model() const { return state_->models.front(); }

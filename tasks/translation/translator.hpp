@@ -21,19 +21,28 @@ struct TranslationModel;
 namespace rapt {
 inline namespace v0 RAPT_API {
 
+/// What becomes of the token <unk> in translations.
+enum class Unknown {
+  never,    ///< it is not generated
+  keep,     ///< it is generated, and its text is <unk>
+  replace,  ///< it is generated, and replaced by the source token with the largest attention
+};
+
 struct TranslationOptions {
   std::int64_t beam = 5;      ///< open hypotheses per line; 1 is greedy
   std::int64_t best = 1;      ///< translations per line, at most `beam` of a search
   double length_penalty = 1;  ///< scores are divided by the length to this power
   Stop stop = Stop::likely;
-  std::int64_t max_length = 200;  ///< tokens per translation
-  bool sample = false;            ///< draws translations instead of searching
-  double temperature = 1;         ///< of samples
-  std::int64_t top_k = 0;         ///< of samples: the likeliest tokens of each step; 0: all
-  double top_p = 1;               ///< of samples: the likeliest tokens with this probability
-  std::uint64_t seed = 1;         ///< of samples
-  std::int64_t batch = 64;        ///< lines that are translated together
-  bool attention = false;         ///< true: fills weights and alignment
+  std::int64_t max_length = 0;  ///< tokens per translation; 0: what the model has room for
+  Unknown unknown = Unknown::never;
+  bool sample = false;          ///< draws translations instead of searching
+  double temperature = 1;       ///< of samples
+  std::int64_t top_k = 0;       ///< of samples: the likeliest tokens of each step; 0: all
+  double top_p = 1;             ///< of samples: the likeliest tokens with this probability
+  std::uint64_t seed = 1;       ///< of samples
+  std::int64_t first_line = 0;  ///< of samples: number of the first line, which draws depend on
+  std::int64_t batch = 64;      ///< lines that are translated together
+  bool attention = false;       ///< true: fills weights and alignment
   /// What each translation has to begin with: empty, or one text per line.
   std::vector<std::string> prefixes = {};
 };
@@ -69,11 +78,14 @@ class Translator {
   /// Returns translations of each line, the best first. A line without tokens has one empty
   /// translation.
   ///
-  /// Throws Error if options contradict each other. Throws it too, with the line's number from 1,
-  /// for invalid UTF-8 and for more tokens than the model can read.
+  /// Throws Error if options contradict each other, or if unknown tokens are to be replaced for
+  /// subwords or without attention. Throws it too, with the line's number from 1, for invalid UTF-8
+  /// and for more tokens than the model can read.
   std::vector<std::vector<Translation>> translate(std::span<const std::string> lines,
                                                   const TranslationOptions& options = {}) const;
 
+  /// Returns how many tokens of a line the models can read.
+  std::int64_t longest_source() const;
   /// Returns the first model, with its options and tokenizers.
   const tasks::TranslationModel& model() const;
 

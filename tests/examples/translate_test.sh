@@ -67,8 +67,47 @@ sort -t'|' -k10 -g -r best.txt | cmp -s - best.txt || { cat best.txt; fail "not 
 echo "b4 b4" >prefix.y
 echo "a1 a2 a3 a1" | "$translate" decode --model model --prefix prefix.y 2>err.txt |
   grep -q "^b4 b4" || fail "the prefix was not kept"
-expect "standard input has 0 lines, prefix.y has 1" "$translate" decode --model model \
+expect "prefix.y has more lines than standard input" "$translate" decode --model model \
   --prefix prefix.y
+printf 'a1\na2\n' >two.x
+expect "prefix.y has fewer lines than two.x" "$translate" decode --model model --prefix prefix.y \
+  --input two.x
+# Files in place of standard input and output, and which word came from which.
+"$translate" decode --model model -i train.x -o file.out --alignment align.txt 2>err.txt ||
+  { cat err.txt; fail "files"; }
+cmp -s file.out train.y || fail "files gave another translation"
+grep -qE "^[0-3]-0 [0-3]-1 [0-3]-2 [0-3]-3$" align.txt || { head -3 align.txt; fail "alignment"; }
+[ "$(wc -l <align.txt)" = 64 ] || fail "alignments of $(wc -l <align.txt) lines"
+expect "cannot write /nowhere/out" "$translate" decode --model model -i train.x -o /nowhere/out
+# Lines are answered as they come: the second is written when the first has been read.
+mkfifo asked
+"$translate" decode --model model <asked >answered 2>err.txt &
+running=$!
+exec 9>asked
+for i in 1 2 3; do
+  echo "a$i a1 a2 a$i" >&9
+  for _ in $(seq 300); do
+    [ "$(wc -l <answered)" = "$i" ] && break
+    sleep 0.1
+  done
+  [ "$(wc -l <answered)" = "$i" ] || fail "line $i was not answered before the next one"
+done
+exec 9>&-
+wait "$running" || fail "decoding from a pipe"
+[ "$(tail -n 1 answered)" = "b3 b1 b2 b3" ] || fail "the answers are others"
+# A line that is too long costs that line; empty lines have a place among the n best.
+{ echo "a1 a2 a3 a1"; printf 'a1 %.0s' $(seq 3000); echo; echo; echo "a2 a2 a2 a2"; } >long.x
+"$translate" decode --model model --n-best 2 <long.x >best.txt 2>err.txt || fail "a long line"
+grep -q "standard input:2: 3000 tokens, over the limit of 2000" err.txt || { cat err.txt; fail "long"; }
+[ "$(cut -d' ' -f1 best.txt | uniq | tr '\n' ' ')" = "0 1 2 3 " ] || { cat best.txt; fail "ids"; }
+expect "--n-best 10 needs --beam 10 or more" "$translate" decode --model model --n-best 10
+# Words that the model does not know.
+echo "a1 new a2 a1" | "$translate" decode --model model 2>err.txt | grep -q unk && fail "<unk> written"
+# Numbers that cannot be are named in few words.
+expect "--threads: -1 is out of range, expected 0 or a number above" \
+  "$translate" decode --model model --threads -1
+expect "'1,5' has a comma, write 1.5" "$translate" decode --model model --length-penalty 1,5
+[ "$(wc -c <err.txt)" -lt 300 ] || { cat err.txt; fail "a long message"; }
 # Samples are drawn by the seed alone; at a low temperature they are the likeliest.
 hot="--sample --temperature 8 --seed 5"
 "$translate" decode --model model $hot <train.x >hot.txt 2>err.txt || fail "sampling failed"
@@ -141,8 +180,42 @@ expect "needs --model and --source" "$translate" score --metric perplexity --ref
 "$translate" train $plain --model early $pieces $shape --batch-tokens 200 --lr 1e-9 --schedule constant \
   --epochs 50 --best-by bleu --patience 2 2>train.log || { cat train.log >&2; fail "early"; }
 grep -q "stopped early: no better bleu in 2 epochs" train.log || { cat train.log; fail "no stop"; }
-expect "SentencePiece cannot learn" "$translate" train $plain --model m $shape \
-  --tokens sentencepiece --vocab 4000
+expect "the source vocabulary (--vocab 9): SentencePiece cannot learn 9 pieces" \
+  "$translate" train $plain --model m $shape --tokens sentencepiece --vocab 9
+# Few pieces are no fault, and equal scores are not called better.
+"$translate" train $plain --model few $shape --tokens sentencepiece --lr 1e-9 --epochs 2 \
+  --batch-tokens 200 --best-by chrf 2>train.log || { cat train.log >&2; fail "a small corpus"; }
+grep -q "dev chrF [0-9.]*, .*; epoch 1 was as good, not saved" train.log ||
+  { cat train.log; fail "as good"; }
+# A script without blanks: its characters are counted, not its sentences.
+sed 's/a1/山/g; s/a2/川/g; s/a3/田/g; s/a4/木/g; s/ //g; s/$/。/' train.x >ja.x
+sed 's/b1/やま/g; s/b2/かわ/g; s/b3/た/g; s/b4/き/g; s/ //g; s/$/。/' train.y >ja.y
+"$translate" train --source ja.x --target ja.y --dev-source ja.x --dev-target ja.y --model ja \
+  --tokens characters $small --epochs 30 --best-by bleu 2>train.log || { cat train.log; fail "ja"; }
+grep -q "dev BLEU [1-9][0-9.]*, dev chrF" train.log || { cat train.log; fail "no BLEU of characters"; }
+"$translate" train --source ja.x --target ja.y --dev-source ja.x --dev-target ja.y --model none13 \
+  --tokens characters $small --epochs 1 --dev-tokenize 13a 2>train.log || fail "13a"
+grep -q "dev BLEU 0.00, dev chrF" train.log || { cat train.log; fail "13a finds words"; }
+# Text of another encoding is named; a mark at the beginning is no text.
+{ printf '\xff\xfe'; sed 's/./&\x00/g; s/$/\x00/' train.y; } >utf16.y
+expect "utf16.y: is UTF-16 text" "$translate" train --source train.x --target utf16.y \
+  --dev-source dev.x --dev-target dev.y --model m
+expect "standard input: is UTF-16 text" sh -c "'$translate' score --reference train.y <utf16.y"
+expect "standard input:1: invalid UTF-8" sh -c "printf '\\xe9\\n' | '$translate' score --reference train.y"
+{ printf '\xef\xbb\xbf'; cat train.y; } >marked.y
+[ "$("$translate" score --reference train.y <marked.y)" = "$score" ] || fail "the mark is text"
+gzip -c train.y | "$translate" score --reference train.y | cmp -s - <(echo "$score") || fail "gzip"
+# Other scores, of several systems.
+"$translate" score --metric bleu chrf++ ter --reference train.y --input train.y hypotheses dev.y \
+  2>err.txt && fail "dev.y has fewer lines"
+sed 's/b1/b2/' train.y >worse.y
+"$translate" score --metric bleu chrf++ ter --reference train.y --input train.y worse.y \
+  --bootstrap 50 --sentences >scores.txt || fail "several systems"
+grep -q "^TER = 0.00; 95% within 0.00 +- 0.00$" scores.txt || { tail scores.txt; fail "TER"; }
+grep -q "; p = 0.0[0-9]* against train.y$" scores.txt || { tail scores.txt; fail "no p-value"; }
+"$translate" score --reference train.y --input worse.y --json | grep -q '"name": "BLEU"' || fail "JSON"
+"$translate" score --reference train.y --tokenize ja-mecab <train.y >out.txt 2>err.txt ||
+  grep -q "ja-mecab" err.txt || fail "MeCab"
 
 expect "missing.x" "$translate" train --source missing.x --target train.y --dev-source dev.x \
   --dev-target dev.y --model m

@@ -174,13 +174,17 @@ TEST_CASE("A line can be used before the next one has come") {
   std::string line;
   REQUIRE(reader.next(line));  // would wait for ever, if it asked for more
   CHECK(line == "one");
+  CHECK_FALSE(reader.ready());
   pipe.write("two\nthr");
+  CHECK(reader.ready());
   REQUIRE(reader.next(line));
   CHECK(line == "two");
+  CHECK_FALSE(reader.ready());
   pipe.write("ee");
   pipe.close();
   REQUIRE(reader.next(line));
   CHECK(line == "three");
+  CHECK(reader.ready());
   CHECK(reader.number() == 3);
   CHECK_FALSE(reader.next(line));
   CHECK_FALSE(reader.next(line));
@@ -202,7 +206,11 @@ TEST_CASE("Text that is no UTF-8 is called by its name") {
   refuse("PK\3\4 and so on", "is a zip archive");
   refuse("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer");
   CHECK_THROWS_WITH(read_lines(folder.write("x", std::string("fine\nnot\0fine\n", 14))),
-                    Contains("x:2: has a zero byte"));
+                    Contains("x:2: a zero byte: is it UTF-16"));
+  SkipReport skipped;
+  const auto lines = read_lines(folder.file("x"), skipped);
+  CHECK(texts(lines) == Strings{"fine"});
+  CHECK_THAT(skipped.message(), Contains("1 with a zero byte"));
 }
 
 TEST_CASE("Lines may end in CR alone") {

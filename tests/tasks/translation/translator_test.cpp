@@ -87,7 +87,8 @@ TEST_CASE("a folder translates as the model that was saved in it") {
     for (const std::string& line : lines) sources.push_back(model.source.encode(line));
     const auto wanted =
         search_all({&model.net, 1}, sources, 64, {.beam = 4, .best = 3, .max_length = 20});
-    const auto found = translator.translate(lines, {.beam = 4, .best = 3, .max_length = 20});
+    const auto found = translator.translate(
+        lines, {.beam = 4, .best = 3, .max_length = 20, .unknown = Unknown::keep});
     REQUIRE(found.size() == lines.size());
     for (std::size_t i = 0; i < lines.size(); ++i) {
       REQUIRE(found[i].size() == wanted[i].size());
@@ -226,4 +227,57 @@ TEST_CASE("the first answer comes in under 50 milliseconds") {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
   CHECK(best < 50);
 #endif
+}
+
+TEST_CASE("unknown tokens are not written, kept, or replaced by those of the line") {
+  const TemporaryFolder folder;
+  TranslationModel model = model_of(Arch::gru);
+  // A model that writes little but <unk>.
+  Net& net = model.net;
+  for (const Parameter& parameter : parameters_of(net)) {
+    if (parameter.value().shape() != Shape{model.target.size()}) continue;
+    parameter.value().data<float>()[Vocabulary::unknown] = 9;
+  }
+  model.save(folder.file("m"));
+  const Translator translator(folder.file("m"));
+  const std::vector<std::string> lines{"abc", "Fqd"};
+  const std::string mark = "<unk>";
+  const auto has = [&](const std::vector<Translation>& found) {
+    return found[0].text.find(mark) != std::string::npos;
+  };
+  for (const auto& one : translator.translate(lines)) {
+    CHECK_FALSE(has(one));
+    for (const std::string& token : one[0].tokens) CHECK(token != mark);
+  }
+  const auto kept = translator.translate(lines, {.unknown = Unknown::keep});
+  REQUIRE(has(kept[0]));
+  REQUIRE(has(kept[1]));
+  const auto replaced = translator.translate(lines, {.unknown = Unknown::replace});
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    CHECK_FALSE(has(replaced[i]));
+    std::string wanted;
+    const Translation& t = replaced[i][0];
+    REQUIRE(t.tokens == kept[i][0].tokens);
+    for (std::size_t k = 0; k + 1 < t.tokens.size(); ++k) {
+      const bool unknown = t.tokens[k] == mark;
+      wanted +=
+          unknown ? lines[i].substr(static_cast<std::size_t>(t.alignment.at(k)), 1) : t.tokens[k];
+    }
+    CHECK(t.text == wanted);
+  }
+}
+
+TEST_CASE("samples depend on a line's number, not on the lines around it") {
+  const TemporaryFolder folder;
+  model_of(Arch::gru).save(folder.file("m"));
+  const Translator translator(folder.file("m"));
+  const std::vector<std::string> lines{"abc", "", "fed", "abcdef", "", "bad"};
+  TranslationOptions options{.best = 2, .sample = true};
+  const auto all = translator.translate(lines, options);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    options.first_line = static_cast<std::int64_t>(i);
+    const auto alone = translator.translate({&lines[i], 1}, options);
+    REQUIRE(alone[0].size() == all[i].size());
+    for (std::size_t k = 0; k < all[i].size(); ++k) CHECK(alone[0][k].text == all[i][k].text);
+  }
 }
