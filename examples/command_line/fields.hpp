@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "examples/command_line/numbers.hpp"
 #include "tasks/model_files/fields.hpp"
 
 namespace rapt::examples {
@@ -30,13 +31,13 @@ class CommandLine {
     const bool zero = std::string(help).find("; 0: ") != std::string::npos;
     command_->add_option(option(name), value, who_ + help)
         ->capture_default_str()
-        ->check(zero ? CLI::NonNegativeNumber : CLI::PositiveNumber);
+        ->check(zero ? not_negative : positive);
   }
   void real(const char* name, double& value, const char* help) {
     if (!is_option(name, help)) return;
     command_->add_option(option(name), value, who_ + help)
         ->capture_default_str()
-        ->check(CLI::NonNegativeNumber);
+        ->check(not_negative);
   }
   void flag(const char* name, bool& value, const char* help) {
     if (is_option(name, help)) command_->add_flag(option(name), value, who_ + help);

@@ -108,13 +108,26 @@ std::size_t columns_of(const std::vector<Line>& lines, bool of_most) {
       ->first;
 }
 
+std::vector<ListedImage> from_coco(std::vector<CocoImage> images) {
+  std::vector<ListedImage> list;
+  for (CocoImage& image : images) {
+    ListedImage& to = list.emplace_back();
+    to.name = std::move(image.name);
+    if (!image.captions.empty()) to.line = image.captions.front().number;
+    for (CocoCaption& caption : image.captions) {
+      to.captions.push_back({.text = std::move(caption.text), .line = caption.number});
+    }
+  }
+  return list;
+}
+
 std::vector<ListedImage> read_list(const std::string& path, const ListOptions& options,
                                    SkipReport& skipped) {
   const std::vector<Line> lines = options.skip_bad ? read_lines(path, skipped) : read_lines(path);
   if (!lines.empty() && lines.front().text.starts_with('{')) {
     std::string json;
     for (const Line& line : lines) json += line.text + '\n';
-    return read_coco(path, json, options, skipped);
+    return from_coco(read_coco(path, json, options.captions, options.skip_bad, skipped));
   }
   std::vector<ListedImage> list;
   std::map<std::string, std::size_t> places;

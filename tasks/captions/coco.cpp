@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "tasks/text/unicode.hpp"
 
@@ -36,11 +35,11 @@ std::string id_of(const Json& object, const char* name) {
 
 }  // namespace
 
-std::vector<ListedImage> read_coco(const std::string& path, std::string_view json,
-                                   const ListOptions& options, SkipReport& skipped) {
+std::vector<CocoImage> read_coco(const std::string& path, std::string_view json, bool captions,
+                                 bool skip_bad, SkipReport& skipped) {
   const Json object = Json::parse(json, nullptr, false);
   if (!object.is_object()) throw TextError(path, 0, "begins like JSON, but is damaged");
-  std::vector<ListedImage> list;
+  std::vector<CocoImage> list;
   std::map<std::string, std::size_t> places;
   for (const Json& image : array_of(object, "images", path)) {
     const std::string id = id_of(image, "id"), name = text_of(image, "file_name");
@@ -51,9 +50,9 @@ std::vector<ListedImage> read_coco(const std::string& path, std::string_view jso
     if (!places.try_emplace(id, list.size()).second) {
       throw TextError(path, 0, fmt::format("two images have the id {}", id));
     }
-    list.push_back({name, 0, {}});
+    list.push_back({name, {}});
   }
-  if (!options.captions) return list;
+  if (!captions) return list;
   std::int64_t number = 0;
   for (const Json& annotation : array_of(object, "annotations", path)) {
     ++number;
@@ -62,18 +61,16 @@ std::vector<ListedImage> read_coco(const std::string& path, std::string_view jso
     const std::vector<std::string> words = split_white_space(caption);
     if (place == places.end() || words.empty()) {
       const char* what = words.empty() ? "no words" : "an \"image_id\" that no image has";
-      if (!options.skip_bad) {
+      if (!skip_bad) {
         throw TextError(path, 0, fmt::format("annotation {} has {}", number, what));
       }
       skipped.add("a fault of the list", path, number, what);
       continue;
     }
-    ListedImage& image = list[place->second];
-    if (image.captions.empty()) image.line = number;
     // Line ends and tabs inside a caption are blanks.
-    image.captions.push_back({.text = fmt::format("{}", fmt::join(words, " ")), .line = number});
+    list[place->second].captions.push_back({fmt::format("{}", fmt::join(words, " ")), number});
   }
-  std::erase_if(list, [](const ListedImage& image) { return image.captions.empty(); });
+  std::erase_if(list, [](const CocoImage& image) { return image.captions.empty(); });
   return list;
 }
 

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "tasks/images/images.hpp"
+#include "tasks/images/image.hpp"
 
 namespace rapt::tasks {
 

@@ -119,6 +119,16 @@ printf 'a.jpg\t0\tA Dog runs .\na.jpg\t1\tthe cat\n' >several.tsv
 printf 'a.jpg\ta dog runs\n' >one.tsv
 "$captions" score --reference several.tsv <one.tsv | grep -q "exact match = 0.00%" || fail "case"
 "$captions" score --reference several.tsv --lower --strip-punctuation <one.tsv >out.txt
+"$captions" score --reference several.tsv <one.tsv 2>&1 >/dev/null |
+  grep -q "for one picture it is 0" || fail "no word about CIDEr-D"
+# The same references as Flickr8k and COCO write them.
+printf 'a.jpg#0\tA Dog runs .\na.jpg#1\tthe cat\n' >flickr.txt
+printf '{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [%s, %s]}\n' \
+  '{"image_id": 1, "caption": "A Dog runs ."}' '{"image_id": 1, "caption": "the cat"}' >coco.json
+for list in flickr.txt coco.json; do
+  "$captions" score --reference $list --lower --strip-punctuation <one.tsv 2>/dev/null |
+    cmp -s - out.txt || fail "$list has other references"
+done
 grep -q "captions = 1, references = 2" out.txt || fail "not two references"
 grep -q "exact match = 100.00%" out.txt || { cat out.txt; fail "case and punctuation count"; }
 
@@ -129,7 +139,7 @@ if "$captions" score --reference several.tsv <more.tsv 2>err.txt; then fail "one
 grep -q "no picture 'b.jpg'" err.txt || fail "no name of the one too many"
 mkdir photos
 printf 'GIF89a' >photos/a.jpg
-expect "several.tsv:1: photos/a.jpg: neither JPEG nor PNG" "$captions" decode --model gru \
+expect "several.tsv:1: photos/a.jpg: is a GIF picture (expected a JPEG or PNG)" "$captions" decode --model gru \
   --images photos --list several.tsv
 expect "none of its pictures can be read" "$captions" decode --model gru --images photos \
   --list several.tsv --skip-bad

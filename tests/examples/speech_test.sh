@@ -51,6 +51,7 @@ train="--train train.tsv --dev dev.tsv --audio audio $small"
 bad="--train bad.tsv --dev dev.tsv --audio audio $small --model other"
 "$speech" train $train --epochs 40 --best-by wer --keep 2 --report page --model model 2>train.log ||
   { cat train.log >&2; fail "training failed"; }
+grep -q "dev WER [0-9.]*, dev CER [0-9.]*" train.log || { cat train.log; fail "no dev scores"; }
 grep -q "90 utterances, 0.0[0-9] hours, 20 for development; 7 tokens" train.log ||
   { cat train.log; fail "wrong counts"; }
 grep -q '"recognised":' page/index.html || fail "no spectrogram in the report"
@@ -104,6 +105,21 @@ END
 printf 'f\ttone\tlow\tfast.wav\t-\n' >fast.tsv
 expect "fast.tsv:1: audio/fast.wav: has a rate of 16000 samples a second, expected 8000" \
   "$speech" decode --model model --list fast.tsv --audio audio
+"$speech" decode --model model --list fast.tsv --audio audio --resample 2>err.txt | grep -q "^f	" ||
+  { cat err.txt; fail "not resampled"; }
+# Recordings without words, anywhere, and other lists.
+mkdir kaldi "audio/a folder"
+cp audio/low0.wav "audio/a folder/low 0.wav"
+printf 'n1\t\t\ta folder/low 0.wav\t-\nn2\t\t\t%s/audio/high1.wav\t-\n' "$work" >new.tsv
+printf 'n1 a folder/low 0.wav\nn2 %s/audio/high1.wav\n' "$work" >kaldi/wav.scp
+printf '{"id": "n1", "audio_filepath": "a folder/low 0.wav"}\n{"id": "n2", "wav": "%s/audio/high1.wav"}\n' \
+  "$work" >new.json
+for list in new.tsv new.json kaldi; do
+  "$speech" decode --model model --list $list --audio audio >out.txt 2>err.txt || { cat err.txt; fail "$list"; }
+  [ "$(cat out.txt)" = "$(printf 'n1\tlow\nn2\thigh')" ] || { cat out.txt; fail "wrong words of $list"; }
+done
+expect "new.tsv:1: no words, which training needs" "$speech" train --train new.tsv --dev dev.tsv \
+  --audio audio $small --model other
 printf 'dev0 no tab\n' >odd.txt
 if "$speech" score --reference dev.tsv <odd.txt 2>err.txt; then fail "took a line without a tab"; fi
 grep -q "standard input:1: expected an utterance, a tab" err.txt || fail "no place of the line"

@@ -36,7 +36,7 @@ DOORS = {
     r"<xtensor/": r"include/rapt/xtensor\.hpp",
     r"<fmt/": r".*\.cpp",
     r"<nlohmann/": r"(framework|tasks)/.*\.cpp",
-    r"<zlib": r"tasks/text/text\.cpp",
+    r"<zlib": r"tasks/text/reader\.cpp",
     r"<unicode/": r"tasks/text/unicode\.cpp",
     r"<sentencepiece": r"tasks/text/subwords\.cpp",
     r"<(jpeglib|jerror|png)": r"tasks/images/images\.cpp",
