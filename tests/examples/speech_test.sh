@@ -119,7 +119,7 @@ for list in new.tsv new.json kaldi; do
   [ "$(cat out.txt)" = "$(printf 'n1\tlow\nn2\thigh')" ] || { cat out.txt; fail "wrong words of $list"; }
 done
 expect "new.tsv:1: no words, which training needs" "$speech" train --train new.tsv --dev dev.tsv \
-  --audio audio $small --model other
+  --audio audio $small --model third
 printf 'dev0 no tab\n' >odd.txt
 if "$speech" score --reference dev.tsv <odd.txt 2>err.txt; then fail "took a line without a tab"; fi
 grep -q "standard input:1: expected an utterance, a tab" err.txt || fail "no place of the line"
