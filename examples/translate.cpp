@@ -47,7 +47,9 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   add("--subwords", o.subwords, "how SentencePiece finds pieces: bpe or unigram")
       ->check(CLI::IsMember({"bpe", "unigram"}));
   add("--normalization", o.normalization,
-      "SentencePiece: nmt_nfkc brings text to one form first, identity leaves it as it is")
+      "SentencePiece: nmt_nfkc brings text to one form first, in which tabs and zero-width "
+      "non-joiners"
+      " are blanks; identity leaves it as it is")
       ->check(CLI::IsMember({"nmt_nfkc", "identity"}));
   add("--segmentations", o.segmentations,
       "unigram: each epoch cuts a sentence anew, in one of its so many likeliest ways (Kudo 2018)")
