@@ -6,6 +6,7 @@
 #include "tasks/data/executors.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/data/prefetch.hpp"
+#include "tasks/draw/arrays.hpp"
 #include "tasks/draw/progress.hpp"
 #include "tasks/draw/svg.hpp"
 #include "tasks/model_files/fields.hpp"
