@@ -24,9 +24,11 @@
 #include <map>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/fields.hpp"
 #include "examples/command_line/numbers.hpp"
 #include "examples/command_line/version.hpp"
 #include "tasks/draw/progress.hpp"
+#include "tasks/model_files/model_file.hpp"
 #include "tasks/text/reader.hpp"
 #include "tasks/text/utf8.hpp"
 
@@ -35,14 +37,24 @@ namespace {
 using namespace rapt;
 using namespace rapt::tasks;
 
+/// The sizes of the model, which its file keeps.
+struct Sizes {
+  int64_t block = 64, width = 128, layers = 4, heads = 4;
+};
+
+template <class Visitor>
+void fields(Visitor& v, Sizes& o) {
+  v.number("block", o.block, "characters that the model sees at once");
+  v.number("width", o.width, "width of the layers");
+  v.number("layers", o.layers, "number of layers");
+  v.number("heads", o.heads, "heads of attention");
+}
+
 struct Options {
   std::string text, load, model = "char_gpt.safetensors";
   int64_t steps = 2000;
   int64_t batch = 12;
-  int64_t block = 64;
-  int64_t width = 128;
-  int64_t layers = 4;
-  int64_t heads = 4;
+  Sizes sizes;
   double lr = 1e-3, min_lr = 1e-4;
   int64_t warm_up = 100;
   int64_t eval_every = 250, eval_batches = 20;
@@ -165,39 +177,35 @@ struct Writer {
 
 Writer make_writer(const Options& o, const Characters& characters) {
   Gpt net({.vocab = characters.size(),
-           .width = o.width,
-           .heads = o.heads,
-           .layers = o.layers,
+           .width = o.sizes.width,
+           .heads = o.sizes.heads,
+           .layers = o.sizes.layers,
            .tied = true,
-           .max_length = o.block},
+           .max_length = o.sizes.block},
           Key{o.seed});
-  return {characters, net, o.block};
+  return {characters, net, o.sizes.block};
 }
 
+constexpr const char* kind = "rapt Gpt 1";
+
 void save(const Options& o, Writer& writer) {
-  save_parameters(o.model, parameters(writer.net),
-                  {{"characters", writer.characters.text()},
-                   {"width", std::to_string(o.width)},
-                   {"heads", std::to_string(o.heads)},
-                   {"layers", std::to_string(o.layers)},
-                   {"block", std::to_string(o.block)}});
+  Metadata entries = described(o.sizes);
+  entries["characters"] = writer.characters.text();
+  save_model(o.model, kind, parameters(writer.net), std::move(entries));
 }
 
 /// Loads the model from `o.load`. Its sizes replace those in the options.
 Writer load(Options& o) {
-  const Checkpoint saved = load_safetensors(o.load);
-  const auto said = [&](const char* name) {
-    const auto found = saved.metadata.find(name);
-    if (found == saved.metadata.end())
-      throw std::runtime_error(o.load + " is no model of char_gpt");
-    return found->second;
-  };
-  o.width = std::stoll(said("width"));
-  o.heads = std::stoll(said("heads"));
-  o.layers = std::stoll(said("layers"));
-  o.block = std::stoll(said("block"));
-  Writer writer = make_writer(o, Characters(said("characters")));
-  set_parameters(parameters(writer.net), saved.tensors);
+  const ModelFile file(o.load);
+  // The oldest files have no kind.
+  if (!file.kind().empty()) file.expect_kind({kind});
+  file.read(o.sizes);
+  const Characters characters(file.text("characters"));
+  const auto width = static_cast<double>(o.sizes.width);
+  file.expect_numbers(static_cast<double>(characters.size() + o.sizes.block) * width +
+                      12 * static_cast<double>(o.sizes.layers) * width * width);
+  Writer writer = make_writer(o, characters);
+  file.restore(parameters(writer.net));
   return writer;
 }
 
@@ -221,7 +229,7 @@ struct Rows {
 double mean_loss(const Options& o, const Gpt& net, std::span<const int32_t> text) {
   double sum = 0;
   for (int64_t i = 0; i < o.eval_batches; ++i) {
-    const Rows rows(text, o.batch, o.block, Key{o.seed + 1}.fold(static_cast<uint64_t>(i)));
+    const Rows rows(text, o.batch, o.sizes.block, Key{o.seed + 1}.fold(static_cast<uint64_t>(i)));
     const Tape tape;
     sum += cross_entropy(net(rows.in), rows.out).item();
   }
@@ -232,11 +240,11 @@ void train(const Options& o, Writer& writer, const std::vector<int32_t>& text) {
   const size_t cut = text.size() - text.size() / 10;
   const std::span<const int32_t> all(text);
   const std::span<const int32_t> learned = all.first(cut), held_out = all.subspan(cut);
-  if (static_cast<int64_t>(std::min(learned.size(), held_out.size())) < o.block + 2) {
+  if (static_cast<int64_t>(std::min(learned.size(), held_out.size())) < o.sizes.block + 2) {
     throw std::runtime_error(fmt::format(
         "the text is too short: {} characters, of which a tenth is held out, and --block"
         " {} needs at least {} there",
-        text.size(), o.block, o.block + 2));
+        text.size(), o.sizes.block, o.sizes.block + 2));
   }
   AdamW adam(decay_matrices_only(parameters(writer.net)),
              {.lr = o.lr, .beta2 = 0.99, .weight_decay = 0.1, .clip_norm = 1});
@@ -254,19 +262,19 @@ void train(const Options& o, Writer& writer, const std::vector<int32_t>& text) {
     if (step % o.eval_every == 0) report();
     const auto begun = std::chrono::steady_clock::now();
     const Key key = Key{o.seed}.fold(static_cast<uint64_t>(step));
-    const Rows rows(learned, o.batch, o.block, key);
+    const Rows rows(learned, o.batch, o.sizes.block, key);
     const Tape tape;
     const Var loss = cross_entropy(writer.net(rows.in), rows.out);
     adam.lr(rate(step));
     adam.step(loss);
     trained += std::chrono::steady_clock::now() - begun;
-    progress.count(o.batch * o.block);
+    progress.count(o.batch * o.sizes.block);
     progress.update(step + 1, {{"loss", loss.item()}});
   }
   report();
   fmt::print("{} steps: train {:.3f}, val {:.3f} nats a character, {:.0f} characters a second\n",
              step, mean_loss(o, writer.net, learned), mean_loss(o, writer.net, held_out),
-             static_cast<double>(step * o.batch * o.block) / trained.count());
+             static_cast<double>(step * o.batch * o.sizes.block) / trained.count());
 }
 
 // ---- writing ------------------------------------------------------------------------------------
@@ -338,10 +346,8 @@ int main(int argc, char** argv) {
   app.add_option("--model", o.model, "where the trained model is kept")->capture_default_str();
   add("--steps", o.steps, "training steps", not_negative);
   add("--batch", o.batch, "rows a step");
-  add("--block", o.block, "characters that the model sees at once");
-  add("--width", o.width, "of the model");
-  add("--layers", o.layers, "of the model");
-  add("--heads", o.heads, "of attention");
+  rapt::examples::CommandLine sizes(&app, "");
+  fields(sizes, o.sizes);
   add("--lr", o.lr, "peak learning rate");
   add("--min-lr", o.min_lr, "learning rate at the end");
   add("--warm-up", o.warm_up, "steps in which it rises", not_negative);
