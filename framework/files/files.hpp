@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "framework/core/api.hpp"
 #include "framework/core/function_ref.hpp"
 #include "framework/core/internal.hpp"
 
@@ -47,6 +48,7 @@ void write_whole_file(const std::string& path, FunctionRef<void(const File&)> wr
 
 /// Syncs the folder of a file, which makes renamings, links and removals in it durable. Without it,
 /// a crash of the machine may undo them. File systems that cannot sync folders are tolerated.
-void sync_folder_of(const std::string& path);
+/// Exported for rapt::tasks.
+RAPT_API void sync_folder_of(const std::string& path);
 
 }  // namespace rapt::internal
