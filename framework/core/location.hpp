@@ -4,21 +4,16 @@
 #include <cstdint>
 #include <type_traits>
 
-#if __has_include(<source_location>)
-#include <source_location>
-#endif
-
 #include "framework/core/api.hpp"
 
 namespace rapt {
 inline namespace v0 RAPT_API {
 
-#if defined(__cpp_lib_source_location)
-using SourceLocation = std::source_location;
-#else
-/// Replaces std::source_location if the standard library lacks it (clang 14 with libstdc++).
+/// A file and a line. It stands for std::source_location, which clang 14 lacks with libstdc++. It
+/// is the same class for all compilers, since it is part of the names of the library's symbols.
 class SourceLocation {
  public:
+  /// Returns the place of the call. As a default argument it is the place of the outermost call.
   static constexpr SourceLocation current(const char* file = __builtin_FILE(),
                                           unsigned line = __builtin_LINE()) noexcept {
     SourceLocation here;
@@ -34,7 +29,6 @@ class SourceLocation {
   // As wide as a pointer, so that there is no padding: locations are compared by their bytes.
   std::uintptr_t line_ = 0;
 };
-#endif
 static_assert(std::has_unique_object_representations_v<SourceLocation>);
 
 }  // namespace v0
