@@ -11,16 +11,26 @@
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <xtensor/xadapt.hpp>
-#include <xtensor/xarray.hpp>
-#include <xtensor/xmath.hpp>
-#include <xtensor/xnoalias.hpp>
-#include <xtensor/xnpy.hpp>
 
 #include "framework/core/api.hpp"
 #include "framework/core/error.hpp"
 #include "framework/files/checkpoint_types.hpp"
 #include "framework/graph/op.hpp"
+
+// xtensor 0.26 moved its headers into folders.
+#if __has_include(<xtensor/containers/xadapt.hpp>)
+#include <xtensor/containers/xadapt.hpp>
+#include <xtensor/containers/xarray.hpp>
+#include <xtensor/core/xmath.hpp>
+#include <xtensor/core/xnoalias.hpp>
+#include <xtensor/io/xnpy.hpp>
+#else
+#include <xtensor/xadapt.hpp>
+#include <xtensor/xarray.hpp>
+#include <xtensor/xmath.hpp>
+#include <xtensor/xnoalias.hpp>
+#include <xtensor/xnpy.hpp>
+#endif
 
 namespace rapt {
 inline namespace v0 RAPT_API {

@@ -1,10 +1,11 @@
+#include "tests/support/xtensor.hpp"
+
 #include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <rapt/xtensor.hpp>
-#include <xtensor/xview.hpp>
 
 #include "framework/core/error.hpp"
 #include "framework/graph/tape.hpp"

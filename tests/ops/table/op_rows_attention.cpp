@@ -1,6 +1,4 @@
 #include <cmath>
-#include <xtensor/xmanipulation.hpp>
-#include <xtensor/xview.hpp>
 
 #include "framework/core/random.hpp"
 #include "ops/attention/additive_attention.hpp"
@@ -8,6 +6,7 @@
 #include "ops/attention/attention_weights.hpp"
 #include "ops/shape/shape.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

@@ -1,12 +1,11 @@
 // Convolution and pooling: the oracle loops over every window, element by element.
 #include <limits>
-#include <xtensor/xmanipulation.hpp>
-#include <xtensor/xview.hpp>
 
 #include "ops/convolution/convolution.hpp"
 #include "ops/convolution/pooling.hpp"
 #include "ops/shape/shape.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

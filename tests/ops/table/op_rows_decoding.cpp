@@ -3,13 +3,13 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <xtensor/xview.hpp>
 
 #include "ops/attention/cached_attention.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/rows/draw.hpp"
 #include "ops/rows/top_k.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

@@ -1,9 +1,8 @@
 #include <cmath>
-#include <xtensor/xmath.hpp>
-#include <xtensor/xview.hpp>
 
 #include "ops/elementwise/elementwise.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

@@ -1,12 +1,10 @@
 // Matrix products: the oracle loops over every product of two elements.
-#include <xtensor/xmanipulation.hpp>
-#include <xtensor/xmath.hpp>
-#include <xtensor/xview.hpp>
 
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/products/matmul.hpp"
 #include "ops/shape/shape.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

@@ -3,15 +3,13 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <xtensor/xmanipulation.hpp>
-#include <xtensor/xmath.hpp>
-#include <xtensor/xview.hpp>
 
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 #include "optim/clip.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

@@ -1,9 +1,9 @@
 #include <cmath>
-#include <xtensor/xmanipulation.hpp>
 
 #include "ops/attention/rotary.hpp"
 #include "ops/shape/shape.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

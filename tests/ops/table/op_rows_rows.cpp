@@ -1,9 +1,6 @@
 // Softmax, normalisation, losses, embedding: the oracles are loops over the rows of the last axis.
 #include <cmath>
 #include <limits>
-#include <xtensor/xmanipulation.hpp>
-#include <xtensor/xmath.hpp>
-#include <xtensor/xview.hpp>
 
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/rows/loss.hpp"
@@ -11,6 +8,7 @@
 #include "ops/rows/softmax.hpp"
 #include "ops/shape/embedding.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

@@ -1,14 +1,11 @@
 // Views, slices and indices: the oracles are xtensor's own functions, or loops over flat indices.
-#include <xtensor/xbuilder.hpp>
-#include <xtensor/xmanipulation.hpp>
-#include <xtensor/xmath.hpp>
-#include <xtensor/xview.hpp>
 
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/products/matmul.hpp"
 #include "ops/shape/gather.hpp"
 #include "ops/shape/shape.hpp"
 #include "tests/ops/table/op_table.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 namespace {

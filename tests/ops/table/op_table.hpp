@@ -5,9 +5,9 @@
 #include <functional>
 #include <string>
 #include <vector>
-#include <xtensor/xarray.hpp>
 
 #include "framework/graph/op.hpp"
+#include "tests/support/xtensor.hpp"
 
 namespace rapt::test {
 
