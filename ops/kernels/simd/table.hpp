@@ -53,12 +53,13 @@ const auto& kernels_for() {
     }                                    \
   }
 #else
-#define RAPT_KERNEL_TABLE(Table)         \
-  namespace baseline {                   \
-  extern const Table table_##Table;      \
-  }                                      \
-  template <>                            \
-  inline const Table& kernels<Table>() { \
-    return baseline::table_##Table;      \
+#define RAPT_KERNEL_TABLE(Table)              \
+  namespace baseline {                        \
+  extern const Table table_##Table;           \
+  }                                           \
+  template <>                                 \
+  inline const Table& kernels<Table>() {      \
+    (void)active_isa(); /* checks RAPT_ISA */ \
+    return baseline::table_##Table;           \
   }
 #endif
