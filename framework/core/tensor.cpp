@@ -218,10 +218,10 @@ std::vector<T> Tensor::elements() const {
   const std::span<T> values = same.data<T>();
   return {values.begin(), values.end()};
 }
-template std::vector<float> Tensor::elements() const;
-template std::vector<double> Tensor::elements() const;
-template std::vector<int32_t> Tensor::elements() const;
-template std::vector<bool> Tensor::elements() const;
+template RAPT_API std::vector<float> Tensor::elements() const;
+template RAPT_API std::vector<double> Tensor::elements() const;
+template RAPT_API std::vector<int32_t> Tensor::elements() const;
+template RAPT_API std::vector<bool> Tensor::elements() const;
 
 void Tensor::check_range(double value, double lowest, int digits) {
   const double whole = std::trunc(value);
@@ -250,10 +250,10 @@ Tensor tensor_of(std::span<const T> values, const Shape& shape) {
   if (!values.empty()) std::memcpy(result.bytes(), values.data(), values.size_bytes());
   return result;
 }
-template Tensor tensor_of(std::span<const float>, const Shape&);
-template Tensor tensor_of(std::span<const double>, const Shape&);
-template Tensor tensor_of(std::span<const int32_t>, const Shape&);
-template Tensor tensor_of(std::span<const bool>, const Shape&);
+template RAPT_API Tensor tensor_of(std::span<const float>, const Shape&);
+template RAPT_API Tensor tensor_of(std::span<const double>, const Shape&);
+template RAPT_API Tensor tensor_of(std::span<const int32_t>, const Shape&);
+template RAPT_API Tensor tensor_of(std::span<const bool>, const Shape&);
 
 }  // namespace detail
 

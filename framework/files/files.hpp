@@ -1,4 +1,5 @@
-// Files that are read and written through system calls, safely in case of a crash.
+// Files that are read and written through system calls, safely in case of a crash. rapt::tasks uses
+// them, too: these are the only private names that a shared library exports.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +12,11 @@
 namespace rapt::internal {
 
 /// Returns the system's text for an errno: "No such file or directory". Safe on any thread.
-std::string error_text(int error);
+RAPT_API std::string error_text(int error);
 
 /// An open file, closed at the end of the scope. If a system call fails, an Error names the
 /// attempted action and the reason, but not the file.
-class File {
+class RAPT_API File {
  public:
   /// Opens a file. `flags` and `mode` are those of open(); O_CLOEXEC is added.
   File(const std::string& path, int flags, unsigned mode = 0666);
@@ -44,11 +45,10 @@ class File {
 /// old file or the new one is there. Mode and owner are kept. A symbolic link stays, and its target
 /// is replaced or created. A pipe or a device is written to directly. Throws Error if `path` is a
 /// folder, or a system call fails.
-void write_whole_file(const std::string& path, FunctionRef<void(const File&)> write);
+RAPT_API void write_whole_file(const std::string& path, FunctionRef<void(const File&)> write);
 
 /// Syncs the folder of a file, which makes renamings, links and removals in it durable. Without it,
 /// a crash of the machine may undo them. File systems that cannot sync folders are tolerated.
-/// Exported for rapt::tasks.
 RAPT_API void sync_folder_of(const std::string& path);
 
 }  // namespace rapt::internal

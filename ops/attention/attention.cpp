@@ -1,3 +1,5 @@
+#include "ops/attention/attention.hpp"
+
 #include <fmt/format.h>
 
 #include <vector>

@@ -250,7 +250,7 @@ constinit const Op lstm_gates_op{
 
 /// Returns x [B, C] with zeros in the rows that have ended. Their contents, even NaN, must not
 /// reach the gradient of the weight.
-Var without_padding(const Arg& x, const RecurrentStep& options) {
+static Var without_padding(const Arg& x, const RecurrentStep& options) {
   const Var active = active_rows(options.lengths, options.step);
   return active.is_empty() ? as_var(x) : where(Arg(active, x.where), x, 0);
 }

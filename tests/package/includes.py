@@ -45,6 +45,7 @@ DOORS = {
     r"<CLI/": r"nothing, but examples,",
 }
 INTERNAL = "framework/core/internal.hpp"  # makes the names of rapt::internal visible in rapt
+EXPORTED = "framework/files/files.hpp"  # private, but rapt::tasks may use it
 LIBRARY = ("framework/", "ops/", "models/", "optim/")
 KERNELS_MAY = r"\"(ops/kernels/|ops/activation\.hpp|framework/core/(cpu|random_bits)\.hpp)"
 KERNELS_NEVER = r"<(vector|string|algorithm|functional|memory|map|iostream)>"
@@ -144,6 +145,10 @@ def names_in_rapt(tree):
             public.add(name)
             queue += [t for i in includes(tree, name) if (t := target(tree, i))]
     for name in sources(tree):
+        if name.startswith(("tasks/", "examples/")):
+            for other in filter(None, (target(tree, i) for i in includes(tree, name))):
+                if other.startswith(LIBRARY) and other not in public and other != EXPORTED:
+                    yield f"{name}: a shared library hides what it needs of {other}"
         if not name.startswith(LIBRARY) or not name.endswith(".hpp") or name == INTERNAL:
             continue
         opened = re.findall(r"^(?:inline )?namespace ([\w:]+).* \{$", (tree / name).read_text(), re.MULTILINE)
