@@ -1,6 +1,11 @@
 // The version of rapt, and the symbols that its shared library exports.
 #pragma once
 
+#if __cplusplus < 202002L
+#error rapt needs C++20: compile with -std=c++20 or later
+#include <C++20>  // There is no such file. This ends the compilation, so no other error follows.
+#endif
+
 #define RAPT_VERSION_MAJOR 0  ///< part of RAPT_VERSION_MAJOR.MINOR.PATCH; CMake reads it here
 #define RAPT_VERSION_MINOR 1
 #define RAPT_VERSION_PATCH 0
