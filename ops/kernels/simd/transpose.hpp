@@ -116,7 +116,6 @@ inline void transpose_strip(const From& from, float* out, int64_t width) {
 template <class T, class Combine>
 inline void reduce_groups(const Vec<T>* x, T* out, const Combine& combine) {
   constexpr int64_t G = group<T>;
-#if defined(__x86_64__)
   Short<T> halves[G], y[G];
 #pragma GCC unroll 4
   for (int64_t i = 0; i < G; ++i) {
@@ -138,15 +137,6 @@ inline void reduce_groups(const Vec<T>* x, T* out, const Combine& combine) {
   } else {
     all = combine(all, Short<T>(_mm256_permute2f128_pd(all, all, 1)));
     _mm_storeu_pd(out, _mm256_castpd256_pd128(all));
-  }
-#endif
-#else
-  for (int64_t i = 0; i < G; ++i) {
-    alignas(64) T lane[Vec<T>::size];
-    x[i].store_aligned(lane);
-    Vec<T> all = x[i];
-    for (int64_t j = 1; j < lanes<T>; ++j) all = combine(all, Vec<T>(lane[j]));
-    out[i] = all.get(0);
   }
 #endif
 }
