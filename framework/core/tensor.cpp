@@ -212,7 +212,7 @@ Tensor Tensor::reshape(const Shape& shape) const {
   return {memory_, data_, dtype_, shape, contiguous_strides(shape)};
 }
 
-template <Element T>
+template <class T>
 std::vector<T> Tensor::elements() const {
   const Tensor same = dtype_ == dtype_of<T> && is_contiguous() ? *this : to(dtype_of<T>);
   const std::span<T> values = same.data<T>();
@@ -238,7 +238,7 @@ void fail_int32(const std::string& value, size_t place) {
                .detail = fmt::format("the value {}, number {}, is no int32", value, place)});
 }
 
-template <Element T>
+template <class T>
 Tensor tensor_of(std::span<const T> values, const Shape& shape) {
   if (static_cast<int64_t>(values.size()) != shape.size()) {
     throw Error(

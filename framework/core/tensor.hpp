@@ -95,7 +95,9 @@ class Tensor {
 
  private:
   void* checked_data(DType dtype) const;
-  template <Element T>
+  // T has no constraint, as for tensor_of() below: clang++ 19 would put it into the symbol's name,
+  // and g++ would not.
+  template <class T>
   std::vector<T> elements() const;
   /// Throws Error unless lowest <= trunc(value) < 2^digits.
   static void check_range(double value, double lowest, int digits);
@@ -109,7 +111,7 @@ class Tensor {
 
 namespace detail {
 
-template <Element T>
+template <class T>
 Tensor tensor_of(std::span<const T> values, const Shape& shape);
 [[noreturn]] void fail_int32(const std::string& value, size_t place);
 
