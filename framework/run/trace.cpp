@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "framework/core/error.hpp"
+#include "framework/files/files.hpp"
 #include "framework/graph/scope.hpp"
 
 namespace rapt::internal {
@@ -29,7 +32,7 @@ struct Trace::State {
     int row;
   };
 
-  std::string path;
+  std::ofstream file;
   int64_t start = now();
   mutable std::mutex mutex;
   std::vector<Text> texts;
@@ -40,6 +43,8 @@ struct Trace::State {
 };
 
 namespace {
+
+constexpr std::string_view beginning = "{\"traceEvents\":[\n";
 
 std::string escaped(std::string_view text) {
   std::string result;
@@ -73,13 +78,19 @@ Trace* Trace::current() {
   return trace.get();
 }
 
-Trace::Trace(std::string path) : state_(std::make_unique<State>()) {
-  state_->path = std::move(path);
+Trace::Trace(const std::string& path) : state_(std::make_unique<State>()) {
+  errno = 0;
+  state_->file.open(path, std::ios::binary);
+  // Writes at once what every trace begins with: a full disk too is to be an error now.
+  state_->file << beginning << std::flush;
+  if (state_->file) return;
+  throw FileError(fmt::format("{}: cannot write the trace that RAPT_TRACE asks for: {}", path,
+                              errno == 0 ? std::string("it cannot be opened") : error_text(errno)));
 }
 
 Trace::~Trace() {
   try {
-    std::ofstream(state_->path, std::ios::binary) << json();
+    state_->file << std::string_view(json()).substr(beginning.size());
   } catch (const std::bad_alloc&) {
   }
 }
@@ -109,7 +120,7 @@ void Trace::step(const Plan& plan, const Plan::Step& step, const Graph& graph, c
 
 std::string Trace::json() const {
   const std::lock_guard lock(state_->mutex);
-  std::string text = "{\"traceEvents\":[\n";
+  std::string text(beginning);
   auto out = std::back_inserter(text);
   for (int row = 0; row < state_->rows; ++row) {
     fmt::format_to(out,

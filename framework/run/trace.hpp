@@ -16,10 +16,11 @@ namespace rapt::internal {
 /// names a file, which is written when the program ends.
 class Trace {
  public:
-  /// Returns the program's trace, or null.
+  /// Returns the program's trace, or null. Throws as the constructor does.
   static Trace* current();
 
-  explicit Trace(std::string path);
+  /// Opens the file. Throws FileError if it cannot be written.
+  explicit Trace(const std::string& path);
   /// Writes the file. Failures are ignored, because an ending program cannot report them.
   ~Trace();
   Trace(const Trace&) = delete;

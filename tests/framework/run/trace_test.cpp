@@ -10,6 +10,8 @@
 namespace rapt {
 namespace {
 
+using Catch::Matchers::Contains;
+
 /// The program's trace. Whether there is one is asked once, at the first run: to be called before.
 const Trace& trace() {
   REQUIRE(setenv("RAPT_TRACE", "/dev/null", 1) == 0);
@@ -42,6 +44,14 @@ TEST_CASE("every step is there, with its worker, shapes and rates") {
   }
   CHECK(product);
   CHECK(steps == executor.counters().steps);
+}
+
+TEST_CASE("a trace that cannot be written is an error at once") {
+  const auto trace_to = [](const char* path) { Trace trace(path); };
+  CHECK_THROWS_WITH(trace_to("/nonexistent/trace.json"),
+                    "/nonexistent/trace.json: cannot write the trace that RAPT_TRACE asks for: No"
+                    " such file or directory");
+  CHECK_THROWS_WITH(trace_to("/dev/full"), Contains("No space left on device"));
 }
 
 struct TwoLayers {
