@@ -4,48 +4,42 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <cstdio>
-#include <stdexcept>
+#include <filesystem>
 #include <system_error>
 
+#include "framework/core/error.hpp"
 #include "framework/files/files.hpp"
 
 namespace rapt::tasks {
-namespace {
-
-[[noreturn]] void fail(const std::string& path, int error) {
-  throw std::runtime_error(
-      fmt::format("cannot write {}: {}", path, std::generic_category().message(error)));
-}
-
-// Returns 0, or errno on failure.
-int write_and_sync(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return ::fsync(fd) == 0 ? 0 : errno;
-}
-
-}  // namespace
 
 void write_file_atomically(const std::string& path, std::string_view text) {
-  static std::atomic<int> files{0};
-  const std::string temporary = fmt::format("{}.new-{}-{}", path, ::getpid(), files++);
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0) fail(path, errno);
-  int error = write_and_sync(fd, text);
-  if (::close(fd) != 0 && error == 0) error = errno;
-  if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-  if (error != 0) {
-    ::unlink(temporary.c_str());
-    fail(path, error);
+  try {
+    write_whole_file(path, [&](const File& file) {
+      file.write(text.data(), static_cast<std::int64_t>(text.size()));
+    });
+  } catch (const Error& error) {
+    throw FileError(fmt::format("cannot write {}: {}", path, error.what()));
   }
-  sync_folder_of(path);
+}
+
+void expect_writable(const std::string& path) {
+  namespace fs = std::filesystem;
+  try {
+    std::error_code none;
+    const fs::file_status status = fs::status(path, none);
+    if (fs::is_directory(status)) throw FileError("is a folder");
+    if (fs::exists(status) && !fs::is_regular_file(status)) {
+      if (::access(path.c_str(), W_OK) != 0) throw FileError(error_text(errno));
+      return;
+    }
+    // A file is replaced by another one, so its folder has to take one.
+    const std::string trial = fs::weakly_canonical(path, none).string() + ".part";
+    File(trial, O_WRONLY | O_CREAT).finish();
+    ::unlink(trial.c_str());
+  } catch (const Error& error) {
+    throw FileError(fmt::format("cannot write {}: {}", path, error.what()));
+  }
 }
 
 }  // namespace rapt::tasks

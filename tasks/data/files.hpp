@@ -1,4 +1,4 @@
-// Writes files atomically.
+// Writes text files.
 #pragma once
 
 #include <string>
@@ -6,9 +6,13 @@
 
 namespace rapt::tasks {
 
-/// Replaces the file at `path` as a whole. The text is written to a new file in the same folder and
-/// synced to disk; then that file is renamed. A reader of `path` sees the old text or the new one,
-/// never a part. Throws std::runtime_error with path and reason; the old file is then untouched.
+/// Writes a file as a whole. A regular file is replaced when the new one is on the disk: a reader
+/// of `path` sees the old text or the new one, never a part. A symbolic link stays, and its target
+/// is replaced. A device or a pipe is written to. Throws Error with path and reason.
 void write_file_atomically(const std::string& path, std::string_view text);
+
+/// Finds out whether a file can be written, before the work for it begins. Throws Error with path
+/// and reason if not.
+void expect_writable(const std::string& path);
 
 }  // namespace rapt::tasks

@@ -1,16 +1,11 @@
 #include "tasks/draw/svg.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <limits>
 #include <optional>
 
-#include "tasks/data/files.hpp"
 #include "tasks/text/utf8.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/temporary_folder.hpp"
 
 using namespace rapt::tasks;
 using Catch::Matchers::Contains;
@@ -244,26 +239,4 @@ TEST_CASE("Numbers at the ticks") {
   CHECK_THAT(plot(0, 3e6), Contains(">1,000,000</text>"));
   CHECK_THAT(plot(0, 0.06), Contains(">0.02</text>"));
   CHECK_THAT(plot(-0.3, 0.3), Contains(">0.0</text>") && !Contains(">-0.0<"));
-}
-
-TEST_CASE("A file is replaced as a whole") {
-  const TemporaryFolder folder;
-  const std::string path = folder.file("picture.svg");
-  write_file_atomically(path, "first");
-  CHECK(TemporaryFolder::read(path) == "first");
-  write_file_atomically(path, std::string(300'000, 'x'));
-  CHECK(TemporaryFolder::read(path) == std::string(300'000, 'x'));
-  const auto files = std::filesystem::directory_iterator(folder.path());
-  CHECK(std::distance(begin(files), end(files)) == 1);  // nothing left beside it
-}
-
-TEST_CASE("A file that cannot be written is an error that names it") {
-  const TemporaryFolder folder;
-  CHECK_THROWS_WITH(write_file_atomically(folder.file("none/a"), "x"),
-                    Contains("none/a: No such file or directory"));
-  std::filesystem::create_directory(folder.file("taken"));
-  CHECK_THROWS_WITH(write_file_atomically(folder.file("taken"), "x"),
-                    Contains("cannot write") && Contains("taken: Is a directory"));
-  const auto files = std::filesystem::directory_iterator(folder.path());
-  CHECK(std::distance(begin(files), end(files)) == 1);
 }
