@@ -24,8 +24,8 @@
 
 #include "examples/captions/options.hpp"
 #include "examples/command_line/fields.hpp"
+#include "examples/command_line/program.hpp"
 #include "examples/command_line/training_options.hpp"
-#include "examples/command_line/version.hpp"
 #include "tasks/captions/caption_fields.hpp"
 
 namespace {
@@ -145,7 +145,6 @@ void add_score(CLI::App& app, ScoreCaptionOptions& o) {
 
 int main(int argc, char** argv) {
   CLI::App app("Learns to say what pictures show, says it, and scores what was said.");
-  rapt::examples::add_version(app, "captions");
   app.require_subcommand(1);
   CaptionOptions train_options;
   DecodeCaptionOptions decode_options;
@@ -159,8 +158,7 @@ int main(int argc, char** argv) {
   add_replay(app, replay_options);
   std::string model;
   add_info(app, model);
-  CLI11_PARSE(app, argc, argv);
-  try {
+  return run_program("captions", app, argc, argv, [&] {
     if (train_command->parsed()) {
       finish_training_options(train_command, train_options.training);
       return train(train_options);
@@ -173,9 +171,5 @@ int main(int argc, char** argv) {
     }
     if (app.got_subcommand("average")) return average(average_options);
     return replay(replay_options);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    fmt::print(stderr, "captions: {}\n", error.what());
-    return 1;
-  }
+  });
 }

@@ -26,7 +26,8 @@
 
 #include "examples/command_line/fields.hpp"
 #include "examples/command_line/numbers.hpp"
-#include "examples/command_line/version.hpp"
+#include "examples/command_line/program.hpp"
+#include "tasks/data/files.hpp"
 #include "tasks/draw/progress.hpp"
 #include "tasks/model_files/model_file.hpp"
 #include "tasks/text/reader.hpp"
@@ -236,7 +237,9 @@ double mean_loss(const Options& o, const Gpt& net, std::span<const int32_t> text
   return sum / static_cast<double>(o.eval_batches);
 }
 
-void train(const Options& o, Writer& writer, const std::vector<int32_t>& text) {
+/// Trains, and saves the model with each look at the losses. Returns 0, or 128 plus the number of
+/// the signal that ended it.
+int train(const Options& o, Writer& writer, const std::vector<int32_t>& text) {
   const size_t cut = text.size() - text.size() / 10;
   const std::span<const int32_t> all(text);
   const std::span<const int32_t> learned = all.first(cut), held_out = all.subspan(cut);
@@ -257,6 +260,7 @@ void train(const Options& o, Writer& writer, const std::vector<int32_t>& text) {
     progress.message(fmt::format("step {:5}   train {:.3f}   val {:.3f}", step,
                                  mean_loss(o, writer.net, learned),
                                  mean_loss(o, writer.net, held_out)));
+    save(o, writer);
   };
   for (; step < o.steps && !interrupt.requested(); ++step) {
     if (step % o.eval_every == 0) report();
@@ -275,6 +279,9 @@ void train(const Options& o, Writer& writer, const std::vector<int32_t>& text) {
   fmt::print("{} steps: train {:.3f}, val {:.3f} nats a character, {:.0f} characters a second\n",
              step, mean_loss(o, writer.net, learned), mean_loss(o, writer.net, held_out),
              static_cast<double>(step * o.batch * o.sizes.block) / trained.count());
+  fmt::print("kept in {}\n", o.model);
+  if (interrupt.requested()) fmt::print("stopped by {}\n", interrupt.cause());
+  return interrupt.requested() ? 128 + interrupt.signal() : 0;
 }
 
 // ---- writing ------------------------------------------------------------------------------------
@@ -312,15 +319,15 @@ std::string write(const Options& o, const Writer& writer, Key key) {
 int run(Options o) {
   Executor executor({.threads = o.threads});
   const Executor::Use use(executor);
+  if (o.steps > 0) expect_writable(o.model);
   const std::string text = o.text.empty() ? make_text(Key{17}, 8000) : read_text(o.text);
   Writer writer = o.load.empty() ? make_writer(o, Characters(text)) : load(o);
   fmt::print("{}: {} characters, {} different; {} parameters\n",
              o.text.empty() ? "a text made up" : o.text, text.size(), writer.characters.size(),
              count(parameters(writer.net)));
   if (o.steps > 0) {
-    train(o, writer, writer.characters.encode(text));
-    save(o, writer);
-    fmt::print("kept in {}\n", o.model);
+    const int stopped = train(o, writer, writer.characters.encode(text));
+    if (stopped != 0) return stopped;
   }
   for (int64_t i = 0; i < o.samples; ++i) {
     fmt::print("\n---- sample {} ----\n{}\n", i + 1,
@@ -336,7 +343,6 @@ using rapt::examples::between, rapt::examples::not_negative, rapt::examples::pos
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("A GPT that learns a text character by character and writes its own.");
-  rapt::examples::add_version(app, "char_gpt");
   const auto add = [&](const char* name, auto& value, const char* help,
                        const CLI::Validator& check = positive) {
     app.add_option(name, value, help)->capture_default_str()->check(check);
@@ -359,12 +365,5 @@ int main(int argc, char** argv) {
   add("--top-k", o.top_k, "only the k likeliest come; 0: all", not_negative);
   add("--seed", o.seed, "of weights, rows and samples", not_negative);
   add("--threads", o.threads, "0: all cores", between(0, 256));
-  CLI11_PARSE(app, argc, argv);
-  try {
-    return run(o);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    fmt::print(stderr, "char_gpt: {}\n", error.what());
-    return 1;
-  }
+  return rapt::examples::run_program("char_gpt", app, argc, argv, [&] { return run(o); });
 }

@@ -18,7 +18,7 @@
 #include <cmath>
 #include <rapt/rapt.hpp>
 
-#include "examples/command_line/version.hpp"
+#include "examples/command_line/program.hpp"
 
 using namespace rapt;
 
@@ -98,13 +98,7 @@ Batch make_batch(Key key, int64_t rows, int64_t length) {
   return batch;
 }
 
-int main(int argc, char** argv) {
-  int steps = 301;
-  CLI::App app("Trains an attention model that is defined in this file.");
-  rapt::examples::add_version(app, "custom_attention");
-  app.add_option("--steps", steps, "training steps")->check(CLI::PositiveNumber);
-  CLI11_PARSE(app, argc, argv);
-
+int run(int steps) {
   Finder model(32, Key{1});
   AdamW adamw(parameters(model), {.lr = 3e-3});
   for (int step = 0; step < steps; ++step) {
@@ -148,4 +142,12 @@ int main(int argc, char** argv) {
   } catch (const Error& error) {
     fmt::print("  {}\n", error.what());
   }
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  int steps = 301;
+  CLI::App app("Trains an attention model that is defined in this file.");
+  app.add_option("--steps", steps, "training steps")->check(CLI::PositiveNumber);
+  return examples::run_program("custom_attention", app, argc, argv, [&] { return run(steps); });
 }

@@ -16,10 +16,11 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <filesystem>
 #include <rapt/rapt.hpp>
 
 #include "examples/command_line/numbers.hpp"
-#include "examples/command_line/version.hpp"
+#include "examples/command_line/program.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/draw/progress.hpp"
 #include "tasks/draw/svg.hpp"
@@ -133,14 +134,19 @@ void show_attention(const Options& o, const TranslationModel& model, const std::
 int run(const Options& o) {
   Executor executor({.threads = o.threads});
   const Executor::Use use(executor);
+  expect_writable(o.svg);
+  std::filesystem::create_directories(o.model);
+  expect_writable(o.model + "/model.safetensors");
   TranslationModel model = make_model(o);
   fmt::print("{} styles of dates in six languages; {} learned values\n", date_styles(),
              count(parameters_of(model.net)));
   std::fflush(stdout);  // so that this line comes before the progress, even if output is a file
   const Interrupt interrupt;
   train(o, model, interrupt);
-  if (interrupt.requested()) fmt::print("stopped by Ctrl-C: what was learned so far is kept\n");
   model.save(o.model);
+  if (interrupt.requested()) {
+    fmt::print("stopped by {}: what was learned so far is kept\n", interrupt.cause());
+  }
   fmt::print("saved to {}\n", o.model);
   fmt::print("test: {:.1f}% of {} dates on unseen days are exactly right\n",
              100 * exact_share(o, model), o.test);
@@ -151,7 +157,7 @@ int run(const Options& o) {
     fmt::print("{:<24} {}\n", text, iso);
   }
   show_attention(o, model, "Sunday, 12 April 2009");
-  return 0;
+  return interrupt.requested() ? 128 + interrupt.signal() : 0;
 }
 
 }  // namespace
@@ -161,7 +167,6 @@ using rapt::examples::between, rapt::examples::not_negative, rapt::examples::pos
 int main(int argc, char** argv) {
   Options o;
   CLI::App app("Learns to write dates of many styles and languages as ISO 8601.");
-  rapt::examples::add_version(app, "dates");
   const auto add = [&](const char* name, auto& value, const char* help,
                        const CLI::Validator& check = positive) {
     app.add_option(name, value, help)->capture_default_str()->check(check);
@@ -177,12 +182,5 @@ int main(int argc, char** argv) {
   add("--threads", o.threads, "0: all cores", between(0, 256));
   app.add_option("--model", o.model, "folder to save the model in")->capture_default_str();
   app.add_option("--svg", o.svg, "file for the picture")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-  try {
-    return run(o);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    fmt::print(stderr, "dates: {}\n", error.what());
-    return 1;
-  }
+  return run_program("dates", app, argc, argv, [&] { return run(o); });
 }

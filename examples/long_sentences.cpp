@@ -20,7 +20,7 @@
 #include <rapt/rapt.hpp>
 
 #include "examples/command_line/numbers.hpp"
-#include "examples/command_line/version.hpp"
+#include "examples/command_line/program.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/draw/progress.hpp"
 #include "tasks/draw/svg.hpp"
@@ -130,6 +130,7 @@ int run(const Options& o) {
   Executor executor({.threads = o.threads});
   const Executor::Use use(executor);
   const Interrupt interrupt;
+  expect_writable(o.svg);
   const std::vector<Net> models{
       train(o, gru(o, AttentionKind::none), o.lr, "without attention", interrupt),
       train(o, gru(o, AttentionKind::additive), o.lr, "with attention", interrupt),
@@ -152,7 +153,7 @@ int run(const Options& o) {
   write_file_atomically(o.svg, line_plot_svg("Writing a row of letters backwards",
                                              "length of the row", "letters right, %", series));
   fmt::print("\nThe same as a plot: {}\n", o.svg);
-  return 0;
+  return interrupt.requested() ? 128 + interrupt.signal() : 0;
 }
 
 }  // namespace
@@ -163,7 +164,6 @@ int main(int argc, char** argv) {
   Options o;
   CLI::App app(
       "Accuracy by length of sequence-to-sequence models without, with, and of attention.");
-  rapt::examples::add_version(app, "long_sentences");
   const auto add = [&](const char* name, auto& value, const char* help,
                        const CLI::Validator& check = positive) {
     app.add_option(name, value, help)->capture_default_str()->check(check);
@@ -182,12 +182,5 @@ int main(int argc, char** argv) {
   add("--threads", o.threads, "0: all cores", between(0, 256));
   add("--seed", o.seed, "of weights and rows", not_negative);
   app.add_option("--svg", o.svg, "file for the plot")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-  try {
-    return run(o);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    fmt::print(stderr, "long_sentences: {}\n", error.what());
-    return 1;
-  }
+  return rapt::examples::run_program("long_sentences", app, argc, argv, [&] { return run(o); });
 }

@@ -14,6 +14,7 @@
 #include <cmath>
 #include <rapt/rapt.hpp>
 
+#include "tasks/draw/messages.hpp"
 #include "tasks/training/training.hpp"
 
 namespace {
@@ -95,7 +96,7 @@ int main(int argc, char** argv) {
                                 .report = folder + "/report"},
                                [] { return std::make_unique<Spirals>(); });
   } catch (const std::exception& error) {
-    fmt::print(stderr, "own_task: {}\n", error.what());
+    tasks::print_message(fmt::format("own_task: {}", error.what()));
     return 1;
   }
 }

@@ -22,8 +22,8 @@
 #include <CLI/CLI.hpp>
 
 #include "examples/command_line/fields.hpp"
+#include "examples/command_line/program.hpp"
 #include "examples/command_line/training_options.hpp"
-#include "examples/command_line/version.hpp"
 #include "examples/speech/options.hpp"
 #include "tasks/speech/speech_fields.hpp"
 
@@ -118,7 +118,6 @@ CLI::App* add_decode(CLI::App& app, SpeechDecodeOptions& o) {
 
 int main(int argc, char** argv) {
   CLI::App app("Learns to recognise speech, recognises it, and counts the errors.");
-  rapt::examples::add_version(app, "speech");
   app.require_subcommand(1);
   SpeechOptions train_options;
   SpeechDecodeOptions decode_options;
@@ -135,8 +134,7 @@ int main(int argc, char** argv) {
   add_replay(app, replay_options);
   std::string model;
   add_info(app, model);
-  CLI11_PARSE(app, argc, argv);
-  try {
+  return run_program("speech", app, argc, argv, [&] {
     if (train_command->parsed()) {
       finish_training_options(train_command, train_options.training);
       return train(train_options);
@@ -149,9 +147,5 @@ int main(int argc, char** argv) {
     }
     if (app.got_subcommand("average")) return average(average_options);
     return replay(replay_options);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    fmt::print(stderr, "speech: {}\n", error.what());
-    return 1;
-  }
+  });
 }

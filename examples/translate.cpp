@@ -19,8 +19,8 @@
 #include <CLI/CLI.hpp>
 
 #include "examples/command_line/fields.hpp"
+#include "examples/command_line/program.hpp"
 #include "examples/command_line/training_options.hpp"
-#include "examples/command_line/version.hpp"
 #include "examples/translate/options.hpp"
 #include "tasks/translation/translation_fields.hpp"
 
@@ -167,7 +167,6 @@ CLI::App* add_score(CLI::App& app, ScoreCommandOptions& o) {
 
 int main(int argc, char** argv) {
   CLI::App app("Learns to translate from parallel text, translates, and scores translations.");
-  rapt::examples::add_version(app, "translate");
   app.require_subcommand(1);
   TranslateOptions train_options;
   DecodeOptions decode_options;
@@ -181,8 +180,7 @@ int main(int argc, char** argv) {
   add_replay(app, replay_options);
   std::string model;
   add_info(app, model);
-  CLI11_PARSE(app, argc, argv);
-  try {
+  return run_program("translate", app, argc, argv, [&] {
     if (train_command->parsed()) {
       finish(train_options, train_command);
       return train(train_options);
@@ -195,9 +193,5 @@ int main(int argc, char** argv) {
     }
     if (app.got_subcommand("average")) return average(average_options);
     return replay(replay_options);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    fmt::print(stderr, "translate: {}\n", error.what());
-    return 1;
-  }
+  });
 }

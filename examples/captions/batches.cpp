@@ -10,6 +10,7 @@
 #include "framework/core/error.hpp"
 #include "tasks/data/batches.hpp"
 #include "tasks/data/hash.hpp"
+#include "tasks/draw/messages.hpp"
 
 namespace rapt::examples {
 using namespace tasks;
@@ -40,7 +41,7 @@ void number(CaptionSet& set, const CaptionModel& model, std::int64_t max_words,
       }
     }
   }
-  if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
+  if (skipped.count() > 0) print_message(skipped.message());
 }
 
 std::string digest_of(const CaptionSet& set) {

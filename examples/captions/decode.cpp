@@ -9,6 +9,7 @@
 #include "tasks/captions/captioner.hpp"
 #include "tasks/data/files.hpp"
 #include "tasks/data/hash.hpp"
+#include "tasks/draw/messages.hpp"
 
 namespace rapt::examples {
 using namespace tasks;
@@ -36,6 +37,7 @@ std::vector<std::string> names_of(const std::vector<ListedImage>& list,
 }  // namespace
 
 int decode(const DecodeCaptionOptions& o) {
+  if (!o.attention.empty()) expect_writable(o.attention);
   const Captioner captioner(o.models, o.threads);
   const PictureSize size = size_of(captioner.model()),
                     raw = o.raw_size.empty() ? size : picture_size(o.raw_size);
@@ -82,10 +84,10 @@ int decode(const DecodeCaptionOptions& o) {
     written += images.size();
   }
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
+  if (skipped.count() > 0) print_message(skipped.message());
   if (written == 0) throw TextError(o.list, 0, "none of its pictures can be read");
-  fmt::print(stderr, "{} pictures in {:.1f} seconds, {:.1f} a second\n", written, passed.count(),
-             static_cast<double>(written) / passed.count());
+  print_message(fmt::format("{} pictures in {:.1f} seconds, {:.1f} a second", written,
+                            passed.count(), static_cast<double>(written) / passed.count()));
   if (!o.attention.empty()) write_file_atomically(o.attention, lines);
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "examples/captions/options.hpp"
 #include "tasks/captions/caption_attention.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/scores/caption_scores.hpp"
 
 namespace rapt::examples {
@@ -34,7 +35,7 @@ int score(const ScoreCaptionOptions& o) {
   SkipReport skipped;
   const std::vector<ListedImage> list =
       read_caption_list(o.reference, {.skip_bad = o.skip_bad, .box_size = o.box_size}, skipped);
-  if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
+  if (skipped.count() > 0) print_message(skipped.message());
   std::map<std::string, std::string> written = read_captions();
   const CaptionWords how{.lower = o.lower, .strip_punctuation = o.strip_punctuation};
   std::vector<Sentence> captions;
@@ -61,8 +62,7 @@ int score(const ScoreCaptionOptions& o) {
   fmt::print("ROUGE-L = {:.2f}\n", scores.rouge_l);
   fmt::print("CIDEr-D = {:.3f}\n", scores.cider_d);
   if (captions.size() == 1) {
-    fmt::print(stderr,
-               "CIDEr-D weighs words by how few pictures have them: for one picture it is 0\n");
+    print_message("CIDEr-D weighs words by how few pictures have them: for one picture it is 0");
   }
   fmt::print("exact match = {:.2f}%\n", scores.exact);
   if (o.attention.empty()) return 0;

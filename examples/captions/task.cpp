@@ -10,6 +10,7 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/rows/loss.hpp"
 #include "ops/shape/shape.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/training/nonfinite.hpp"
 
 namespace rapt::examples {
@@ -138,11 +139,11 @@ CaptionTask::CaptionTask(const CaptionOptions& o) : options_(o) {
   }
   batches_.emplace(o, train_, *model_);
   digest_ = digest_of(train_);
-  fmt::print(stderr,
-             "{} pictures with {} captions, {} for development; {} words (unknown {:.2f}%);"
-             " {}\n",
-             train_.list.size(), sentences.size(), dev_.list.size(), model_->words.size(),
-             100 * model_->words.unknown_share(sentences), summary_of(*model_));
+  print_message(
+      fmt::format("{} pictures with {} captions, {} for development; {} words (unknown {:.2f}%);"
+                  " {}",
+                  train_.list.size(), sentences.size(), dev_.list.size(), model_->words.size(),
+                  100 * model_->words.unknown_share(sentences), summary_of(*model_)));
 }
 
 DevScores CaptionTask::measure() {

@@ -76,7 +76,7 @@ void finish_training_options(const CLI::App* command, TrainingOptions& o) {
   if (command->get_option("--restart")->count() > 0) o.resume = Resume::restart;
   for (auto& [name, value] : o.chosen) {
     const CLI::Option* option = command->get_option(name);
-    value = option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), " "))
+    value = option->count() > 0 ? fmt::format("{}", fmt::join(option->reduced_results(), " "))
                                 : option->get_default_str();
   }
 }

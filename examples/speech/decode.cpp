@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "examples/speech/options.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/speech/recognizer.hpp"
 
 namespace rapt::examples {
@@ -32,9 +33,9 @@ int decode(const SpeechDecodeOptions& o) {
   for (std::size_t i = 0; i < found.size(); ++i) {
     fmt::print("{}\t{}\n", utterances[i].id, found[i].front().text);
   }
-  if (skipped.count() > 0) fmt::print(stderr, "{}: {}\n", o.list, skipped.message());
-  fmt::print(stderr, "{} utterances in {:.1f} seconds, {:.0f} times as fast as spoken\n",
-             found.size(), passed.count(), seconds / passed.count());
+  if (skipped.count() > 0) print_message(fmt::format("{}: {}", o.list, skipped.message()));
+  print_message(fmt::format("{} utterances in {:.1f} seconds, {:.0f} times as fast as spoken",
+                            found.size(), passed.count(), seconds / passed.count()));
   return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "examples/speech/options.hpp"
 #include "framework/core/error.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/scores/error_rate.hpp"
 
 namespace rapt::examples {
@@ -49,7 +50,7 @@ int score(const SpeechScoreOptions& o) {
                             o.reference));
   }
   if (missing > 0) {
-    fmt::print(stderr, "{} utterances have no line: their words count as deleted\n", missing);
+    print_message(fmt::format("{} utterances have no line: their words count as deleted", missing));
   }
   const auto count = static_cast<double>(references.size());
   fmt::print("{}\n{}\n{:.2f}% of {} utterances are exactly right\n",

@@ -12,6 +12,7 @@
 #include "framework/run/executor.hpp"
 #include "tasks/data/batches.hpp"
 #include "tasks/data/hash.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/scores/error_rate.hpp"
 #include "tasks/training/nonfinite.hpp"
 
@@ -25,7 +26,7 @@ std::vector<Utterance> read(const std::string& list, bool skip_bad, Recordings& 
   SkipReport* report = skip_bad ? &skipped : nullptr;
   std::vector<Utterance> utterances =
       recordings.readable(read_utterances(list, report, {.needs_words = true}), list, report);
-  if (skipped.count() > 0) fmt::print(stderr, "{}: {}\n", list, skipped.message());
+  if (skipped.count() > 0) print_message(fmt::format("{}: {}", list, skipped.message()));
   return utterances;
 }
 
@@ -171,9 +172,9 @@ SpeechTask::SpeechTask(const SpeechOptions& o)
     dev_tokens_.push_back(model_->tokens.encode(utterance.words));
   }
   digest_ = digest_of(train_, model_->tokens, recordings_);
-  fmt::print(stderr, "{} utterances, {:.2f} hours, {} for development; {} tokens\n", train_.size(),
-             static_cast<double>(samples) / recordings_.rate() / 3600, dev_.size(),
-             model_->tokens.size());
+  print_message(fmt::format("{} utterances, {:.2f} hours, {} for development; {} tokens",
+                            train_.size(), static_cast<double>(samples) / recordings_.rate() / 3600,
+                            dev_.size(), model_->tokens.size()));
 }
 
 Batch SpeechTask::make_batch(std::int64_t epoch, std::span<const std::int64_t> rows) const {

@@ -10,6 +10,7 @@
 
 #include "examples/translate/options.hpp"
 #include "framework/core/error.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/translation/translation.hpp"
 #include "tasks/translation/translator.hpp"
 
@@ -78,10 +79,10 @@ class Decoding {
       throw Error(fmt::format("{} has more lines than {}", prefixes_->name(), input_.name()));
     }
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-    if (empty_ > 0) fmt::print(stderr, "{} of {} lines were empty\n", empty_, lines_);
+    if (empty_ > 0) print_message(fmt::format("{} of {} lines were empty", empty_, lines_));
     const std::int64_t count = lines_ - empty_;
-    fmt::print(stderr, "{} sentences in {:.1f} seconds, {:.1f} a second\n", count, passed.count(),
-               static_cast<double>(count) / passed.count());
+    print_message(fmt::format("{} sentences in {:.1f} seconds, {:.1f} a second", count,
+                              passed.count(), static_cast<double>(count) / passed.count()));
     return failed_ ? 1 : 0;
   }
 
@@ -124,7 +125,7 @@ class Decoding {
   }
 
   void tell(std::int64_t number, std::string_view why) const {
-    fmt::print(stderr, "{}:{}: {}, taken for an empty line\n", input_.name(), number, why);
+    print_message(fmt::format("{}:{}: {}, taken for an empty line", input_.name(), number, why));
   }
 
   TranslationOptions options(std::int64_t first_line) const {

@@ -6,6 +6,7 @@
 #include "examples/translate/options.hpp"
 #include "framework/core/error.hpp"
 #include "framework/run/executor.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/scores/score_report.hpp"
 #include "tasks/translation/translation.hpp"
 
@@ -33,7 +34,7 @@ void print_perplexity(const ScoreCommandOptions& o) {
     Corpus corpus = read_parallel(o.source, reference, skipped);
     const PairSet pairs =
         encode_pairs(corpus, model.source, model.target, 500, o.source, reference, skipped);
-    if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
+    if (skipped.count() > 0) print_message(skipped.message());
     if (pairs.size() == 0) throw Error(fmt::format("{}: no line is left to use", reference));
     const double loss = mean_loss(model.net, pairs, {.sentences = o.batch});
     std::int64_t tokens = 0;

@@ -6,6 +6,7 @@
 #include "examples/translate/samples.hpp"
 #include "framework/core/error.hpp"
 #include "tasks/data/hash.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/scores/scores.hpp"
 #include "tasks/training/nonfinite.hpp"
 
@@ -24,7 +25,7 @@ PairSet numbers(Corpus& corpus, const TranslationModel& model, const TranslateOp
                 const std::string& source, const std::string& target, SkipReport& skipped) {
   PairSet pairs =
       encode_pairs(corpus, model.source, model.target, o.max_tokens, source, target, skipped);
-  if (skipped.count() > 0) fmt::print(stderr, "{}\n", skipped.message());
+  if (skipped.count() > 0) print_message(skipped.message());
   if (pairs.size() > 0) return pairs;
   throw Error(fmt::format("{} and {}: no sentence pair is left to use", source, target));
 }
@@ -200,11 +201,11 @@ TranslationTask::TranslationTask(const TranslateOptions& o) : options_(o) {
     target_cuts_ = cuts_of(corpus.target, model_->target, o);
     digest_ += fmt::format("-{}-{}", o.segmentations, o.segmentation_alpha);
   }
-  fmt::print(stderr,
-             "{} sentence pairs, {} for development; vocabularies {} and {} (unknown {:.2f}% and"
-             " {:.2f}%)\n",
-             pairs_.size(), dev_.size(), model_->source.size(), model_->target.size(),
-             100 * unknown_share(pairs_.source), 100 * unknown_share(pairs_.target));
+  print_message(fmt::format(
+      "{} sentence pairs, {} for development; vocabularies {} and {} (unknown {:.2f}% and"
+      " {:.2f}%)",
+      pairs_.size(), dev_.size(), model_->source.size(), model_->target.size(),
+      100 * unknown_share(pairs_.source), 100 * unknown_share(pairs_.target)));
 }
 
 Epoch TranslationTask::epoch(std::int64_t number) {

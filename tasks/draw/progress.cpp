@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tasks/draw/messages.hpp"
 #include "tasks/text/utf8.hpp"
 
 namespace rapt::tasks {
@@ -67,11 +68,12 @@ std::string bar_text(double share, int width, bool unicode) {
 }
 
 std::atomic<bool> interrupt_installed{false};
-std::atomic<bool> interrupt_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may use no lock");
-struct sigaction previous_action;
+std::atomic<int> interrupt_signal{0};
+static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may use no lock");
+constexpr std::array interrupt_signals{SIGINT, SIGTERM, SIGHUP};
+std::array<struct sigaction, interrupt_signals.size()> previous_actions;
 
-void on_interrupt(int) { interrupt_requested = true; }
+void on_interrupt(int signal) { interrupt_signal = signal; }
 
 }  // namespace
 
@@ -185,34 +187,45 @@ void Progress::draw_terminal(const std::string& numbers) {
   write(fmt::format("\r{}\x1b[K", cut_to_width(line, width)));
 }
 
-void Progress::write(std::string_view text) const {
-  while (!text.empty()) {
-    const ssize_t n = ::write(options_.fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;  // a lost display must not end the training
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
+void Progress::write(std::string_view text) const { write_message(options_.fd, text); }
 
 Interrupt::Interrupt() {
   if (interrupt_installed.exchange(true)) {
     throw std::logic_error("there is an Interrupt already");
   }
-  interrupt_requested = false;
+  interrupt_signal = 0;
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   // The first signal restores the default action, so the second ends the program.
   action.sa_flags = static_cast<int>(static_cast<unsigned>(SA_RESETHAND) | SA_RESTART);
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, nullptr, &previous_action);
-  if (previous_action.sa_handler != SIG_IGN) sigaction(SIGINT, &action, nullptr);
+  for (std::size_t i = 0; i < interrupt_signals.size(); ++i) {
+    sigaction(interrupt_signals[i], nullptr, &previous_actions[i]);
+    if (previous_actions[i].sa_handler == SIG_IGN) continue;
+    sigaction(interrupt_signals[i], &action, nullptr);
+  }
 }
 
 Interrupt::~Interrupt() {
-  sigaction(SIGINT, &previous_action, nullptr);
+  for (std::size_t i = 0; i < interrupt_signals.size(); ++i) {
+    sigaction(interrupt_signals[i], &previous_actions[i], nullptr);
+  }
   interrupt_installed = false;
 }
 
-bool Interrupt::requested() const noexcept { return interrupt_requested; }
+bool Interrupt::requested() const noexcept { return interrupt_signal != 0; }
+
+int Interrupt::signal() const noexcept { return interrupt_signal; }
+
+std::string Interrupt::cause() const {
+  switch (signal()) {
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGHUP:
+      return "SIGHUP, as from a lost terminal";
+    default:
+      return "Ctrl-C";
+  }
+}
 
 }  // namespace rapt::tasks

@@ -1,4 +1,4 @@
-// Progress display of a training loop, and a clean stop on Ctrl-C.
+// Progress display of a training loop, and a clean stop on Ctrl-C and the like.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,6 @@ struct ProgressOptions {
 /// it redraws one line, at most ten times per second and never wider than the window. Elsewhere it
 /// writes a plain line at most every line_interval, and one at the end. A closed output is no
 /// error.
-/// reader.
 ///
 ///   Progress bar(steps, "train", {.unit = "words"});
 ///   for (...) { ...; bar.count(words); bar.update(step, {{"loss", loss}}); }
@@ -71,9 +70,10 @@ class Progress {
   Clock::time_point begun_, rate_time_, drawn_time_;
 };
 
-/// During its lifetime, Ctrl-C (SIGINT) only sets a flag, so that a loop can finish its step and
-/// save. A second Ctrl-C ends the program at once. If SIGINT was ignored, as under nohup, it stays
-/// ignored. Only one may exist at a time: a second one throws std::logic_error.
+/// During its lifetime, Ctrl-C (SIGINT), SIGTERM and SIGHUP only set a flag, so that a loop can
+/// finish its step and save. Batch systems send SIGTERM, a lost connection SIGHUP. The same signal
+/// again ends the program at once. A signal that was ignored, as under nohup, stays ignored. Only
+/// one may exist at a time: a second one throws std::logic_error.
 class Interrupt {
  public:
   Interrupt();
@@ -82,6 +82,10 @@ class Interrupt {
   Interrupt& operator=(const Interrupt&) = delete;
 
   bool requested() const noexcept;
+  /// Returns the number of the last signal; 0 if there was none.
+  int signal() const noexcept;
+  /// Returns the signal as text: "Ctrl-C", "SIGTERM" ...
+  std::string cause() const;
 };
 
 }  // namespace rapt::tasks

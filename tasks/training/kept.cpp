@@ -7,6 +7,7 @@
 
 #include "framework/core/error.hpp"
 #include "framework/files/average.hpp"
+#include "tasks/draw/messages.hpp"
 
 namespace rapt::tasks {
 
@@ -31,8 +32,8 @@ int average(const AverageOptions& o,
   std::vector<std::string> paths;
   for (const std::string& file : files) paths.push_back(o.model + "/" + file);
   save(files.front(), average_checkpoints(paths).tensors);
-  fmt::print(stderr, "{}: the mean of {} checkpoints, {} to {}\n", o.output, files.size(),
-             files.front(), files.back());
+  print_message(fmt::format("{}: the mean of {} checkpoints, {} to {}", o.output, files.size(),
+                            files.front(), files.back()));
   return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "tasks/data/files.hpp"
 #include "tasks/data/prefetch.hpp"
 #include "tasks/data/version.hpp"
+#include "tasks/draw/messages.hpp"
 #include "tasks/training/nonfinite.hpp"
 #include "tasks/training/run_report.hpp"
 
@@ -122,7 +123,7 @@ void TrainingRun::describe(const DevScores& dev) const {
 }
 
 void TrainingRun::say(const std::string& text) const {
-  if (!options_.quiet) fmt::print(stderr, "{}\n", text);
+  if (!options_.quiet) print_message(text);
 }
 
 void TrainingRun::tell(Progress& progress, const std::string& text) {

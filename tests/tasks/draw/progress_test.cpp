@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <limits>
 #include <thread>
 #include <vector>
 
+#include "tasks/draw/messages.hpp"
 #include "tasks/text/utf8.hpp"
 #include "tests/support/catch.hpp"
 
@@ -300,6 +302,48 @@ TEST_CASE("The first Ctrl-C is a request, the second ends the program") {
   });
   CHECK(WIFEXITED(ignored));
   CHECK(WEXITSTATUS(ignored) == 7);
+}
+
+TEST_CASE("SIGTERM and SIGHUP are requests as Ctrl-C is") {
+  for (const auto& [signal, cause] : {std::pair{SIGINT, "Ctrl-C"}, std::pair{SIGTERM, "SIGTERM"},
+                                      std::pair{SIGHUP, "SIGHUP, as from a lost terminal"}}) {
+    const Interrupt interrupt;
+    CHECK(interrupt.signal() == 0);
+    ::raise(signal);
+    CHECK(interrupt.requested());
+    CHECK(interrupt.signal() == signal);
+    CHECK(interrupt.cause() == cause);
+  }
+}
+
+TEST_CASE("A message that cannot be written is lost, and nothing else") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  write_message(ends[1], "read");
+  std::array<char, 8> text{};
+  CHECK(::read(ends[0], text.data(), text.size()) == 4);
+  ::close(ends[0]);
+  write_message(ends[1], "nobody reads this");  // would end the test by SIGPIPE
+  sigset_t pending;
+  sigpending(&pending);
+  CHECK(sigismember(&pending, SIGPIPE) == 0);
+  // A signal that the program holds back itself is not taken from it.
+  sigset_t pipe, before;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  ::raise(SIGPIPE);
+  write_message(ends[1], "nor this");
+  sigpending(&pending);
+  CHECK(sigismember(&pending, SIGPIPE) == 1);
+  int taken = 0;
+  sigwait(&pipe, &taken);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::close(ends[1]);
+  write_message(ends[1], "closed");
+  const int full = ::open("/dev/full", O_WRONLY);
+  write_message(full, "full");
+  ::close(full);
 }
 
 TEST_CASE("There is one Interrupt at a time, and it puts the old action back") {
