@@ -71,7 +71,6 @@ std::string CheckpointFolder::file(int64_t step) const {
   return fmt::format("{}/{}{:09}{}", path_, prefix, step, suffix);
 }
 
-/// Locks the folder for the lifetime of this process, and removes leftovers of a killed process.
 void CheckpointFolder::claim() {
   if (lock_ >= 0) return;
   std::error_code error;

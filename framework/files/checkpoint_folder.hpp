@@ -56,9 +56,12 @@ class CheckpointFolder {
   /// Removes all checkpoints. Throws Error as save() does.
   void clear();
 
- private:
+  /// Makes the folder if need be, and locks it until this object or the process ends. save() and
+  /// clear() do so too. Removes what a killed process has left unfinished. Throws Error if another
+  /// process, or another object, has the lock.
   void claim();
 
+ private:
   std::string path_;
   int64_t keep_;
   int lock_ = -1;

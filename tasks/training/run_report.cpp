@@ -41,7 +41,8 @@ void write_run_report(const std::string& folder, Task& task, const RunLog& log,
   std::vector<Fact> facts;
   if (!history.dev.empty()) {
     facts = best_of(history.dev);
-    facts.push_back({"best epoch", fmt::format("{} of {}", run.best_epoch, run.epochs)});
+    facts.push_back({"best " + run.measured,
+                     fmt::format("{} of {}", with_commas(run.best), with_commas(run.all))});
   }
   double speed = 0;
   for (const TrainLine& line : history.train) {

@@ -8,9 +8,10 @@
 namespace rapt::tasks {
 
 struct RunFacts {
-  std::string model;  // the folder
-  std::string unit;   // what the speed counts
-  std::int64_t best_epoch = 0, epochs = 0;
+  std::string model;               // the folder
+  std::string unit;                // what the speed counts
+  std::string measured = "epoch";  // what was measured: each epoch, or some steps
+  std::int64_t best = 0, all = 0;  // the best one, and how many there were
 };
 
 /// Writes FOLDER/index.html.

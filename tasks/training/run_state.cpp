@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "framework/core/error.hpp"
@@ -42,6 +43,11 @@ void visit(auto& state, auto&& f) {
   f("mean_loss", state.means.loss);
   f("mean_gradient_norm", state.means.gradient_norm);
   f("mean_seconds", state.means.seconds);
+  // Checkpoints of earlier versions lack these.
+  constexpr bool may_lack = true;
+  f("best_step", state.best_step, may_lack);
+  f("waited", state.waited, may_lack);
+  f("warmup", state.warmup, may_lack);
 }
 
 std::string options_text(const RunOptions& options) {
@@ -66,15 +72,16 @@ RunOptions options_of(const std::map<std::string, std::string>& metadata) {
 std::map<std::string, std::string> metadata_of(const RunState& state, const RunOptions& options,
                                                const RunLog& log) {
   Json run = Json::object();
-  visit(state, [&](const char* name, const auto& value) { run[name] = value; });
+  visit(state, [&](const char* name, const auto& value, bool = false) { run[name] = value; });
   return {{"run", run.dump()}, {"options", options_text(options)}, {"log", log.text()}};
 }
 
 RunState state_of(const std::map<std::string, std::string>& metadata) {
   const Json run = parsed(metadata, "run");
   RunState state;
-  visit(state, [&](const char* name, auto& value) {
+  visit(state, [&](const char* name, auto& value, bool may_lack = false) {
     const auto found = run.find(name);
+    if (found == run.end() && may_lack) return;
     using Value = std::remove_reference_t<decltype(value)>;
     const bool fits =
         found != run.end() && (std::is_same_v<Value, bool>     ? found->is_boolean()
@@ -90,7 +97,8 @@ std::string log_of(const std::map<std::string, std::string>& metadata) {
   return entry(metadata, "log");
 }
 
-std::string differences(const RunOptions& saved, const RunOptions& now) {
+std::string differences(const RunOptions& saved, const RunOptions& now,
+                        const std::vector<std::string>& free) {
   const auto value_in = [](const RunOptions& options, const std::string& name) {
     for (const auto& [known, value] : options) {
       if (known == name) return value.empty() ? std::string("empty") : value;
@@ -99,6 +107,7 @@ std::string differences(const RunOptions& saved, const RunOptions& now) {
   };
   std::string lines;
   const auto compare = [&](const std::string& name) {
+    if (std::find(free.begin(), free.end(), name) != free.end()) return;
     const std::string was = value_in(saved, name), is = value_in(now, name);
     if (was != is) lines += fmt::format("\n  {} was {}, now is {}", name, was, is);
   };
@@ -109,14 +118,12 @@ std::string differences(const RunOptions& saved, const RunOptions& now) {
   return lines;
 }
 
-std::optional<CheckpointFolder::Latest> checkpoint_to_resume(CheckpointFolder& folder,
+std::optional<CheckpointFolder::Latest> checkpoint_to_resume(const CheckpointFolder& folder,
                                                              const std::string& name,
                                                              const RunOptions& options,
-                                                             Resume resume) {
-  if (resume == Resume::restart) {
-    folder.clear();
-    return std::nullopt;
-  }
+                                                             Resume resume,
+                                                             const std::vector<std::string>& free) {
+  if (resume == Resume::restart) return std::nullopt;
   auto latest = folder.latest();
   if (!latest) {
     if (resume == Resume::automatic) return std::nullopt;
@@ -124,16 +131,13 @@ std::optional<CheckpointFolder::Latest> checkpoint_to_resume(CheckpointFolder& f
   }
   try {
     const std::string lines = differences(options_of(latest->checkpoint.metadata),
-                                          options_of({{"options", options_text(options)}}));
-    const RunState state = state_of(latest->checkpoint.metadata);
+                                          options_of({{"options", options_text(options)}}), free);
+    state_of(latest->checkpoint.metadata);
     if (!lines.empty()) {
       throw Error(fmt::format(
           "it is a run with other options:{}\nuse the same ones to resume it, another folder, or"
           " --restart to train anew",
           lines));
-    }
-    if (state.finished) {
-      throw Error("its run is finished; use another folder, or --restart to train anew");
     }
   } catch (const Error& error) {
     throw Error(fmt::format("cannot resume {}, step {}: {}", name, latest->step, error.what()));

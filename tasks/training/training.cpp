@@ -15,7 +15,9 @@
 #include "tasks/data/prefetch.hpp"
 #include "tasks/data/version.hpp"
 #include "tasks/draw/messages.hpp"
+#include "tasks/model_files/model_file.hpp"
 #include "tasks/training/nonfinite.hpp"
+#include "tasks/training/run_folder.hpp"
 #include "tasks/training/run_report.hpp"
 
 namespace rapt::tasks {
@@ -26,9 +28,14 @@ std::string small(std::string text) {
   return text;
 }
 
+constexpr std::int64_t usual_warmup = 500;
+
 /// Returns the options that change what is learned.
 RunOptions learning_options(const TrainingOptions& o) {
   return {{"epochs", std::to_string(o.epochs)},
+          {"max_steps", std::to_string(o.max_steps)},
+          {"max_hours", fmt::format("{}", o.max_hours)},
+          {"measure_every", std::to_string(o.measure_every)},
           {"lr", fmt::format("{}", o.lr)},
           {"schedule", o.schedule},
           {"warmup", std::to_string(o.warmup)},
@@ -40,12 +47,25 @@ RunOptions learning_options(const TrainingOptions& o) {
           {"seed", std::to_string(o.seed)}};
 }
 
-schedules::Schedule schedule_of(const TrainingOptions& o, std::int64_t steps) {
-  if (o.schedule == "cosine") return schedules::cosine(o.lr, o.warmup, steps);
-  if (o.schedule == "inverse-sqrt") return schedules::warmup_inverse_sqrt(o.lr, o.warmup);
-  if (o.schedule == "constant") return schedules::constant(o.lr);
-  throw Error(
-      fmt::format("'{}' is no schedule: there are cosine, inverse-sqrt and constant", o.schedule));
+/// Throws Error for options that mean nothing, alone or together.
+void expect_sense(const TrainingOptions& o) {
+  const bool cosine = o.schedule == "cosine";
+  if (!cosine && o.schedule != "inverse-sqrt" && o.schedule != "constant") {
+    throw Error(fmt::format("'{}' is no schedule: there are cosine, inverse-sqrt and constant",
+                            o.schedule));
+  }
+  if (o.epochs <= 0 && o.max_steps <= 0 && o.max_hours <= 0 && o.patience <= 0) {
+    throw Error("the run would have no end: limit its epochs, steps or hours");
+  }
+  if (cosine && o.epochs <= 0 && o.max_steps <= 0) {
+    throw Error("the schedule cosine needs a limit of epochs or steps");
+  }
+}
+
+schedules::Schedule schedule_of(const TrainingOptions& o, std::int64_t warmup, std::int64_t steps) {
+  if (o.schedule == "cosine") return schedules::cosine(o.lr, warmup, steps);
+  if (o.schedule == "inverse-sqrt") return schedules::warmup_inverse_sqrt(o.lr, warmup);
+  return schedules::constant(o.lr);
 }
 
 }  // namespace
@@ -53,20 +73,29 @@ schedules::Schedule schedule_of(const TrainingOptions& o, std::int64_t steps) {
 TrainingRun::TrainingRun(TrainingOptions options,
                          const std::function<std::unique_ptr<Task>()>& make)
     : options_(std::move(options)), checkpoints_(options_.model + "/checkpoints", 2) {
-  if (options_.chosen.empty()) options_.chosen = learning_options(options_);
   const TrainingOptions& o = options_;
+  if (o.chosen.empty()) {
+    options_.chosen = learning_options(o);
+    options_.free = {"epochs", "max_steps", "max_hours", "patience"};
+  }
   // First, because it may throw and making the task may take long.
-  const auto latest = checkpoint_to_resume(checkpoints_, o.model, o.chosen, o.resume);
+  const auto latest = prepare();
   task_ = make();
   const std::vector<Parameter> learned = task_->parameters();
   adam_.emplace(
       decay_matrices_only(learned),
       AdamOptions{
           .lr = o.lr, .beta2 = o.beta2, .weight_decay = o.weight_decay, .clip_norm = o.clip_norm});
+  digest_ = task_->digest();
+  if (!o.init_from.empty()) {
+    const std::string path = o.init_from + "/model.safetensors";
+    digest_ += "-" + digest_of_file(path);
+    if (!latest) set_parameters(learned, load_safetensors(path).tensors);
+  }
   const Epoch first = task_->epoch(0);
   steps_per_epoch_ = first.batches;
+  if (steps_per_epoch_ < 1) throw Error("the data have no batches");
   padding_ = first.padding;
-  rate_ = schedule_of(o, steps_per_epoch_ * o.epochs);
   say(
       fmt::format("{:.1f} million parameters; {} batches an epoch, {:.1f}% of their places are"
                   " padding",
@@ -74,15 +103,64 @@ TrainingRun::TrainingRun(TrainingOptions options,
   if (latest) {
     resume_from(*latest);
   } else {
-    std::filesystem::create_directories(o.model);
-    log_.emplace(o.model + "/log.jsonl");
+    begin();
   }
+  if (!o.config.empty()) write_file_atomically(o.model + "/options.toml", o.config);
+}
+
+std::optional<CheckpointFolder::Latest> TrainingRun::prepare() {
+  const TrainingOptions& o = options_;
+  expect_sense(o);
+  // A folder where nothing may be begun is left as it is, without a lock.
+  const bool any = !checkpoints_.steps().empty();
+  if (!any && !o.overwrite) expect_no_model(o.model);
+  if (!any && o.resume == Resume::required) {
+    throw Error(fmt::format("{} holds no run to resume", o.model));
+  }
+  checkpoints_.claim();
+  sweep_unfinished(o.model);
+  expect_writable(o.model + "/model.safetensors");
+  if (!o.report.empty()) {
+    std::filesystem::create_directories(o.report);
+    expect_writable(o.report + "/index.html");
+  }
+  return checkpoint_to_resume(checkpoints_, o.model, o.chosen,
+                              o.overwrite ? Resume::restart : o.resume, o.free);
+}
+
+void TrainingRun::schedule() {
+  const TrainingOptions& o = options_;
+  last_step_ = o.epochs > 0 ? steps_per_epoch_ * o.epochs : 0;
+  if (o.max_steps > 0)
+    last_step_ = last_step_ > 0 ? std::min(last_step_, o.max_steps) : o.max_steps;
+  // A run that goes on has the warm-up that it was begun with, also if its limits have grown.
+  if (state_.warmup < 0) {
+    state_.warmup = o.warmup >= 0     ? o.warmup
+                    : last_step_ == 0 ? usual_warmup
+                                      : std::min(usual_warmup, (last_step_ + 9) / 10);
+  }
+  rate_ = schedule_of(o, state_.warmup, last_step_);
+}
+
+void TrainingRun::begin() {
+  checkpoints_.clear();
+  clear_run(options_.model);
+  schedule();
+  log_.emplace(options_.model + "/log.jsonl");
+  if (options_.warmup < 0 && state_.warmup < usual_warmup && options_.schedule != "constant") {
+    const std::string text =
+        fmt::format("{} steps of warm-up, a tenth of {}", state_.warmup, last_step_);
+    say(text);
+    log_->add(Note{0, text});
+  }
+  // From now on there is a run to go on with, whatever happens.
+  save_checkpoint();
 }
 
 void TrainingRun::resume_from(const CheckpointFolder::Latest& latest) {
   const Checkpoint& saved = latest.checkpoint;
   const auto digest = saved.metadata.find("digest");
-  if (digest == saved.metadata.end() || digest->second != task_->digest()) {
+  if (digest == saved.metadata.end() || digest->second != digest_) {
     throw Error(
         fmt::format("cannot resume {}: the data or what is made of them have changed since it was"
                     " begun; use --restart to train anew",
@@ -93,6 +171,13 @@ void TrainingRun::resume_from(const CheckpointFolder::Latest& latest) {
   set_parameters(task_->parameters(), saved.tensors);
   adam_->load(saved.tensors);
   log_.emplace(options_.model + "/log.jsonl", log_of(saved.metadata));
+  schedule();
+  if (state_.finished && (at_limit() || !is_patient())) return;
+  if (last_step_ > 0 && state_.step > last_step_) {
+    throw Error(fmt::format("cannot resume {}: it has {} steps already, more than the limit of {}",
+                            options_.model, state_.step, last_step_));
+  }
+  state_.finished = false;
   const std::string text = fmt::format("resumed after {} epochs and {} batches, step {}",
                                        state_.epoch, state_.batch, state_.step);
   say(text);
@@ -103,7 +188,7 @@ void TrainingRun::save_checkpoint(bool best) {
   NamedTensors all = named(task_->parameters());
   for (auto& entry : adam_->state()) all.push_back(std::move(entry));
   std::map<std::string, std::string> metadata = metadata_of(state_, options_.chosen, *log_);
-  metadata["digest"] = task_->digest();
+  metadata["digest"] = digest_;
   checkpoints_.save(state_.step, all, metadata, best);
   saved_ = Clock::now();
 }
@@ -177,6 +262,15 @@ void TrainingRun::update(const Batch& batch, Progress& progress) {
   }
 }
 
+bool TrainingRun::at_limit() const {
+  return (last_step_ > 0 && state_.step >= last_step_) ||
+         (options_.max_hours > 0 && state_.seconds >= 3600 * options_.max_hours);
+}
+
+bool TrainingRun::is_patient() const {
+  return options_.patience == 0 || state_.waited < options_.patience;
+}
+
 bool TrainingRun::run_epoch(Progress& progress) {
   const Epoch epoch = task_->epoch(state_.epoch);
   if (epoch.batches != steps_per_epoch_) {
@@ -188,32 +282,53 @@ bool TrainingRun::run_epoch(Progress& progress) {
     return epoch.make(next++);
   });
   padding_ = epoch.padding;
-  units_ = 0;
-  const auto begin = Clock::now();
+  const bool by_epoch = options_.measure_every == 0;
   while (!interrupted()) {
+    const auto begin = Clock::now();
     const std::optional<Batch> batch = ready.next();
     if (!batch) break;
     update(*batch, progress);
-    if (std::chrono::duration<double>(Clock::now() - saved_).count() >=
-        60 * options_.checkpoint_minutes) {
-      save_checkpoint();
-    }
+    seconds_ += std::chrono::duration<double>(Clock::now() - begin).count();
     units_ += batch->units;
     progress.count(batch->units);
     progress.update(state_.step, {{"loss", state_.loss_sum / static_cast<double>(state_.taken)}});
+    const bool due = by_epoch ? at_limit() && state_.batch < steps_per_epoch_
+                              : at_limit() || state_.step % options_.measure_every == 0;
+    if (due) {
+      measure(progress);  // saves a checkpoint too, and none was saved between update and measure
+    } else if (std::chrono::duration<double>(Clock::now() - saved_).count() >=
+               60 * options_.checkpoint_minutes) {
+      save_checkpoint();
+    }
+    if (state_.finished) return false;
   }
-  seconds_ = std::chrono::duration<double>(Clock::now() - begin).count();
-  return !interrupted();
+  if (state_.batch < steps_per_epoch_) return false;  // a signal
+  ++state_.epoch;
+  state_.batch = 0;
+  if (by_epoch) measure(progress);
+  return !state_.finished && !interrupted();
 }
 
-void TrainingRun::keep_checkpoint(Progress& progress) {
-  const auto name = [](std::int64_t epoch) {
-    return fmt::format("epoch-{:04}.safetensors", epoch);
-  };
-  task_->save(options_.model, name(state_.epoch));
-  const std::int64_t old = state_.epoch - options_.keep;
-  if (old >= 1) std::filesystem::remove(options_.model + "/" + name(old));
-  tell(progress, fmt::format("kept {}/{}", options_.model, name(state_.epoch)));
+std::string TrainingRun::point(std::int64_t epoch, std::int64_t step) const {
+  return options_.measure_every == 0 ? fmt::format("epoch {}", epoch)
+                                     : fmt::format("step {}", step);
+}
+
+void TrainingRun::keep_model(Progress& progress) {
+  const std::string name = options_.measure_every == 0
+                               ? fmt::format("epoch-{:04}.safetensors", state_.epoch)
+                               : fmt::format("step-{:09}.safetensors", state_.step);
+  task_->save(options_.model, name);
+  std::vector<std::string> kept = kept_models(options_.model);
+  // The name is there already if the run goes on from before this measure.
+  std::erase(kept, name);
+  kept.push_back(name);
+  const std::ptrdiff_t old = std::max<std::ptrdiff_t>(0, std::ssize(kept) - options_.keep);
+  write_kept_models(options_.model, {kept.begin() + old, kept.end()});
+  for (std::ptrdiff_t i = 0; i < old; ++i) {
+    std::filesystem::remove(options_.model + "/" + kept[static_cast<std::size_t>(i)]);
+  }
+  tell(progress, fmt::format("kept {}/{}", options_.model, name));
 }
 
 Score TrainingRun::chosen_score(const DevScores& dev) const {
@@ -224,22 +339,26 @@ Score TrainingRun::chosen_score(const DevScores& dev) const {
   throw Error(fmt::format("the dev set has no score '{}'", options_.best_by));
 }
 
-bool TrainingRun::end_epoch(Progress& progress) {
+void TrainingRun::measure(Progress& progress) {
+  const std::int64_t epoch = state_.epoch + (state_.batch > 0 ? 1 : 0);
+  const std::string here = point(epoch, state_.step);
   const DevScores dev = task_->measure();
   if (!std::isfinite(dev.loss)) {
-    throw Error(fmt::format("the dev loss became {} in epoch {}", dev.loss, state_.epoch + 1));
+    throw Error(fmt::format("the dev loss became {} in {}", dev.loss, here));
   }
   const Score chosen = chosen_score(dev);
   const bool better =
       state_.best_epoch == 0 ||
       (chosen.higher_is_better ? chosen.value > state_.best : chosen.value < state_.best);
   const double train_loss = state_.loss_sum / static_cast<double>(state_.taken);
-  ++state_.epoch;
-  state_.batch = state_.taken = 0;
+  state_.taken = 0;
   state_.loss_sum = 0;
+  ++state_.waited;
   if (better) {
     state_.best = chosen.value;
-    state_.best_epoch = state_.epoch;
+    state_.best_epoch = epoch;
+    state_.best_step = state_.step;
+    state_.waited = 0;
     task_->save(options_.model, "model.safetensors");
     describe(dev);
   }
@@ -254,25 +373,24 @@ bool TrainingRun::end_epoch(Progress& progress) {
   tell(
       progress,
       fmt::format(
-          "epoch {}: train loss {:.4f}, dev loss {:.4f} (perplexity {:.2f}){}, learning rate"
+          "{}: train loss {:.4f}, dev loss {:.4f} (perplexity {:.2f}){}, learning rate"
           " {:.2e}, {:.0f} {}/s, {:.1f}% padding, {:.1f} minutes{}",
-          state_.epoch, train_loss, dev.loss, std::exp(dev.loss), scores, adam_->lr(),
+          here, train_loss, dev.loss, std::exp(dev.loss), scores, adam_->lr(),
           static_cast<double>(units_) / seconds_, options_.unit, 100 * padding_,
           state_.seconds / 60,
           better ? fmt::format("; best so far by {}, saved to {}", options_.best_by, options_.model)
-                 : fmt::format("; epoch {} was {}, not saved", state_.best_epoch,
+                 : fmt::format("; {} was {}, not saved", point(state_.best_epoch, state_.best_step),
                                chosen.value == state_.best ? "as good" : "better")));
-  if (options_.keep > 0) keep_checkpoint(progress);
-  const std::int64_t waited = state_.epoch - state_.best_epoch;
-  const bool patient = options_.patience == 0 || waited < options_.patience;
-  if (!patient) {
-    tell(progress,
-         fmt::format("stopped early: no better {} in {} epochs", options_.best_by, waited));
+  units_ = 0;
+  seconds_ = 0;
+  if (options_.keep > 0) keep_model(progress);
+  if (!is_patient()) {
+    tell(progress, fmt::format("stopped early: no better {} in {} {}", options_.best_by,
+                               state_.waited, options_.measure_every == 0 ? "epochs" : "measures"));
   }
-  state_.finished = !patient || state_.epoch == options_.epochs;
+  state_.finished = !is_patient() || at_limit();
   save_checkpoint(better);
   write_report();
-  return !state_.finished;
 }
 
 void TrainingRun::write_report() {
@@ -280,41 +398,50 @@ void TrainingRun::write_report() {
   write_run_report(options_.report, *task_, *log_,
                    {.model = options_.model,
                     .unit = options_.unit,
-                    .best_epoch = state_.best_epoch,
-                    .epochs = state_.epoch});
+                    .measured = options_.measure_every == 0 ? "epoch" : "step",
+                    .best = options_.measure_every == 0 ? state_.best_epoch : state_.best_step,
+                    .all = options_.measure_every == 0 ? state_.epoch : state_.step});
 }
 
-void TrainingRun::run() {
+int TrainingRun::run() {
+  if (state_.finished) {
+    say(
+        fmt::format("the run in {} is finished: {} epochs and {} steps; there is nothing to do"
+                    " (higher limits train it further)",
+                    options_.model, state_.epoch, state_.step));
+    return 0;
+  }
   if (options_.catch_interrupt) interrupt_.emplace();
   {
     // Output to a closed descriptor is lost without an error.
-    Progress progress(steps_per_epoch_ * options_.epochs, "train",
+    Progress progress(last_step_, "train",
                       {.fd = options_.quiet ? -1 : 2, .start = state_.step, .unit = options_.unit});
-    while (run_epoch(progress) && end_epoch(progress)) {
+    while (run_epoch(progress)) {
     }
     if (!state_.finished) save_checkpoint();
   }
-  interrupt_.reset();
+  const int signal = state_.finished ? 0 : interrupt_->signal();
   if (!state_.finished) {
-    say(fmt::format("stopped by Ctrl-C after {} epochs and {} batches; the same command goes on",
-                    state_.epoch, state_.batch));
+    say(fmt::format("stopped by {} after {} epochs and {} batches; the same command goes on",
+                    interrupt_->cause(), state_.epoch, state_.batch));
   }
+  interrupt_.reset();
   if (state_.best_epoch == 0) {
     task_->save(options_.model, "model.safetensors");
     say(fmt::format("the model, not measured yet, is saved to {}", options_.model));
-    return;
+  } else {
+    say(fmt::format("best dev {} {:.4f}, of {}, after {:.1f} minutes; {} plans for {} steps",
+                    options_.best_by, state_.best, point(state_.best_epoch, state_.best_step),
+                    state_.seconds / 60, Executor::current().counters().plans_made, state_.step));
   }
-  say(fmt::format("best dev {} {:.4f}, of epoch {}, after {:.1f} minutes; {} plans for {} steps",
-                  options_.best_by, state_.best, state_.best_epoch, state_.seconds / 60,
-                  Executor::current().counters().plans_made, state_.step));
+  return signal == 0 ? 0 : 128 + signal;
 }
 
 int run_training(const TrainingOptions& options,
                  const std::function<std::unique_ptr<Task>()>& make) {
   Executor executor({.threads = options.threads});
   const Executor::Use use(executor);
-  TrainingRun(options, make).run();
-  return 0;
+  return TrainingRun(options, make).run();
 }
 
 }  // namespace rapt::tasks

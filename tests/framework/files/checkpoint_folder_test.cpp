@@ -182,6 +182,21 @@ TEST_CASE("a folder has one writer at a time") {
   CHECK(second.steps() == numbers({1, 2}));
 }
 
+TEST_CASE("a folder is claimed before anything is saved") {
+  const TemporaryFolder work;
+  CheckpointFolder second(work.file("c"), 2);
+  {
+    CheckpointFolder first(work.file("c"), 2);
+    first.claim();
+    first.claim();
+    CHECK_THROWS_WITH(second.claim(), Contains("another process"));
+    CHECK_THROWS_WITH(save(second, 1), Contains("another process"));
+    save(first, 1);
+  }
+  second.claim();
+  CHECK(second.steps() == numbers({1}));
+}
+
 TEST_CASE("k steps, a stop and n - k steps are n steps, to the bit") {
   const TemporaryFolder work;
   const std::string straight = straight_run(work);
