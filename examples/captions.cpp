@@ -59,6 +59,11 @@ void add_augmentation(CLI::App* command, Augmentation& a) {
 
 CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
   CLI::App* command = app.add_subcommand("train", "learn from pictures with captions");
+  command->footer(
+      "Example:\n"
+      "  captions train --train train.tsv --dev dev.tsv --images PHOTOS --lower --keep 5 --model "
+      "DIR");
+  begin_group(command, "Data");
   command->add_option("--train", o.train, "list of pictures and captions")->required();
   command->add_option("--dev", o.dev, "list of held-out ones")->required();
   command->add_option("--images", o.images, "folder of JPEG and PNG, or file of raw pictures")
@@ -77,6 +82,7 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
   add("--vocab", o.vocab, "most words")->check(between(5, 1 << 24));
   add("--min-count", o.min_count, "rarer words become <unk>")->check(positive);
   add("--max-words", o.max_words, "longer captions are skipped")->check(positive);
+  begin_group(command, "Model");
   add("--channels", o.channels, "of the encoder's stages, each halving the picture's sides");
   add("--blocks", o.blocks, "residual blocks of each stage");
   CommandLine image(command, "", {{"memory", ""}});
@@ -86,6 +92,7 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
       transformer(command, "transformer: ", {{"decoder_width", "--width"}});
   fields(gru, o.gru);
   fields(transformer, o.decoder);
+  begin_group(command, "Batches and augmentation");
   add("--batch", o.batch, "pictures a step")->check(positive);
   add("--captions", o.captions, "captions of a picture a step, drawn anew each epoch; 0: all")
       ->check(not_negative);
@@ -103,12 +110,15 @@ CLI::App* add_train(CLI::App& app, CaptionOptions& o) {
   add("--guide", o.guide,
       "weight of a third: words look at the boxes that the list gives them (Liu et al. 2017)")
       ->check(not_negative);
-  add_training_options(command, o.training, {"bleu-4", "cider-d", "exact"});
+  add_training_options(command, o.training, {"bleu-4", "cider-d", "exact"},
+                       {"--train", "--dev", "--images", "--dev-images"});
   return command;
 }
 
 void add_decode(CLI::App& app, DecodeCaptionOptions& o) {
   CLI::App* command = app.add_subcommand("decode", "say what the pictures of a list show");
+  command->footer(
+      "Example:\n  captions decode --model DIR --images PHOTOS --list test.tsv > out.tsv");
   command->add_option("--model", o.models, "folder of a trained model; several: an ensemble")
       ->required();
   command->add_option("--images", o.images, "folder of JPEG and PNG, or file of raw pictures")
@@ -132,6 +142,7 @@ void add_decode(CLI::App& app, DecodeCaptionOptions& o) {
 
 void add_score(CLI::App& app, ScoreCaptionOptions& o) {
   CLI::App* command = app.add_subcommand("score", "score the captions of standard input");
+  command->footer("Example:\n  captions score --reference test.tsv --lower < out.tsv");
   command->add_option("--reference", o.reference, "list of right captions")->required();
   command->add_flag("--lower", o.lower, "letter case does not count");
   command->add_flag("--strip-punctuation", o.strip_punctuation, "ASCII punctuation neither");
@@ -144,7 +155,7 @@ void add_score(CLI::App& app, ScoreCaptionOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Learns to say what pictures show, says it, and scores what was said.");
+  CLI::App app("Learns to say what pictures show, says it, and scores what was said.", "captions");
   app.require_subcommand(1);
   CaptionOptions train_options;
   DecodeCaptionOptions decode_options;

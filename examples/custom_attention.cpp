@@ -18,6 +18,7 @@
 #include <cmath>
 #include <rapt/rapt.hpp>
 
+#include "examples/command_line/numbers.hpp"
 #include "examples/command_line/program.hpp"
 
 using namespace rapt;
@@ -148,6 +149,6 @@ int run(int steps) {
 int main(int argc, char** argv) {
   int steps = 301;
   CLI::App app("Trains an attention model that is defined in this file.");
-  app.add_option("--steps", steps, "training steps")->check(CLI::PositiveNumber);
+  app.add_option("--steps", steps, "training steps")->check(examples::positive);
   return examples::run_program("custom_attention", app, argc, argv, [&] { return run(steps); });
 }

@@ -37,6 +37,10 @@ const std::string list_kinds =
 
 CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
   CLI::App* command = app.add_subcommand("train", "learn from recordings and their words");
+  command->footer(
+      "Example:\n"
+      "  speech train --train train.tsv --dev dev.tsv --audio recordings --keep 5 --model DIR");
+  begin_group(command, "Data");
   command->add_option("--train", o.train, "list of utterances; " + list_kinds)->required();
   command->add_option("--dev", o.dev, "list of held-out utterances")->required();
   command->add_option("--audio", o.audio, "folder of the recordings that have no absolute path")
@@ -52,11 +56,13 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
       ->check(positive);
   add("--batch-frames", o.batch_frames, "most frames of features a step, with padding")
       ->check(positive);
+  begin_group(command, "Text");
   add("--tokens", o.tokens, "words, characters or sentencepiece")
       ->check(CLI::IsMember({"words", "characters", "sentencepiece"}));
   command->add_flag("--lower", o.lower, "lower-case the words");
   add("--vocab", o.vocab, "most tokens")->check(between(5, 1 << 24));
   add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
+  begin_group(command, "Model");
   CommandLine net(command, "", {{"features", "--mels"}, {"encoder_layers", "--layers"}}),
       bank(command, "", {{"window_kind", "--window"}});
   fields(net, o.net);
@@ -65,6 +71,7 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
   add("--label-smoothing", o.label_smoothing, "what the target gives to all tokens evenly")
       ->check(share);
   add("--ctc-weight", o.ctc_weight, "of CTC in the loss; the rest is the decoder's")->check(share);
+  begin_group(command, "Augmentation");
   AugmentOptions& a = o.augment;
   add("--mix", a.mix, "share of utterances put together anew, from recordings drawn at random")
       ->check(share);
@@ -88,12 +95,14 @@ CLI::App* add_train(CLI::App& app, SpeechOptions& o) {
   add("--time-masks", a.masks.time_masks, "stretches of time left out")->check(not_negative);
   add("--time-width", a.masks.time_width, "the longest, in frames")->check(not_negative);
   add("--time-share", a.masks.time_share, "and at most this share of the utterance")->check(share);
-  add_training_options(command, o.training, {"wer", "cer"});
+  add_training_options(command, o.training, {"wer", "cer"}, {"--train", "--dev", "--audio"});
   return command;
 }
 
 CLI::App* add_decode(CLI::App& app, SpeechDecodeOptions& o) {
   CLI::App* command = app.add_subcommand("decode", "recognise the utterances of a list");
+  command->footer(
+      "Example:\n  speech decode --model DIR --list test.tsv --audio recordings > test.out");
   command->add_option("--model", o.model, "folder of a trained model")->required();
   command->add_option("--list", o.list, "list of utterances, with words or without; " + list_kinds)
       ->required();
@@ -117,7 +126,7 @@ CLI::App* add_decode(CLI::App& app, SpeechDecodeOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Learns to recognise speech, recognises it, and counts the errors.");
+  CLI::App app("Learns to recognise speech, recognises it, and counts the errors.", "speech");
   app.require_subcommand(1);
   SpeechOptions train_options;
   SpeechDecodeOptions decode_options;
@@ -128,6 +137,7 @@ int main(int argc, char** argv) {
   const CLI::App* decode_command = add_decode(app, decode_options);
   CLI::App* score_command =
       app.add_subcommand("score", "error rates of standard input: an utterance, a tab, its words");
+  score_command->footer("Example:\n  speech score --reference test.tsv < test.out");
   score_command->add_option("--reference", score_options.reference, "list of utterances")
       ->required();
   add_average(app, average_options);

@@ -31,6 +31,11 @@ using namespace rapt::tasks;
 
 CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   CLI::App* command = app.add_subcommand("train", "learn from sentence pairs");
+  command->footer(
+      "Example:\n"
+      "  translate train --arch transformer --tokens sentencepiece --source train.de \\\n"
+      "      --target train.en --dev-source dev.de --dev-target dev.en --keep 5 --model DIR");
+  begin_group(command, "Data");
   command->add_option("--source", o.source, "source sentences, one a line")->required();
   command->add_option("--target", o.target, "their translations")->required();
   command->add_option("--dev-source", o.dev_source, "held-out sentences")->required();
@@ -42,6 +47,7 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   add("--batch-tokens", o.batch.tokens,
       "most tokens a step, of the longer side, with padding; 0: no limit")
       ->check(not_negative);
+  begin_group(command, "Text");
   add("--tokens", o.tokens, "words, characters or sentencepiece")
       ->check(CLI::IsMember({"words", "characters", "sentencepiece"}));
   add("--subwords", o.subwords, "how SentencePiece finds pieces: bpe or unigram")
@@ -59,8 +65,13 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
   command->add_flag("--joint", o.joint, "one vocabulary for both languages");
   command->add_flag("--lower", o.lower, "lower-case both languages");
   add("--vocab", o.vocab, "most tokens of a vocabulary")->check(between(5, 1 << 24));
+  command->add_option("--source-vocab", o.source_vocab,
+                      "a file source.vocab or source.spm of another model, instead of a vocabulary"
+                      " of the data; with --joint for both languages");
+  command->add_option("--target-vocab", o.target_vocab, "the same for the target");
   add("--min-count", o.min_count, "rarer words or characters become <unk>")->check(positive);
   add("--max-tokens", o.max_tokens, "longer sentences are skipped")->check(positive);
+  begin_group(command, "Model");
   add("--arch", o.arch, "gru or transformer")->check(CLI::IsMember({"gru", "transformer"}));
   CommandLine gru(command, "gru: "),
       transformer(command, "transformer: ", {{"encoder_layers", "--layers"}});
@@ -81,7 +92,9 @@ CLI::App* add_train(CLI::App& app, TranslateOptions& o) {
       "tokens of the dev set's BLEU, as those of score; auto: the model's words, or 13a; characters"
       " for a script without blanks")
       ->check(CLI::IsMember({"auto", "13a", "intl", "char", "zh", "ja-mecab", "none"}));
-  add_training_options(command, o.training, {"bleu", "chrf"});
+  add_training_options(
+      command, o.training, {"bleu", "chrf"},
+      {"--source", "--target", "--dev-source", "--dev-target", "--source-vocab", "--target-vocab"});
   return command;
 }
 
@@ -95,6 +108,7 @@ void finish(TranslateOptions& o, const CLI::App* command) {
 
 CLI::App* add_decode(CLI::App& app, DecodeOptions& o) {
   CLI::App* command = app.add_subcommand("decode", "translate lines of text");
+  command->footer("Example:\n  translate decode --model DIR --beam 5 < test.de > test.en");
   command->add_option("--model", o.models, "folder of a trained model; several: an ensemble")
       ->required();
   command->add_option("--prefix", o.prefixes, "a file: what each translation has to begin with");
@@ -137,6 +151,7 @@ CLI::App* add_decode(CLI::App& app, DecodeOptions& o) {
 
 CLI::App* add_score(CLI::App& app, ScoreCommandOptions& o) {
   CLI::App* command = app.add_subcommand("score", "score translations");
+  command->footer("Example:\n  translate score --metric bleu chrf --reference test.en < test.out");
   command->add_option("--reference", o.references, "right translations; files, if there are more")
       ->required();
   const auto add = adder(command);
@@ -166,7 +181,8 @@ CLI::App* add_score(CLI::App& app, ScoreCommandOptions& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Learns to translate from parallel text, translates, and scores translations.");
+  CLI::App app("Learns to translate from parallel text, translates, and scores translations.",
+               "translate");
   app.require_subcommand(1);
   TranslateOptions train_options;
   DecodeOptions decode_options;

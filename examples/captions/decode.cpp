@@ -15,10 +15,6 @@ namespace rapt::examples {
 using namespace tasks;
 namespace {
 
-PictureSize size_of(const CaptionModel& model) {
-  return {model.encoder().height, model.encoder().width};
-}
-
 /// Returns the name of the picture to read for each entry of the list: its own, or another one's.
 std::vector<std::string> names_of(const std::vector<ListedImage>& list,
                                   const DecodeCaptionOptions& o) {

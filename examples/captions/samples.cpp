@@ -27,6 +27,10 @@ PictureSize picture_size(const std::string& text) {
   return {number(all.substr(0, cross)), number(all.substr(cross + 1))};
 }
 
+PictureSize size_of(const CaptionModel& model) {
+  return {model.encoder().height, model.encoder().width};
+}
+
 std::vector<ReportView> sample_views(const CaptionModel& model,
                                      const std::vector<ListedImage>& list,
                                      const LoadedPictures& pictures) {

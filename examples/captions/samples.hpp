@@ -14,6 +14,9 @@ using namespace tasks;
 /// Parses "HEIGHTxWIDTH", or one number for both. Throws Error for anything else.
 PictureSize picture_size(const std::string& text);
 
+/// Returns the size of the pictures that a model reads.
+PictureSize size_of(const CaptionModel& model);
+
 /// Returns a view of some of the pictures with the model's captions and the attention of each word.
 std::vector<ReportView> sample_views(const CaptionModel& model,
                                      const std::vector<ListedImage>& list,

@@ -83,6 +83,20 @@ Var loss_on(const CaptionNet& net, const Batch& batch, const LossParts& parts) {
       net);
 }
 
+/// Returns the model with dropout, of the decoder and of the grid. It has the same parameters.
+CaptionModel with_dropout(CaptionModel model, double dropout, double grid_dropout) {
+  const NamedTensors weights = named(parameters_of(model.net));
+  if (auto* gru = std::get_if<GruCaptionerOptions>(&model.options)) {
+    gru->dropout = dropout;
+  } else {
+    std::get<TransformerCaptionerOptions>(model.options).decoder.dropout = dropout;
+  }
+  std::visit([&](auto& o) { o.image.dropout = grid_dropout; }, model.options);
+  model.net = make_caption_net(model.options, Key{});
+  set_parameters(parameters_of(model.net), weights);
+  return model;
+}
+
 class CaptionTask : public Task {
  public:
   explicit CaptionTask(const CaptionOptions& options);
@@ -119,7 +133,15 @@ class CaptionTask : public Task {
   std::string digest_;
 };
 
-CaptionTask::CaptionTask(const CaptionOptions& o) : options_(o) {
+CaptionTask::CaptionTask(const CaptionOptions& options) : options_(options) {
+  const CaptionOptions& o = options_;
+  const std::string& from = o.training.init_from;
+  if (!from.empty()) {
+    model_ = with_dropout(CaptionModel::load(from), o.dropout, o.grid_dropout);
+    const PictureSize size = size_of(*model_);
+    options_.size = fmt::format("{}x{}", size.height, size.width);
+    options_.how = model_->how;
+  }
   SkipReport skipped, dev_skipped;
   read(train_, o.train, o.images, o, skipped);
   read(dev_, o.dev, o.dev_images.empty() ? o.images : o.dev_images, o, dev_skipped);
@@ -127,9 +149,13 @@ CaptionTask::CaptionTask(const CaptionOptions& o) : options_(o) {
   for (const ListedImage& image : train_.list) {
     for (const ListedCaption& c : image.captions) sentences.push_back(caption_words(c.text, o.how));
   }
-  Vocabulary words = Vocabulary::build(sentences, {.max_size = o.vocab, .min_count = o.min_count});
-  const CaptionNetOptions net = net_options(o, words.size());
-  model_ = CaptionModel{net, o.how, std::move(words), make_caption_net(net, Key{o.training.seed})};
+  if (!model_) {
+    Vocabulary words =
+        Vocabulary::build(sentences, {.max_size = o.vocab, .min_count = o.min_count});
+    const CaptionNetOptions net = net_options(o, words.size());
+    model_ =
+        CaptionModel{net, o.how, std::move(words), make_caption_net(net, Key{o.training.seed})};
+  }
   number(train_, *model_, o.max_words, o.train, skipped);
   number(dev_, *model_, o.max_words, o.dev, dev_skipped);
   for (const ListedImage& image : dev_.list) {
@@ -138,7 +164,8 @@ CaptionTask::CaptionTask(const CaptionOptions& o) : options_(o) {
       references.push_back(caption_words(c.text, o.how));
   }
   batches_.emplace(o, train_, *model_);
-  digest_ = digest_of(train_);
+  digest_ = digest_of(train_) + "-" + digest_of(dev_);
+  if (o.training.quiet) return;
   print_message(
       fmt::format("{} pictures with {} captions, {} for development; {} words (unknown {:.2f}%);"
                   " {}",
@@ -185,28 +212,19 @@ int train(const CaptionOptions& options) {
 }
 
 int replay(const ReplayOptions& options) {
-  return replay(
-      options,
-      [](const std::string& folder, const std::string& file,
-         const std::map<std::string, std::string>& settings) -> Replayed {
-        CaptionModel model = CaptionModel::load(folder, file);
-        const NamedTensors weights = named(parameters_of(model.net));
-        const double dropout = number_of(settings, "dropout");
-        if (auto* gru = std::get_if<GruCaptionerOptions>(&model.options)) {
-          gru->dropout = dropout;
-        } else {
-          std::get<TransformerCaptionerOptions>(model.options).decoder.dropout = dropout;
-        }
-        std::visit([&](auto& o) { o.image.dropout = number_of(settings, "grid_dropout"); },
-                   model.options);
-        CaptionNet net = make_caption_net(model.options, Key{});
-        const std::vector<Parameter> parameters = parameters_of(net);
-        set_parameters(parameters, weights);
-        const LossParts parts{number_of(settings, "label_smoothing"),
-                              number_of(settings, "words_loss"), number_of(settings, "guide")};
-        return {parameters,
-                [net, parts](const Batch& batch) { return loss_on(net, batch, parts); }};
-      });
+  return replay(options,
+                [](const std::string& folder, const std::string& file,
+                   const std::map<std::string, std::string>& settings) -> Replayed {
+                  CaptionNet net =
+                      with_dropout(CaptionModel::load(folder, file), number_of(settings, "dropout"),
+                                   number_of(settings, "grid_dropout"))
+                          .net;
+                  const LossParts parts{number_of(settings, "label_smoothing"),
+                                        number_of(settings, "words_loss"),
+                                        number_of(settings, "guide")};
+                  return {parameters_of(net),
+                          [net, parts](const Batch& batch) { return loss_on(net, batch, parts); }};
+                });
 }
 
 }  // namespace rapt::examples

@@ -48,7 +48,10 @@ std::string wrapped(const std::string& text, std::size_t width, std::size_t inde
 
 std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positional) const {
   std::string label = "  " + make_option_name(option, is_positional);
-  if (!option->get_default_str().empty()) label += " " + option->get_default_str();
+  const std::string type = option->get_type_name();
+  const std::string value = option->get_default_str().empty() ? type.substr(0, type.find(':'))
+                                                              : option->get_default_str();
+  if (!value.empty()) label += " " + value;
   std::string text = option->get_description();
   if (option->get_required()) text += "; required";
   const std::string gap = label.size() + 2 <= column ? std::string(column - label.size(), ' ')

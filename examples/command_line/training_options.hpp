@@ -23,8 +23,12 @@ inline auto adder(CLI::App* command) {
 /// Adds the options of the schedule and the optimizer. Call it after adding the program's own. All
 /// options up to then determine a run's result and must agree when it is resumed. The options that
 /// this function adds last affect only the display. --best-by takes "loss" and the given names.
+/// `paths` names the options that say where the data are: a run may go on from another path.
 void add_training_options(CLI::App* command, TrainingOptions& options,
-                          std::vector<std::string> best_by);
+                          std::vector<std::string> best_by, std::vector<std::string> paths);
+
+/// Begins a group of options in the help of a command: those that are added next.
+void begin_group(CLI::App* command, const char* title);
 
 /// Derives settings that depend on which arguments the command line has.
 void finish_training_options(const CLI::App* command, TrainingOptions& options);

@@ -106,6 +106,35 @@ SpeechModel make_model(const SpeechOptions& o, std::span<const Utterance> uttera
   return {options, bank, std::move(tokens), SpeechTransformer(options, Key{o.training.seed})};
 }
 
+/// Returns the model with that dropout. It has the same parameters.
+SpeechModel with_dropout(SpeechModel model, double dropout) {
+  const NamedTensors weights = named(parameters(model.net));
+  model.options.dropout = dropout;
+  model.net = SpeechTransformer(model.options, Key{});
+  set_parameters(parameters(model.net), weights);
+  return model;
+}
+
+/// Loads the model to start from. Throws Error if it cannot read or write what the data have.
+SpeechModel first_model(const SpeechOptions& o, std::span<const Utterance> train,
+                        std::span<const Utterance> dev, int rate) {
+  const std::string& from = o.training.init_from;
+  SpeechModel model = with_dropout(SpeechModel::load(from), o.dropout);
+  const auto expect = [&](const char* what, std::int64_t most, std::int64_t needed) {
+    if (needed <= most) return;
+    throw Error(fmt::format("the model in {} is for up to {} {}, the data need {}", from, most,
+                            what, needed));
+  };
+  if (model.bank.rate != rate) {
+    throw Error(fmt::format("the model in {} is for recordings of {} Hz, these have {}", from,
+                            model.bank.rate, rate));
+  }
+  expect("frames", model.options.max_frames,
+         frames_for(o.max_seconds * (1 + o.augment.speed), model.bank));
+  expect("tokens", model.options.max_length, most_tokens(train, dev, model.tokens));
+  return model;
+}
+
 class SpeechTask : public Task {
  public:
   explicit SpeechTask(const SpeechOptions& options);
@@ -154,7 +183,12 @@ SpeechTask::SpeechTask(const SpeechOptions& o)
                   {.resample = o.resample > 0, .mix = o.mix_channels}) {
   train_ = read(o.train, o.skip_bad, recordings_);
   dev_ = read(o.dev, o.skip_bad, recordings_);
-  model_.emplace(make_model(o, train_, dev_, recordings_.rate()));
+  if (o.training.init_from.empty()) {
+    model_.emplace(make_model(o, train_, dev_, recordings_.rate()));
+  } else {
+    model_.emplace(first_model(o, train_, dev_, recordings_.rate()));
+    options_.net = model_->options;
+  }
   bank_.emplace(model_->bank);
   augmenter_.emplace(o.augment, train_, recordings_, o.max_seconds);
   std::int64_t samples = 0;
@@ -171,7 +205,9 @@ SpeechTask::SpeechTask(const SpeechOptions& o)
     dev_features_.push_back(std::move(features));
     dev_tokens_.push_back(model_->tokens.encode(utterance.words));
   }
-  digest_ = digest_of(train_, model_->tokens, recordings_);
+  digest_ = digest_of(train_, model_->tokens, recordings_) + "-" +
+            digest_of(dev_, model_->tokens, recordings_);
+  if (o.training.quiet) return;
   print_message(fmt::format("{} utterances, {:.2f} hours, {} for development; {} tokens",
                             train_.size(), static_cast<double>(samples) / recordings_.rate() / 3600,
                             dev_.size(), model_->tokens.size()));
@@ -242,21 +278,18 @@ int train(const SpeechOptions& options) {
 }
 
 int replay(const ReplayOptions& options) {
-  return replay(options,
-                [](const std::string& folder, const std::string& file,
-                   const std::map<std::string, std::string>& settings) -> Replayed {
-                  SpeechModel model = SpeechModel::load(folder, file);
-                  const NamedTensors weights = named(parameters(model.net));
-                  model.options.dropout = number_of(settings, "dropout");
-                  SpeechTransformer net(model.options, Key{});
-                  const std::vector<Parameter> learned = parameters(net);
-                  set_parameters(learned, weights);
-                  return {learned,
-                          [net, weight = number_of(settings, "ctc_weight"),
-                           smoothing = number_of(settings, "label_smoothing")](const Batch& batch) {
-                            return joint_loss(net, batch, weight, smoothing);
-                          }};
-                });
+  return replay(
+      options,
+      [](const std::string& folder, const std::string& file,
+         const std::map<std::string, std::string>& settings) -> Replayed {
+        SpeechTransformer net =
+            with_dropout(SpeechModel::load(folder, file), number_of(settings, "dropout")).net;
+        return {parameters(net),
+                [net, weight = number_of(settings, "ctc_weight"),
+                 smoothing = number_of(settings, "label_smoothing")](const Batch& batch) {
+                  return joint_loss(net, batch, weight, smoothing);
+                }};
+      });
 }
 
 }  // namespace rapt::examples

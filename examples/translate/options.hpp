@@ -26,6 +26,7 @@ struct TranslateOptions {
   double segmentation_alpha = 0.2;
   bool joint = false, lower = false;
   std::int32_t vocab = 4000;
+  std::string source_vocab, target_vocab;  // files; empty: made of the data
   std::int64_t min_count = 1;
   std::int64_t max_tokens = 80;
   std::string dev_tokenize = "auto";  // of the dev set's BLEU

@@ -60,7 +60,8 @@ double unknown_share(const std::vector<std::vector<std::int32_t>>& sentences) {
   return static_cast<double>(unknown) / static_cast<double>(all);
 }
 
-TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
+/// Throws Error for options that contradict each other.
+void expect_sense(const TranslateOptions& o) {
   const bool pieces = o.tokens == "sentencepiece";
   if (o.segmentations > 1 && !(pieces && o.subwords == "unigram")) {
     throw Error("--segmentations is for --tokens sentencepiece --subwords unigram");
@@ -68,6 +69,33 @@ TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
   if (o.normalization != "nmt_nfkc" && !pieces) {
     throw Error("--normalization is for --tokens sentencepiece");
   }
+  if (o.joint && !o.target_vocab.empty()) {
+    throw Error("--joint has one vocabulary for both languages: give it by --source-vocab");
+  }
+}
+
+/// Returns the model with that dropout. It has the same parameters.
+TranslationModel with_dropout(TranslationModel model, double dropout) {
+  const NamedTensors weights = named(parameters_of(model.net));
+  std::visit([&](auto& net) { net.dropout = dropout; }, model.options);
+  model.net = make_net(model.options, Key{});
+  set_parameters(parameters_of(model.net), weights);
+  return model;
+}
+
+/// Loads the model to start from. Throws Error if it cannot read sentences that long.
+TranslationModel first_model(const TranslateOptions& o) {
+  TranslationModel model = with_dropout(TranslationModel::load(o.training.init_from), o.dropout);
+  const auto* options = std::get_if<TransformerOptions>(&model.options);
+  if (options != nullptr && options->max_length < o.max_tokens + 1) {
+    throw Error(fmt::format("--max-tokens {}: the model in {} reads up to {} tokens", o.max_tokens,
+                            o.training.init_from, options->max_length - 1));
+  }
+  return model;
+}
+
+TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
+  if (!o.training.init_from.empty()) return first_model(o);
   const TokenizerOptions tokens{
       .kind = o.tokens == "words"        ? TokenKind::words
               : o.tokens == "characters" ? TokenKind::characters
@@ -82,7 +110,18 @@ TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
     return TranslationModel{options, std::move(source), std::move(target),
                             make_net(options, Key{o.training.seed})};
   };
-  const auto learned = [&](const std::vector<std::string>& lines, std::string_view what) {
+  // The tokenizer of a file, or one that is learned from the lines if there is no file.
+  const auto tokenizer = [&](const std::string& file, const std::vector<std::string>& lines,
+                             std::string_view what) {
+    if (!file.empty()) {
+      const std::string suffix = Tokenizer::file_name("", tokens.kind);
+      if (!file.ends_with(suffix)) {
+        throw Error(fmt::format("{}: with --tokens {}, a vocabulary is a file *{}", file, o.tokens,
+                                suffix));
+      }
+      return Tokenizer::load(file.substr(0, file.size() - suffix.size()), tokens.kind,
+                             tokens.lower);
+    }
     try {
       return Tokenizer::train(lines, tokens);
     } catch (const std::invalid_argument& error) {
@@ -90,24 +129,27 @@ TranslationModel make_model(const TranslateOptions& o, const Corpus& corpus) {
     }
   };
   if (!o.joint) {
-    Tokenizer source = learned(corpus.source, "the source vocabulary");
-    return model_of(std::move(source), learned(corpus.target, "the target vocabulary"));
+    Tokenizer source = tokenizer(o.source_vocab, corpus.source, "the source vocabulary");
+    return model_of(std::move(source),
+                    tokenizer(o.target_vocab, corpus.target, "the target vocabulary"));
   }
   std::vector<std::string> both = corpus.source;
   both.insert(both.end(), corpus.target.begin(), corpus.target.end());
-  const Tokenizer joint = learned(both, "the joint vocabulary");
+  const Tokenizer joint = tokenizer(o.source_vocab, both, "the joint vocabulary");
   return model_of(joint, joint);
 }
 
-/// Returns a fingerprint of the sentences and their tokenization.
-std::string digest_of(const PairSet& pairs) {
+/// Returns a fingerprint of sentences and their tokenization, and of the references.
+std::string digest_of(const PairSet& pairs, const PairSet& dev,
+                      const std::vector<std::string>& references) {
   std::uint64_t digest = 0;
-  for (const auto* side : {&pairs.source, &pairs.target}) {
+  for (const auto* side : {&pairs.source, &pairs.target, &dev.source, &dev.target}) {
     for (const auto& ids : *side) {
       digest = hash(digest, ids.size());
       for (const std::int32_t id : ids) digest = hash(digest, static_cast<std::uint64_t>(id));
     }
   }
+  for (const std::string& line : references) digest = hash(digest, line);
   return fmt::format("{:016x}", digest);
 }
 
@@ -195,12 +237,13 @@ TranslationTask::TranslationTask(const TranslateOptions& o) : options_(o) {
   pairs_ = numbers(corpus, *model_, o, o.source, o.target, skipped);
   dev_ = numbers(dev, *model_, o, o.dev_source, o.dev_target, dev_skipped);
   dev_references_ = std::move(dev.target);
-  digest_ = digest_of(pairs_);
+  digest_ = digest_of(pairs_, dev_, dev_references_);
   if (o.segmentations > 1) {
     source_cuts_ = cuts_of(corpus.source, model_->source, o);
     target_cuts_ = cuts_of(corpus.target, model_->target, o);
     digest_ += fmt::format("-{}-{}", o.segmentations, o.segmentation_alpha);
   }
+  if (o.training.quiet) return;
   print_message(fmt::format(
       "{} sentence pairs, {} for development; vocabularies {} and {} (unknown {:.2f}% and"
       " {:.2f}%)",
@@ -260,27 +303,25 @@ DevScores TranslationTask::measure() {
 
 int train(const TranslateOptions& options) {
   TrainingOptions training = options.training;
+  expect_sense(options);
   training.program = "translate";
   training.unit = options.tokens == "words" ? "words" : "tokens";
   return run_training(training, [&] { return std::make_unique<TranslationTask>(options); });
 }
 
 int replay(const ReplayOptions& options) {
-  return replay(options,
-                [](const std::string& folder, const std::string& file,
-                   const std::map<std::string, std::string>& settings) -> Replayed {
-                  TranslationModel model = TranslationModel::load(folder, file);
-                  const NamedTensors weights = named(parameters_of(model.net));
-                  const double dropout = number_of(settings, "dropout");
-                  std::visit([&](auto& net) { net.dropout = dropout; }, model.options);
-                  Net net = make_net(model.options, Key{});
-                  const std::vector<Parameter> parameters = parameters_of(net);
-                  set_parameters(parameters, weights);
-                  return {parameters,
-                          [net, options = LossOptions{number_of(settings, "label_smoothing"),
-                                                      number_of(settings, "r_drop")}](
-                              const Batch& batch) { return loss_on(net, batch, options); }};
-                });
+  return replay(
+      options,
+      [](const std::string& folder, const std::string& file,
+         const std::map<std::string, std::string>& settings) -> Replayed {
+        Net net =
+            with_dropout(TranslationModel::load(folder, file), number_of(settings, "dropout")).net;
+        return {parameters_of(net),
+                [net, options = LossOptions{number_of(settings, "label_smoothing"),
+                                            number_of(settings, "r_drop")}](const Batch& batch) {
+                  return loss_on(net, batch, options);
+                }};
+      });
 }
 
 }  // namespace rapt::examples

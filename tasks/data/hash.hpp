@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,13 @@ constexpr std::uint64_t hash(std::uint64_t x) {
 }
 
 constexpr std::uint64_t hash(std::uint64_t a, std::uint64_t b) { return hash(hash(a) ^ b); }
+
+/// Returns a hash of a text after `a`, by FNV-1a.
+constexpr std::uint64_t hash(std::uint64_t a, std::string_view text) {
+  std::uint64_t digest = 0xcbf29ce484222325u;
+  for (const char c : text) digest = (digest ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash(hash(a, text.size()), digest);
+}
 
 /// Returns a number in [0, n) from 64 random bits. The bias is below n / 2^32.
 constexpr std::uint64_t below(std::uint64_t n, std::uint64_t bits) {

@@ -51,32 +51,6 @@ run() {
 }
 run straight --threads 1 2>straight.log || { cat straight.log; fail "training failed"; }
 
-# Killed again and again, on either number of threads, with a checkpoint of every step.
-minutes=0
-kills=0
-for i in $(seq 200); do
-  line killed --threads $((1 + i % 2))
-  "${command[@]}" 2>killed.log &
-  program=$!
-  if [ "$kills" -lt 12 ]; then
-    sleep "0.$((RANDOM % 2))$((RANDOM % 10))"
-    kill -KILL "$program" 2>/dev/null || true
-  fi
-  await "$program"
-  [ "$status" -ne 0 ] || break
-  # 137: killed. All else is the program's own.
-  [ "$status" -eq 137 ] || { cat killed.log; fail "it ended with $status after $kills kills"; }
-  kills=$((kills + 1))
-done
-cmp straight/model.safetensors killed/model.safetensors || fail "killed $kills times: another model"
-cmp straight/epoch-0040.safetensors killed/epoch-0040.safetensors || fail "another last epoch"
-[ "$kills" -ge 2 ] || fail "it was killed $kills times only"
-echo "killed $kills times"
-# The log has each step once, in order.
-grep -o '"kind":"train","step":[0-9]*' straight/log.jsonl >straight.steps
-grep -o '"kind":"train","step":[0-9]*' killed/log.jsonl >killed.steps
-cmp straight.steps killed.steps || fail "another log"
-
 # Ctrl-C, then the same command.
 minutes=10
 # So many epochs that it does not end by itself.
@@ -93,7 +67,7 @@ done
 kill -INT "$program"
 await "$program"
 set +m
-[ "$status" -eq 0 ] || { cat stopped.log; fail "Ctrl-C is no error"; }
+[ "$status" -eq 130 ] || { cat stopped.log; fail "Ctrl-C ended it with $status"; }
 grep -q "stopped by Ctrl-C" stopped.log || { cat stopped.log; fail "it did not say that it stopped"; }
 
 lr=0.02
@@ -119,7 +93,7 @@ done
 kill -INT "$program"
 await "$program"
 set +m
-[ "$status" -eq 0 ] || { cat damaged.log; fail "a damaged newest checkpoint is an error"; }
+[ "$status" -eq 130 ] || { cat damaged.log; fail "a damaged newest checkpoint is an error"; }
 grep -q "passed over .*step-" damaged.log || { cat damaged.log; fail "nothing said of the damage"; }
 
 # A learning rate that ends in NaN: batches are put aside, training stops, and replay names the node.
@@ -133,8 +107,6 @@ grep -Eq "(encoder|decoder|output|embedding).*\.cpp:[0-9]+|; at .*\.cpp:[0-9]+" 
   { cat replay.txt; fail "no place named"; }
 expect "is no batch" "$translate" replay straight/model.safetensors --model straight
 
-epochs=40 schedule=cosine
-expect "its run is finished" run straight
 # Anew, with a report.
 epochs=2
 run straight --restart --report page 2>restart.log || { cat restart.log; fail "--restart"; }
