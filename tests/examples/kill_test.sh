@@ -4,8 +4,8 @@
 #
 #   tests/examples/kill_test.sh build/bin/translate 200
 #
-# Where the system allows it, each process is the first of a namespace of its own. So all have the
-# same process id, as in a container.
+# Where the system allows it, each program runs in a namespace of its own. So all have the same
+# process id, as in a container.
 set -euo pipefail
 translate=$1 kills_wanted=${2:-20}
 work=$(mktemp -d)
@@ -25,7 +25,10 @@ sed -n '2~5p' train.x >dev.x
 sed -n '2~5p' train.y >dev.y
 
 alone=()
-if unshare -rpf --kill-child true 2>/dev/null; then alone=(unshare -rpf --kill-child); fi
+if unshare -rpf --kill-child true 2>/dev/null; then
+  # A shell is the first process there, the program is always the second.
+  alone=(unshare -rpf --kill-child bash -c '"$@"; exit $?' -)
+fi
 # train MODEL THREADS: with a checkpoint of every step, and dropout.
 train() {
   exec "${alone[@]}" "$translate" train --arch transformer --source train.x --target train.y \
@@ -33,6 +36,8 @@ train() {
     --dropout 0.2 --batch 4 --epochs 12 --lr 0.01 --warmup 10 --keep 2 --log-every 5 \
     --checkpoint-minutes 0 --model "$1" --threads "$2" 2>"$1.log"
 }
+
+child_of() { [ -z "$1" ] || ps -o pid= --ppid "$1" | tr -d ' ' | head -n 1 || true; }
 
 begin=$(date +%s%N)
 (train straight 1) || { cat straight.log >&2; fail "training failed"; }
@@ -51,9 +56,8 @@ while [ "$kills" -lt "$kills_wanted" ] || [ -d killed ]; do
     wait_for=$((wait_for % (milliseconds / 3 + 1)))
     sleep "$((wait_for / 1000)).$(printf %03d $((wait_for % 1000)))"
     victim=$program
-    if [ "${#alone[@]}" -gt 0 ]; then victim=$(ps -o pid= --ppid "$program" || true); fi
-    # shellcheck disable=SC2086
-    [ -z "$victim" ] || kill -KILL $victim 2>/dev/null || true
+    if [ "${#alone[@]}" -gt 0 ]; then victim=$(child_of "$(child_of "$program")"); fi
+    [ -z "$victim" ] || kill -KILL "$victim" 2>/dev/null || true
   fi
   status=0
   wait "$program" 2>/dev/null || status=$?
