@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -20,9 +21,11 @@ bool is_tensors(const std::string& name, const char* prefix) {
   return name.starts_with(prefix) && name.ends_with(".safetensors");
 }
 
-bool is_model(const std::string& name) {
-  return name == "model.safetensors" || is_tensors(name, "epoch-") || is_tensors(name, "step-");
+bool is_kept(const std::string& name) {
+  return is_tensors(name, "epoch-") || is_tensors(name, "step-");
 }
+
+bool is_model(const std::string& name) { return name == "model.safetensors" || is_kept(name); }
 
 bool is_of_run(const std::string& name) {
   return is_model(name) || is_tensors(name, "nonfinite-") || name == "kept.json" ||
@@ -73,8 +76,12 @@ std::vector<std::string> kept_models(const std::string& folder) {
   }
 }
 
-void write_kept_models(const std::string& folder, const std::vector<std::string>& names) {
+void set_kept_models(const std::string& folder, const std::vector<std::string>& names) {
   write_file_atomically(folder + "/kept.json", nlohmann::json(names).dump() + "\n");
+  // By their absence in the list: a process that is killed here leaves some for the next one.
+  for (const std::string& name : names_in(folder, is_kept)) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) fs::remove(folder + "/" + name);
+  }
 }
 
 }  // namespace rapt::tasks

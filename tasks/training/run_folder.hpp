@@ -22,8 +22,9 @@ void clear_run(const std::string& folder);
 void sweep_unfinished(const std::string& folder);
 
 /// Returns the names of the kept models in the folder, the oldest first: those of the list that
-/// write_kept_models() wrote. It is empty if there is none.
+/// set_kept_models() wrote. It is empty if there is none.
 std::vector<std::string> kept_models(const std::string& folder);
-void write_kept_models(const std::string& folder, const std::vector<std::string>& names);
+/// Writes the list, then removes all other kept models.
+void set_kept_models(const std::string& folder, const std::vector<std::string>& names);
 
 }  // namespace rapt::tasks

@@ -324,10 +324,7 @@ void TrainingRun::keep_model(Progress& progress) {
   std::erase(kept, name);
   kept.push_back(name);
   const std::ptrdiff_t old = std::max<std::ptrdiff_t>(0, std::ssize(kept) - options_.keep);
-  write_kept_models(options_.model, {kept.begin() + old, kept.end()});
-  for (std::ptrdiff_t i = 0; i < old; ++i) {
-    std::filesystem::remove(options_.model + "/" + kept[static_cast<std::size_t>(i)]);
-  }
+  set_kept_models(options_.model, {kept.begin() + old, kept.end()});
   tell(progress, fmt::format("kept {}/{}", options_.model, name));
 }
 

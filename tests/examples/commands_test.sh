@@ -54,7 +54,7 @@ mkdir elsewhere
 cp train.? dev.? elsewhere
 expect 0 "epoch 4:" "$translate" train --source elsewhere/train.x --target ./train.y \
   --dev-source elsewhere/dev.x --dev-target elsewhere/dev.y "${small[@]}" --epochs 4 --keep 3 --model m
-echo "a1 a1" >elsewhere/dev.x
+sed -i "1s/.*/a4 a4 a4/" elsewhere/dev.x
 expect 1 "have changed" "$translate" train --source train.x --target train.y \
   --dev-source elsewhere/dev.x --dev-target dev.y "${small[@]}" --epochs 5 --model m
 
@@ -100,7 +100,7 @@ if [ -e /dev/full ]; then
   "$translate" decode --model m <train.x >/dev/full 2>err.txt || status=$?
   [ "$status" -eq 1 ] || fail "decode to a full disk ended with $status"
   "${train[@]}" --epochs 1 --model full 2>/dev/full || fail "training needs a place for messages"
-  expect 1 "RAPT_TRACE" env RAPT_TRACE=/dev/full "$translate" decode --model m
+  expect 1 "RAPT_TRACE" env RAPT_TRACE=/dev/full "${train[@]}" --epochs 1 --model traced
   expect 1 "cannot write" "$char_gpt" --steps 1 --model none/x.safetensors
 fi
 "${train[@]}" --epochs 1 --model closed 2>&- || fail "training needs stderr"

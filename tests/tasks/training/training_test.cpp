@@ -264,6 +264,18 @@ TEST_CASE("the mean is of one run's models, in their order, and replaces none") 
   TrainingOptions o = options(folder.file("m"));
   o.keep = 10;
   train(o);
+  CHECK(kept_checkpoints(o.model, 9).size() == 6);
+  // What a killed process has not removed yet, the next one removes.
+  folder.write("m/epoch-0000.safetensors", "");
+  o.epochs = 7;
+  o.keep = 2;
+  train(o);
+  CHECK(kept_checkpoints(o.model, 9) ==
+        std::vector<std::string>{"epoch-0006.safetensors", "epoch-0007.safetensors"});
+  for (const char* name : {"m/epoch-0000.safetensors", "m/epoch-0003.safetensors"}) {
+    CHECK(!std::filesystem::exists(folder.file(name)));
+  }
+  o.keep = 10;
   o.epochs = 3;
   o.resume = Resume::restart;
   train(o);
