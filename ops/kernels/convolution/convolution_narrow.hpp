@@ -8,11 +8,8 @@ namespace rapt::kernels::RAPT_KERNEL_ISA {
 
 /// Returns the number of pixel vectors per tile for this many channels.
 constexpr int narrow_vectors(int channels) {
-#if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
-  return channels == 4 ? 6 : 8;
-#else
+  if constexpr (isa.registers == 32) return channels == 4 ? 6 : 8;
   return channels == 1 ? 8 : channels == 2 ? 5 : channels == 3 ? 3 : 2;
-#endif
 }
 inline constexpr int most_narrow_vectors = 8;
 

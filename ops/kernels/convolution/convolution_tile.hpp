@@ -11,13 +11,11 @@ namespace rapt::kernels::RAPT_KERNEL_ISA {
 // Maximum number of vectors of a tile, and maximum number of rows per vector count. Each row needs
 // a pointer of its own, and the processor has 16 integer registers.
 inline constexpr int most_panel_vectors = 4;
-#if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
-inline constexpr int most_table_rows = 8;
-constexpr int table_rows(int64_t vectors) { return vectors == 4 ? 6 : 8; }
-#else
-inline constexpr int most_table_rows = 6;
-constexpr int table_rows(int64_t vectors) { return vectors <= 2 ? 6 : vectors == 3 ? 4 : 2; }
-#endif
+inline constexpr int most_table_rows = isa.registers == 32 ? 8 : 6;
+constexpr int table_rows(int64_t vectors) {
+  if constexpr (isa.registers == 32) return vectors == 4 ? 6 : 8;
+  return vectors <= 2 ? 6 : vectors == 3 ? 4 : 2;
+}
 
 /// The operands that all tiles of one product share: C[place, j] (+)= sum over p of a[rows[i] +
 /// steps[p]] * b[p, j]. Row i is written to row places[i] of C.

@@ -109,50 +109,13 @@ void copy_row(const E* from, E* to, int64_t n, int64_t from_stride, int64_t to_s
   }
 }
 
-// Transposes 4 x 4 elements. Rows of `to` are columns of `from`; both are contiguous.
-#if defined(__x86_64__)
-inline void transpose_four(const uint32_t* from, uint32_t* to, int64_t from_column,
-                           int64_t to_row) {
-  const auto column = [&](int64_t j) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + j * from_column));
-  };
-  const auto put = [&](int64_t r, __m128i v) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + r * to_row), v);
-  };
-  const __m128i low01 = _mm_unpacklo_epi32(column(0), column(1));
-  const __m128i low23 = _mm_unpacklo_epi32(column(2), column(3));
-  const __m128i high01 = _mm_unpackhi_epi32(column(0), column(1));
-  const __m128i high23 = _mm_unpackhi_epi32(column(2), column(3));
-  put(0, _mm_unpacklo_epi64(low01, low23));
-  put(1, _mm_unpackhi_epi64(low01, low23));
-  put(2, _mm_unpacklo_epi64(high01, high23));
-  put(3, _mm_unpackhi_epi64(high01, high23));
-}
-#else
-inline void transpose_four(const uint32_t* from, uint32_t* to, int64_t from_column,
-                           int64_t to_row) {
-  const auto column = [&](int64_t j) { return vld1q_u32(from + j * from_column); };
-  const auto put = [&](int64_t r, uint64x2_t v) {
-    vst1q_u32(to + r * to_row, vreinterpretq_u32_u64(v));
-  };
-  const uint64x2_t low01 = vreinterpretq_u64_u32(vzip1q_u32(column(0), column(1)));
-  const uint64x2_t low23 = vreinterpretq_u64_u32(vzip1q_u32(column(2), column(3)));
-  const uint64x2_t high01 = vreinterpretq_u64_u32(vzip2q_u32(column(0), column(1)));
-  const uint64x2_t high23 = vreinterpretq_u64_u32(vzip2q_u32(column(2), column(3)));
-  put(0, vzip1q_u64(low01, low23));
-  put(1, vzip2q_u64(low01, low23));
-  put(2, vzip1q_u64(high01, high23));
-  put(3, vzip2q_u64(high01, high23));
-}
-#endif
-
 // Copies rows x columns elements in tiles. A tile is small enough that the cache lines read for its
 // first row are still present for its last.
 template <class E>
 void copy_strip(const E* from, E* to, int64_t rows, int64_t columns, int64_t from_row,
                 int64_t from_column, int64_t to_row, int64_t to_column) {
   int64_t begin = 0;
-  if constexpr (sizeof(E) == 4) {
+  if constexpr (isa.transposes_four && sizeof(E) == 4) {
     if (rows == strip_rows && from_row == 1 && to_column == 1) {
       for (; begin + 4 <= columns; begin += 4) {
         for (int64_t r = 0; r < strip_rows; r += 4) {

@@ -10,15 +10,6 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// Target number of products per block of k.
-inline constexpr int64_t block_depth = 256;
-
-// True if a panel of B takes at most half of the L1 cache. The panel then stays in L1 while row
-// blocks of A stream from L2. Otherwise a row block of A stays in L1 while panels of B stream from
-// a block of B in L2.
-inline constexpr bool panels_stay =
-    tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
-
 // Width of a block of B in bytes; its depth is one block of k. `deep_bytes` is the narrower width
 // used where two blocks of k are processed together. The rows of C written by the first are then
 // still in L1 for the second.

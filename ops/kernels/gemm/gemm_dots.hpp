@@ -10,13 +10,7 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
 // Maximum number of rows of A per tile: these rows times 4 columns of B are the accumulators.
-#if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
-inline constexpr int dot_rows = 4;
-#elif defined(RAPT_KERNEL_ISA_avx2)
-inline constexpr int dot_rows = 3;
-#else
-inline constexpr int dot_rows = 2;
-#endif
+inline constexpr int dot_rows = isa.dot_rows;
 
 /// Reduces each of `group` vectors to the sum of its lanes, in a fixed order.
 template <class T>
@@ -25,42 +19,13 @@ inline void sum_groups(const Vec<T>* x, T* out) {
 }
 
 // True if a whole tile of accumulators is reduced at once.
-#if defined(RAPT_KERNEL_ISA_avx512)
 template <class T>
-inline constexpr bool quick_sums = sizeof(T) == 4;
-
-/// Reduces each of 16 vectors to the sum of its lanes, in a fixed order. Shuffles limit the speed:
-/// this needs half as many as four calls of sum_groups().
-inline Vec<float> sum_sixteen(const Vec<float>* x) {
-  // First reduce within groups of 16 bytes, then across groups. t[i] holds the sums of four vectors
-  // side by side.
-  Vec<float> t[4];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const auto both = [](const __m512& a, const __m512& b) {
-      return _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
-    };
-    const __m512d a = both(x[4 * i], x[4 * i + 1]), b = both(x[4 * i + 2], x[4 * i + 3]);
-    t[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
-                         _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
-  }
-  const __m512 p =
-      _mm512_add_ps(_mm512_shuffle_f32x4(t[0], t[1], 0x44), _mm512_shuffle_f32x4(t[0], t[1], 0xee));
-  const __m512 q =
-      _mm512_add_ps(_mm512_shuffle_f32x4(t[2], t[3], 0x44), _mm512_shuffle_f32x4(t[2], t[3], 0xee));
-  return _mm512_add_ps(_mm512_shuffle_f32x4(p, q, 0x88), _mm512_shuffle_f32x4(p, q, 0xdd));
-}
-#else
-template <class T>
-inline constexpr bool quick_sums = false;
-#endif
+inline constexpr bool quick_sums = isa.sums_sixteen && sizeof(T) == 4;
 
 /// Reduces the vectors of R rows and J columns to the sums of their lanes, row by row.
 template <class T, int R, int J>
 inline void sum_tile(const Vec<T> (*x)[J], T* out) {
-#if defined(RAPT_KERNEL_ISA_avx512)
   if constexpr (quick_sums<T> && R * J == 16) return store(out, sum_sixteen(x[0]));
-#endif
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 8

@@ -23,13 +23,11 @@ template <class T, class Columns>
 inline void pack_steps(const Columns& column, int64_t k, T* out, int64_t width) {
   constexpr int64_t L = lanes<T>, S = short_lanes<T>, G = group<T>;
   int64_t p = 0;
-#if defined(RAPT_KERNEL_ISA_avx512)
-  if constexpr (sizeof(T) == 4) {
+  if constexpr (isa.strips && sizeof(T) == 4) {
     for (; p + strip_steps <= k; p += strip_steps, out += strip_steps * width) {
       transpose_strip([&](int64_t j) { return column(j) + p; }, out, width);
     }
   }
-#endif
   for (; p + G <= k; p += G) {
 #pragma GCC unroll 2
     for (int64_t j = 0; j < L; j += S) {

@@ -5,37 +5,22 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// Maximum number of rows of a tile, and maximum number of vectors per row count. The accumulators,
-// one row of B and one element of A stay in registers (32 with AVX-512 and NEON, otherwise 16).
-// Tiles with few rows are wide: products with few rows are limited by reading B, and long stretches
-// of its rows are read faster. Tiles with many rows keep the processor busy if B is narrow.
-// usual_rows gives the fewest loads per multiplication.
+// The number of rows that gives the fewest loads per multiplication.
 inline constexpr int usual_rows = 6;
-#if defined(RAPT_KERNEL_ISA_avx512)
-inline constexpr int tile_rows = 14;
-constexpr int tile_vectors(int rows) {
-  constexpr int most[tile_rows] = {8, 8, 8, 6, 5, 4, 3, 3, 3, 2, 2, 2, 2, 2};
-  return most[rows - 1];
-}
-#else
-inline constexpr int tile_rows = usual_rows;
-constexpr int tile_vectors(int rows) {
-#if defined(__aarch64__)
-  constexpr int most[tile_rows] = {8, 8, 8, 6, 4, 4};
-#else
-  constexpr int most[tile_rows] = {8, 6, 4, 3, 2, 2};
-#endif
-  return most[rows - 1];
-}
-#endif
+
+// Maximum number of rows of a tile.
+inline constexpr int tile_rows = [] {
+  int rows = 0;
+  while (isa.tile_vectors[rows] > 0) ++rows;
+  return rows;
+}();
+
+/// Returns the maximum number of vectors per row of a tile.
+constexpr int tile_vectors(int rows) { return isa.tile_vectors[rows - 1]; }
 
 // With 16 vector registers, accumulators stay in place only in a loop that is not unrolled. If it
 // is unrolled, g++ moves and spills them.
-#if defined(RAPT_KERNEL_ISA_avx512) || defined(__aarch64__)
-inline constexpr bool few_registers = false;
-#else
-inline constexpr bool few_registers = true;
-#endif
+inline constexpr bool few_registers = isa.registers < 32;
 
 /// Returns the maximum number of rows of a tile with this many vectors.
 constexpr int rows_beside(int64_t vectors) {
@@ -45,82 +30,17 @@ constexpr int rows_beside(int64_t vectors) {
 }
 inline constexpr int most_vectors = 8;
 
+// Target number of products per block of k.
+inline constexpr int64_t block_depth = 256;
+
+// True if a panel of B takes at most half of the L1 cache. The panel then stays in L1 while row
+// blocks of A stream from L2. Otherwise a row block of A stays in L1 while panels of B stream from
+// a block of B in L2.
+inline constexpr bool panels_stay =
+    tile_vectors(usual_rows) * sizeof(Vec<float>) * block_depth <= 16384;
+
 // Prefetch distance for rows of B, in steps of k.
 inline constexpr int64_t rows_ahead = 8;
-
-// Masked access to the last, partial vector of a row: fewer than `lanes` elements.
-#if defined(RAPT_KERNEL_ISA_avx512)
-template <class T>
-struct Tail {
-  explicit Tail(int64_t n) : mask(static_cast<Mask>((1u << n) - 1u)) {}
-  Vec<T> load(const T* p) const {
-    if constexpr (sizeof(T) == 4) {
-      return Vec<T>(_mm512_maskz_loadu_ps(mask, p));
-    } else {
-      return Vec<T>(_mm512_maskz_loadu_pd(mask, p));
-    }
-  }
-  void store(T* p, const Vec<T>& v) const {
-    if constexpr (sizeof(T) == 4) {
-      _mm512_mask_storeu_ps(p, mask, v);
-    } else {
-      _mm512_mask_storeu_pd(p, mask, v);
-    }
-  }
-  using Mask = std::conditional_t<sizeof(T) == 4, __mmask16, __mmask8>;
-  Mask mask;
-};
-#elif defined(RAPT_KERNEL_ISA_avx2)
-template <class T>
-struct Tail {
-  explicit Tail(int64_t n) {
-    if constexpr (sizeof(T) == 4) {
-      mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
-                                _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    } else {
-      mask = _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
-    }
-  }
-  Vec<T> load(const T* p) const {
-    if constexpr (sizeof(T) == 4) {
-      return Vec<T>(_mm256_maskload_ps(p, mask));
-    } else {
-      return Vec<T>(_mm256_maskload_pd(p, mask));
-    }
-  }
-  void store(T* p, const Vec<T>& v) const {
-    if constexpr (sizeof(T) == 4) {
-      _mm256_maskstore_ps(p, mask, v);
-    } else {
-      _mm256_maskstore_pd(p, mask, v);
-    }
-  }
-  __m256i mask;
-};
-#else
-template <class T>
-struct Tail {
-  explicit Tail(int64_t count) : n(count) {}
-  Vec<T> load(const T* p) const {
-#if defined(__x86_64__)
-    // Avoid a round trip through memory, which would add its latency to every step of k.
-    if constexpr (sizeof(T) == 4) {
-      if (n == 1) return Vec<T>(_mm_load_ss(p));
-      double bits;
-      __builtin_memcpy(&bits, p, sizeof bits);
-      const __m128 two = _mm_castpd_ps(_mm_set_sd(bits));
-      return Vec<T>(n == 2 ? two : _mm_movelh_ps(two, _mm_load_ss(p + 2)));
-    } else {
-      return Vec<T>(_mm_load_sd(p));
-    }
-#else
-    return load_partial(p, n);
-#endif
-  }
-  void store(T* p, const Vec<T>& v) const { store_partial(p, v, n); }
-  int64_t n;
-};
-#endif
 
 /// The epilogue of a tile: C = (alpha * sum + (beta * C + bias)) + residual.
 template <class T>
@@ -166,7 +86,7 @@ struct CopyingTiles {
   CopyingTile<T> of[2][usual_rows - least_copying_rows + 1];  ///< [ARows][rows - least]
 };
 
-/// Defined with AVX-512 only.
+/// Empty if panels_stay: these tiles are for panels that stream from a block of B.
 extern const CopyingTiles<float> copying_tiles_f32;
 extern const CopyingTiles<double> copying_tiles_f64;
 

@@ -14,33 +14,6 @@ namespace {
 // Steps of k per iteration of the loop.
 constexpr int tile_unroll = few_registers ? 1 : 4;
 
-// The lower half of a vector in a half-length register: operations on it cost half.
-#if defined(RAPT_KERNEL_ISA_avx512)
-constexpr bool has_half = true;
-
-template <class T>
-inline Short<T> load_half(const T* p, const Tail<T>& tail) {
-  const auto mask = static_cast<__mmask8>(tail.mask);
-  if constexpr (sizeof(T) == 4) {
-    return Short<T>(_mm256_maskz_loadu_ps(mask, p));
-  } else {
-    return Short<T>(_mm256_maskz_loadu_pd(mask, p));
-  }
-}
-
-template <class T>
-inline void store_half(T* p, const Short<T>& v, const Tail<T>& tail) {
-  const auto mask = static_cast<__mmask8>(tail.mask);
-  if constexpr (sizeof(T) == 4) {
-    _mm256_mask_storeu_ps(p, mask, v);
-  } else {
-    _mm256_mask_storeu_pd(p, mask, v);
-  }
-}
-#else
-constexpr bool has_half = false;
-#endif
-
 /// Loads vector v of `vectors` at p.
 template <RowEnd End, class T>
 inline Vec<T> get(const T* p, int v, int vectors, const Tail<T>& tail) {
@@ -232,21 +205,14 @@ void copying_tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_r
                                                                     c_row, last, finish, copy);
 }
 
-// Masks are free with AVX-512, so full vectors use the masked code as well. Other instruction sets
-// always prefetch B because they have time for it.
-#if defined(RAPT_KERNEL_ISA_avx512)
-constexpr bool always_masked = true, always_ahead = false;
-#else
-constexpr bool always_masked = false, always_ahead = true;
-#endif
-
+// Where masks are free, full vectors use the masked code as well.
 template <class T, ARows A, int R, int V, RowEnd End, bool Apart>
 constexpr Tile<T> tile_or_null() {
-  constexpr RowEnd end = End == RowEnd::half && has_half && !Apart ? RowEnd::half
-                         : End != RowEnd::whole || always_masked   ? RowEnd::part
-                                                                   : RowEnd::whole;
+  constexpr RowEnd end = End == RowEnd::half && isa.halves && !Apart ? RowEnd::half
+                         : End != RowEnd::whole || isa.masks         ? RowEnd::part
+                                                                     : RowEnd::whole;
   if constexpr (V <= tile_vectors(R)) {
-    return tile < T, A, R, V, end, Apart || always_ahead > ;
+    return tile < T, A, R, V, end, Apart || isa.prefetches_b > ;
   } else {
     return nullptr;
   }
@@ -280,11 +246,15 @@ constexpr TileTable<T> make_tiles() {
 
 template <class T>
 constexpr CopyingTiles<T> make_copying_tiles() {
-  constexpr int least = least_copying_rows;
-  return {{{copying_tile<T, ARows::rows, least>, copying_tile<T, ARows::rows, least + 1>,
-            copying_tile<T, ARows::rows, least + 2>},
-           {copying_tile<T, ARows::columns, least>, copying_tile<T, ARows::columns, least + 1>,
-            copying_tile<T, ARows::columns, least + 2>}}};
+  if constexpr (panels_stay) {
+    return {};
+  } else {
+    constexpr int least = least_copying_rows;
+    return {{{copying_tile<T, ARows::rows, least>, copying_tile<T, ARows::rows, least + 1>,
+              copying_tile<T, ARows::rows, least + 2>},
+             {copying_tile<T, ARows::columns, least>, copying_tile<T, ARows::columns, least + 1>,
+              copying_tile<T, ARows::columns, least + 2>}}};
+  }
 }
 
 }  // namespace
@@ -294,9 +264,7 @@ extern const TileTable<float> tile_tables_f32[2] = {make_tiles<float, false>(),
 extern const TileTable<double> tile_tables_f64[2] = {make_tiles<double, false>(),
                                                      make_tiles<double, true>()};
 
-#if defined(RAPT_KERNEL_ISA_avx512)
 extern const CopyingTiles<float> copying_tiles_f32 = make_copying_tiles<float>();
 extern const CopyingTiles<double> copying_tiles_f64 = make_copying_tiles<double>();
-#endif
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA

@@ -18,22 +18,6 @@ struct Accumulators {
   T max() const {
     return max_lanes(xsimd::max(xsimd::max(of[0], of[1]), xsimd::max(of[2], of[3])));
   }
-
- private:
-  static T max_lanes(const Vec<T>& v) {
-#if defined(RAPT_KERNEL_ISA_avx512)
-    if constexpr (sizeof(T) == 4) {
-      return _mm512_reduce_max_ps(v);
-    } else {
-      return _mm512_reduce_max_pd(v);
-    }
-#endif
-    T lane[Vec<T>::size];
-    store(lane, v);
-    T m = lane[0];
-    for (int64_t i = 1; i < lanes<T>; ++i) m = lane[i] > m ? lane[i] : m;
-    return m;
-  }
 };
 
 /// Calls body(j, access, slot) for each vector of a row of n elements. `slot` is the accumulator to
@@ -68,16 +52,7 @@ template <class T, class Access>
                                                                   const uint8_t* p) {
   int64_t n = lanes<T>;
   if constexpr (!std::is_same_v<Access, Whole>) n = access.n;
-#if defined(RAPT_KERNEL_ISA_avx512)
-  const auto live = static_cast<__mmask16>((1u << n) - 1u);
-  const __m128i bytes = _mm_maskz_loadu_epi8(live, p);
-  using Register = typename xsimd::batch_bool<T, Arch>::register_type;
-  return xsimd::batch_bool<T, Arch>(static_cast<Register>(_mm_test_epi8_mask(bytes, bytes)));
-#else
-  T lane[Vec<T>::size];
-  for (int64_t i = 0; i < lanes<T>; ++i) lane[i] = i < n && p[i] != 0 ? T(1) : T(0);
-  return load(lane) > Vec<T>(0);
-#endif
+  return nonzero_bytes<T>(p, n);
 }
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA

@@ -84,14 +84,15 @@ inline Vec<int32_t> integer(const Rounded& n) {
 }
 
 // Returns v * 2^n. Also correct if 2^n or the result is denormal or overflows.
-inline Vec<float> scale(const Vec<float>& v, const Rounded& n) {
-#if defined(RAPT_KERNEL_ISA_avx512)
-  return Vec<float>(_mm512_scalef_ps(v, n.value));
-#else
-  const Vec<int32_t> k = integer(n);
-  const Vec<int32_t> half = k >> 1;
-  return v * power_of_two(half) * power_of_two(k - half);
-#endif
+template <class V>
+inline V scale(const V& v, const Rounded& n) {
+  if constexpr (isa.scales) {
+    return scale_by_power(v, n.value);
+  } else {
+    const Vec<int32_t> k = integer(n);
+    const Vec<int32_t> half = k >> 1;
+    return v * power_of_two(half) * power_of_two(k - half);
+  }
 }
 
 // Returns x - n log(2), in two steps because log(2) needs more digits than one float has.
