@@ -155,10 +155,10 @@ void forward(const CtcForward<T>& a, int64_t begin, int64_t end, T* scratch) {
   }
 }
 
-// Let y = softmax(logits), and let g[t, s] be the share of the alignments that are in state s at
-// time t. Then d loss / d logits[t, v] = y[t, v] - sum of g[t, s] over the states s of label v
-// (equation 15). The shares are normalised by their own sum at time t. In exact arithmetic that sum
-// is p(targets).
+/// Let y = softmax(logits), and let g[t, s] be the share of the alignments that are in state s at
+/// time t. Then d loss / d logits[t, v] = y[t, v] - sum of g[t, s] over the states s of label v
+/// (equation 15). The shares are normalised by their own sum at time t. In exact arithmetic that
+/// sum is p(targets).
 template <class T>
 void backward_one(const CtcBackward<T>& a, const Utterance<T>& u, int64_t b, T* scratch) {
   const int64_t row = a.in.row(), classes = a.in.classes;

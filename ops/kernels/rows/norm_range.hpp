@@ -32,7 +32,7 @@ template <class T>
 inline double row_scale(const T* x, int64_t n) {
   double most = 0;
   for (int64_t j = 0; j < n; ++j) {
-    const double size = __builtin_fabs(double(x[j]));
+    const double size = __builtin_fabs(static_cast<double>(x[j]));
     most = size > most ? size : most;
   }
   int exponent = 0;
@@ -49,22 +49,23 @@ template <class T, bool centred>
   const double scale = row_scale(x, n);
   double mean = 0;
   if constexpr (centred) {
-    for (int64_t j = 0; j < n; ++j) mean += double(x[j]) * scale;
-    mean /= double(n);
+    for (int64_t j = 0; j < n; ++j) mean += static_cast<double>(x[j]) * scale;
+    mean /= static_cast<double>(n);
     s.mean[r] = T(mean / scale);
   }
   double squares = 0;
   for (int64_t j = 0; j < n; ++j) {
-    const double d = double(x[j]) * scale - mean;
+    const double d = static_cast<double>(x[j]) * scale - mean;
     squares += d * d;
   }
-  const double variance = squares / double(n) + double(s.epsilon) * scale * scale;
+  const double variance =
+      squares / static_cast<double>(n) + static_cast<double>(s.epsilon) * scale * scale;
   const double rstd = 1 / __builtin_sqrt(variance);
   s.rstd[r] = T(rstd * scale);
   for (int64_t j = 0; j < n; ++j) {
-    double v = (double(x[j]) * scale - mean) * rstd;
-    if (s.gamma != nullptr) v *= double(s.gamma[j]);
-    if (centred && s.beta != nullptr) v += double(s.beta[j]);
+    double v = (static_cast<double>(x[j]) * scale - mean) * rstd;
+    if (s.gamma != nullptr) v *= static_cast<double>(s.gamma[j]);
+    if (centred && s.beta != nullptr) v += static_cast<double>(s.beta[j]);
     s.y[r * n + j] = T(v);
   }
 }
@@ -75,23 +76,25 @@ template <class T, bool centred>
   const int64_t n = s.width;
   const T* x = s.x + r * n;
   const T* dy = s.dy + r * n;
-  const auto rstd = double(s.rstd[r]);
-  const double mean = centred ? double(s.mean[r]) : 0;
-  const auto xhat = [&](int64_t j) { return (double(x[j]) / 4 - mean / 4) * rstd * 4; };
+  const auto rstd = static_cast<double>(s.rstd[r]);
+  const double mean = centred ? static_cast<double>(s.mean[r]) : 0;
+  const auto xhat = [&](int64_t j) {
+    return (static_cast<double>(x[j]) / 4 - mean / 4) * rstd * 4;
+  };
   const auto h = [&](int64_t j) {
-    return double(dy[j]) * (s.gamma != nullptr ? double(s.gamma[j]) : 1);
+    return static_cast<double>(dy[j]) * (s.gamma != nullptr ? static_cast<double>(s.gamma[j]) : 1);
   };
   double mean_h = 0, mean_hx = 0;
   for (int64_t j = 0; j < n; ++j) {
     if constexpr (centred) mean_h += h(j);
     mean_hx += h(j) * xhat(j);
     if (dgamma != nullptr) {
-      dgamma[j] = T(double(dgamma[j]) + double(dy[j]) * xhat(j));
+      dgamma[j] = T(static_cast<double>(dgamma[j]) + static_cast<double>(dy[j]) * xhat(j));
       if constexpr (centred) dbeta[j] += dy[j];
     }
   }
-  mean_h /= double(n);
-  mean_hx /= double(n);
+  mean_h /= static_cast<double>(n);
+  mean_hx /= static_cast<double>(n);
   if (s.dx == nullptr) return;
   for (int64_t j = 0; j < n; ++j) {
     s.dx[r * n + j] = T((h(j) - mean_h - xhat(j) * mean_hx) * rstd);

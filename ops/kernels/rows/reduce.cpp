@@ -34,7 +34,7 @@ constexpr int64_t combine_block = 64;
 template <class T>
 constexpr T infinity = std::numeric_limits<T>::infinity();
 
-// A reduction: its initial value, the mapping of an element, and the combination of two results.
+/// A reduction: its initial value, the mapping of an element, and the combination of two results.
 template <class T>
 struct Sum {
   static constexpr T start = T(0);
@@ -47,7 +47,7 @@ struct SumOfSquares : Sum<T> {
   static Vec<T> map(const Vec<T>& x) { return x * x; }
 };
 
-// NaN must propagate. x86's max returns its second operand if either is NaN.
+/// NaN must propagate. x86's max returns its second operand if either is NaN.
 template <class T>
 struct Max {
   static constexpr T start = -infinity<T>;
@@ -94,7 +94,7 @@ T reduce_row(const T* x, int64_t n) {
   return lane[0];
 }
 
-// Reduces x[i * stride + c] over i < rows into to[c], four rows at a time.
+/// Reduces x[i * stride + c] over i < rows into to[c], four rows at a time.
 template <class Op, class T>
 void reduce_strip(const T* x, int64_t rows, int64_t stride, int64_t columns, T* to) {
   for (int64_t c = 0; c < columns; ++c) to[c] = Op::start;
@@ -139,7 +139,7 @@ void reduce_columns(const T* x, int64_t rows, int64_t stride, int64_t columns, T
   }
 }
 
-// Reduces a few columns without gaps. Several rows are treated as one, so that vectors are full.
+/// Reduces a few columns without gaps. Several rows are treated as one, so that vectors are full.
 template <class Op, class T>
 void reduce_narrow(const T* x, int64_t rows, int64_t columns, T* to) {
   alignas(64) T wide[max_tile];
@@ -151,7 +151,7 @@ void reduce_narrow(const T* x, int64_t rows, int64_t columns, T* to) {
   for (int64_t i = 0; i < group; ++i) join_columns<Op>(to, wide + i * columns, columns);
 }
 
-// Reduces n x columns elements, or a contiguous row of n if `row`.
+/// Reduces n x columns elements, or a contiguous row of n if `row`.
 template <class Op, class T>
 void reduce(const T* x, int64_t n, int64_t stride, int64_t columns, bool row, T* to) {
   if (row) {
@@ -163,13 +163,13 @@ void reduce(const T* x, int64_t n, int64_t stride, int64_t columns, bool row, T*
   }
 }
 
-// Returns the base that exponents are relative to. It is finite, because inf - inf would give NaN.
+/// Returns the base that exponents are relative to. It is finite, because inf - inf would give NaN.
 template <class T>
 T exponent_base(T top) {
   return top < infinity<T> && top > -infinity<T> ? top : T(0);
 }
 
-// Computes top[c] = the maximum and sum[c] = the sum of exp(x - exponent_base(top[c])).
+/// Computes top[c] = the maximum and sum[c] = the sum of exp(x - exponent_base(top[c])).
 template <class T>
 void sum_exponentials(const T* x, int64_t n, int64_t stride, int64_t columns, bool row, T* top,
                       T* sum) {
@@ -237,7 +237,7 @@ void argmax(const T* x, int64_t n, int64_t stride, int64_t columns, int32_t* to)
       // Better means larger or NaN. Nothing is better than NaN.
       const bool better = !(p[c] <= best[c]) && best[c] == best[c];
       best[c] = better ? p[c] : best[c];
-      to[c] = better ? int32_t(i) : to[c];
+      to[c] = better ? static_cast<int32_t>(i) : to[c];
     }
   }
 }
@@ -248,7 +248,7 @@ void argmax_row(const T* x, int64_t n, int32_t* to) {
   const T best = reduce_row<Max<T>>(x, n);
   for (int64_t i = 0; i < n; ++i) {
     if (x[i] == best || (best != best && x[i] != x[i])) {
-      *to = int32_t(i);
+      *to = static_cast<int32_t>(i);
       return;
     }
   }
@@ -334,7 +334,7 @@ void run(const ReducePlan& p, const T* x, void* out, T* rest, T* scratch, int64_
   }
 }
 
-// Joins chunks 0 and 1, 2 and 3 and so on, then those pairs: a binary tree, in place.
+/// Joins chunks 0 and 1, 2 and 3 and so on, then those pairs: a binary tree, in place.
 template <class F>
 void over_tree(int64_t chunks, F join) {
   for (int64_t step = 1; step < chunks; step *= 2) {
@@ -390,7 +390,7 @@ void combine(const ReducePlan& p, T* scratch, void* out, T* rest, int64_t task) 
   }
 }
 
-// How a cumulative sum is cut: blocks of outer slices, then tiles.
+/// How a cumulative sum is cut: blocks of outer slices, then tiles.
 struct CumsumCut {
   int64_t tile, tiles, outer_block, tasks;
 };
@@ -407,7 +407,7 @@ CumsumCut cumsum_cut(const ReduceShape& s) {
 
 int64_t cumsum_tasks(const ReduceShape& s) { return cumsum_cut(s).tasks; }
 
-// Accumulates in double, because a long sum in float would lose digits.
+/// Accumulates in double, because a long sum in float would lose digits.
 template <class T>
 void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task) {
   const CumsumCut cut = cumsum_cut(s);
@@ -424,7 +424,8 @@ void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task)
       constexpr int64_t block = 64;
       double total = 0;
       if (s.n < block) {
-        for (int64_t i = 0; i < s.n; ++i) to[i * step] = T(total += double(from[i * step]));
+        for (int64_t i = 0; i < s.n; ++i)
+          to[i * step] = T(total += static_cast<double>(from[i * step]));
         continue;
       }
       // Convert in blocks, which vectorises. Only the additions depend on each other.
@@ -433,7 +434,7 @@ void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task)
         const int64_t count = smaller(s.n - i, block);
         // The start of the block in memory order.
         const int64_t start = reversed ? -(i + count - 1) : i;
-        for (int64_t j = 0; j < count; ++j) totals[j] = double(from[start + j]);
+        for (int64_t j = 0; j < count; ++j) totals[j] = static_cast<double>(from[start + j]);
         if (reversed) {
           for (int64_t j = count; j-- > 0;) totals[j] = total += totals[j];
         } else {
@@ -447,7 +448,7 @@ void cumsum(const ReduceShape& s, const T* x, T* y, bool reversed, int64_t task)
     for (int64_t i = 0; i < s.n; ++i) {
       const T* next = from + i * step * s.row_stride;
       T* sum = to + i * step * s.inner;
-      for (int64_t c = 0; c < columns; ++c) totals[c] += double(next[c]);
+      for (int64_t c = 0; c < columns; ++c) totals[c] += static_cast<double>(next[c]);
       for (int64_t c = 0; c < columns; ++c) sum[c] = T(totals[c]);
     }
   }
