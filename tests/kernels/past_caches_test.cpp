@@ -28,11 +28,19 @@ std::vector<Tensor> gradients(const Tensor& x, const Tensor& g, int64_t rows) {
   return all;
 }
 
-TEST_CASE("large results are written past the caches where the processor is quick at it") {
-  TensorView view{.data = nullptr, .dtype = DType::float32, .shape = {many, width}};
-  CHECK(write_past_caches(view) == prefers_streaming_stores());
-  view.shape = {many - 1, width};
-  CHECK_FALSE(write_past_caches(view));
+TEST_CASE("only a result's size in bytes decides whether it is written past the caches") {
+  bool before = false;
+  for (int64_t bytes = 64; bytes <= int64_t{1} << 30; bytes *= 2) {
+    INFO(bytes << " bytes");
+    TensorView view{.data = nullptr, .dtype = DType::float32, .shape = {bytes / 4}};
+    const bool past = write_past_caches(view);
+    CHECK((past || !before));                          // Larger ones are, too.
+    CHECK_FALSE((past && bytes <= int64_t{1} << 20));  // A small one is read again from a cache.
+    CHECK((!past || prefers_streaming_stores()));
+    view = {.data = nullptr, .dtype = DType::float64, .shape = {2, bytes / 16}};
+    CHECK(write_past_caches(view) == past);
+    before = past;
+  }
 }
 
 TEST_CASE("a row's gradient has the same bits among many rows as among few") {
