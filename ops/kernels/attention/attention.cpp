@@ -206,7 +206,7 @@ void attend_tile(const Attention<T>& in, const TilePlace& place, int64_t queries
   }
   const int64_t head = place.h / (in.query_heads / in.key_heads);
   const T* values = few ? at(in.v, place.b, head, place.key) : s.values;
-  add_product(queries, in.value_depth, s.scores, s.keys_row, int64_t(1), values,
+  add_product(queries, in.value_depth, s.scores, s.keys_row, int64_t{1}, values,
               few ? in.v.time : s.values_row, !few, s.out + first * s.values_row, s.values_row,
               seen);
 }
@@ -441,7 +441,7 @@ void statistics(const AttentionStatistics<T>& a, const AttentionPlan& plan, void
     set_all(a.entropy + head + block.begin, block.end - block.begin, T(0));
     set_all(a.largest + head + block.begin, block.end - block.begin, T(0));
     set_all(a.values + (head + block.begin) * a.top, (block.end - block.begin) * a.top, T(0));
-    set_all(a.keys + (head + block.begin) * a.top, (block.end - block.begin) * a.top, int32_t(-1));
+    set_all(a.keys + (head + block.begin) * a.top, (block.end - block.begin) * a.top, int32_t{-1});
     const auto rows = rows_from(a.rows, in.queries, head / larger(in.queries, 1), block.begin);
     for_each_weight_row(in, rows, block, few, s,
                         [&](int64_t query, int64_t key, T* logs, Range seen) {

@@ -29,7 +29,7 @@ struct Pairs {
 };
 
 /// A band limit beyond every sequence length: no limit on that side.
-inline constexpr int64_t unlimited = int64_t(1) << 40;
+inline constexpr int64_t unlimited = int64_t{1} << 40;
 
 /// Describes weights = softmax over keys of score(scale * q . k) + bias, and out = dropout(weights)
 /// v. A query that sees no key has weights, output and gradients of exactly 0. Values of hidden

@@ -21,7 +21,7 @@ constexpr int64_t enough_heads = 16;
 
 // Memory limit for the tasks' score-program sums. If it is exceeded, fewer and larger tasks are
 // made.
-constexpr int64_t most_sums_bytes = int64_t(64) << 20;
+constexpr int64_t most_sums_bytes = int64_t{64} << 20;
 
 // Number of elements per combine task when the tasks' sums are added up.
 constexpr int64_t sums_piece = 4096;
@@ -98,7 +98,8 @@ AttentionPlan plan_backward(const AttentionBackward<T>& a) {
   plan.task_items = plan.blocks > 1 ? 1 : larger(1, smaller(heads, task_work / larger(work, 1)));
   const int64_t sums = in.score == nullptr ? 0 : in.score->sums;
   if (sums > 0) {
-    const int64_t most_tasks = larger(most_sums_bytes / (sums * int64_t(sizeof(T))), 1);
+    const int64_t most_tasks =
+        larger(most_sums_bytes / (sums * static_cast<int64_t>(sizeof(T))), 1);
     plan.task_items = larger(plan.task_items, ceil_div(heads * plan.blocks, most_tasks));
   }
   plan.tasks = ceil_div(heads * plan.blocks, plan.task_items);
@@ -259,12 +260,12 @@ void backward_tile(const AttentionBackward<T>& a, const TilePlace& place, int64_
   seen_by(seen, queries, keys, by);
   const int64_t first = within.begin;
   const int64_t count = within.end - first;
-  add_product(count, in.value_depth, s.weights + first, int64_t(1), s.keys_row, s.grad_out,
+  add_product(count, in.value_depth, s.weights + first, int64_t{1}, s.keys_row, s.grad_out,
               s.value_row, true, s.grad_v + first * s.value_row, s.value_row, by + first);
-  add_product(count, in.depth, s.grads + first, int64_t(1), s.keys_row, s.queries, s.depth_row,
+  add_product(count, in.depth, s.grads + first, int64_t{1}, s.keys_row, s.queries, s.depth_row,
               true, s.grad_k + first * s.depth_row, s.depth_row, by + first);
   set_all(s.grad_q, queries * s.depth_row, T(0));
-  add_product(queries, in.depth, s.grads, s.keys_row, int64_t(1), s.keys, s.depth_row, true,
+  add_product(queries, in.depth, s.grads, s.keys_row, int64_t{1}, s.keys, s.depth_row, true,
               s.grad_q, s.depth_row, seen);
   const Vec<T> scale(in.scale);
   for (int64_t i = 0; i < queries; ++i) {

@@ -112,7 +112,7 @@ inline void max_groups(const Vec<T>* x, T* out) {
 /// vectors.
 template <class T>
 inline void copy_rows(const T* from, int64_t stride, int64_t n, int64_t width, T* to) {
-  pack_panel(from, stride, int64_t(1), n, width, to, padded<T>(width));
+  pack_panel(from, stride, int64_t{1}, n, width, to, padded<T>(width));
 }
 
 /// Transposes n > 0 rows of `width` elements into to[width, n] with leading dimension to_row.

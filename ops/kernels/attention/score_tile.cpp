@@ -8,15 +8,13 @@
 // moving part and a clamped part, so that the common case is a contiguous copy.
 #include "ops/kernels/attention/score_tile.hpp"
 
-#include <utility>
-
 #include "ops/kernels/elementwise/pointwise_apply.hpp"
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 namespace {
 
-// Runs one instruction over n elements, which are whole vectors. A narrow operand has step 0, a
-// wide one step 1.
+/// Runs one instruction over n elements, which are whole vectors. A narrow operand has step 0, a
+/// wide one step 1.
 template <class T, Code code>
 void step(T* out, const T* a, int64_t step_a, const T* b, int64_t step_b, const T* c,
           int64_t step_c, int64_t n) {
@@ -30,18 +28,9 @@ template <class T>
 using Step = void (*)(T*, const T*, int64_t, const T*, int64_t, const T*, int64_t, int64_t);
 
 template <class T>
-struct Steps {
-  Step<T> of[code_count];
-};
-
-// Dropout is excluded: it is not a function of its operands alone.
-template <class T, std::size_t... i>
-constexpr Steps<T> make_steps(std::index_sequence<i...>) {
-  return {{step<T, static_cast<Code>(i)>..., nullptr}};
-}
-
-template <class T>
-constexpr Steps<T> steps = make_steps<T>(std::make_index_sequence<code_count - 1>{});
+constexpr CodeTable<Step<T>> steps = code_table<Step<T>>([]<Code code>() -> Step<T> {
+  return step<T, code>;
+});
 
 /// A running program: maps registers to memory and runs steps.
 template <class T>

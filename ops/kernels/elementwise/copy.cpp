@@ -98,7 +98,7 @@ CopyPlan plan(int element_bytes, int dims, const int64_t* shape, const int64_t* 
 template <class E>
 void copy_row(const E* from, E* to, int64_t n, int64_t from_stride, int64_t to_stride) {
   if (to_stride == 1 && from_stride == 1) {
-    __builtin_memcpy(to, from, size_t(n) * sizeof(E));
+    __builtin_memcpy(to, from, static_cast<size_t>(n) * sizeof(E));
   } else if (to_stride == 1 && from_stride == 0) {
     const E value = *from;
     for (int64_t i = 0; i < n; ++i) to[i] = value;
@@ -109,8 +109,8 @@ void copy_row(const E* from, E* to, int64_t n, int64_t from_stride, int64_t to_s
   }
 }
 
-// Copies rows x columns elements in tiles. A tile is small enough that the cache lines read for its
-// first row are still present for its last.
+/// Copies rows x columns elements in tiles. A tile is small enough that the cache lines read for
+/// its first row are still present for its last.
 template <class E>
 void copy_strip(const E* from, E* to, int64_t rows, int64_t columns, int64_t from_row,
                 int64_t from_column, int64_t to_row, int64_t to_column) {

@@ -114,10 +114,11 @@ inline double wide_sum_of_squares(const float* x, int64_t n) {
   double sums[strands] = {};
   int64_t i = 0;
   for (; i + strands <= n; i += strands) {
-    for (int64_t s = 0; s < strands; ++s) sums[s] += double(x[i + s]) * double(x[i + s]);
+    for (int64_t s = 0; s < strands; ++s)
+      sums[s] += static_cast<double>(x[i + s]) * static_cast<double>(x[i + s]);
   }
   double total = 0;
-  for (; i < n; ++i) total += double(x[i]) * double(x[i]);
+  for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   for (const double sum : sums) total += sum;
   return total;
 }

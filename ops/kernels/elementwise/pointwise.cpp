@@ -9,8 +9,6 @@
 // gathered.
 #include "ops/kernels/elementwise/pointwise.hpp"
 
-#include <utility>
-
 #include "ops/kernels/elementwise/pointwise_apply.hpp"
 #include "ops/kernels/simd/integers.hpp"
 #include "ops/kernels/simd/random.hpp"
@@ -29,8 +27,8 @@ static_assert(scratch_bytes >= register_bytes);
 // gathered.
 constexpr int64_t min_row = 128;
 
-// Runs one instruction over a block. n is a multiple of the number of lanes. `out` may alias a, b
-// or c.
+/// Runs one instruction over a block. n is a multiple of the number of lanes. `out` may alias a, b
+/// or c.
 template <class T, Code code>
 void step(T* out, const T* a, const T* b, const T* c, int64_t n) {
   for (int64_t i = 0; i < n; i += lanes<T>) {
@@ -42,18 +40,9 @@ template <class T>
 using Step = void (*)(T*, const T*, const T*, const T*, int64_t);
 
 template <class T>
-struct Steps {
-  Step<T> of[code_count];
-};
-
-// Covers all codes except the last, dropout, which needs more than registers.
-template <class T, std::size_t... i>
-constexpr Steps<T> make_steps(std::index_sequence<i...>) {
-  return {{step<T, static_cast<Code>(i)>..., nullptr}};
-}
-
-template <class T>
-constexpr Steps<T> steps = make_steps<T>(std::make_index_sequence<code_count - 1>{});
+constexpr CodeTable<Step<T>> steps = code_table<Step<T>>([]<Code code>() -> Step<T> {
+  return step<T, code>;
+});
 
 template <class T>
 void dropout(T* out, const T* x, int64_t n, const DropoutParameters& parameters, int64_t first) {
@@ -64,11 +53,11 @@ void dropout(T* out, const T* x, int64_t n, const DropoutParameters& parameters,
   const T scale = T(1.0 / (1.0 - parameters.p));
   for (int64_t i = 0; i < n; i += chunk) {
     const int64_t m = smaller(n - i, chunk);
-    fill_random_bits(bits, m, parameters.key0, parameters.key1, uint64_t(first + i));
+    fill_random_bits(bits, m, parameters.key0, parameters.key1, static_cast<uint64_t>(first + i));
     if (threshold > 0xffffffffu) {
       for (int64_t k = 0; k < m; ++k) factor[k] = T(0);
     } else {
-      const auto limit = uint32_t(threshold);
+      const auto limit = static_cast<uint32_t>(threshold);
       for (int64_t k = 0; k < m; ++k) factor[k] = bits[k] >= limit ? scale : T(0);
     }
     for (int64_t k = 0; k < m; k += lanes<T>) {
@@ -88,13 +77,13 @@ inline T converted(S v) {
   if constexpr (std::is_same_v<S, uint8_t>) {
     return v != 0 ? T(1) : T(0);
   } else if constexpr (std::is_same_v<T, uint8_t>) {
-    return v != S(0) ? uint8_t(1) : uint8_t(0);
+    return v != S(0) ? uint8_t{1} : uint8_t{0};
   } else {
     return static_cast<T>(v);
   }
 }
 
-// Copies and converts between a register (T, contiguous) and an array of S.
+/// Copies and converts between a register (T, contiguous) and an array of S.
 template <class T, class S>
 void load_run(T* to, const void* data, int64_t offset, int64_t stride, int64_t n) {
   const S* from = static_cast<const S*>(data) + offset;
@@ -148,7 +137,7 @@ void store_run(ElementType type, const T* from, void* data, int64_t offset, int6
   }
 }
 
-// The coordinates of a point.
+/// The coordinates of a point.
 struct Position {
   int64_t at[max_dims];
 };
@@ -169,7 +158,7 @@ inline int64_t offset_of(const PointwiseOperand& operand, const Position& p, int
   return offset;
 }
 
-// Calls f(offset, done, run) for each part of a row that points p .. p + n - 1 cover.
+/// Calls f(offset, done, run) for each part of a row that points p .. p + n - 1 cover.
 template <class F>
 inline void for_runs(const PointwiseSpace& space, const PointwiseOperand& operand, Position p,
                      int64_t n, F f) {
@@ -222,7 +211,7 @@ class Run {
 
   void operator()(int64_t begin, int64_t end) {
     if (begin >= end) return;
-    constexpr int64_t quantum = min_block_bytes / int64_t(sizeof(T));
+    constexpr int64_t quantum = min_block_bytes / static_cast<int64_t>(sizeof(T));
     const int64_t registers = program_.registers > 0 ? program_.registers : 1;
     int64_t block = register_bytes / (registers * min_block_bytes) * quantum;
     block = block < quantum ? quantum : block > max_block ? max_block : block;
@@ -392,7 +381,7 @@ class Run {
 template <class T>
 void run(const PointwiseProgram& program, const PointwiseArguments& arguments, int64_t begin,
          int64_t end) {
-  alignas(64) T scratch[scratch_bytes / int64_t(sizeof(T))];
+  alignas(64) T scratch[scratch_bytes / static_cast<int64_t>(sizeof(T))];
   Run<T>(program, arguments, scratch)(begin, end);
 }
 

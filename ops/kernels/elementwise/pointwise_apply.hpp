@@ -1,6 +1,9 @@
 // Semantics of each code of a pointwise program, for one vector.
 #pragma once
 
+#include <cstddef>
+#include <utility>
+
 #include "ops/kernels/elementwise/pointwise_program.hpp"
 #include "ops/kernels/simd/math.hpp"
 
@@ -38,7 +41,8 @@ inline T multiplied_int32(T a, T b) {
 
 template <class T>
 inline T power_int32(T a, T b) {
-  if (b < T(0)) return a == T(1) ? T(1) : a == T(-1) ? (int32_t(b) % 2 == 0 ? T(1) : T(-1)) : T(0);
+  if (b < T(0))
+    return a == T(1) ? T(1) : a == T(-1) ? (static_cast<int32_t>(b) % 2 == 0 ? T(1) : T(-1)) : T(0);
   auto factor = static_cast<uint32_t>(static_cast<int32_t>(a));
   uint32_t power = 1;
   for (auto rest = static_cast<uint32_t>(static_cast<int32_t>(b)); rest != 0; rest /= 2) {
@@ -123,6 +127,22 @@ inline Vec<T> apply(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (code == Code::logistic_loss) return logistic_loss(a, b);
   if constexpr (code == Code::logistic_loss_grad) return c * logistic_loss_derivative(a, b);
   if constexpr (code == Code::tanh_grad) return b * (one - a * a);
+}
+
+/// One function per code, except for dropout, which is not a function of its operands alone.
+template <class F>
+struct CodeTable {
+  F of[code_count];
+};
+
+/// Returns the table of make.operator()<code>().
+template <class F, class Make, std::size_t... i>
+constexpr CodeTable<F> code_table(const Make& make, std::index_sequence<i...>) {
+  return {{make.template operator()<static_cast<Code>(i)>()..., nullptr}};
+}
+template <class F, class Make>
+constexpr CodeTable<F> code_table(const Make& make) {
+  return code_table<F>(make, std::make_index_sequence<code_count - 1>{});
 }
 
 }  // namespace rapt::kernels::RAPT_KERNEL_ISA

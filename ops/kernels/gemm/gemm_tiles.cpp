@@ -205,7 +205,8 @@ void copying_tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_r
                                                                     c_row, last, finish, copy);
 }
 
-// Where masks are free, full vectors use the masked code as well.
+/// Returns a tile, or null if it would be too wide. Where masks are free, full vectors use the
+/// masked code as well.
 template <class T, ARows A, int R, int V, RowEnd End, bool Apart>
 constexpr Tile<T> tile_or_null() {
   constexpr RowEnd end = End == RowEnd::half && isa.halves && !Apart ? RowEnd::half

@@ -50,7 +50,7 @@ inline Vec<T> sign_bit(const Vec<T>& x) {
 
 namespace detail {
 
-// Applies f to each lane, for functions that the C library does best.
+/// Applies f to each lane, for functions that the C library does best.
 template <class T, class F>
 inline Vec<T> by_lane(F f, const Vec<T>& a, const Vec<T>& b) {
   T x[Vec<T>::size];
@@ -64,7 +64,7 @@ inline Vec<T> by_lane(F f, const Vec<T>& a, const Vec<T>& b) {
 // Adding this to |x| < 2^22 leaves x, rounded to an integer, in the low bits.
 inline constexpr float round_magic = 12582912.f;
 
-// An integer n as a float, and the same n as round_magic + n.
+/// An integer n as a float, and the same n as round_magic + n.
 struct Rounded {
   Vec<float> value, shifted;
 };
@@ -74,7 +74,7 @@ inline Rounded round_scaled(const Vec<float>& x, float scale) {
   return {shifted - Vec<float>(round_magic), shifted};
 }
 
-// Returns 2^(k + offset), which must be a normal number.
+/// Returns 2^(k + offset), which must be a normal number.
 inline Vec<float> power_of_two(const Vec<int32_t>& k, int32_t offset = 0) {
   return reinterpret<float>((k + Vec<int32_t>(127 + offset)) << 23);
 }
@@ -83,7 +83,7 @@ inline Vec<int32_t> integer(const Rounded& n) {
   return reinterpret<int32_t>(n.shifted) - reinterpret<int32_t>(Vec<float>(round_magic));
 }
 
-// Returns v * 2^n. Also correct if 2^n or the result is denormal or overflows.
+/// Returns v * 2^n. Also correct if 2^n or the result is denormal or overflows.
 template <class V>
 inline V scale(const V& v, const Rounded& n) {
   if constexpr (isa.scales) {
@@ -95,12 +95,12 @@ inline V scale(const V& v, const Rounded& n) {
   }
 }
 
-// Returns x - n log(2), in two steps because log(2) needs more digits than one float has.
+/// Returns x - n log(2), in two steps because log(2) needs more digits than one float has.
 inline Vec<float> reduce(const Vec<float>& x, const Vec<float>& n) {
   return multiply_add(n, Vec<float>(2.12194440e-4f), multiply_add(n, Vec<float>(-0.693359375f), x));
 }
 
-// Returns 2^r for -1/2 <= r <= 1/2.
+/// Returns 2^r for -1/2 <= r <= 1/2.
 inline Vec<float> exp2_fraction(const Vec<float>& r) {
   const Vec<float> p = polynomial(r, 0.693147203f, 0.240226479f, 0.05550332164f, 0.009618438615f,
                                   0.001339900316f, 0.0001535325041f);

@@ -23,20 +23,20 @@ inline void fill_random_bits(uint32_t* out, int64_t n, uint64_t key0, uint64_t k
   using V = Vec<uint32_t>;
   constexpr int64_t L = lanes<uint32_t>;
   alignas(64) uint32_t step[L];
-  for (int64_t i = 0; i < L; ++i) step[i] = uint32_t(i);
+  for (int64_t i = 0; i < L; ++i) step[i] = static_cast<uint32_t>(i);
   const V lane = V::load_aligned(step);
-  RandomSchedule schedule = random_schedule(key0, key1, uint32_t(index >> 32));
+  RandomSchedule schedule = random_schedule(key0, key1, static_cast<uint32_t>(index >> 32));
   for (int64_t i = 0; i < n; i += L) {
-    const uint64_t first = index + uint64_t(i);
-    const uint64_t last = first + uint64_t(L - 1);
+    const uint64_t first = index + static_cast<uint64_t>(i);
+    const uint64_t last = first + static_cast<uint64_t>(L - 1);
     if ((first >> 32) == (last >> 32)) {
-      if (uint32_t(first) < uint32_t(L)) {
-        schedule = random_schedule(key0, key1, uint32_t(first >> 32));
+      if (static_cast<uint32_t>(first) < static_cast<uint32_t>(L)) {
+        schedule = random_schedule(key0, key1, static_cast<uint32_t>(first >> 32));
       }
-      store(out + i, random_bits(schedule, V(uint32_t(first)) + lane));
+      store(out + i, random_bits(schedule, V(static_cast<uint32_t>(first)) + lane));
     } else {
       for (int64_t k = 0; k < L; ++k) {
-        out[i + k] = rapt::random_bits(key0, key1, first + uint64_t(k));
+        out[i + k] = rapt::random_bits(key0, key1, first + static_cast<uint64_t>(k));
       }
     }
   }

@@ -7,7 +7,7 @@
 
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
-// xsimd 8 writes multiply_add as a product and a sum and relies on the compiler to fuse them.
+/// xsimd 8 writes multiply_add as a product and a sum and relies on the compiler to fuse them.
 template <class T>
 inline Vec<T> multiply_add(const Vec<T>& a, const Vec<T>& b, const Vec<T>& c) {
   if constexpr (sizeof(T) == 4) {
@@ -140,7 +140,7 @@ inline Vec<float> scale_by_power(const Vec<float>& v, const Vec<float>& n) {
   return Vec<float>(_mm512_scalef_ps(v, n));
 }
 
-// Shuffles limit the speed: this needs half as many as four calls of reduce_groups().
+/// Shuffles limit the speed: this needs half as many as four calls of reduce_groups().
 inline Vec<float> sum_sixteen(const Vec<float>* x) {
   // First reduce within groups of 16 bytes, then across groups. t[i] holds the sums of four vectors
   // side by side.
@@ -161,7 +161,7 @@ inline Vec<float> sum_sixteen(const Vec<float>* x) {
   return _mm512_add_ps(_mm512_shuffle_f32x4(p, q, 0x88), _mm512_shuffle_f32x4(p, q, 0xdd));
 }
 
-// Loads limit the speed, so one load of half a vector replaces two loads of a group.
+/// Loads limit the speed, so one load of half a vector replaces two loads of a group.
 template <class From>
 inline void transpose_strip(const From& from, float* out, int64_t width) {
   // The groups of a vector hold steps 0 to 3 and 4 to 7 of four columns, then those of four more.
