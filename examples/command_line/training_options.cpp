@@ -68,7 +68,8 @@ void add_training_options(CLI::App* command, TrainingOptions& o, std::vector<std
       "batches in a row whose loss or gradient may be NaN or infinite: they are skipped")
       ->check(not_negative);
   add("--report", o.report, "folder for a page with curves and samples");
-  command->add_flag("--quiet", o.quiet, "print warnings and errors only; the log is written anyway");
+  command->add_flag("--quiet", o.quiet,
+                    "print warnings and errors only; the log is written anyway");
   CLI::Option* resume =
       command->add_flag("--resume")
           ->description("go on with a run (so it is anyway), or fail if there is none");

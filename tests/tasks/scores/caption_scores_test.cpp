@@ -4,8 +4,8 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "tests/support/catch.hpp"
 #include "tasks/text/unicode.hpp"
+#include "tests/support/catch.hpp"
 
 using namespace rapt::tasks;
 
