@@ -72,13 +72,15 @@ struct FilledFile {
 /// Throws for a file that libsndfile does not open. Names its kind if that is known.
 [[noreturn]] void fail_to_open(const std::string& path) {
   const std::string reason = sf_strerror(nullptr);
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) throw AudioError(path, reason);
   std::string begin(300, '\0');
   std::ifstream file(path, std::ios::binary);
   if (!file.read(begin.data(), std::ssize(begin)) && file.gcount() == 0) {
     throw AudioError(path, file.is_open() && file.eof() ? "is empty" : reason);
   }
   begin.resize(static_cast<std::size_t>(file.gcount()));
-  const std::string kind = kind_of_bytes(begin);
+  const std::string kind = kind_of_media(begin);
   throw AudioError(path, kind.empty() ? reason : fmt::format("{} ({})", kind, reason));
 }
 

@@ -12,12 +12,12 @@ struct Kind {
   std::string_view mark, text;
 };
 
-// Of several that fit, the first counts.
+// Of several that fit, the first counts. No mark is likely at the beginning of a text.
 constexpr Kind kinds[] = {
     {0, "version https://git-lfs"sv, "is a Git LFS pointer, not the file itself: run git lfs pull"},
     {0, "\x1F\x8B"sv, "is compressed with gzip: unpack it first"},
     {0, "\xFD\x37zXZ\0"sv, "is compressed with xz: unpack it first"},
-    {0, "BZh"sv, "is compressed with bzip2: unpack it first"},
+    {4, "1AY&SY"sv, "is compressed with bzip2: unpack it first"},
     {0, "\x28\xB5\x2F\xFD"sv, "is compressed with zstd: unpack it first"},
     {0, "\x04\x22\x4D\x18"sv, "is compressed with lz4: unpack it first"},
     {0, "PK\3\4"sv, "is a zip archive: unpack it first"},
@@ -27,7 +27,8 @@ constexpr Kind kinds[] = {
     {0, "%PDF-"sv, "is a PDF document"},
     {0, "\xFF\xD8\xFF"sv, "is a JPEG picture"},
     {0, "\x89PNG\r\n\x1A\n"sv, "is a PNG picture"},
-    {0, "GIF8"sv, "is a GIF picture"},
+    {0, "GIF87a"sv, "is a GIF picture"},
+    {0, "GIF89a"sv, "is a GIF picture"},
     {8, "WEBPVP8"sv, "is a WebP picture"},
     {4, "ftypavif"sv, "is an AVIF picture"},
     {4, "ftypheic"sv, "is a HEIC picture"},
@@ -42,10 +43,12 @@ constexpr Kind kinds[] = {
     {0, "\xFF\x0A"sv, "is a JPEG XL picture"},
     {0, "\0\0\0\x0CjP  \r\n\x87\n"sv, "is a JPEG 2000 picture"},
     {8, "WAVEfmt "sv, "is a WAV recording"},
-    {0, "fLaC"sv, "is a FLAC recording"},
-    {0, "OggS"sv, "is an Ogg recording"},
-    {0, "ID3"sv, "is an MP3 recording"},
-    {0, "#!AMR"sv, "is an AMR recording"},
+    {0, "fLaC\0"sv, "is a FLAC recording"},
+    {0, "OggS\0"sv, "is an Ogg recording"},
+    {0, "ID3\2\0"sv, "is an MP3 recording"},
+    {0, "ID3\3\0"sv, "is an MP3 recording"},
+    {0, "ID3\4\0"sv, "is an MP3 recording"},
+    {0, "#!AMR\n"sv, "is an AMR recording"},
     {0, "\x30\x26\xB2\x75\x8E\x66\xCF\x11"sv, "is a Windows Media file (WMA or WMV)"},
     {0, "\x1A\x45\xDF\xA3"sv, "is a Matroska or WebM file"},
     {0, "SQLite format 3\0"sv, "is an SQLite database"},
@@ -53,7 +56,6 @@ constexpr Kind kinds[] = {
      "\x7F"
      "ELF"sv,
      "is a program"},
-    {0, "PAR1"sv, "is a Parquet table"},
     {0, "\xFF\xFE\0\0"sv,
      "is UTF-32 text, expected UTF-8: convert it with iconv -f UTF-32 -t UTF-8"},
     {0, "\xFF\xFE"sv, "is UTF-16 text, expected UTF-8: convert it with iconv -f UTF-16 -t UTF-8"},
@@ -82,9 +84,15 @@ std::string kind_of_bytes(std::string_view bytes) {
       return std::string(kind.text);
     }
   }
-  if (is_bmp(bytes)) return "is a BMP picture";
-  if (is_page(bytes)) return "is an HTML page, perhaps an error message instead of a download";
-  return {};
+  return is_bmp(bytes) ? "is a BMP picture" : "";
+}
+
+std::string kind_of_media(std::string_view bytes) {
+  std::string kind = kind_of_bytes(bytes);
+  if (kind.empty() && is_page(bytes)) {
+    kind = "is an HTML page, perhaps an error message instead of a download";
+  }
+  return kind;
 }
 
 }  // namespace rapt::tasks

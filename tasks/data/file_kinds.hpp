@@ -6,9 +6,12 @@
 
 namespace rapt::tasks {
 
-/// Returns text such as "is a WebP picture" or "is compressed with xz: unpack it first". `bytes` is
-/// the beginning of a file; 300 bytes are enough. Returns an empty text for plain text, and for
-/// kinds that it does not know.
+/// Returns text such as "is a GIF picture" or "is compressed with xz: unpack it first". `bytes` is
+/// the beginning of a file; 300 bytes are enough. Returns an empty text for plain text in UTF-8,
+/// HTML among it, and for kinds that it does not know.
 std::string kind_of_bytes(std::string_view bytes);
+
+/// As kind_of_bytes(), for a file that should be a picture or a recording: names HTML too.
+std::string kind_of_media(std::string_view bytes);
 
 }  // namespace rapt::tasks

@@ -194,7 +194,7 @@ Image decode_image(std::string_view bytes, const std::string& name, const ImageL
   if (bytes.empty()) throw TextError(name, 0, "empty: expected a JPEG or PNG");
   if (bytes.starts_with(jpeg_mark)) return decode_jpeg(bytes, name, limits);
   if (bytes.starts_with(png_mark)) return decode_png(bytes, name, limits);
-  const std::string kind = kind_of_bytes(bytes);
+  const std::string kind = kind_of_media(bytes);
   throw TextError(
       name, 0,
       kind.empty() ? "neither JPEG nor PNG" : fmt::format("{} (expected a JPEG or PNG)", kind));

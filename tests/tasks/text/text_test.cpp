@@ -213,6 +213,14 @@ TEST_CASE("Text that is no UTF-8 is called by its name") {
   CHECK_THAT(skipped.message(), Contains("1 with a zero byte"));
 }
 
+TEST_CASE("Text that begins like another kind of file is text") {
+  const TemporaryFolder folder;
+  for (const char* text : {"BZhang spielt", "GIF8 ist keine Zahl", "ID3 tags", "<html>", "BM", "PK",
+                           "OggSound", "RIFF WAVE", "%", "\"", "\u00FF\u00FE", "FORM"}) {
+    CHECK(texts(read_lines(folder.write("x", text))) == Strings{text});
+  }
+}
+
 TEST_CASE("Lines may end in CR alone") {
   const TemporaryFolder folder;
   CHECK(texts(read_lines(folder.write("x", "a b\rc\r\rd\r"))) == Strings{"a b", "c", "", "d"});
