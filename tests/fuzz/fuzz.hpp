@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -23,14 +24,25 @@ namespace rapt::fuzz {
 /// Returns good inputs, from which the plain loop makes others.
 std::vector<std::string> seeds();
 
-/// A file in memory that has a path.
+/// A file of the harness, in memory where the system has such files.
 class MemoryFile {
  public:
-  MemoryFile() : fd_(::memfd_create("fuzz", 0)) {
-    if (fd_ < 0) throw std::runtime_error("no file in memory");
+  MemoryFile() {
+#ifdef __linux__
+    fd_ = ::memfd_create("fuzz", 0);
     path_ = "/proc/self/fd/" + std::to_string(fd_);
+#else
+    path_ = "/tmp/rapt-fuzz-XXXXXX";
+    fd_ = ::mkstemp(path_.data());
+#endif
+    if (fd_ < 0) throw std::runtime_error("no file for the inputs");
   }
-  ~MemoryFile() { ::close(fd_); }
+  ~MemoryFile() {
+    ::close(fd_);
+#ifndef __linux__
+    ::unlink(path_.c_str());
+#endif
+  }
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
 
@@ -38,13 +50,13 @@ class MemoryFile {
   const std::string& set(std::string_view bytes) {
     const auto size = static_cast<off_t>(bytes.size());
     if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, bytes.data(), bytes.size(), 0) != size) {
-      throw std::runtime_error("a file in memory cannot be written");
+      throw std::runtime_error("the file of the inputs cannot be written");
     }
     return path_;
   }
 
  private:
-  int fd_;
+  int fd_ = -1;
   std::string path_;
 };
 
