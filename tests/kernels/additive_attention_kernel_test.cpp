@@ -18,11 +18,7 @@ namespace {
 
 template <class T>
 const AdditiveAttentionKernels<T>& table() {
-  if constexpr (sizeof(T) == 4) {
-    return kernels<AdditiveAttentionTable>().f32;
-  } else {
-    return kernels<AdditiveAttentionTable>().f64;
-  }
+  return kernels_for<AdditiveAttentionTable, T>();
 }
 
 struct Sizes {

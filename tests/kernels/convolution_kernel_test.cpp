@@ -13,11 +13,7 @@ using namespace rapt::kernels;
 
 template <class T>
 const ConvolutionFunctions<T>& functions() {
-  if constexpr (sizeof(T) == 4) {
-    return kernels::kernels<ConvolutionKernels>().f32;
-  } else {
-    return kernels::kernels<ConvolutionKernels>().f64;
-  }
+  return kernels_for<ConvolutionKernels, T>();
 }
 
 ConvolutionAxis axis(int64_t in, int64_t kernel, int64_t stride, int64_t padding,

@@ -14,11 +14,7 @@ namespace {
 
 template <class T>
 const OptimizerFunctions<T>& table() {
-  if constexpr (sizeof(T) == 4) {
-    return kernels<OptimizerKernels>().f32;
-  } else {
-    return kernels<OptimizerKernels>().f64;
-  }
+  return kernels_for<OptimizerKernels, T>();
 }
 
 /// A few roundings of values near 1.

@@ -29,11 +29,7 @@ struct Matrix {
 
 template <class T>
 const RecurrentKernels<T>& table() {
-  if constexpr (sizeof(T) == 4) {
-    return kernels<RecurrentTable>().f32;
-  } else {
-    return kernels<RecurrentTable>().f64;
-  }
+  return kernels_for<RecurrentTable, T>();
 }
 
 /// A few roundings of values near 1, through functions good to a few units in the last place.

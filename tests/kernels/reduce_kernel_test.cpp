@@ -19,11 +19,7 @@ namespace {
 
 template <class T>
 const ReduceFunctions<T>& functions() {
-  if constexpr (sizeof(T) == 4) {
-    return kernels<ReduceKernels>().f32;
-  } else {
-    return kernels<ReduceKernels>().f64;
-  }
+  return kernels_for<ReduceKernels, T>();
 }
 
 // Runs all tasks, backwards or forwards.

@@ -19,11 +19,7 @@ namespace {
 
 template <class T>
 const RowFunctions<T>& rows() {
-  if constexpr (sizeof(T) == 4) {
-    return kernels<RowKernels>().f32;
-  } else {
-    return kernels<RowKernels>().f64;
-  }
+  return kernels_for<RowKernels, T>();
 }
 
 template <class T>

@@ -5,7 +5,8 @@
 // backward pass loops over the sentences and, inside, over the queries in order. It first computes
 // the gradients of the weights and scores, then recomputes tanh for each key and accumulates the
 // gradients. Recomputing tanh costs less than storing [B, T, A] values. A sentence is one unit of
-// work because the gradients of its keys and memory are sums over its queries.
+// work because the gradients of its keys and memory are sums over its queries. reference.hpp says
+// what is computed.
 #include "ops/kernels/attention/additive_attention.hpp"
 
 #include "ops/kernels/simd/math.hpp"

@@ -7,7 +7,8 @@
 // values to the output. If a tile raises that largest score, earlier sums and outputs are rescaled
 // (online softmax). The output is divided by the sum of the weights once, at the end. Up to four
 // queries read keys and values in place, because packing would cost more than it saves. Weights and
-// statistics are recomputed from the scores and the stored normalisers.
+// statistics are recomputed from the scores and the stored normalisers. reference.hpp says what is
+// computed.
 #include "ops/kernels/attention/attention.hpp"
 
 #include "ops/kernels/attention/attention_tile.hpp"

@@ -8,7 +8,7 @@
 // cache, and adds dS K to dQ in memory. K and V are packed transposed once per tile, so that all
 // five products run on the same register tile. If the keys of a head are split, each split writes
 // its own part of dQ; combine() sums the parts in order. The gradient of the bias is computed by
-// separate tasks that recompute the scores.
+// separate tasks that recompute the scores. reference.hpp says what is computed.
 #include "ops/kernels/attention/attention.hpp"
 #include "ops/kernels/attention/attention_tile.hpp"
 #include "ops/kernels/simd/integers.hpp"

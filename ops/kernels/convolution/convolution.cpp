@@ -6,7 +6,8 @@
 // weight with a register tile that reads its left operand through the tables. The im2col matrix is
 // thus never stored. Results are transposed back to channel planes. The weight gradient multiplies
 // the window by packed y gradients into several partial sums, which combine() adds in order. If a
-// group has few output channels, vectors run over pixels in place of channels.
+// group has few output channels, vectors run over pixels in place of channels. reference.hpp says
+// what is computed.
 #include "ops/kernels/convolution/convolution.hpp"
 
 #include "ops/kernels/convolution/convolution_narrow.hpp"

@@ -3,7 +3,8 @@
 // Each row of windows is first reduced over its rows, with vectors along whole rows of the plane.
 // The resulting row is padded and split by the stride: part r holds elements r, r + stride, ..
 // Neighbouring windows then read neighbouring elements, so the second reduction, over columns, also
-// runs in vectors. The transpose runs the same steps in reverse.
+// runs in vectors. The transpose runs the same steps in reverse. reference.hpp says what is
+// computed.
 #include "ops/kernels/convolution/pooling.hpp"
 
 #include <limits>

@@ -5,6 +5,7 @@
 // along an axis other than the last, the copy is a transpose. A transpose runs in strips of 16 rows
 // by 64 columns, so that every cache line that is read is fully used before it is evicted. Elements
 // of 4 bytes are transposed in registers, 4 x 4 at a time. All other copies run row by row.
+// reference.hpp says what is computed.
 #include "ops/kernels/elementwise/copy.hpp"
 
 #include "ops/kernels/simd/integers.hpp"

@@ -3,7 +3,8 @@
 // Parameter, gradient and state are read once, updated in registers and written once. All elements
 // are independent. Arrays are prefetched because several streams run at the same time. Sums of
 // squares add short pieces in T with four accumulators and add the pieces in double. Pieces of
-// floats whose squares overflow or underflow are recomputed in double.
+// floats whose squares overflow or underflow are recomputed in double. reference.hpp says what is
+// computed.
 #include "ops/kernels/elementwise/optimizer.hpp"
 
 #include "ops/kernels/simd/integers.hpp"

@@ -6,7 +6,7 @@
 // interpreting an instruction is thus spread over a block. If an input or output is contiguous and
 // of the arithmetic type, its memory serves as the register, which saves the copy. Long rows end
 // their block at the row's end so that this also works for broadcast operands. Other operands are
-// gathered.
+// gathered. reference.hpp has the formula of each instruction.
 #include "ops/kernels/elementwise/pointwise.hpp"
 
 #include "ops/kernels/elementwise/pointwise_apply.hpp"

@@ -3,7 +3,8 @@
 // The two matrix products of a cell are done before. Each row is then processed in one pass: gates,
 // activations and the new state are computed vector by vector in registers. The forward pass stores
 // the activated gates for the backward pass, so that only tanh(c') is recomputed there. Rows that
-// take no part in the step copy their state and get zero gate gradients.
+// take no part in the step copy their state and get zero gate gradients. reference.hpp says what is
+// computed.
 #include "ops/kernels/elementwise/recurrent.hpp"
 
 #include "ops/kernels/simd/math.hpp"

@@ -6,7 +6,7 @@
 // rows are treated as one to fill the vectors. Sums in T are short and are then joined, which keeps
 // rounding errors small. The partial results of chunks are combined by a binary tree whose shape
 // depends on sizes only. Logsumexp takes the maximum first and then the sum of exponentials
-// relative to it.
+// relative to it. reference.hpp says what is computed.
 #include "ops/kernels/rows/reduce.hpp"
 
 #include <limits>
