@@ -86,6 +86,7 @@ int main() try {
       std::printf("step %3d: loss %.6f, b %.4f\n", step, loss.item(), b.value().item());
     }
   }
+  return std::fflush(stdout) == 0 ? 0 : 1;
 } catch (const Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
   return 1;

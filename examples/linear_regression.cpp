@@ -7,6 +7,7 @@
 //   learned y = 2.00 x -0.99 (the points were made from y = 2 x - 1)
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <rapt/rapt.hpp>
 
 using namespace rapt;
@@ -26,4 +27,5 @@ int main() {
   }
   fmt::print("learned y = {:.2f} x {:+.2f} (the points were made from y = 2 x - 1)\n",
              model.weight.value().item(), model.bias.value().item());
+  return std::fflush(stdout) == 0 ? 0 : 1;
 }

@@ -124,7 +124,8 @@ Strings arguments_of_file(const std::string& path, CLI::App& command, const Stri
           path + ": " +
           unknown("--" + item.name, "option of " + command.get_name(), names_of_options(command)));
     }
-    if (item.inputs.empty() || is_given(*option)) continue;
+    // "--name=" without a value would take the next argument for it.
+    if (item.inputs.empty() || item.inputs.front().empty() || is_given(*option)) continue;
     arguments.push_back("--" + item.name + "=" + item.inputs.front());
     arguments.insert(arguments.end(), item.inputs.begin() + 1, item.inputs.end());
   }
@@ -186,6 +187,14 @@ void add_config(CLI::App* command) {
                       " goes before it");
 }
 
+std::vector<std::string> values_of(const CLI::Option& option) {
+  if (option.count() > 0) return option.reduced_results();
+  const std::string text = option.get_default_str();
+  if (text.empty() || text == "[]") return {};
+  if (!text.starts_with('[') || !text.ends_with(']')) return {text};
+  return CLI::detail::split(text.substr(1, text.size() - 2), ',');
+}
+
 std::string config_of(const CLI::App* command, const std::vector<std::string>& without) {
   std::string text;
   for (const CLI::Option* option : command->get_options()) {
@@ -195,12 +204,7 @@ std::string config_of(const CLI::App* command, const std::vector<std::string>& w
         !name.starts_with("--")) {
       continue;
     }
-    Strings values;
-    if (option->count() > 0) {
-      values = option->reduced_results();
-    } else if (!option->get_default_str().empty()) {
-      values = {option->get_default_str()};
-    }
+    const Strings values = values_of(*option);
     if (values.empty()) continue;
     std::string all;
     for (const std::string& value : values) all += (all.empty() ? "" : ", ") + toml(value);

@@ -18,6 +18,9 @@ namespace rapt::examples {
 int run_program(const std::string& name, CLI::App& app, int argc, char** argv,
                 const std::function<int()>& run);
 
+/// Returns the values that an option has: those that are given, or its default's.
+std::vector<std::string> values_of(const CLI::Option& option);
+
 /// Returns the options of a command as text for --config: those that are given, and the defaults of
 /// the others. `without` names options to leave out.
 std::string config_of(const CLI::App* command, const std::vector<std::string>& without);

@@ -113,9 +113,7 @@ void finish_training_options(const CLI::App* command, TrainingOptions& o) {
   // Steps are the only limit, unless a number of epochs is given too.
   if (o.max_steps > 0 && command->get_option("--epochs")->count() == 0) o.epochs = 0;
   for (auto& [name, value] : o.chosen) {
-    const CLI::Option* option = command->get_option(name);
-    value = option->count() > 0 ? fmt::format("{}", fmt::join(option->reduced_results(), " "))
-                                : option->get_default_str();
+    value = fmt::format("{}", fmt::join(values_of(*command->get_option(name)), " "));
   }
   o.config = config_of(command, {"--resume", "--restart", "--overwrite"});
 }

@@ -58,10 +58,13 @@ sed -i "1s/.*/a4 a4 a4/" elsewhere/dev.x
 expect 1 "have changed" "$translate" train --source train.x --target train.y \
   --dev-source elsewhere/dev.x --dev-target dev.y "${small[@]}" --epochs 5 --model m
 
+cp dev.x elsewhere/dev.x
+
 # The options of a run are a file for --config; the command line goes before it.
 expect 0 "best dev" "$translate" train --config m/options.toml --model again --epochs=4
 cmp <(grep -v '^model' m/options.toml) <(grep -v '^model' again/options.toml) ||
   fail "other options from the file"
+expect 0 "nothing to do" "$translate" train --config m/options.toml
 cmp <("$translate" decode --model again <train.x 2>/dev/null) \
   <("$translate" decode --model again <train.x 2>/dev/null) || fail "two translations"
 echo "epoch = 3" >bad.toml
