@@ -62,6 +62,13 @@ for arch in gru transformer; do
     fail "shuffled pictures change nothing"
   grep -q '"pictures"' $arch-report/index.html || fail "no pictures in the report"
 done
+# The options of a run are a file, lists too. A run starts from a model, with its words and sizes.
+"$captions" train --config gru/options.toml 2>err.txt || { cat err.txt >&2; fail "options in a file"; }
+grep -q "nothing to do" err.txt || { cat err.txt; fail "a file of options is another run"; }
+"$captions" train --train train.tsv --dev train.tsv --images pictures.u8 --raw-size 8 --model tuned \
+  --init-from gru --epochs 1 --lr 1e-5 2>err.txt || { cat err.txt >&2; fail "--init-from"; }
+cmp gru/words.vocab tuned/words.vocab || fail "--init-from has other words"
+grep -q "dev exact 100.00" err.txt || { cat err.txt; fail "--init-from has forgotten"; }
 "$captions" average --model gru --last 2 --output mean 2>err.txt || { cat err.txt >&2; fail "average"; }
 "$captions" decode --model mean transformer --images pictures.u8 --list train.tsv >both.tsv \
   2>/dev/null || fail "an ensemble"

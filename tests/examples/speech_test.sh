@@ -68,6 +68,11 @@ echo "$score"
 "$speech" decode --model mean --list dev.tsv --audio audio --ctc-weight 0 >/dev/null ||
   fail "the decoder alone failed"
 
+# A run starts from a model.
+"$speech" train --train train.tsv --dev dev.tsv --audio audio --init-from model --model tuned --epochs 1 \
+  --lr 1e-5 2>train.log || { cat train.log >&2; fail "--init-from"; }
+grep -q "dev WER 0.00" train.log || { cat train.log; fail "--init-from has forgotten"; }
+
 # A run that was stopped goes on to the same bits, on another number of threads.
 "$speech" train $train --epochs 3 --model whole --threads 1 2>/dev/null
 "$speech" train $train --epochs 3 --model parts --threads 2 --checkpoint-minutes 0 2>/dev/null &
@@ -76,7 +81,7 @@ while [ ! -e parts/checkpoints ] && kill -0 $pid 2>/dev/null; do sleep 0.1; done
 sleep 0.3
 kill -KILL $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
-"$speech" train $train --epochs 3 --model parts --threads 2 2>/dev/null || true
+"$speech" train $train --epochs 3 --model parts --threads 2 2>/dev/null || fail "it does not go on"
 cmp whole/model.safetensors parts/model.safetensors || fail "a stop gave another model"
 
 # Bad input.
