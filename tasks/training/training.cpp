@@ -55,10 +55,12 @@ void expect_sense(const TrainingOptions& o) {
                             o.schedule));
   }
   if (o.epochs <= 0 && o.max_steps <= 0 && o.max_hours <= 0 && o.patience <= 0) {
-    throw Error("the run would have no end: limit its epochs, steps or hours");
+    throw Error(
+        "the run would have no end: limit it by epochs, steps or hours (--epochs, --max-steps, "
+        "--max-hours)");
   }
   if (cosine && o.epochs <= 0 && o.max_steps <= 0) {
-    throw Error("the schedule cosine needs a limit of epochs or steps");
+    throw Error("the schedule cosine needs a limit of epochs or steps (--epochs, --max-steps)");
   }
 }
 
