@@ -1,6 +1,6 @@
 // What the kernels ask of an instruction set, and the answers for each.
 //
-// A new set gets a row in the table below, a choice in the #if below it and a header of primitives
+// A new set gets abilities below, a choice in the #if behind them and a header of primitives
 // that simd.hpp includes. Kernels ask `isa` with `if constexpr` and never look at macros.
 #pragma once
 
@@ -20,15 +20,15 @@
 namespace rapt::kernels::RAPT_KERNEL_ISA {
 
 struct Abilities {
-  int registers;         ///< Number of vector registers.
-  bool masks;            ///< Masked loads and stores are as fast as whole ones.
-  bool halves;           ///< Operations on half a vector cost half: load_half(), store_half().
-  bool sums_sixteen;     ///< Has sum_sixteen().
-  bool scales;           ///< Has scale_by_power().
-  bool strips;           ///< Has transpose_strip().
-  bool transposes_four;  ///< Has transpose_four().
-  bool prefetches_b;     ///< Register tiles have time to prefetch any B, not only a distant one.
-  int dot_rows;          ///< Rows of a tile of dot products; its 4 columns times these are sums.
+  int registers;                 ///< Number of vector registers.
+  bool masks = false;            ///< Masked loads and stores are as fast as whole ones.
+  bool halves = false;           ///< Half a vector costs half: load_half(), store_half().
+  bool sums_sixteen = false;     ///< Has sum_sixteen().
+  bool scales = false;           ///< Has scale_by_power().
+  bool strips = false;           ///< Has transpose_strip().
+  bool transposes_four = false;  ///< Has transpose_four().
+  bool prefetches_b = false;     ///< Tiles have time to prefetch any B, not only a distant one.
+  int dot_rows;                  ///< Rows of a tile of dot products, which has 4 columns.
   /// Vectors of a register tile of the matrix product, by its rows, up to the first 0.
   /// Accumulators, one row of B and one element of A stay in registers. Tiles with few rows are
   /// wide: products with few rows are limited by reading B, and long stretches of its rows are read
@@ -36,15 +36,31 @@ struct Abilities {
   int tile_vectors[15];
 };
 
-// Fields in the order of the struct: registers, masks .. prefetches_b, dot_rows, tile_vectors.
-inline constexpr Abilities sse2_abilities{16,    false, false, false, false,
-                                          false, true,  true,  2,     {8, 6, 4, 3, 2, 2}};
-inline constexpr Abilities neon_abilities{32,    false, false, false, false,
-                                          false, true,  true,  4,     {8, 8, 8, 6, 4, 4}};
-inline constexpr Abilities avx2_abilities{16,    false, false, false, false,
-                                          false, true,  true,  3,     {8, 6, 4, 3, 2, 2}};
+inline constexpr Abilities sse2_abilities{.registers = 16,
+                                          .transposes_four = true,
+                                          .prefetches_b = true,
+                                          .dot_rows = 2,
+                                          .tile_vectors = {8, 6, 4, 3, 2, 2}};
+inline constexpr Abilities neon_abilities{.registers = 32,
+                                          .transposes_four = true,
+                                          .prefetches_b = true,
+                                          .dot_rows = 4,
+                                          .tile_vectors = {8, 8, 8, 6, 4, 4}};
+inline constexpr Abilities avx2_abilities{.registers = 16,
+                                          .transposes_four = true,
+                                          .prefetches_b = true,
+                                          .dot_rows = 3,
+                                          .tile_vectors = {8, 6, 4, 3, 2, 2}};
 inline constexpr Abilities avx512_abilities{
-    32, true, true, true, true, true, true, false, 4, {8, 8, 8, 6, 5, 4, 3, 3, 3, 2, 2, 2, 2, 2}};
+    .registers = 32,
+    .masks = true,
+    .halves = true,
+    .sums_sixteen = true,
+    .scales = true,
+    .strips = true,
+    .transposes_four = true,
+    .dot_rows = 4,
+    .tile_vectors = {8, 8, 8, 6, 5, 4, 3, 3, 3, 2, 2, 2, 2, 2}};
 
 // Arch is xsimd's name of the set. ShortArch has half of its vector length if `halves`. No other
 // instruction set's vectors have that type: a function that two sets shared could be linked as
