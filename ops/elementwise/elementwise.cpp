@@ -358,8 +358,8 @@ constinit const Op logistic_loss_op =
       if (c.needs(1)) c.input_grad(1) = -(g * x);
     });
 
-/// The operators by code. Dropout, and what only the compiler of programs uses, has none.
-constexpr auto by_code = [] {
+/// Returns the operators by code. Dropout, and what only the compiler of programs uses, has none.
+std::array<const Op*, kernels::code_count> table_of_codes() {
   std::array<const Op*, kernels::code_count> table{};
   for (const Op* op : {&relu_grad_op,    &gelu_grad_op,   &silu_grad_op,  &softplus_grad_op,
                        &sigmoid_grad_op, &tanh_grad_op,   &add_op,        &sub_op,
@@ -377,7 +377,7 @@ constexpr auto by_code = [] {
     table[static_cast<size_t>(op->cpu.code)] = op;
   }
   return table;
-}();
+}
 
 }  // namespace
 }  // namespace rapt::v0
@@ -386,7 +386,10 @@ namespace rapt::internal {
 
 Var logistic_loss(const Arg& x, const Arg& t) { return record(logistic_loss_op, x, t); }
 
-const Op& elementwise_op(int64_t code) { return *by_code.at(static_cast<size_t>(code)); }
+const Op& elementwise_op(int64_t code) {
+  static const auto by_code = table_of_codes();
+  return *by_code.at(static_cast<size_t>(code));
+}
 
 }  // namespace rapt::internal
 
