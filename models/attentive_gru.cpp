@@ -11,7 +11,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 namespace {
 
@@ -146,4 +147,5 @@ Var AttentiveGru::decode(const Encoded& encoded, const Arg& target_in) const {
   return logits_of({stack(states, 1), transpose(embedded, 0, 1), stack(contexts, 1)});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -4,7 +4,8 @@
 #include "framework/graph/scope.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 ImageEncoderOptions as_wide(ImageEncoderOptions options, int64_t width) {
@@ -73,4 +74,5 @@ std::unique_ptr<StepModel> start(const TransformerCaptioner& model, const Tensor
   return start(model, pictures(images), [&] { return model.encode(images); });
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

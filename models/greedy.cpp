@@ -9,7 +9,8 @@
 #include "models/decoding/step_model.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// The values of an encoded batch, which are recorded again on the tape of each step.
@@ -80,4 +81,5 @@ std::vector<Decoded> greedy(const GruSeq2Seq& model, const Tensor& source,
   return decoded;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -7,7 +7,8 @@
 #include "framework/run/executor.hpp"
 #include "ops/shape/gather.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Gathers the slices of the first axis with the given indices.
@@ -98,4 +99,5 @@ std::unique_ptr<StepModel> start(const AttentiveGru& model, int64_t sentences,
   return std::make_unique<GruSteps>(model, sentences, encode);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

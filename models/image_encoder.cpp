@@ -12,7 +12,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Throws Error unless x is [B, channels, H, W].
@@ -155,4 +156,5 @@ Var ImageEncoder::words_of(const Arg& memory) const {
   return (*words)(mean(input, {1}));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

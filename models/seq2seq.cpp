@@ -7,7 +7,8 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 AttentiveGruOptions decoder_options(const Seq2SeqOptions& o) {
@@ -58,4 +59,5 @@ Var GruSeq2Seq::operator()(const Arg& source, const Arg& target_in) const {
   return decode(encode(ids.source), ids.target);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -15,7 +15,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 constexpr Conv2dOptions halving{.stride = 2, .padding = 1};
@@ -141,4 +142,5 @@ std::unique_ptr<StepModel> start(const SpeechTransformer& model, const Tensor& f
   return ensemble(std::move(members), Average::log_probabilities, std::move(weights));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -5,7 +5,8 @@
 #include <regex>
 #include <utility>
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using Rules = std::array<std::pair<std::regex, const char*>, 9>;
@@ -73,4 +74,5 @@ NamedTensors to_torch(const NamedTensors& parameters) {
   return state;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -13,7 +13,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Initialises with normal weights and zero bias (Radford et al. 2019).
@@ -353,4 +354,5 @@ Var Gpt::operator()(const Arg& ids) const {
   return output(norm(x));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

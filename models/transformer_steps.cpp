@@ -8,7 +8,8 @@
 #include "models/decoding/growing_cache.hpp"
 #include "ops/elementwise/elementwise.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 template <class Layer>
@@ -121,4 +122,5 @@ std::unique_ptr<StepModel> start(const Gpt& model, int64_t texts) {
   return std::make_unique<GptSteps>(model, texts);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

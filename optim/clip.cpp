@@ -9,7 +9,8 @@
 #include "ops/kernels/elementwise/optimizer.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Number of elements per partial sum, and number of partial sums per task.
@@ -151,4 +152,5 @@ Var clip_factor(const Var& norm, double limit, SourceLocation where) {
   return minimum(one, div(largest, add(Arg(norm, where), tiny)));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

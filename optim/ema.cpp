@@ -13,7 +13,8 @@
 #include "framework/run/executor.hpp"
 #include "optim/update.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 ExponentialMovingAverage::ExponentialMovingAverage(std::vector<Parameter> parameters, double decay)
     : parameters_(std::move(parameters)), decay_(decay) {
@@ -85,4 +86,5 @@ NamedTensors ExponentialMovingAverage::state() const {
 
 void ExponentialMovingAverage::load(const NamedTensors& saved) { restore(state(), saved); }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -20,7 +20,8 @@
 #include "optim/clip.hpp"
 #include "optim/update.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Copies a gradient that is itself a parameter's memory: the gradient of p in q p is q. The update
@@ -349,4 +350,5 @@ Tensor Adam::numbers(double lr, double decay_factor, int64_t t) const {
                            .decay = decoupled_ ? 0 : decay});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -4,7 +4,8 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 std::string_view name(DType dtype) {
   switch (dtype) {
@@ -25,4 +26,5 @@ void detail::throw_no_code(DType dtype, std::string_view expected) {
               ErrorKind::type);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

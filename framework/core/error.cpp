@@ -5,7 +5,8 @@
 #include <string_view>
 #include <utility>
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 std::string message_of(const ErrorParts& parts) {
@@ -44,4 +45,5 @@ std::string to_string(const SourceLocation& where) {
   return fmt::format("{}:{}", file, where.line());
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -10,7 +10,8 @@
 #include "framework/core/options.hpp"
 #include "framework/core/random_bits.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Key Key::fold(uint64_t i) const {
   return {mix_bits(seed ^ mix_bits(path + i)), mix_bits(path) + i + 1};
@@ -64,4 +65,5 @@ std::vector<int64_t> permutation(Key key, int64_t n) {
   return order;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

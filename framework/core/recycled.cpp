@@ -4,7 +4,8 @@
 #include <bit>
 #include <new>
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 constexpr std::size_t alignment = 64;
@@ -74,4 +75,5 @@ void give_recycled(void* memory, std::size_t bytes) noexcept {
   list.bytes += size;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -7,7 +7,8 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Shape::Shape(std::span<const int64_t> dims) {
   for (const int64_t dim : dims) push_back(dim);
@@ -72,4 +73,5 @@ bool broadcast(const Shape& a, const Shape& b, Shape& out) {
   return true;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -13,7 +13,8 @@
 #include "framework/core/recycled.hpp"
 #include "framework/core/tensor.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 constexpr std::align_val_t alignment{64};
@@ -274,4 +275,5 @@ Tensor full(const Shape& shape, double value, DType dtype) {
   return result;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -6,7 +6,8 @@
 
 #include "framework/core/error.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Accumulates the mean of sets that arrive one by one.
@@ -94,4 +95,5 @@ Checkpoint average_checkpoints(const std::vector<std::string>& paths) {
   return result;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -15,7 +15,8 @@
 #include "framework/files/checkpoint_kinds.hpp"
 #include "framework/files/files.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
@@ -251,4 +252,5 @@ void load_parameters(const std::string& path, const std::vector<Parameter>& para
   about(path, [&] { set(parameters, checkpoint.tensors, true); });
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

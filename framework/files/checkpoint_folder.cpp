@@ -14,7 +14,8 @@
 #include "framework/core/error.hpp"
 #include "framework/files/files.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 namespace fs = std::filesystem;
@@ -153,4 +154,5 @@ void CheckpointFolder::clear() {
   sync_folder_of(best_file());
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -9,7 +9,8 @@
 #include <cstring>
 #include <utility>
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct Known {
@@ -143,4 +144,5 @@ std::optional<Unfit> convert(StoredType type, const std::byte* from, int64_t n, 
   std::abort();  // not called for types without conversion
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

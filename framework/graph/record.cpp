@@ -11,7 +11,8 @@
 #include "framework/graph/graph.hpp"
 #include "framework/graph/tape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 static Graph& find_graph(std::span<const Arg* const> args) {
   for (const Arg* arg : args) {
@@ -275,4 +276,5 @@ Var record(StaticOp op, std::span<const Arg* const> args, std::span<const int64_
   throw_memory_short(*op, args);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -2,7 +2,8 @@
 
 #include "framework/graph/place.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 namespace {
 
@@ -65,4 +66,5 @@ std::string place_of(SourceLocation where) {
   return place.text();
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

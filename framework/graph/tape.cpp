@@ -2,7 +2,8 @@
 
 #include "framework/graph/graph.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Tape::Tape() : graph_(Graph::begin()) {}
 Tape::Tape(const Training& training) : Tape() { graph_->training = training; }
@@ -10,4 +11,5 @@ Tape::~Tape() { Graph::end(graph_); }
 
 size_t Tape::size() const { return graph_->nodes.size(); }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -7,7 +7,8 @@
 #include "framework/graph/graph.hpp"
 #include "framework/graph/var.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Graph& Var::graph(SourceLocation here) const {
   if (graph_ == nullptr) {
@@ -88,4 +89,5 @@ Var Arg::on(Graph& graph, DType number_type) const {
   }
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -11,7 +11,8 @@
 #include "framework/core/error.hpp"
 #include "framework/graph/graph.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 std::string shapes_of(const Plan& plan, IdRange<ViewId> views) {
@@ -234,4 +235,5 @@ std::span<const StepId> StepLists::add(std::span<const StepId> steps) {
   return {begin, steps.size()};
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -7,7 +7,8 @@
 #include "framework/graph/graph.hpp"
 #include "framework/run/executor.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 static ErrorParts memory_for_value(const Var& var, SourceLocation here) {
   const Graph& graph = var.graph(here);
@@ -43,4 +44,5 @@ double Var::item(SourceLocation here) const {
       [&] { return memory_for_value(*this, here); });
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

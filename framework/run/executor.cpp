@@ -21,7 +21,8 @@
 #include "framework/run/reference.hpp"
 #include "framework/run/run.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 thread_local Executor* current_executor = nullptr;
@@ -470,4 +471,5 @@ void Executor::run(std::span<const Var> targets) {
 Executor::Use::Use(Executor& executor) : outer_(current_executor) { current_executor = &executor; }
 Executor::Use::~Use() { current_executor = outer_; }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

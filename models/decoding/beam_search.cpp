@@ -13,7 +13,8 @@
 #include "ops/rows/top_k.hpp"
 #include "ops/shape/gather.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 constexpr double impossible = -std::numeric_limits<double>::infinity();
@@ -269,4 +270,5 @@ std::vector<std::vector<Hypothesis>> beam_search(StepModel& model, const BeamOpt
   return Search(model, options).run();
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

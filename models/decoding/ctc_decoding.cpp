@@ -12,7 +12,8 @@
 #include "framework/core/options.hpp"
 #include "framework/core/parallel.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 constexpr double nothing = -std::numeric_limits<double>::infinity();
@@ -273,4 +274,5 @@ std::unique_ptr<StepModel> ctc_prefix_model(const Tensor& log_probabilities, con
   return std::make_unique<CtcPrefixSteps>(log_probabilities, lengths, options);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

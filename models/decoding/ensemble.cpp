@@ -12,7 +12,8 @@
 #include "ops/rows/softmax.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -108,4 +109,5 @@ std::unique_ptr<StepModel> ensemble(std::vector<std::unique_ptr<StepModel>> memb
   return std::make_unique<EnsembleSteps>(std::move(members), average, std::move(weights));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -8,7 +8,8 @@
 #include "framework/core/error.hpp"
 #include "models/decoding/step_model.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Copies the first `used` steps of a cache [T, N, ..] into a larger one.
@@ -73,4 +74,5 @@ CachePlace GrowingCache::place() const {
   return {as_var(ancestors_), int_leaf({static_cast<int32_t>(steps_ - 1)})};
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -15,7 +15,8 @@
 #include "ops/shape/gather.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// An open sample. `row` is its row in the previous step.
@@ -170,4 +171,5 @@ std::vector<std::vector<Hypothesis>> sample(StepModel& model, const SamplingOpti
   return Sampler(model, options).run();
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

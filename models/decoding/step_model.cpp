@@ -7,7 +7,8 @@
 #include "framework/run/executor.hpp"
 #include "ops/shape/gather.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Var int_leaf(const std::vector<int32_t>& values) {
   return as_var(tensor(values, {static_cast<int64_t>(values.size())}));
@@ -62,4 +63,5 @@ std::vector<Tensor> Stepper::step(
   return values;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

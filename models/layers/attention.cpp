@@ -9,7 +9,8 @@
 #include "ops/attention/attention_weights.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 Parameter start_of_v(int64_t width, Key key) {
@@ -102,4 +103,5 @@ Attended DotAttention::operator()(const Arg& q, const Arg& keys, const Arg& memo
   return look_by_products(q, keys, memory, mask);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

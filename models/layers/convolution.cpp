@@ -8,7 +8,8 @@
 #include "framework/core/options.hpp"
 #include "framework/graph/scope.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Returns the number of input channels that each of the `out` output channels reads.
@@ -65,4 +66,5 @@ Var Conv2d::operator()(const Arg& x) const {
   return conv2d(x, weight, bias, options);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

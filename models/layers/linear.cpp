@@ -8,7 +8,8 @@
 #include "ops/rows/norm.hpp"
 #include "ops/shape/embedding.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Linear::Linear(int64_t in, int64_t out, Key key, const LinearOptions& options)
     : activation(options.activation) {
@@ -78,4 +79,5 @@ Norm::Norm(int64_t width, NormKind kind) {
 
 Var Dropout::operator()(const Arg& x) const { return dropout(x, p); }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

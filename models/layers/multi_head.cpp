@@ -10,7 +10,8 @@
 #include "ops/attention/attention_weights.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// [.., heads D] -> [.., heads, D].
@@ -116,4 +117,5 @@ Var MultiHeadAttention::step(const Arg& x, const SharedMemory& memory) const {
   return out_proj(reshape(y, {y.size(0), width()}));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

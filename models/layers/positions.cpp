@@ -13,7 +13,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Returns the numbers 0 .. count - 1 in the given shape and type.
@@ -115,4 +116,5 @@ Var RelativePositions::bias_at(const Var& place, int64_t heads, int64_t keys, DT
   return reshape(function(nothing), {heads, keys});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

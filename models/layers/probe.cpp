@@ -12,7 +12,8 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 thread_local AttentionProbe* AttentionProbe::current_ = nullptr;
 
@@ -87,4 +88,5 @@ Tensor AttentionProbe::entropy(const std::string& layer, size_t call) {
   return sum(where(w > 0, -(w * log(maximum(w, 1e-30))), 0), -1).value();
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -13,7 +13,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/axes.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 RecurrentWeights::RecurrentWeights(int64_t gates, int64_t in, int64_t hidden, Key key) {
   check_at_least("RecurrentWeights", "in", in, 1);
@@ -142,4 +143,5 @@ RecurrentOutput LSTM::operator()(const Arg& x, const Var& lengths) const {
       });
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

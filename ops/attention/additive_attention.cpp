@@ -17,7 +17,8 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using kernels::OfPairs;
@@ -318,4 +319,5 @@ Var additive_attention(const Arg& query, const Arg& keys, const Arg& v, const Ar
   return record(additive_attention_op, inputs, attributes);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

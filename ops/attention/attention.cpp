@@ -14,7 +14,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using kernels::AttentionPlan;
@@ -255,4 +256,5 @@ Var attention(const Arg& q, const Arg& k, const Arg& v, const AttentionOptions& 
   return transpose(Arg(y, q.where), 1, 2);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

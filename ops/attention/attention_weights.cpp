@@ -9,7 +9,8 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using kernels::AttentionPlan;
@@ -181,4 +182,5 @@ AttentionStatistics attention_statistics(const Arg& q, const Arg& k,
   return {y, y.output(1), y.output(2), y.output(3)};
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

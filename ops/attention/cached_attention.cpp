@@ -14,7 +14,8 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct CachedAttributes {
@@ -251,4 +252,5 @@ Var shared_attention(const Arg& q, const Arg& keys, const Arg& values, const Arg
                 CachedAttributes{scale});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

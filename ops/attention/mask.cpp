@@ -15,7 +15,8 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 [[noreturn]] void fail(const std::string& message, SourceLocation where,
@@ -244,4 +245,5 @@ Var masked(const Arg& scores, const Mask& mask) {
                                           scores.where)));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

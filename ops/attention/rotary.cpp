@@ -12,7 +12,8 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct RotaryAttributes {
@@ -178,4 +179,5 @@ Var rotary(const Arg& x, const Arg& table, const Arg& first) {
   return record_rotary(x, table, first, false);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

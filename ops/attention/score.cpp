@@ -11,7 +11,8 @@
 #include "ops/shape/gather.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 ScoreFunction operator|(const ScoreFunction& first, const ScoreFunction& second) {
   if (!first) return second;
@@ -149,4 +150,5 @@ ScoreFunction relative_bias(const Arg& table) {
 }
 
 }  // namespace score
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

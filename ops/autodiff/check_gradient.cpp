@@ -13,7 +13,8 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/reduce/reduce.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 std::vector<InputSpec> shapes(std::initializer_list<Shape> list) {
   std::vector<InputSpec> specs;
@@ -199,4 +200,5 @@ void check_gradient(StaticOp op, const std::vector<InputSpec>& inputs,
   }
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -13,7 +13,8 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 Var filled(Graph& graph, double number, const Shape& shape, DType dtype, SourceLocation where) {
@@ -448,4 +449,5 @@ std::vector<Var> grad(const Var& loss, std::span<const Parameter> wrt) {
   return grad(loss, vars);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -7,7 +7,8 @@
 #include "ops/kernels/convolution/convolution.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using kernels::ConvolutionPass;
@@ -322,4 +323,5 @@ Var conv2d(const Arg& x, const Arg& weight, const Conv2dOptions& options) {
   return conv2d(x, weight, Arg(Var(), x.where), options);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

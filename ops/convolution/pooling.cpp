@@ -9,7 +9,8 @@
 #include "ops/convolution/pooling.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using kernels::PoolShape;
@@ -284,4 +285,5 @@ Var avg_pool2d(const Arg& x, const PoolOptions2d& options) {
   return record(avg_pool2d_op, {x}, attributes_of(options));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -6,7 +6,8 @@
 #include "framework/graph/graph.hpp"
 #include "ops/elementwise/pointwise.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 // y = x keep / (1 - p), with `keep` drawn from the key. The gradient is the same function of g.
@@ -47,4 +48,5 @@ Var dropout(const Arg& x, double p, const Var& key) {
   return record(dropout_op, {x, key}, DropoutAttributes{p});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -9,7 +9,8 @@
 
 #include "ops/elementwise/pointwise.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using kernels::Code;
@@ -380,7 +381,8 @@ std::array<const Op*, kernels::code_count> table_of_codes() {
 }
 
 }  // namespace
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt
 
 namespace rapt::internal {
 
@@ -393,7 +395,8 @@ const Op& elementwise_op(int64_t code) {
 
 }  // namespace rapt::internal
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Var add(const Arg& a, const Arg& b) { return record(add_op, a, b); }
 Var sub(const Arg& a, const Arg& b) { return record(sub_op, a, b); }
@@ -452,4 +455,5 @@ Var cast(const Arg& x, DType dtype) {
   return record(cast_op, {Arg(var, x.where)}, CastAttributes{static_cast<int64_t>(dtype)});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

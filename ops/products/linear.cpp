@@ -6,7 +6,8 @@
 #include "ops/products/matmul.hpp"
 #include "ops/products/product.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct LinearAttributes {
@@ -221,4 +222,5 @@ Var linear(const Arg& x, const Arg& weight, Activation activation) {
   return linear_of(x, weight, nullptr, activation);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -7,7 +7,8 @@
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/products/product.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Flags for operands that are read transposed. Only gradients use them.
@@ -142,7 +143,8 @@ constinit const Op matmul_op{
 
 }  // namespace
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt
 
 namespace rapt::internal {
 
@@ -152,10 +154,12 @@ Var product(const Var& a, const Var& b, bool transpose_a, bool transpose_b) {
 
 }  // namespace rapt::internal
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 
 Var matmul(const Arg& a, const Arg& b) {
   return record(matmul_op, {a, b}, ProductAttributes{0, 0});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -25,7 +25,8 @@ void check_lengths(const ShapeContext& c, int input, int64_t batch) {
 
 }  // namespace rapt::recurrent
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using recurrent::active_rows;
@@ -306,4 +307,5 @@ LstmState lstm_cell(const Arg& x, const LstmState& state, const Arg& weight_ih,
   return lstm_gates(Arg(gates_x, x.where), state, weight_hh, bias_hh, options);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

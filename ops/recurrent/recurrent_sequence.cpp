@@ -15,7 +15,8 @@
 #include "ops/recurrent/recurrent_split.hpp"
 #include "ops/shape/shape.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using kernels::Rows;
@@ -509,4 +510,5 @@ LstmState lstm_sequence(const Arg& gates_x, const LstmState& state, const Arg& w
   return {states, states.output(1)};
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

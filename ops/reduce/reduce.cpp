@@ -12,7 +12,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 using kernels::ReducePlan;
@@ -463,4 +464,5 @@ Var sum_to(const Arg& x, const Shape& shape) {
       Arg(sum(spread_out, Axes(std::span<const int>(axes.data(), count)), true), x.where), shape);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -18,7 +18,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct CtcAttributes {
@@ -244,4 +245,5 @@ Var ctc_loss(const Arg& logits, const Arg& targets, const Arg& input_lengths,
   return losses;
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -9,7 +9,8 @@
 #include "framework/core/parallel.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct DrawAttributes {
@@ -109,4 +110,5 @@ Var draw(const Arg& x, const Arg& u, double top_p) {
   return record(draw_op, {x, u}, DrawAttributes{top_p});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -16,7 +16,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct CrossEntropyAttributes {
@@ -216,4 +217,5 @@ Var binary_cross_entropy_with_logits(const Arg& logits, const Arg& target, Reduc
   return reduced(internal::logistic_loss(Arg(x, logits.where), Arg(t, target.where)), reduction);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

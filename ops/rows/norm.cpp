@@ -7,7 +7,8 @@
 #include "ops/reduce/reduce.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct NormAttributes {
@@ -203,4 +204,5 @@ Var rms_norm(const Arg& x, const Arg& weight, double eps) {
   return record(rms_norm_op, {x, weight}, NormAttributes{eps});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -11,7 +11,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -260,4 +261,5 @@ Var masked(const Arg& scores, const Arg& mask) {
                  Arg(x.graph().constant(-infinity, x.dtype(), scores.where))});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

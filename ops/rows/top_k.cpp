@@ -9,7 +9,8 @@
 #include "ops/support/axes.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct TopKAttributes {
@@ -60,4 +61,5 @@ constinit const Op top_k_op{
 
 Var top_k(const Arg& x, int64_t k) { return record(top_k_op, {x}, TopKAttributes{k}); }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

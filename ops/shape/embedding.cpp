@@ -10,7 +10,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/row_split.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 struct EmbeddingAttributes {
@@ -177,4 +178,5 @@ Var embedding_by_steps(const Arg& ids, const Arg& weight) {
   return record(embedding_op, {turned, weight}, EmbeddingAttributes{1});
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

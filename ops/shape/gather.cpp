@@ -13,7 +13,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Checks the shapes and types of x (input 0) and the index (input 1) for gather and scatter_add.
@@ -254,4 +255,5 @@ Var one_hot(const Arg& index, int64_t depth, DType dtype) {
   return cast(Arg(hit, index.where), dtype);
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

@@ -11,7 +11,8 @@
 #include "ops/support/row_split.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Returns the common shape of the inputs from `first` on, after broadcasting. Fails unless there
@@ -207,4 +208,5 @@ Indexed::operator Arg() const { return {Var(*this), array_.where}; }
 
 Indexed index_array(const Arg& array, const Arg& index) { return Indexed(array)[index]; }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

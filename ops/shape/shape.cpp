@@ -22,7 +22,8 @@ constinit const Op contiguous_op{
 
 }  // namespace rapt::internal
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Marks a view whose elements are those of its input, broadcast.
@@ -287,4 +288,5 @@ Var squeeze(const Arg& x, int axis) {
 
 Var alias(const Arg& x) { return record(alias_op, {x}); }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

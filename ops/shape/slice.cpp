@@ -10,7 +10,8 @@
 #include "ops/shape/shape.hpp"
 #include "ops/support/strided.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 /// Largest number of inputs of a node.
@@ -371,4 +372,5 @@ Var flip(const Arg& x, const Axes& axes) {
   return record(flip_op, std::span(&x, 1), std::span<const int64_t>(words.data(), count));
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt

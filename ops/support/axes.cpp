@@ -9,7 +9,8 @@
 #include "framework/core/error.hpp"
 #include "framework/graph/scope.hpp"
 
-namespace rapt::inline v0 {
+namespace rapt {
+inline namespace v0 RAPT_API {
 namespace {
 
 bool is_there(int64_t axis, const Shape& shape) {
@@ -83,4 +84,5 @@ int checked_axis(std::string_view op, int64_t axis, const Shape& shape, SourceLo
   return from_front(axis, shape.rank());
 }
 
-}  // namespace rapt::v0
+}  // namespace v0
+}  // namespace rapt
